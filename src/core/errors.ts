@@ -1,0 +1,149 @@
+/**
+ * Every error this package throws. Codes are stable, messages are for people and may change.
+ * A caller needs one decision, so each class carries an `action`.
+ */
+
+/** What the caller can do about an error. */
+export type ErrorAction =
+  /** The call, an option or the setup (permissions, bucket) is wrong; nothing changed. */
+  | "fix-call"
+  /** Nothing was written; the same call may succeed later. */
+  | "retry"
+  /** The write may or may not have taken effect, now or later. Re-read, then decide. */
+  | "outcome-unknown"
+  /** Stored data is not what it should be; nothing was changed. Look at the object named. */
+  | "stop";
+
+/** What an error concerns, beside its message. */
+export interface ErrorDetails {
+  /** Object, file or bucket concerned, relative to the store where it lies inside it. */
+  readonly path?: string | undefined;
+  /** Record id concerned. */
+  readonly id?: string | undefined;
+  /** Byte offset inside `path`. */
+  readonly offset?: number | undefined;
+  readonly cause?: unknown;
+}
+
+/** Base of all errors of this package. */
+export abstract class OpslogError extends Error {
+  /** Stable, machine-readable; never reused for another meaning. */
+  abstract readonly code: string;
+  abstract readonly action: ErrorAction;
+  readonly path: string | undefined;
+  readonly id: string | undefined;
+  readonly offset: number | undefined;
+
+  constructor(message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = new.target.name;
+    this.path = details.path;
+    this.id = details.id;
+    this.offset = details.offset;
+  }
+}
+
+/** An argument or option that cannot be used: wrong type, unknown name, unsafe combination. */
+export class InvalidArgumentError extends OpslogError {
+  override readonly code = "INVALID_ARGUMENT";
+  override readonly action = "fix-call";
+}
+
+/** The store was used before `open` or after `close`. */
+export class NotOpenError extends OpslogError {
+  override readonly code = "NOT_OPEN";
+  override readonly action = "fix-call";
+  constructor(message = "Store is not open. Call open() first.") {
+    super(message);
+  }
+}
+
+/** A mutation on a store opened with `readOnly`. */
+export class ReadOnlyError extends OpslogError {
+  override readonly code = "READ_ONLY";
+  override readonly action = "fix-call";
+  constructor(message = "Store is read-only. Cannot perform mutations.") {
+    super(message);
+  }
+}
+
+/** The call is valid elsewhere but not in this mode or on this backend. */
+export class NotSupportedError extends OpslogError {
+  override readonly code = "NOT_SUPPORTED";
+  override readonly action = "fix-call";
+}
+
+/** `delete` of an id that has no record. */
+export class RecordNotFoundError extends OpslogError {
+  override readonly code = "RECORD_NOT_FOUND";
+  override readonly action = "fix-call";
+  constructor(id: string) {
+    super(`Record '${id}' not found`, { id });
+  }
+}
+
+/** A synchronous read, under `strictHydration`, of a record that is not in memory. */
+export class NotHydratedError extends OpslogError {
+  override readonly code = "NOT_HYDRATED";
+  override readonly action = "fix-call";
+}
+
+/** The location holds no store, or the bucket does not exist. */
+export class StoreNotFoundError extends OpslogError {
+  override readonly code = "STORE_NOT_FOUND";
+  override readonly action = "fix-call";
+}
+
+/** The credentials or file permissions do not allow what was tried. */
+export class AccessDeniedError extends OpslogError {
+  override readonly code = "ACCESS_DENIED";
+  override readonly action = "fix-call";
+}
+
+/** Another single writer has the store open. */
+export class LockedError extends OpslogError {
+  override readonly code = "LOCKED";
+  override readonly action = "retry";
+}
+
+/** Lost a race that is decided by compare-and-swap; nothing of this attempt took effect. */
+export class ConflictError extends OpslogError {
+  override readonly code = "CONFLICT";
+  override readonly action = "retry";
+}
+
+/** The medium did not do it (busy, unreachable, full disk); nothing was written. */
+export class UnavailableError extends OpslogError {
+  override readonly code = "UNAVAILABLE";
+  override readonly action = "retry";
+}
+
+/** A write without a known outcome: it may have landed, or may still land. */
+export class WriteOutcomeUnknownError extends OpslogError {
+  override readonly code = "OUTCOME_UNKNOWN";
+  override readonly action = "outcome-unknown";
+}
+
+/** Stored bytes that no version of this package writes. */
+export class CorruptionError extends OpslogError {
+  override readonly code = "CORRUPTION";
+  override readonly action = "stop";
+}
+
+/** Stored bytes of a newer format than this code reads. */
+export class FormatVersionError extends OpslogError {
+  override readonly code = "FORMAT_VERSION";
+  override readonly action = "stop";
+}
+
+/** A record written under a newer schema `version` than this store was opened with. */
+export class SchemaTooNewError extends OpslogError {
+  override readonly code = "SCHEMA_TOO_NEW";
+  override readonly action = "fix-call";
+}
+
+/** A defect of this package: please report it. */
+export class AssertionError extends OpslogError {
+  override readonly code = "ASSERTION";
+  override readonly action = "stop";
+}

@@ -1,0 +1,37 @@
+/** Operations: what the log holds and what history returns. */
+
+/** Reverse patch of top-level keys, used in place of `prev` where it is smaller. */
+export interface Delta {
+  /** Old values of changed or removed keys. */
+  $set?: Record<string, unknown>;
+  /** Keys that the operation added. */
+  $unset?: string[];
+}
+
+/** One operation as users see it: a WAL line. */
+export interface Operation<T = unknown> {
+  /** ISO 8601 with ms, by the writer's clock; for people, never for order. */
+  readonly ts: string;
+  readonly op: "set" | "delete";
+  readonly id: string;
+  /** The record written; absent for a delete. */
+  readonly data?: T;
+  /** The record before; null for a create; absent for a blind write. */
+  readonly prev?: T | Delta | null;
+  /** Set when `prev` is a reverse patch. */
+  readonly encoding?: "delta";
+  /** Only with `agentId`. */
+  readonly agent?: string;
+  readonly clock?: number;
+}
+
+/** An operation as the log holds it: what the segment header says once is not repeated. */
+export interface LogOperation {
+  readonly ts: string;
+  readonly op: "set" | "delete";
+  readonly id: string;
+  readonly clock: number;
+  readonly data?: unknown;
+  readonly prev?: unknown;
+  readonly encoding?: "delta";
+}

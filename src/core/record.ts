@@ -1,0 +1,74 @@
+/** Records as values: what a caller gives is copied through JSON, what it gets may be frozen. */
+import { InvalidArgumentError } from "./errors.ts";
+
+const ID_BYTES_MAX = 64 * 1024;
+
+/** @throws InvalidArgumentError unless `id` is a non-empty string of at most 64 KiB */
+export function checkId(id: unknown): string {
+  if (typeof id !== "string" || id === "") {
+    throw new InvalidArgumentError(`a record id must be a non-empty string, found ${describe(id)}`);
+  }
+  if (id.length > ID_BYTES_MAX) {
+    throw new InvalidArgumentError(
+      `a record id has at most ${ID_BYTES_MAX} characters, found ${id.length}`,
+    );
+  }
+  return id;
+}
+
+function describe(value: unknown): string {
+  return value === ""
+    ? "an empty string"
+    : value === null
+      ? "null"
+      : `a value of type ${typeof value}`;
+}
+
+/** A record in its stored form, and the store's own copy of it. */
+export interface StoredRecord {
+  readonly text: string;
+  readonly value: unknown;
+}
+
+/**
+ * Copies a value through JSON, so that memory holds what a reopened store will hold. As JSON does,
+ * it drops properties that are `undefined` and writes NaN and dates in their JSON form.
+ * @throws InvalidArgumentError for what JSON cannot carry: undefined, functions, symbols, BigInt, cycles
+ */
+export function copyRecord(id: string, value: unknown): StoredRecord {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+    checkCarried(value);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new InvalidArgumentError(`Record '${id}' cannot be stored as JSON: ${reason}`, {
+      id,
+      cause,
+    });
+  }
+  if (text === undefined) {
+    throw new InvalidArgumentError(
+      `Record '${id}' cannot be stored as JSON: found ${typeof value}`,
+      { id },
+    );
+  }
+  return { text, value: JSON.parse(text) };
+}
+
+/** JSON.stringify drops functions and symbols without a word: that would lose a part of the record. */
+function checkCarried(value: unknown): void {
+  if (typeof value === "function" || typeof value === "symbol") {
+    throw new InvalidArgumentError(`found a ${typeof value}`);
+  }
+  if (typeof value !== "object" || value === null) return;
+  if ("toJSON" in value && typeof value.toJSON === "function") return;
+  for (const child of Object.values(value)) checkCarried(child);
+}
+
+/** Freezes a JSON value and all it holds; children first, so that a frozen root means all is. */
+export function deepFreeze<T>(value: T): T {
+  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;
+  for (const child of Object.values(value)) deepFreeze(child);
+  return Object.freeze(value);
+}

@@ -1,0 +1,40 @@
+/**
+ * The only clock, timer and dice in `src`. Everything below the public classes takes a `Runtime`,
+ * so that the whole engine also runs under virtual time with seeded randomness.
+ */
+import { randomBytes } from "node:crypto";
+
+export interface Runtime {
+  /** Wall clock, ms since 1970. For labels and deadlines only: no safety rule may depend on it. */
+  nowMs(): number;
+  /** Resolves after `ms`; resolves early, without an error, when `signal` aborts. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** As `sleep`, for background work: does not keep the process alive. */
+  idle(ms: number, signal?: AbortSignal): Promise<void>;
+  /** `digits` random lower-case hex digits; `digits` is even. */
+  randomHex(digits: number): string;
+  /** Uniform in [0, 1), for jitter. */
+  random(): number;
+}
+
+export const systemRuntime: Runtime = {
+  nowMs: () => Date.now(),
+  sleep: (ms, signal) => wait(ms, signal, false),
+  idle: (ms, signal) => wait(ms, signal, true),
+  randomHex: (digits) => randomBytes(digits / 2).toString("hex"),
+  random: () => Math.random(),
+};
+
+function wait(ms: number, signal: AbortSignal | undefined, background: boolean): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted === true) return resolve();
+    const done = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    if (background) timer.unref();
+    signal?.addEventListener("abort", done, { once: true });
+  });
+}

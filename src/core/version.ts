@@ -1,0 +1,53 @@
+/**
+ * Versions and the one merge rule. Merging any operations in any order, any number of times, gives
+ * the same map (PROTOCOL, "State").
+ */
+
+/** Orders all operations of a store. No two operations share one (VERSION-UNIQUE). */
+export interface Version {
+  /** Lamport integer, 1..2^52. */
+  readonly clock: number;
+  /** The writer's agentId; "" in single-writer mode. */
+  readonly agent: string;
+  /** 64 random bits as 16 hex digits, drawn once per Store instance. */
+  readonly w: string;
+}
+
+/** Highest clock ever written: leaves room below 2^53 for exact arithmetic. */
+export const CLOCK_MAX = 2 ** 52;
+
+/** Order of ids, agents and w: by UTF-16 code unit, as JS `<`. Never localeCompare, never bytes. */
+export function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** Negative when `a` is the lower version. */
+export function compareVersions(a: Version, b: Version): number {
+  return a.clock - b.clock || compareText(a.agent, b.agent) || compareText(a.w, b.w);
+}
+
+/** What is known of one id at one version. */
+export interface Entry {
+  readonly version: Version;
+  /** Schema version (`v`) the record was written under. */
+  readonly schema: number;
+  /** The record's stored JSON, byte for byte; undefined is a tombstone. */
+  readonly text: string | undefined;
+}
+
+/**
+ * Whether `candidate` replaces `current`: the higher version; at one version a tombstone beats a
+ * value, and of two values (a cloned process) the greater text.
+ */
+export function wins(candidate: Entry, current: Entry | undefined): boolean {
+  if (current === undefined) return true;
+  const order = compareVersions(candidate.version, current.version);
+  if (order !== 0) return order > 0;
+  if (current.text === undefined) return false;
+  return candidate.text === undefined || candidate.text > current.text;
+}
+
+/** An entry with its id: one line of a run. */
+export interface RunEntry extends Entry {
+  readonly id: string;
+}

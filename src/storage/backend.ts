@@ -1,0 +1,141 @@
+/**
+ * What a medium must give: conditional writes, ranged reads, listing, deletion. The contract is
+ * written on the methods and proved by `opslog-serverless/testing`. Words of the engine (manifest,
+ * segment, run) never appear in a backend.
+ *
+ * Paths are relative to the location, `/`-separated, without empty, `.` or `..` parts.
+ */
+
+/** What a request says about time, by the medium's own clock (an HTTP `Date`; FS: Date.now()). */
+export interface Dated {
+  /** ms since 1970; S3 gives whole seconds. */
+  readonly dateMs: number;
+}
+
+export interface ByteRange {
+  readonly offset: number;
+  /** May reach past the end: the result then holds what is there. */
+  readonly length: number;
+}
+
+export interface GetOptions {
+  readonly range?: ByteRange | undefined;
+  /** Answers `unchanged` without a body while the object still has this etag. */
+  readonly ifNoneMatch?: string | undefined;
+}
+
+export interface FoundObject extends Dated {
+  readonly status: "found";
+  /** The range asked for, or everything. */
+  readonly body: Uint8Array;
+  /** Opaque; changes whenever the object is replaced. */
+  readonly etag: string;
+  /** Size of the whole object, also when a range was read. */
+  readonly objectBytes: number;
+  readonly lastModifiedMs: number;
+}
+
+export type GetResult =
+  | FoundObject
+  | ({ readonly status: "unchanged" } & Dated)
+  | ({ readonly status: "absent" } & Dated);
+
+/** When a `put` may take effect: always, only as a create, or only over exactly this version. */
+export type Precondition = { readonly ifAbsent: true } | { readonly ifMatch: string } | "none";
+
+export interface PutOptions {
+  /** How long the same request may be repeated until its outcome is known. Default 20,000. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/**
+ * `conflict`: the precondition did not hold. After a repeated attempt it can also mean that our own
+ * write took effect and has been replaced since; callers that care read back.
+ */
+export type PutResult =
+  | ({ readonly status: "written"; readonly etag: string } & Dated)
+  | ({ readonly status: "conflict" } & Dated);
+
+export interface ListedObject {
+  readonly path: string;
+  readonly bytes: number;
+  readonly lastModifiedMs: number;
+}
+
+export interface ListPage extends Dated {
+  readonly objects: readonly ListedObject[];
+  /** More pages follow. */
+  readonly truncated: boolean;
+}
+
+/** A file that only grows. */
+export interface AppendFile {
+  /**
+   * Resolves when the bytes are as durable as the medium makes them. After a rejection the file
+   * may end in part of the bytes and must not be appended to again.
+   */
+  append(bytes: Uint8Array): Promise<Dated>;
+  close(): Promise<void>;
+}
+
+/** Media with real files offer this; the log is then appended to instead of written as objects. */
+export interface AppendableStorage {
+  /** Creates an empty file durably; `undefined` when the path is already taken. */
+  create(path: string): Promise<AppendFile | undefined>;
+  exists(path: string): Promise<boolean>;
+}
+
+/** Held until `release()`; a crashed holder's lock is recovered by the next `lock`. */
+export interface LockHandle {
+  release(): Promise<void>;
+}
+
+export interface StorageBackend {
+  /**
+   * Binds the backend to a location. Creates what must exist (a directory) unless `readOnly`.
+   * @throws AccessDeniedError, StoreNotFoundError, InvalidArgumentError
+   */
+  initialize(location: string, options: { readonly readOnly: boolean }): Promise<void>;
+  /** Releases what the backend itself created (sockets, handles); idempotent. */
+  shutdown(): Promise<void>;
+
+  /** Reflects every `put` and `delete` that completed before the call. */
+  get(path: string, options?: GetOptions): Promise<GetResult>;
+  /**
+   * Atomic: readers see the old object or the new, never a part. Repeats the same request on
+   * transient failures until the outcome is known or `timeoutMs` has passed.
+   * A stream body is for large objects; with it only `ifAbsent` and `none` are used.
+   * @throws WriteOutcomeUnknownError when it may have landed; UnavailableError when it surely has not
+   */
+  put(
+    path: string,
+    body: Uint8Array | AsyncIterable<Uint8Array>,
+    precondition: Precondition,
+    options?: PutOptions,
+  ): Promise<PutResult>;
+  /**
+   * Every object whose path starts with `prefix` (which ends in `/`), in pages, in no order that
+   * may be relied on. Holds every object whose `put` completed before the call and that was not
+   * deleted until the last page.
+   */
+  list(prefix: string): AsyncIterable<ListPage>;
+  /** Deletes each path; absent paths are fine; no order between the paths. */
+  delete(paths: readonly string[]): Promise<void>;
+
+  readonly appendable?: AppendableStorage | undefined;
+  /** Advisory lock among processes, where the medium has one of its own. @throws LockedError */
+  lock?(path: string): Promise<LockHandle>;
+
+  /** Writes a file of the application's own at a relative path, replacing what is there. */
+  writeBlob(path: string, content: Uint8Array | string): Promise<void>;
+  /** @throws StoreNotFoundError when there is no such blob */
+  readBlob(path: string): Promise<Buffer>;
+  /** Fewer bytes at the end of the blob, none past it. @throws when absent or negative */
+  readBlobRange(path: string, offset: number, length: number): Promise<Buffer>;
+  /** Base names of the direct children of `prefix`; empty when there are none. */
+  listBlobs(prefix: string): Promise<string[]>;
+  /** An absent path is fine. */
+  deleteBlob(path: string): Promise<void>;
+  /** Deletes every blob below `prefix`. */
+  deleteBlobDir(prefix: string): Promise<void>;
+}

@@ -1,0 +1,38 @@
+import { InvalidArgumentError } from "../core/errors.ts";
+
+/** S3 refuses longer keys; the store's prefix takes a part of this. */
+const PATH_BYTES_MAX = 900;
+
+/**
+ * Checks a relative path: it can never name anything outside the store.
+ * @throws InvalidArgumentError for empty, absolute, `.`/`..`, backslash, NUL or overlong paths
+ */
+export function checkPath(path: string): string {
+  const parts = path.split("/");
+  if (parts.some((part) => part === "" || part === "." || part === "..")) {
+    throw new InvalidArgumentError(
+      `path must be relative, without empty, "." or ".." parts: ${JSON.stringify(path)}`,
+      { path },
+    );
+  }
+  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
+  if (/[\u0000-\u001f\u007f\\]/.test(path) || !path.isWellFormed()) {
+    throw new InvalidArgumentError(
+      `path must not hold control characters, backslashes or lone surrogates: ${JSON.stringify(path)}`,
+      { path },
+    );
+  }
+  const bytes = Buffer.byteLength(path);
+  if (bytes > PATH_BYTES_MAX) {
+    throw new InvalidArgumentError(
+      `path has ${bytes} bytes, at most ${PATH_BYTES_MAX} are allowed`,
+    );
+  }
+  return path;
+}
+
+/** Checks a directory prefix for listing and gives it with one trailing `/`; "" is the whole store. */
+export function checkPrefix(prefix: string): string {
+  const trimmed = prefix.replace(/\/$/, "");
+  return trimmed === "" ? "" : `${checkPath(trimmed)}/`;
+}
