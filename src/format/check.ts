@@ -1,0 +1,111 @@
+/** Small checks for decoders: bytes become values only in this room, and never unchecked. */
+import { CorruptionError, FormatVersionError } from "../core/errors.ts";
+
+/** The one format version this code writes and the newest it reads. */
+export const FORMAT = 1;
+
+/** Where a value was read: an object and the byte offset of the line that holds it. */
+export interface Place {
+  readonly path: string;
+  readonly offset: number;
+}
+
+export function corrupt(what: string, { path, offset }: Place, cause?: unknown): CorruptionError {
+  return new CorruptionError(`${path} at byte ${offset}: ${what}`, { path, offset, cause });
+}
+
+/** @throws CorruptionError unless `text` is a JSON object */
+export function parseObject(text: string, place: Place): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw corrupt(`not JSON: ${shorten(text)}`, place, cause);
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw corrupt(`expected a JSON object, found ${shorten(text)}`, place);
+  }
+  return { ...value };
+}
+
+/**
+ * Checks the `format` and `kind` of a header.
+ * @throws FormatVersionError when a newer package wrote it, CorruptionError when it is foreign
+ */
+export function checkHeader(header: Record<string, unknown>, kind: string, place: Place): void {
+  const { format } = header;
+  if (
+    header["kind"] !== kind ||
+    typeof format !== "number" ||
+    !Number.isInteger(format) ||
+    format < 1
+  ) {
+    throw corrupt(`expected a ${kind} header, found ${shorten(JSON.stringify(header))}`, place);
+  }
+  if (format > FORMAT) {
+    throw new FormatVersionError(
+      `${place.path} has format ${format}, this version of opslog-serverless reads up to ${FORMAT}: update it`,
+      { path: place.path },
+    );
+  }
+}
+
+/** A part of the text for a message: long or hostile input must not flood a log. */
+export function shorten(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
+}
+
+/** A field with the type its name promises, or CorruptionError. */
+export class Fields {
+  readonly #object: Record<string, unknown>;
+  readonly #place: Place;
+
+  constructor(object: Record<string, unknown>, place: Place) {
+    this.#object = object;
+    this.#place = place;
+  }
+
+  has(name: string): boolean {
+    return Object.hasOwn(this.#object, name);
+  }
+
+  get(name: string): unknown {
+    return Object.hasOwn(this.#object, name) ? this.#object[name] : undefined;
+  }
+
+  string(name: string): string {
+    const value = this.get(name);
+    if (typeof value !== "string") throw this.#wrong(name, "a string");
+    return value;
+  }
+
+  integer(name: string, least = 0, most = Number.MAX_SAFE_INTEGER): number {
+    const value = this.get(name);
+    if (
+      typeof value !== "number" ||
+      !Number.isSafeInteger(value) ||
+      value < least ||
+      value > most
+    ) {
+      throw this.#wrong(name, `an integer in ${least}..${most}`);
+    }
+    return value;
+  }
+
+  matching(name: string, pattern: RegExp, what: string): string {
+    const value = this.string(name);
+    if (!pattern.test(value)) throw this.#wrong(name, what);
+    return value;
+  }
+
+  array(name: string): readonly unknown[] {
+    const value = this.get(name);
+    if (!Array.isArray(value)) throw this.#wrong(name, "an array");
+    return value;
+  }
+
+  #wrong(name: string, expected: string): CorruptionError {
+    const found = JSON.stringify(this.get(name)) ?? "nothing";
+    return corrupt(`field "${name}": expected ${expected}, found ${shorten(found)}`, this.#place);
+  }
+}

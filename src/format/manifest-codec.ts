@@ -1,0 +1,165 @@
+/** `manifest.json`: the root of a store (FORMAT, "Manifest"). Its size does not depend on traffic. */
+import { CLOCK_MAX } from "../core/version.ts";
+import { FormatVersionError } from "../core/errors.ts";
+import { checkHeader, corrupt, Fields, FORMAT, parseObject, type Place } from "./check.ts";
+import type { IndexPartition, RunInfo } from "./run-info.ts";
+import { checkSealedLine, sealLine } from "./sealed-line.ts";
+
+/** What was current when: decides how far a purge may go. */
+export interface HistoryEntry {
+  readonly generation: number;
+  readonly clock: number;
+  /** LastModified of that manifest, ms since 1970 by the medium's clock. */
+  readonly at: number;
+}
+
+/** An object no longer referenced, deleted once it has been so for the grace period. */
+export interface Retired {
+  readonly path: string;
+  /** LastModified of the manifest that retired it; filled in by the next one. */
+  readonly at?: number;
+}
+
+export interface ManifestStats {
+  /** ISO 8601, by the medium's clock. */
+  readonly created: string;
+  readonly lastCheckpoint: string;
+}
+
+export interface Manifest {
+  /** Grows by one with every publication; 0 is the empty manifest that no object holds. */
+  readonly generation: number;
+  /** Tells two publications apart. */
+  readonly nonce: string;
+  /** Nonces of up to 16 generations before this one, newest first. */
+  readonly lineage: readonly string[];
+  /** Highest clock included in the runs. */
+  readonly clock: number;
+  readonly runs: readonly RunInfo[];
+  /** Segments with lo <= purgeFloor are ignored whole (FLOOR). */
+  readonly purgeFloor: number;
+  /** Generation of the last purge (RELOAD). */
+  readonly lastPurge: number;
+  readonly history: readonly HistoryEntry[];
+  readonly retired: readonly Retired[];
+  /** Highest schema version included. */
+  readonly schema: number;
+  /** Information only. */
+  readonly stats: ManifestStats | undefined;
+}
+
+/** What an absent manifest stands for. */
+export const EMPTY_MANIFEST: Manifest = {
+  generation: 0,
+  nonce: "",
+  lineage: [],
+  clock: 0,
+  runs: [],
+  purgeFloor: 0,
+  lastPurge: 0,
+  history: [],
+  retired: [],
+  schema: 0,
+  stats: undefined,
+};
+
+/** How many publications back a publisher can still find its own nonce. */
+export const LINEAGE_MAX = 16;
+
+export function encodeManifest(manifest: Manifest): Buffer {
+  const runs = manifest.runs.map(({ partitions, ...run }) => ({
+    ...run,
+    partitions: partitions.map((p) => [p.separator, p.offset, p.length, p.dataOffset]),
+  }));
+  const json = JSON.stringify({ format: FORMAT, kind: "manifest", ...manifest, runs });
+  return Buffer.from(`${sealLine(json)}\n`);
+}
+
+/** @throws CorruptionError, FormatVersionError */
+export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
+  const place = { path, offset: 0 };
+  const line = Buffer.from(bytes).toString("utf8").trimEnd();
+  const object = parseObject(line, place);
+  if (Object.hasOwn(object, "currentSnapshot")) {
+    throw new FormatVersionError(
+      `${path} was written by the original @backloghq/opslog, whose stores this version does not open`,
+      { path },
+    );
+  }
+  checkHeader(object, "manifest", place);
+  checkSealedLine(line, place);
+  const fields = new Fields(object, place);
+  const nested = (value: unknown): Fields => new Fields(asObject(value, place), place);
+  const runs = fields.array("runs").map((run) => decodeRunInfo(nested(run), place));
+  if (fields.integer("generation", 1) < fields.integer("lastPurge")) {
+    throw corrupt("lastPurge is above the generation", place);
+  }
+  return {
+    generation: fields.integer("generation", 1),
+    nonce: fields.string("nonce"),
+    lineage: strings(fields.array("lineage"), place),
+    clock: fields.integer("clock", 0, CLOCK_MAX),
+    runs,
+    purgeFloor: fields.integer("purgeFloor", 0, CLOCK_MAX),
+    lastPurge: fields.integer("lastPurge"),
+    history: fields.array("history").map((entry) => {
+      const f = nested(entry);
+      return {
+        generation: f.integer("generation"),
+        clock: f.integer("clock"),
+        at: f.integer("at"),
+      };
+    }),
+    retired: fields.array("retired").map((entry) => {
+      const f = nested(entry);
+      return { path: f.string("path"), ...(f.has("at") ? { at: f.integer("at") } : {}) };
+    }),
+    schema: fields.integer("schema"),
+    stats: fields.has("stats") ? decodeStats(nested(fields.get("stats"))) : undefined,
+  };
+}
+
+function decodeStats(fields: Fields): ManifestStats {
+  return { created: fields.string("created"), lastCheckpoint: fields.string("lastCheckpoint") };
+}
+
+function decodeRunInfo(fields: Fields, place: Place): RunInfo {
+  const partitions = fields.array("partitions").map((part) => decodePartition(part, place));
+  if (partitions.length === 0) throw corrupt("a run without index partitions", place);
+  return {
+    path: fields.matching("path", RUN_PATH, "a path in snapshots/"),
+    index: fields.matching("index", RUN_PATH, "a path in snapshots/"),
+    bytes: fields.integer("bytes", 1),
+    records: fields.integer("records", 1),
+    tombstones: fields.integer("tombstones"),
+    minId: fields.string("minId"),
+    maxId: fields.string("maxId"),
+    sha256: fields.matching("sha256", /^[0-9a-f]{64}$/, "64 hex digits"),
+    partitions,
+  };
+}
+
+const RUN_PATH = /^snapshots\/[A-Za-z0-9-]+\.(?:jsonl|index)$/;
+
+function decodePartition(value: unknown, place: Place): IndexPartition {
+  const [separator, offset, length, dataOffset] = Array.isArray(value) ? value : [];
+  const fields = new Fields({ separator, offset, length, dataOffset }, place);
+  return {
+    separator: fields.string("separator"),
+    offset: fields.integer("offset"),
+    length: fields.integer("length", 1),
+    dataOffset: fields.integer("dataOffset"),
+  };
+}
+
+function asObject(value: unknown, place: Place): Record<string, unknown> {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
+  throw corrupt(`expected an object, found ${typeof value}`, place);
+}
+
+function strings(values: readonly unknown[], place: Place): string[] {
+  return values.map((value) => {
+    if (typeof value !== "string") throw corrupt(`expected a string, found ${typeof value}`, place);
+    return value;
+  });
+}

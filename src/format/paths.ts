@@ -1,0 +1,130 @@
+/**
+ * Every object name of a store, made and parsed here only. No caller-supplied text enters a name
+ * except the agent's label, which is for people.
+ */
+import { hashId } from "../core/hash.ts";
+import { CLOCK_MAX } from "../core/version.ts";
+
+/** `manifest.json`: the root, replaced only by compare-and-swap. */
+export const MANIFEST_PATH = "manifest.json";
+/** `compact.lease`: held by the compactor at work. */
+export const COMPACT_LEASE_PATH = "compact.lease";
+/** `writer.lease`: held by the single writer where the medium has no lock of its own. */
+export const WRITER_LEASE_PATH = "writer.lease";
+/** `.lock`: held by the single writer of a directory. */
+export const WRITER_LOCK_PATH = ".lock";
+export const LOG_PREFIX = "ops/";
+export const RUNS_PREFIX = "snapshots/";
+
+/** `snapshots/snap-12-9f86d081884c7d65.jsonl` and `….index`, made on generation 12. */
+export function runPaths(base: number, rand: string): { path: string; index: string } {
+  const stem = `${RUNS_PREFIX}snap-${base}-${rand}`;
+  return { path: `${stem}.jsonl`, index: `${stem}.index` };
+}
+
+/** The generation a run or index was made on; undefined when the name is not one of ours. */
+export function parseRunBase(path: string): number | undefined {
+  const match = /^snapshots\/snap-(\d{1,16})-[0-9a-f]{16}\.(?:jsonl|index)$/.exec(path);
+  return match?.[1] === undefined ? undefined : Number(match[1]);
+}
+
+export interface StreamParts {
+  readonly agentId: string;
+  readonly openMs: number;
+  /** 16 hex digits, new for every stream. */
+  readonly rand: string;
+}
+
+/** `agent-web_7-1766400000000-9f86d081884c7d65`, or `ops-…` in single-writer mode. */
+export function streamName({ agentId, openMs, rand }: StreamParts): string {
+  const label = agentId.replace(/[^A-Za-z0-9]/g, "_").slice(0, 32);
+  return `${agentId === "" ? "ops" : `agent-${label}`}-${Math.trunc(openMs)}-${rand}`;
+}
+
+const STREAM = /^(?:agent-[A-Za-z0-9_]{1,32}|ops)-\d{1,16}-([0-9a-f]{16})$/;
+
+/** Hashes of the ids of a segment, or "any" when there are more than a name can hold. */
+export type IdFilter = ReadonlySet<string> | "any";
+
+export interface SegmentName {
+  readonly stream: string;
+  readonly n: number;
+  readonly lo: number;
+  readonly hi: number;
+  readonly filter: IdFilter;
+}
+
+const FILTER_IDS_MAX = 8;
+const HASH_DIGITS = 6;
+const BASE32 = "abcdefghijklmnopqrstuvwxyz234567";
+
+/** First 30 bits of the id's hash as 6 characters a-z2-7 (RFC 4648 base32, lower case). */
+export function filterHash(id: string): string {
+  const bits = hashId(id).readUInt32BE(0);
+  let text = "";
+  for (let shift = 27; shift >= 2; shift -= 5) text += BASE32[(bits >>> shift) & 31] ?? "";
+  return text;
+}
+
+/** The filter as it stands in a name or header: hashes without separator, `0` for "any". */
+export function encodeFilter(ids: Iterable<string>): string {
+  const hashes = new Set<string>();
+  for (const id of ids) {
+    hashes.add(filterHash(id));
+    if (hashes.size > FILTER_IDS_MAX) return "0";
+  }
+  return [...hashes].join("");
+}
+
+/** Undefined when `text` is no filter. */
+export function decodeFilter(text: string): IdFilter | undefined {
+  if (text === "0") return "any";
+  if (!/^(?:[a-z2-7]{6}){1,8}$/.test(text)) return undefined;
+  const hashes = new Set<string>();
+  for (let at = 0; at < text.length; at += HASH_DIGITS)
+    hashes.add(text.slice(at, at + HASH_DIGITS));
+  return hashes;
+}
+
+/** A hit only means "may hold it". */
+export function filterAdmits(filter: IdFilter, hash: string): boolean {
+  return filter === "any" || filter.has(hash);
+}
+
+/** `ops/9/ops-1766400000000-9f86d081884c7d65/1-41-42-mfzwi4k3nzqw.jsonl` */
+export function segmentPath(name: Omit<SegmentName, "filter"> & { filter: string }): string {
+  const rand = STREAM.exec(name.stream)?.[1] ?? "0";
+  const file = `${name.n}-${name.lo}-${name.hi}-${name.filter}.jsonl`;
+  return `${LOG_PREFIX}${rand[0]}/${name.stream}/${file}`;
+}
+
+/** Undefined when the name is not one this code writes. */
+export function parseSegmentPath(path: string): SegmentName | undefined {
+  const [, shard, stream, file, ...rest] = path.split("/");
+  const rand = STREAM.exec(stream ?? "")?.[1];
+  const parts = /^(\d{1,16})-(\d{1,16})-(\d{1,16})-([a-z2-7]+|0)\.jsonl$/.exec(file ?? "");
+  if (stream === undefined || rand?.[0] !== shard || rest.length > 0 || parts === null) return;
+  const filter = decodeFilter(parts[4] ?? "");
+  const [n, lo, hi] = [Number(parts[1]), Number(parts[2]), Number(parts[3])];
+  if (filter === undefined || n < 1) return;
+  return { stream, n, lo, hi, filter };
+}
+
+/** Whether the clocks a name or header claims can be true. */
+export function clocksPlausible({ lo, hi }: { lo: number; hi: number }): boolean {
+  return (
+    Number.isSafeInteger(lo) && Number.isSafeInteger(hi) && lo >= 1 && lo <= hi && hi <= CLOCK_MAX
+  );
+}
+
+/** `ops/ops-1766400000000-9f86d081884c7d65.1.jsonl`: file k of a stream on a directory. */
+export function logFilePath(stream: string, k: number): string {
+  return `${LOG_PREFIX}${stream}.${k}.jsonl`;
+}
+
+export function parseLogFilePath(path: string): { stream: string; k: number } | undefined {
+  const match = /^ops\/([^/]+)\.(\d{1,9})\.jsonl$/.exec(path);
+  const [, stream, k] = match ?? [];
+  if (stream === undefined || !STREAM.test(stream) || Number(k) < 1) return;
+  return { stream, k: Number(k) };
+}

@@ -1,0 +1,150 @@
+/**
+ * Lines of a run: a header, then one line per id in ascending order (FORMAT, "Run"). There is
+ * exactly one way to write an entry, and the decoder refuses every other. `data` comes last, so
+ * that a record's bytes are cut out and copied, never parsed (VERBATIM).
+ */
+import { isUtf8 } from "node:buffer";
+import { assert } from "../core/assert.ts";
+import { CLOCK_MAX, type RunEntry } from "../core/version.ts";
+import { checkHeader, corrupt, Fields, FORMAT, parseObject, type Place, shorten } from "./check.ts";
+
+const KIND = "run";
+const LINE_FEED = 10;
+/**
+ * Inside a JSON string a quote follows a backslash, so the first of these in a line stands at its
+ * top level, whatever id, agent and data hold.
+ */
+const DATA = ',"data":';
+const DELETED = ',"deleted":true}';
+const W_PATTERN = /^[0-9a-f]{16}$/;
+
+/** @param base generation of the manifest its writer started from; gives no line feed */
+export function encodeRunHeader(base: number): string {
+  assert(Number.isSafeInteger(base) && base >= 0, `base must be a generation, found ${base}`);
+  return JSON.stringify({ format: FORMAT, kind: KIND, base });
+}
+
+/** The header's `base`. @throws CorruptionError, FormatVersionError (a newer package wrote it) */
+export function decodeRunHeader(line: string, place: Place): number {
+  const header = parseObject(line, place);
+  checkHeader(header, KIND, place);
+  const base = new Fields(header, place).integer("base");
+  if (line !== encodeRunHeader(base)) throw corrupt(`odd run header ${shorten(line)}`, place);
+  return base;
+}
+
+/** One line, with its line feed. */
+export function encodeRunLine(entry: RunEntry): string {
+  const { text, schema } = entry;
+  const { clock, w } = entry.version;
+  assert(entry.id !== "", "a record id is never empty");
+  assert(Number.isInteger(clock) && clock >= 1 && clock <= CLOCK_MAX, `clock ${clock}`);
+  assert(Number.isSafeInteger(schema) && schema >= 1, `schema version ${schema}`);
+  assert(W_PATTERN.test(w), `w must be 16 hex digits, found ${w}`);
+  const head = encodeHead(entry);
+  if (text === undefined) return `${head}${DELETED}\n`;
+  assert(isTextWhole(text), `data of record '${entry.id}' is not one JSON value`);
+  assert(!text.includes("\n") && text.isWellFormed(), `data of '${entry.id}' is not one line`);
+  return `${head}${DATA}${text}}\n`;
+}
+
+/** Reads one line, without its line feed. @throws CorruptionError for what is never written */
+export function decodeRunLine(line: string, place: Place): RunEntry {
+  const at = line.indexOf(DATA);
+  if (!line.endsWith(at < 0 ? DELETED : "}")) {
+    throw corrupt(`neither a record nor a tombstone: ${shorten(line)}`, place);
+  }
+  const head = line.slice(0, at < 0 ? -DELETED.length : at);
+  const text = at < 0 ? undefined : line.slice(at + DATA.length, -1);
+  if (text !== undefined && !isTextWhole(text)) {
+    throw corrupt(`data is not one JSON value: ${shorten(text)}`, place);
+  }
+  const entry = decodeHead(head, text, place);
+  if (entry.id === "") throw corrupt("an empty id", place);
+  if (encodeHead(entry) !== head) throw corrupt(`odd spelling: ${shorten(head)}`, place);
+  return entry;
+}
+
+/**
+ * Reads consecutive whole lines.
+ * @param after the id before the first line, which all must exceed
+ * @throws CorruptionError with the offset of the line
+ */
+export function decodeRunLines(bytes: Buffer, place: Place, after?: string): RunEntry[] {
+  const entries: RunEntry[] = [];
+  const isClean = isUtf8(bytes);
+  let last = after;
+  for (let start = 0; start < bytes.length;) {
+    const at = { path: place.path, offset: place.offset + start };
+    const end = bytes.indexOf(LINE_FEED, start);
+    if (end < 0) throw corrupt("the last line is not complete", at);
+    // Decoding replaces malformed UTF-8 in silence, and the record would no longer be VERBATIM.
+    if (!isClean && !isUtf8(bytes.subarray(start, end))) throw corrupt("not UTF-8", at);
+    const entry = decodeRunLine(bytes.toString("utf8", start, end), at);
+    if (last !== undefined && entry.id <= last) {
+      throw corrupt(`ids must ascend: ${shorten(entry.id)} after ${shorten(last)}`, at);
+    }
+    entries.push(entry);
+    last = entry.id;
+    start = end + 1;
+  }
+  return entries;
+}
+
+/**
+ * Finds an id among whole lines whose checksum has been verified. An id has one spelling, so its
+ * line is found by its first bytes and no other line is decoded.
+ */
+export function findRunLine(bytes: Buffer, id: string, place: Place): RunEntry | undefined {
+  const start = Buffer.from(`{"id":${JSON.stringify(id)},"clock":`);
+  for (let at = bytes.indexOf(start); at >= 0; at = bytes.indexOf(start, at + 1)) {
+    // The same bytes may stand inside the data of another record.
+    if (at > 0 && bytes[at - 1] !== LINE_FEED) continue;
+    const end = bytes.indexOf(LINE_FEED, at);
+    const offset = place.offset + at;
+    if (end < 0) throw corrupt("the last line is not complete", { path: place.path, offset });
+    return decodeRunLine(bytes.toString("utf8", at, end), { path: place.path, offset });
+  }
+  return undefined;
+}
+
+function encodeHead({ id, version, schema }: RunEntry): string {
+  const { clock, agent, w } = version;
+  const [idJson, agentJson] = [JSON.stringify(id), JSON.stringify(agent)];
+  return `{"id":${idJson},"clock":${clock},"agent":${agentJson},"w":"${w}","v":${schema}`;
+}
+
+function decodeHead(head: string, text: string | undefined, place: Place): RunEntry {
+  const fields = new Fields(parseObject(`${head}}`, place), place);
+  return {
+    id: fields.string("id"),
+    version: {
+      clock: fields.integer("clock", 1, CLOCK_MAX),
+      agent: fields.string("agent"),
+      w: fields.matching("w", W_PATTERN, "16 hex digits"),
+    },
+    schema: fields.integer("v", 1),
+    text,
+  };
+}
+
+/** Whether a text begins and ends as one JSON value does; what lies between is for its reader. */
+function isTextWhole(text: string): boolean {
+  const last = text.at(-1) ?? "";
+  switch (text[0]) {
+    case "{":
+      return last === "}";
+    case "[":
+      return last === "]";
+    case '"':
+      return text.length > 1 && last === '"';
+    case "t":
+      return text === "true";
+    case "f":
+      return text === "false";
+    case "n":
+      return text === "null";
+    default:
+      return /^-?\d/.test(text) && last >= "0" && last <= "9";
+  }
+}

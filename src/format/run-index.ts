@@ -1,0 +1,119 @@
+/**
+ * Index of a run: a header line, then one sealed line per partition (FORMAT, "Run index"). A
+ * partition is read by itself, so that a point read of a large run does not fetch the whole index.
+ */
+import { BloomFilter } from "./bloom.ts";
+import { checkHeader, corrupt, Fields, FORMAT, parseObject, type Place } from "./check.ts";
+import { checkSealedLine, sealLine } from "./sealed-line.ts";
+
+const KIND = "index";
+const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
+const CRC_MAX = 2 ** 32 - 1;
+/** A filter never gains by more; a damaged number must not cost a long loop. */
+const HASHES_MAX = 30;
+
+/** Consecutive whole lines of a run, the unit of point reads. */
+export interface Block {
+  /** Every id of the block is >= it, every id of the blocks before is below it. */
+  readonly separator: string;
+  /** Byte offset in the run. */
+  readonly offset: number;
+  readonly length: number;
+  readonly crc32: number;
+}
+
+export interface PartitionContent {
+  /** Ascending, at least one. */
+  readonly blocks: readonly Block[];
+  readonly records: number;
+  /** Over the ids of these blocks. */
+  readonly bloom: BloomFilter;
+}
+
+/** The shortest prefix of `first` above `before`; may end within a surrogate pair. */
+export function separatorOf(before: string, first: string): string {
+  let common = 0;
+  while (common < before.length && before[common] === first[common]) common++;
+  return first.slice(0, common + 1);
+}
+
+/**
+ * Position of the last element whose separator is at or below `id`; -1 when it is below them all.
+ * Blocks and partitions are found alike.
+ */
+export function findBySeparator(
+  items: readonly { readonly separator: string }[],
+  id: string,
+): number {
+  let [low, high] = [0, items.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((items[middle]?.separator ?? "") <= id) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+/** @param run path of the run; the result has no line feed */
+export function encodeIndexHeader(run: string): string {
+  return JSON.stringify({ format: FORMAT, kind: KIND, run });
+}
+
+/** The path of the run. @throws CorruptionError, FormatVersionError */
+export function decodeIndexHeader(line: string, place: Place): string {
+  const header = parseObject(line, place);
+  checkHeader(header, KIND, place);
+  return new Fields(header, place).string("run");
+}
+
+/** One line, without its line feed. */
+export function encodePartition({ blocks, records, bloom }: PartitionContent): string {
+  return sealLine(
+    JSON.stringify({
+      dataOffset: blocks[0]?.offset,
+      records,
+      blocks: blocks.map(({ separator, length, crc32 }) => [separator, length, crc32]),
+      k: bloom.k,
+      bloom: Buffer.from(bloom.bytes).toString("base64"),
+    }),
+  );
+}
+
+/** Reads a partition's line, without its line feed. @throws CorruptionError */
+export function decodePartition(bytes: Buffer, place: Place): PartitionContent {
+  const line = bytes.toString("utf8");
+  checkSealedLine(line, place);
+  const fields = new Fields(parseObject(line, place), place);
+  return {
+    blocks: decodeBlocks(fields.array("blocks"), fields.integer("dataOffset"), place),
+    records: fields.integer("records", 1),
+    bloom: new BloomFilter(
+      Buffer.from(fields.matching("bloom", BASE64, "base64"), "base64"),
+      fields.integer("k", 1, HASHES_MAX),
+    ),
+  };
+}
+
+function decodeBlocks(items: readonly unknown[], dataOffset: number, place: Place): Block[] {
+  const blocks: Block[] = [];
+  let offset = dataOffset;
+  for (const item of items) {
+    if (!Array.isArray(item)) throw corrupt("a block is not an array", place);
+    const [separator, length, crc32] = item;
+    const fields = new Fields({ separator, length, crc32 }, place);
+    const block = {
+      separator: fields.string("separator"),
+      offset,
+      length: fields.integer("length", 1),
+      crc32: fields.integer("crc32", 0, CRC_MAX),
+    };
+    const before = blocks.at(-1);
+    if (before !== undefined && block.separator <= before.separator) {
+      throw corrupt("separators of blocks must ascend", place);
+    }
+    blocks.push(block);
+    offset += block.length;
+  }
+  if (blocks.length === 0) throw corrupt("a partition without blocks", place);
+  return blocks;
+}

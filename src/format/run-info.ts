@@ -1,0 +1,27 @@
+/** How the manifest describes a run: enough to plan any read of it without another request. */
+
+/** A part of a run's index, read by one ranged GET; covers consecutive blocks of the run. */
+export interface IndexPartition {
+  /** Every id of this partition is >= it, every id of the ones before is below it. */
+  readonly separator: string;
+  /** Where the partition's line lies in the index object, without the line feed. */
+  readonly offset: number;
+  readonly length: number;
+  /** Where the partition's first block lies in the run; it reaches to the next one's, or the end. */
+  readonly dataOffset: number;
+}
+
+export interface RunInfo {
+  readonly path: string;
+  /** Path of the index object. */
+  readonly index: string;
+  readonly bytes: number;
+  /** Lines with a record or a tombstone. */
+  readonly records: number;
+  readonly tombstones: number;
+  readonly minId: string;
+  readonly maxId: string;
+  /** Of the whole run, hex. */
+  readonly sha256: string;
+  readonly partitions: readonly IndexPartition[];
+}

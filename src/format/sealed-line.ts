@@ -1,0 +1,32 @@
+/**
+ * A JSON line that carries a checksum of itself (and of bytes that follow it) as its last field:
+ * CRC-32 (zlib's) over the line with eight zeros in the checksum's place.
+ */
+import { crc32 } from "node:zlib";
+import { corrupt, type Place } from "./check.ts";
+
+const ZEROS = '"crc":"00000000"}';
+
+/** @param json text of a non-empty JSON object; the result has no line feed */
+export function sealLine(json: string, following: Uint8Array = new Uint8Array()): string {
+  const open = `${json.slice(0, -1)},`;
+  return `${open}"crc":"${checksum(`${open}${ZEROS}`, following)}"}`;
+}
+
+/** @throws CorruptionError when the line's checksum is missing or does not hold */
+export function checkSealedLine(
+  line: string,
+  place: Place,
+  following: Uint8Array = new Uint8Array(),
+): void {
+  const found = /"crc":"([0-9a-f]{8})"\}$/.exec(line)?.[1];
+  if (found === undefined) throw corrupt("no checksum at the end of the line", place);
+  const expected = checksum(`${line.slice(0, -ZEROS.length)}${ZEROS}`, following);
+  if (found !== expected) throw corrupt(`checksum: expected ${expected}, found ${found}`, place);
+}
+
+function checksum(line: string, following: Uint8Array): string {
+  return crc32(following, crc32(`${line}\n`))
+    .toString(16)
+    .padStart(8, "0");
+}

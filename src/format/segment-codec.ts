@@ -1,0 +1,159 @@
+/**
+ * A segment: one flush of one writer, one header line and `count` operation lines. On S3 it is an
+ * object of its own, on a directory a frame of a log file; the bytes are the same (FORMAT,
+ * "Segment"). It counts only whole: length, count, clocks and checksum must agree.
+ */
+import { assert } from "../core/assert.ts";
+import type { LogOperation } from "../core/operation.ts";
+import { CLOCK_MAX } from "../core/version.ts";
+import { checkHeader, corrupt, Fields, FORMAT, parseObject, type Place } from "./check.ts";
+import { decodeFilter, encodeFilter, type IdFilter } from "./paths.ts";
+import { checkSealedLine, sealLine } from "./sealed-line.ts";
+
+export interface Segment {
+  /** The agentId, "" in single-writer mode. */
+  readonly agent: string;
+  readonly w: string;
+  /** Schema version the records were written under. */
+  readonly v: number;
+  readonly operations: readonly LogOperation[];
+}
+
+/** What the header says about the lines that follow it. */
+export interface SegmentHeader {
+  readonly agent: string;
+  readonly w: string;
+  readonly v: number;
+  readonly count: number;
+  readonly lo: number;
+  readonly hi: number;
+  /** Length of the operation lines. */
+  readonly bytes: number;
+  readonly filter: IdFilter;
+}
+
+export interface EncodedSegment {
+  readonly bytes: Buffer;
+  readonly lo: number;
+  readonly hi: number;
+  /** The filter as a name carries it. */
+  readonly filter: string;
+}
+
+const LINE_FEED = 10;
+
+/** One line of the log; `text` is the record's stored form, so that it is serialised once. */
+export function encodeOperation(operation: LogOperation, text: string | undefined): string {
+  const { ts, op, id, clock, prev, encoding } = operation;
+  const head = JSON.stringify({ ts, op, id, clock, prev, encoding });
+  return text === undefined ? head : `${head.slice(0, -1)},"data":${text}}`;
+}
+
+/** @param lines operation lines made by `encodeOperation`, in the order of `operations` */
+export function encodeSegment(segment: Segment, lines: readonly string[]): EncodedSegment {
+  const { agent, w, v, operations } = segment;
+  const [first, last] = [operations[0], operations.at(-1)];
+  assert(first !== undefined && last !== undefined, "a segment holds at least one operation");
+  assert(lines.length === operations.length, "one line per operation");
+  const body = Buffer.from(`${lines.join("\n")}\n`);
+  const filter = encodeFilter(new Set(operations.map(({ id }) => id)));
+  const [lo, hi, count] = [first.clock, last.clock, operations.length];
+  const header = {
+    format: FORMAT,
+    kind: "segment",
+    agent,
+    w,
+    v,
+    count,
+    lo,
+    hi,
+    bytes: body.length,
+    filter,
+  };
+  const head = Buffer.from(`${sealLine(JSON.stringify(header), body)}\n`);
+  return { bytes: Buffer.concat([head, body]), lo, hi, filter };
+}
+
+/** Reads a header line (without its line feed). @throws CorruptionError, FormatVersionError */
+export function decodeSegmentHeader(line: string, place: Place): SegmentHeader {
+  const object = parseObject(line, place);
+  checkHeader(object, "segment", place);
+  const fields = new Fields(object, place);
+  const filter = decodeFilter(fields.string("filter"));
+  if (filter === undefined) throw corrupt('field "filter": not a filter', place);
+  return {
+    agent: fields.string("agent"),
+    w: fields.matching("w", /^[0-9a-f]{16}$/, "16 hex digits"),
+    v: fields.integer("v", 1),
+    count: fields.integer("count", 1),
+    lo: fields.integer("lo", 1, CLOCK_MAX),
+    hi: fields.integer("hi", 1, CLOCK_MAX),
+    bytes: fields.integer("bytes", 1),
+    filter,
+  };
+}
+
+/** Reads a whole segment; `bytes` holds exactly one. @throws CorruptionError, FormatVersionError */
+export function decodeSegment(bytes: Uint8Array, place: Place): Segment {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const headEnd = buffer.indexOf(LINE_FEED);
+  if (headEnd < 0) throw corrupt("no complete header line", place);
+  const line = buffer.toString("utf8", 0, headEnd);
+  const header = decodeSegmentHeader(line, place);
+  const body = buffer.subarray(headEnd + 1);
+  if (body.length !== header.bytes) {
+    throw corrupt(`expected ${header.bytes} bytes of operations, found ${body.length}`, place);
+  }
+  checkSealedLine(line, place, body);
+  const operations = decodeOperations(body, {
+    path: place.path,
+    offset: place.offset + headEnd + 1,
+  });
+  checkOperations(header, operations, place);
+  return { agent: header.agent, w: header.w, v: header.v, operations };
+}
+
+function decodeOperations(body: Buffer, place: Place): LogOperation[] {
+  if (body.at(-1) !== LINE_FEED) throw corrupt("the last line is not complete", place);
+  const text = body.toString("utf8", 0, body.length - 1);
+  let { offset } = place;
+  return text.split("\n").map((line) => {
+    const operation = decodeOperation(line, { path: place.path, offset });
+    offset += Buffer.byteLength(line) + 1;
+    return operation;
+  });
+}
+
+function decodeOperation(line: string, place: Place): LogOperation {
+  const object = parseObject(line, place);
+  const fields = new Fields(object, place);
+  const op = fields.string("op");
+  const encoding = fields.get("encoding");
+  if (op !== "set" && op !== "delete") throw corrupt(`unknown op ${JSON.stringify(op)}`, place);
+  if (fields.has("data") !== (op === "set")) throw corrupt(`a ${op} with or without data`, place);
+  if (encoding !== undefined && encoding !== "delta") throw corrupt("unknown encoding", place);
+  const id = fields.string("id");
+  if (id === "") throw corrupt("an empty id", place);
+  return {
+    ts: fields.string("ts"),
+    op,
+    id,
+    clock: fields.integer("clock", 1, CLOCK_MAX),
+    ...(fields.has("data") ? { data: fields.get("data") } : {}),
+    ...(fields.has("prev") ? { prev: fields.get("prev") } : {}),
+    ...(encoding === undefined ? {} : { encoding }),
+  };
+}
+
+function checkOperations(header: SegmentHeader, operations: LogOperation[], place: Place): void {
+  const clocks = operations.map(({ clock }) => clock);
+  const ascend = clocks.every((clock, i) => i === 0 || clock > (clocks[i - 1] ?? 0));
+  const whole = operations.length === header.count && clocks[0] === header.lo;
+  if (!whole || clocks.at(-1) !== header.hi || !ascend) {
+    const found = `${operations.length} operations, clocks ${clocks[0]}..${clocks.at(-1)}`;
+    throw corrupt(
+      `expected ${header.count}, clocks ${header.lo}..${header.hi}, found ${found}`,
+      place,
+    );
+  }
+}

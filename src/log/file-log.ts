@@ -1,0 +1,202 @@
+/**
+ * The log on a directory: appended files, one frame per flush. A file is sealed by creating its
+ * successor; only sealed files are deleted (FENCE).
+ */
+import { CorruptionError, FormatVersionError } from "../core/errors.ts";
+import { forEachParallel } from "../core/parallel.ts";
+import type { Runtime } from "../core/runtime.ts";
+import { LOG_PREFIX, logFilePath, parseLogFilePath } from "../format/paths.ts";
+import { decodeSegment } from "../format/segment-codec.ts";
+import type { AppendableStorage, ListedObject, StorageBackend } from "../storage/backend.ts";
+import { FileLogWriter } from "./file-log-writer.ts";
+import { scanFrames } from "./frames.ts";
+import {
+  readSegmentBytes,
+  type CompactionInput,
+  type Log,
+  type LogListing,
+  type LogUnit,
+  type LogWriter,
+  type SegmentRead,
+  type SegmentRef,
+} from "./log.ts";
+
+const READS_PARALLEL = 8;
+const READ_BYTES_MAX = 4 * 1024 * 1024;
+/** An empty file may be one that its owner is about to append to: leave it that long. */
+const EMPTY_FILE_MS = 3_600_000;
+
+/** What is known of one file; frames never change once scanned. */
+interface ScannedFile {
+  readonly frames: SegmentRef[];
+  readonly corrupt: CorruptionError[];
+  consumedBytes: number;
+}
+
+interface LogFile extends ListedObject {
+  readonly stream: string;
+  readonly k: number;
+}
+
+export class FileLog implements Log {
+  readonly #backend: StorageBackend;
+  readonly #appendable: AppendableStorage;
+  readonly #runtime: Runtime;
+  #scanned = new Map<string, ScannedFile>();
+
+  constructor(backend: StorageBackend, appendable: AppendableStorage, runtime: Runtime) {
+    this.#backend = backend;
+    this.#appendable = appendable;
+    this.#runtime = runtime;
+  }
+
+  async list(): Promise<LogListing> {
+    const { files, dateMs } = await this.#listFiles();
+    const known: ScannedFile[] = [];
+    await forEachParallel(files, READS_PARALLEL, async (file) => {
+      known.push(await this.#scan(file));
+    });
+    this.#forgetAllBut(files);
+    return {
+      segments: known.flatMap(({ frames }) => frames),
+      corrupt: known.flatMap(({ corrupt }) => corrupt),
+      firstDateMs: dateMs,
+      lastDateMs: dateMs,
+    };
+  }
+
+  async #listFiles(): Promise<{ files: LogFile[]; dateMs: number }> {
+    const files: LogFile[] = [];
+    let dateMs = 0;
+    for await (const page of this.#backend.list(LOG_PREFIX)) {
+      dateMs ||= page.dateMs;
+      for (const object of page.objects) {
+        if (!object.path.endsWith(".jsonl")) continue;
+        const name = parseLogFilePath(object.path);
+        if (name === undefined) {
+          throw new FormatVersionError(
+            `${object.path} is not a log file this version of opslog-serverless knows: ` +
+              "a newer one or the original @backloghq/opslog wrote it, or it does not belong here",
+            { path: object.path },
+          );
+        }
+        files.push({ ...object, ...name });
+      }
+    }
+    return { files, dateMs };
+  }
+
+  /** Reads what the file has grown by since the last look. */
+  async #scan({ path, bytes }: Pick<LogFile, "path" | "bytes">): Promise<ScannedFile> {
+    const known = this.#scanned.get(path) ?? { frames: [], corrupt: [], consumedBytes: 0 };
+    this.#scanned.set(path, known);
+    if (bytes <= known.consumedBytes) return known;
+    const range = { offset: known.consumedBytes, length: Number.MAX_SAFE_INTEGER };
+    const grown = await readSegmentBytes(this.#backend, { path, range });
+    if (grown === undefined) return known;
+    // Another look came first; ours may have been the later one, so look again.
+    if (known.consumedBytes !== range.offset) return this.#scan({ path, bytes });
+    const buffer = Buffer.from(grown.buffer, grown.byteOffset, grown.byteLength);
+    const scan = scanFrames(buffer, { path, offset: known.consumedBytes });
+    for (const frame of scan.frames) known.frames.push(frame);
+    known.corrupt.push(...scan.corrupt);
+    known.consumedBytes += scan.consumedBytes;
+    return known;
+  }
+
+  #forgetAllBut(files: readonly LogFile[]): void {
+    const present = new Set(files.map(({ path }) => path));
+    for (const path of this.#scanned.keys()) if (!present.has(path)) this.#scanned.delete(path);
+  }
+
+  async *read(refs: readonly SegmentRef[]): AsyncGenerator<SegmentRead> {
+    for (const group of groupAdjacent(refs)) {
+      const [first, last] = [group[0], group.at(-1)];
+      if (first?.range === undefined || last?.range === undefined) continue;
+      const { offset } = first.range;
+      const length = last.range.offset + last.range.length - offset;
+      const bytes = await readSegmentBytes(this.#backend, {
+        path: first.path,
+        range: { offset, length },
+      });
+      for (const ref of group) yield readFrameAt(ref, bytes, offset);
+    }
+  }
+
+  createWriter(agentId: string): LogWriter {
+    return new FileLogWriter(this.#appendable, this.#runtime, agentId);
+  }
+
+  /** FENCE: a file is read for deletion only after its successor existed. */
+  async prepareCompaction(): Promise<CompactionInput> {
+    const { files, dateMs } = await this.#listFiles();
+    const present = new Set(files.map(({ path }) => path));
+    const units: LogUnit[] = [];
+    const errors: CorruptionError[] = [];
+    await forEachParallel(files, READS_PARALLEL, async (file) => {
+      const { path, stream, k, bytes } = file;
+      const successor = logFilePath(stream, k + 1);
+      const paths = [path];
+      if (!present.has(successor) && bytes === 0) {
+        const abandoned = this.#runtime.nowMs() - file.lastModifiedMs > EMPTY_FILE_MS;
+        const orphaned = k > 1 && !present.has(logFilePath(stream, k - 1));
+        if (orphaned || abandoned) units.push({ paths, segments: [], corrupt: false });
+        return;
+      }
+      if (!present.has(successor)) {
+        const seal = await this.#appendable.create(successor);
+        await seal?.close();
+        // A successor that the owner made in the same moment is in use: it stays.
+        if (seal !== undefined) paths.push(successor);
+      }
+      const { frames, corrupt } = await this.#scan({ path, bytes: Number.MAX_SAFE_INTEGER });
+      errors.push(...corrupt);
+      units.push({ paths, segments: [...frames], corrupt: corrupt.length > 0 });
+    });
+    return { units, leftOut: errors.length > 0, corrupt: errors, firstDateMs: dateMs };
+  }
+
+  /** In order, one by one: a file goes before its successor. */
+  async deleteUnits(units: readonly LogUnit[]): Promise<void> {
+    for (const path of units.flatMap(({ paths }) => paths)) await this.#backend.delete([path]);
+  }
+}
+
+/** Frames that lie one behind the other are read together. */
+function groupAdjacent(refs: readonly SegmentRef[]): SegmentRef[][] {
+  const byFile = new Map<string, SegmentRef[]>();
+  for (const ref of refs) {
+    const inFile = byFile.get(ref.path);
+    if (inFile === undefined) byFile.set(ref.path, [ref]);
+    else inFile.push(ref);
+  }
+  const groups: SegmentRef[][] = [];
+  for (const inFile of byFile.values()) {
+    let group: SegmentRef[] = [];
+    let [end, bytes] = [-1, 0];
+    for (const ref of inFile.toSorted((a, b) => (a.range?.offset ?? 0) - (b.range?.offset ?? 0))) {
+      const { offset, length } = ref.range ?? { offset: 0, length: 0 };
+      if (offset !== end || bytes + length > READ_BYTES_MAX) {
+        groups.push((group = []));
+        bytes = 0;
+      }
+      group.push(ref);
+      end = offset + length;
+      bytes += length;
+    }
+  }
+  return groups;
+}
+
+function readFrameAt(ref: SegmentRef, bytes: Uint8Array | undefined, offset: number): SegmentRead {
+  if (bytes === undefined || ref.range === undefined) return { status: "gone", ref };
+  const at = ref.range.offset - offset;
+  const place = { path: ref.path, offset: ref.range.offset };
+  try {
+    const segment = decodeSegment(bytes.subarray(at, at + ref.range.length), place);
+    return { status: "found", ref, segment };
+  } catch (error) {
+    if (error instanceof CorruptionError) return { status: "corrupt", ref, error };
+    throw error;
+  }
+}

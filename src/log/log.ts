@@ -1,0 +1,102 @@
+/**
+ * The write-ahead log as the engine sees it. Two media meet here: one immutable object per flush
+ * (`object-log.ts`) and appended files (`file-log.ts`).
+ */
+import type { CorruptionError } from "../core/errors.ts";
+import type { LogOperation } from "../core/operation.ts";
+import type { IdFilter } from "../format/paths.ts";
+import type { Segment } from "../format/segment-codec.ts";
+import type { ByteRange, StorageBackend } from "../storage/backend.ts";
+
+/** Where one segment lies and what is known of it without reading it. */
+export interface SegmentRef {
+  /** Names the segment for good: no other segment ever has the same key. */
+  readonly key: string;
+  readonly path: string;
+  /** The part of the file it takes; undefined when it is the whole object. */
+  readonly range: ByteRange | undefined;
+  readonly lo: number;
+  readonly hi: number;
+  readonly filter: IdFilter;
+  readonly bytes: number;
+}
+
+export interface LogListing {
+  readonly segments: readonly SegmentRef[];
+  /** What cannot be read as a segment; left out of `segments`. */
+  readonly corrupt: readonly CorruptionError[];
+  /** Date of the first and of the last page, by the medium's clock. */
+  readonly firstDateMs: number;
+  readonly lastDateMs: number;
+}
+
+export type SegmentRead =
+  | { readonly status: "found"; readonly ref: SegmentRef; readonly segment: Segment }
+  /** Deleted since it was listed: whoever deleted it had published it. */
+  | { readonly status: "gone"; readonly ref: SegmentRef }
+  | { readonly status: "corrupt"; readonly ref: SegmentRef; readonly error: CorruptionError };
+
+/** Segments that are deleted together once they are merged. */
+export interface LogUnit {
+  /** Deleted in this order. */
+  readonly paths: readonly string[];
+  readonly segments: readonly SegmentRef[];
+  /** Part of it cannot be read: it is never deleted. */
+  readonly corrupt: boolean;
+}
+
+export interface CompactionInput {
+  readonly units: readonly LogUnit[];
+  /** Live segments that this pass may not touch yet: no purge. */
+  readonly leftOut: boolean;
+  readonly corrupt: readonly CorruptionError[];
+  readonly firstDateMs: number;
+}
+
+export interface Log {
+  list(): Promise<LogListing>;
+  /** Reads with bounded parallelism; results come in no order. */
+  read(refs: readonly SegmentRef[]): AsyncIterable<SegmentRead>;
+  createWriter(agentId: string): LogWriter;
+  /** Lists what a compaction may merge and then delete; seals what is still being appended to. */
+  prepareCompaction(): Promise<CompactionInput>;
+  /** Deletes merged units (DELETE-AFTER-PUBLISH: only after a manifest that holds them). */
+  deleteUnits(units: readonly LogUnit[]): Promise<void>;
+}
+
+/** One flush, before it has an identity. */
+export interface SegmentDraft {
+  readonly agent: string;
+  readonly v: number;
+  readonly operations: readonly LogOperation[];
+  /** The same operations as lines (`encodeOperation`). */
+  readonly lines: readonly string[];
+}
+
+export interface WrittenSegment {
+  /** The `w` its operations' versions carry. */
+  readonly w: string;
+  readonly ref: SegmentRef;
+  /** Date of the response that made it durable (LATE). */
+  readonly dateMs: number;
+}
+
+/** One writer's stream; the caller has one write in flight at a time. */
+export interface LogWriter {
+  /** @throws UnavailableError when nothing was written, WriteOutcomeUnknownError when it may have been */
+  write(draft: SegmentDraft): Promise<WrittenSegment>;
+  close(): Promise<void>;
+}
+
+export interface LogSettings {
+  readonly writeTimeoutMs: number;
+}
+
+/** Reads a segment by its place. */
+export async function readSegmentBytes(
+  backend: StorageBackend,
+  { path, range }: Pick<SegmentRef, "path" | "range">,
+): Promise<Uint8Array | undefined> {
+  const result = await backend.get(path, { range });
+  return result.status === "found" ? result.body : undefined;
+}

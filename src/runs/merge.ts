@@ -1,0 +1,169 @@
+/**
+ * Merging of sorted sources: pure, knows no objects. Entries travel in batches, because waiting for
+ * each of a million entries would cost more than merging them.
+ */
+import { assert } from "../core/assert.ts";
+import { compareText, type Entry, type RunEntry, wins } from "../core/version.ts";
+
+/** Entries in ascending id order, each id once, cut into batches of any size. */
+export type EntryBatches = AsyncIterable<readonly RunEntry[]>;
+
+const BATCH_ENTRIES_MAX = 1024;
+/** In characters of record text: keeps a batch of large records small. */
+const BATCH_TEXT_MAX = 1024 * 1024;
+
+/**
+ * One ascending sequence with one winner per id. Closes every source, also when it is left early.
+ * @throws AssertionError when a source does not ascend; what a source throws
+ */
+export async function* mergeSorted(sources: readonly EntryBatches[]): AsyncGenerator<RunEntry[]> {
+  const cursors = sources.map((source) => new Cursor(source));
+  try {
+    await Promise.all(cursors.map((cursor) => cursor.nextBatch()));
+    yield* mergeCursors(cursors);
+  } finally {
+    await Promise.all(cursors.map((cursor) => cursor.close()));
+  }
+}
+
+/** Leaves out tombstones at or below `clockMax` (PROTOCOL, "Purge"). */
+export async function* dropTombstones(
+  batches: EntryBatches,
+  clockMax: number,
+): AsyncGenerator<RunEntry[]> {
+  for await (const batch of batches) {
+    const kept = batch.filter(
+      ({ text, version }) => text !== undefined || version.clock > clockMax,
+    );
+    if (kept.length > 0) yield kept;
+  }
+}
+
+/** Entries that are sorted already, as a source. */
+// eslint-disable-next-line @typescript-eslint/require-await -- the type of a source is async
+export async function* fromSorted(entries: readonly RunEntry[]): AsyncGenerator<RunEntry[]> {
+  for (let start = 0; start < entries.length; start += BATCH_ENTRIES_MAX) {
+    yield entries.slice(start, start + BATCH_ENTRIES_MAX);
+  }
+}
+
+/** A map from id to entry, sorted, as a source. */
+export function fromMap(entries: ReadonlyMap<string, Entry>): EntryBatches {
+  const sorted = [...entries].toSorted(([a], [b]) => compareText(a, b));
+  return fromSorted(
+    sorted.map(([id, { version, schema, text }]) => ({ id, version, schema, text })),
+  );
+}
+
+async function* mergeCursors(cursors: readonly Cursor[]): AsyncGenerator<RunEntry[]> {
+  const heap = new CursorHeap(cursors.filter((cursor) => !cursor.isDone));
+  let batch: RunEntry[] = [];
+  let batchText = 0;
+  for (let top = heap.top; top !== undefined; top = heap.top) {
+    let winner = top.entry;
+    for (let same: Cursor | undefined = top; same?.entry.id === winner.id; same = heap.top) {
+      if (wins(same.entry, winner)) winner = same.entry;
+      if (!same.advance()) await same.nextBatch();
+      heap.restoreTop();
+    }
+    batch.push(winner);
+    batchText += winner.text?.length ?? 0;
+    if (batch.length >= BATCH_ENTRIES_MAX || batchText >= BATCH_TEXT_MAX) {
+      yield batch;
+      batch = [];
+      batchText = 0;
+    }
+  }
+  if (batch.length > 0) yield batch;
+}
+
+/** A position in one source. */
+class Cursor {
+  readonly #iterator: AsyncIterator<readonly RunEntry[]>;
+  #batch: readonly RunEntry[] = [];
+  #at = 0;
+  #entry: RunEntry | undefined;
+  isDone = false;
+
+  constructor(source: EntryBatches) {
+    this.#iterator = source[Symbol.asyncIterator]();
+  }
+
+  get entry(): RunEntry {
+    assert(this.#entry !== undefined, "a cursor without an entry was read");
+    return this.#entry;
+  }
+
+  /** Moves on inside the batch; `false` when the batch is used up. */
+  advance(): boolean {
+    return this.#set(this.#at + 1);
+  }
+
+  /** Moves to the first entry of the next batch that is not empty. */
+  async nextBatch(): Promise<void> {
+    for (;;) {
+      const next = await this.#iterator.next();
+      if (next.done === true) {
+        this.isDone = true;
+        return;
+      }
+      this.#batch = next.value;
+      if (this.#set(0)) return;
+    }
+  }
+
+  async close(): Promise<void> {
+    if (!this.isDone) await this.#iterator.return?.();
+  }
+
+  #set(at: number): boolean {
+    const entry = this.#batch[at];
+    if (entry === undefined) return false;
+    const before = this.#entry?.id;
+    assert(before === undefined || before < entry.id, `a source does not ascend at '${entry.id}'`);
+    this.#entry = entry;
+    this.#at = at;
+    return true;
+  }
+}
+
+/** Binary heap by the id of each cursor's entry. */
+class CursorHeap {
+  readonly #cursors: Cursor[];
+
+  constructor(cursors: readonly Cursor[]) {
+    // A sorted array is a heap.
+    this.#cursors = cursors.toSorted((a, b) => compareText(a.entry.id, b.entry.id));
+  }
+
+  get top(): Cursor | undefined {
+    return this.#cursors[0];
+  }
+
+  /** Sinks the top to its place after it moved on, or removes it when it is done. */
+  restoreTop(): void {
+    const cursors = this.#cursors;
+    if (cursors[0]?.isDone === true) {
+      const last = cursors.pop();
+      if (last === undefined || cursors.length === 0) return;
+      cursors[0] = last;
+    }
+    const sinking = cursors[0];
+    if (sinking === undefined) return;
+    const { id } = sinking.entry;
+    let at = 0;
+    for (;;) {
+      const left = 2 * at + 1;
+      const right = left + 1;
+      const leftId = cursors[left]?.entry.id;
+      const rightId = cursors[right]?.entry.id;
+      if (leftId === undefined) break;
+      const least = rightId !== undefined && rightId < leftId ? right : left;
+      const lower = cursors[least];
+      if (lower === undefined || lower.entry.id >= id) break;
+      cursors[at] = lower;
+      at = least;
+    }
+    cursors[at] = sinking;
+  }
+}

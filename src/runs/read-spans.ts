@@ -1,0 +1,93 @@
+/** Sequential reading of a large object: spans that grow, one of them read ahead. */
+import { corrupt } from "../format/check.ts";
+import type { ByteRange } from "../storage/backend.ts";
+
+/** Small at first, because many scans stop after a few records. */
+const SPAN_BYTES_FIRST = 256 * 1024;
+const SPAN_BYTES_GROWTH = 4;
+/** Enough that the rate of requests does not limit a scan. */
+export const SPAN_BYTES_MAX = 4 * 1024 * 1024;
+const LINE_FEED = 10;
+
+/** Bytes of an object with where they lie. */
+export interface Piece {
+  readonly bytes: Buffer;
+  readonly offset: number;
+}
+
+/** How long the first, second, .. span of a scan is. */
+export function* spanSizes(): Generator<number, never> {
+  for (
+    let bytes = SPAN_BYTES_FIRST;
+    ;
+    bytes = Math.min(bytes * SPAN_BYTES_GROWTH, SPAN_BYTES_MAX)
+  ) {
+    yield bytes;
+  }
+}
+
+/** Cuts offset..end into spans. */
+export function* spansBetween(offset: number, end: number): Generator<ByteRange, void> {
+  const sizes = spanSizes();
+  for (let at = offset; at < end;) {
+    const length = Math.min(sizes.next().value, end - at);
+    yield { offset: at, length };
+    at += length;
+  }
+}
+
+/** Reads the spans in order; the next one is under way while one is worked on. */
+export async function* readSpans(
+  read: (range: ByteRange) => Promise<Buffer>,
+  spans: Iterable<ByteRange>,
+): AsyncGenerator<Piece> {
+  const iterator = spans[Symbol.iterator]();
+  // A read ahead may fail before anybody waits for it: its outcome is kept as a value.
+  const start = (): Promise<PromiseSettledResult<Piece>[]> | undefined => {
+    const next = iterator.next();
+    if (next.done === true) return undefined;
+    const { offset } = next.value;
+    return Promise.allSettled([read(next.value).then((bytes) => ({ bytes, offset }))]);
+  };
+  let ahead = start();
+  try {
+    while (ahead !== undefined) {
+      const [outcome] = await ahead;
+      if (outcome?.status === "rejected") throw outcome.reason;
+      ahead = start();
+      if (outcome !== undefined) yield outcome.value;
+    }
+  } finally {
+    await ahead;
+  }
+}
+
+/**
+ * Cuts pieces anew so that each ends with a line.
+ * @throws CorruptionError when the last line is not complete
+ */
+export async function* wholeLines(
+  pieces: AsyncIterable<Piece>,
+  path: string,
+): AsyncGenerator<Piece> {
+  let begun: Buffer[] = [];
+  let begunOffset = 0;
+  for await (const { bytes, offset } of pieces) {
+    const first = bytes.indexOf(LINE_FEED) + 1;
+    const last = bytes.lastIndexOf(LINE_FEED) + 1;
+    let start = 0;
+    if (begun.length > 0 && first > 0) {
+      yield { bytes: Buffer.concat([...begun, bytes.subarray(0, first)]), offset: begunOffset };
+      begun = [];
+      start = first;
+    }
+    if (last > start) yield { bytes: bytes.subarray(start, last), offset: offset + start };
+    const rest = Math.max(start, last);
+    if (rest < bytes.length) {
+      if (begun.length === 0) begunOffset = offset + rest;
+      begun.push(bytes.subarray(rest));
+    }
+  }
+  if (begun.length > 0)
+    throw corrupt("the last line is not complete", { path, offset: begunOffset });
+}

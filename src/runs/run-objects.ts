@@ -1,0 +1,180 @@
+/**
+ * The two objects of a run, read part by part. Every part is checked before it is handed out or
+ * cached: length of the object, checksum of the block, checksum of the index partition.
+ */
+import { crc32 } from "node:zlib";
+import { assert } from "../core/assert.ts";
+import { CorruptionError } from "../core/errors.ts";
+import { corrupt } from "../format/check.ts";
+import { type Block, decodePartition, type PartitionContent } from "../format/run-index.ts";
+import type { RunInfo } from "../format/run-info.ts";
+import type { ByteRange, StorageBackend } from "../storage/backend.ts";
+import type { ByteCache } from "./byte-cache.ts";
+import { RunGoneError } from "./run-gone.ts";
+
+/** What is kept of runs between reads. */
+export type RunPart =
+  | { readonly kind: "partition"; readonly content: PartitionContent }
+  | { readonly kind: "block"; readonly bytes: Buffer };
+
+export type RunCache = ByteCache<RunPart>;
+
+/** Rough cost in memory of a block's description, beside its text. */
+const BLOCK_ENTRY_BYTES = 100;
+
+export class RunObjects {
+  readonly run: RunInfo;
+  readonly #backend: StorageBackend;
+  readonly #cache: RunCache;
+  readonly #onWarning: (message: string) => void;
+  readonly #warned = new Set<number>();
+
+  constructor(
+    backend: StorageBackend,
+    cache: RunCache,
+    run: RunInfo,
+    onWarning: (message: string) => void,
+  ) {
+    this.run = run;
+    this.#backend = backend;
+    this.#cache = cache;
+    this.#onWarning = onWarning;
+  }
+
+  /**
+   * Bytes of the run, from the backend.
+   * @param range within the run
+   * @throws RunGoneError, CorruptionError when the object has another length than the manifest says
+   */
+  async read(range: ByteRange): Promise<Buffer> {
+    const { path, bytes } = this.run;
+    const result = await this.#backend.get(path, { range });
+    if (result.status === "absent") throw new RunGoneError(`run ${path} is not there`, { path });
+    assert(result.status === "found", `unconditional read of ${path} answered ${result.status}`);
+    if (result.objectBytes !== bytes) {
+      const found = `${result.objectBytes} bytes, expected ${bytes}`;
+      throw corrupt(`found an object of ${found}`, { path, offset: range.offset });
+    }
+    if (result.body.length !== range.length) {
+      const found = `${result.body.length} bytes, expected ${range.length}`;
+      throw corrupt(`found a range of ${found}`, { path, offset: range.offset });
+    }
+    return asBuffer(result.body);
+  }
+
+  /** Where the data of a partition lies in the run. */
+  partitionRange(at: number): { readonly offset: number; readonly end: number } {
+    const { partitions, bytes } = this.run;
+    return { offset: this.#place(at).dataOffset, end: partitions[at + 1]?.dataOffset ?? bytes };
+  }
+
+  /** A partition of the index; why not, when it cannot be read: then its data must be. */
+  async partition(at: number): Promise<PartitionContent | CorruptionError> {
+    const place = this.#place(at);
+    try {
+      const part = await this.#cache.getOrLoad(this.#partitionKey(at), async () => {
+        const content = await this.#loadPartition(at);
+        const bytes = place.length + content.blocks.length * BLOCK_ENTRY_BYTES;
+        return { value: { kind: "partition", content }, bytes };
+      });
+      assert(part.kind === "partition", "a cache key of a partition");
+      return part.content;
+    } catch (error) {
+      if (error instanceof CorruptionError) return error;
+      throw error;
+    }
+  }
+
+  /** A partition that is in memory now. */
+  heldPartition(at: number): PartitionContent | undefined {
+    const part = this.#cache.get(this.#partitionKey(at));
+    return part?.kind === "partition" ? part.content : undefined;
+  }
+
+  isBlockHeld(block: Block): boolean {
+    return this.#cache.isHeldOrLoading(this.#blockKey(block));
+  }
+
+  /**
+   * Blocks that lie one after the other, from the cache or by one read for all of them.
+   * @throws CorruptionError, RunGoneError
+   */
+  async blocks(adjacent: readonly Block[]): Promise<Buffer[]> {
+    const offset = adjacent[0]?.offset ?? 0;
+    const length = adjacent.reduce((sum, block) => sum + block.length, 0);
+    let reading: Promise<Buffer> | undefined;
+    const load = async (block: Block): Promise<Buffer> => {
+      reading ??= this.read({ offset, length });
+      const start = block.offset - offset;
+      const bytes = (await reading).subarray(start, start + block.length);
+      // A copy, since a view would keep the whole body in memory.
+      return Buffer.copyBytesFrom(await this.verified(bytes, block));
+    };
+    return Promise.all(
+      adjacent.map(async (block) => {
+        const part = await this.#cache.getOrLoad(this.#blockKey(block), async () => {
+          return { value: { kind: "block", bytes: await load(block) }, bytes: block.length };
+        });
+        assert(part.kind === "block", "a cache key of a block");
+        return part.bytes;
+      }),
+    );
+  }
+
+  /** The block's bytes when their checksum holds, else read once more. @throws CorruptionError */
+  async verified(bytes: Buffer, block: Block): Promise<Buffer> {
+    if (crc32(bytes) === block.crc32) return bytes;
+    const again = await this.read({ offset: block.offset, length: block.length });
+    const found = crc32(again);
+    if (found === block.crc32) return again;
+    throw corrupt(`checksum of the block: expected ${block.crc32}, found ${found}`, {
+      path: this.run.path,
+      offset: block.offset,
+    });
+  }
+
+  /** Tells, once for each partition, that the run is read without it. */
+  warnUnreadable(at: number, reason: CorruptionError): void {
+    if (this.#warned.has(at)) return;
+    this.#warned.add(at);
+    this.#onWarning(`reading ${this.run.path} without its index: ${reason.message}`);
+  }
+
+  async #loadPartition(at: number): Promise<PartitionContent> {
+    const { index } = this.run;
+    const { offset, length, separator } = this.#place(at);
+    const place = { path: index, offset };
+    const result = await this.#backend.get(index, { range: { offset, length } });
+    if (result.status !== "found") throw corrupt("the index is not there", place);
+    if (result.body.length !== length) {
+      throw corrupt(`found ${result.body.length} bytes, expected ${length}`, place);
+    }
+    const content = decodePartition(asBuffer(result.body), place);
+    const [first, last] = [content.blocks[0], content.blocks.at(-1)];
+    const data = this.partitionRange(at);
+    const end = last === undefined ? 0 : last.offset + last.length;
+    if (first?.separator !== separator || first.offset !== data.offset || end !== data.end) {
+      const found = `${first?.offset}..${end}, expected ${data.offset}..${data.end}`;
+      throw corrupt(`partition is of another run: it covers ${found}`, place);
+    }
+    return content;
+  }
+
+  #place(at: number): RunInfo["partitions"][number] {
+    const place = this.run.partitions[at];
+    assert(place !== undefined, `partition ${at} of ${this.run.partitions.length}`);
+    return place;
+  }
+
+  #partitionKey(at: number): string {
+    return `${this.run.index}:${this.#place(at).offset}`;
+  }
+
+  #blockKey(block: Block): string {
+    return `${this.run.path}:${block.offset}`;
+  }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,165 @@
+/** Reads of one run: a point by at most two ranged GETs, many points together, or in id order. */
+import { CorruptionError } from "../core/errors.ts";
+import type { RunEntry } from "../core/version.ts";
+import { findRunLine } from "../format/run-codec.ts";
+import { type Block, findBySeparator } from "../format/run-index.ts";
+import type { RunInfo } from "../format/run-info.ts";
+import type { StorageBackend } from "../storage/backend.ts";
+import { mapBounded } from "./map-bounded.ts";
+import type { EntryBatches } from "./merge.ts";
+import { type RunCache, RunObjects } from "./run-objects.ts";
+import { scanAll, scanRange, type ScanOptions, scanUnindexed } from "./run-scan.ts";
+
+/** Reads under way at a time, for one call. */
+const READS_MAX = 16;
+/** Up to here neighbouring blocks are fetched together. */
+const GROUP_BYTES_MAX = 1024 * 1024;
+
+/** A block to look into, and for what. */
+interface Lookup {
+  readonly block: Block;
+  readonly ids: string[];
+}
+
+/**
+ * All methods throw RunGoneError when the run is not there any more (load the manifest again) and
+ * CorruptionError when its bytes are not what was written.
+ */
+export class RunReader {
+  readonly #objects: RunObjects;
+
+  /** @param onWarning told when a part of the index cannot be read and data is searched instead */
+  constructor(
+    backend: StorageBackend,
+    cache: RunCache,
+    run: RunInfo,
+    onWarning: (message: string) => void,
+  ) {
+    this.#objects = new RunObjects(backend, cache, run, onWarning);
+  }
+
+  get run(): RunInfo {
+    return this.#objects.run;
+  }
+
+  /** Whether the run may hold the id, as far as memory can tell: `false` is certain. No I/O. */
+  mayContain(id: string): boolean {
+    if (!this.#isWithin(id)) return false;
+    const partition = this.#objects.heldPartition(findBySeparator(this.run.partitions, id));
+    return partition?.bloom.mayContain(id) ?? true;
+  }
+
+  /** The record or tombstone of an id: two reads cold, one when the index is in memory. */
+  async get(id: string): Promise<RunEntry | undefined> {
+    return (await this.getMany([id])).get(id);
+  }
+
+  /** Those of the ids that the run holds. Reads each part once, neighbouring blocks together. */
+  async getMany(ids: Iterable<string>): Promise<Map<string, RunEntry>> {
+    const found = new Map<string, RunEntry>();
+    const wanted = new Map<number, Set<string>>();
+    for (const id of ids) {
+      if (this.#isWithin(id)) {
+        addTo(wanted, findBySeparator(this.run.partitions, id), id);
+      }
+    }
+    const lookups = await mapBounded([...wanted], READS_MAX, ([at, some]) =>
+      this.#plan(at, some, found),
+    );
+    await mapBounded(this.#group(lookups.flat()), READS_MAX, async (group) => {
+      const blocks = await this.#objects.blocks(group.map(({ block }) => block));
+      for (const [at, lookup] of group.entries()) {
+        const bytes = blocks[at];
+        if (bytes !== undefined) this.#search(bytes, lookup, found);
+      }
+    });
+    return found;
+  }
+
+  /**
+   * Entries in id order, by a few sequential reads. A scan of everything verifies the run's SHA-256
+   * before its last batch, a part of it the checksum of each block.
+   */
+  scan(options: ScanOptions = {}): EntryBatches {
+    const { from = "", to } = options;
+    const isAll = from <= this.run.minId && (to === undefined || to > this.run.maxId);
+    return isAll ? scanAll(this.#objects) : scanRange(this.#objects, options);
+  }
+
+  #isWithin(id: string): boolean {
+    return id >= this.run.minId && id <= this.run.maxId;
+  }
+
+  /** Blocks of one partition to look into; without an index it is searched here and now. */
+  async #plan(
+    at: number,
+    ids: ReadonlySet<string>,
+    found: Map<string, RunEntry>,
+  ): Promise<Lookup[]> {
+    const partition = await this.#objects.partition(at);
+    if (partition instanceof CorruptionError) {
+      await this.#searchUnindexed(at, ids, found, partition);
+      return [];
+    }
+    const byBlock = new Map<Block, string[]>();
+    for (const id of ids) {
+      const block = partition.blocks[findBySeparator(partition.blocks, id)];
+      if (block === undefined || !partition.bloom.mayContain(id)) continue;
+      const same = byBlock.get(block);
+      if (same === undefined) byBlock.set(block, [id]);
+      else same.push(id);
+    }
+    return [...byBlock].map(([block, some]) => ({ block, ids: some }));
+  }
+
+  async #searchUnindexed(
+    at: number,
+    ids: ReadonlySet<string>,
+    found: Map<string, RunEntry>,
+    reason: CorruptionError,
+  ): Promise<void> {
+    let missing = ids.size;
+    for await (const batch of scanUnindexed(this.#objects, at, reason)) {
+      for (const entry of batch) {
+        if (!ids.has(entry.id)) continue;
+        found.set(entry.id, entry);
+        missing--;
+      }
+      if (missing === 0) return;
+    }
+  }
+
+  #search(bytes: Buffer, { block, ids }: Lookup, found: Map<string, RunEntry>): void {
+    for (const id of ids) {
+      const entry = findRunLine(bytes, id, { path: this.run.path, offset: block.offset });
+      if (entry !== undefined) found.set(id, entry);
+    }
+  }
+
+  /** Lookups to be read together: neighbours that are not in memory. */
+  #group(lookups: readonly Lookup[]): Lookup[][] {
+    const groups: Lookup[][] = [];
+    /** Where the last group ends in the run, and how much it may still take. */
+    let end = -1;
+    let room = 0;
+    for (const lookup of lookups.toSorted((a, b) => a.block.offset - b.block.offset)) {
+      const { block } = lookup;
+      const isHeld = this.#objects.isBlockHeld(block);
+      if (!isHeld && block.offset === end && block.length <= room) {
+        groups.at(-1)?.push(lookup);
+        room -= block.length;
+      } else {
+        groups.push([lookup]);
+        room = GROUP_BYTES_MAX - block.length;
+      }
+      end = isHeld ? -1 : block.offset + block.length;
+    }
+    return groups;
+  }
+}
+
+function addTo(sets: Map<number, Set<string>>, key: number, value: string): void {
+  const set = sets.get(key);
+  if (set === undefined) sets.set(key, new Set([value]));
+  else set.add(value);
+}

@@ -1,0 +1,196 @@
+/**
+ * Writes a run and its index, create-only, in one pass over the entries and with bounded memory:
+ * about one piece of the run, and the index, whose size is about a hundredth of the run's.
+ */
+import { createHash } from "node:crypto";
+import { crc32 } from "node:zlib";
+import { assert } from "../core/assert.ts";
+import { ConflictError } from "../core/errors.ts";
+import type { RunEntry } from "../core/version.ts";
+import { encodeRunHeader, encodeRunLine } from "../format/run-codec.ts";
+import type { RunInfo } from "../format/run-info.ts";
+import type { StorageBackend } from "../storage/backend.ts";
+import { IndexBuilder } from "./index-builder.ts";
+import type { EntryBatches } from "./merge.ts";
+
+/** One point read fetches one block; larger blocks make a smaller index. */
+export const BLOCK_BYTES_MAX = 32 * 1024;
+/** How much is handed to the backend at a time. */
+const PIECE_BYTES = 1024 * 1024;
+
+export interface WriteRunOptions {
+  readonly path: string;
+  /** Path of the index object. */
+  readonly indexPath: string;
+  /** Generation of the manifest the writer started from. */
+  readonly base: number;
+  /** Ascending ids, each once; closed when the call ends. */
+  readonly entries: EntryBatches;
+  /** For each of the two objects; default: the backend's. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/**
+ * Writes the run, then its index. Without entries it writes nothing and gives `undefined`.
+ * @throws ConflictError when one of the paths is taken; AssertionError when entries do not ascend;
+ *   what the entries or the backend throw
+ */
+export async function writeRun(
+  backend: StorageBackend,
+  { path, indexPath, base, entries, timeoutMs }: WriteRunOptions,
+): Promise<RunInfo | undefined> {
+  const encoder = new RunEncoder(path, base);
+  const pieces = new Pieces(encode(entries, encoder));
+  const putNew = async (target: string, body: Uint8Array | Pieces): Promise<void> => {
+    const put = await backend.put(target, body, { ifAbsent: true }, { timeoutMs });
+    if (put.status === "conflict") {
+      throw new ConflictError(`${target} exists already and is never replaced`, { path: target });
+    }
+  };
+  try {
+    const body = await pieces.open();
+    if (body === undefined) return undefined;
+    await putNew(path, body);
+  } catch (error) {
+    // A backend may wrap what its body throws; the caller needs the error of the source itself.
+    throw pieces.failure ?? error;
+  } finally {
+    await pieces.close();
+  }
+  const { info, indexBytes } = encoder.result();
+  await putNew(indexPath, indexBytes);
+  return { path, index: indexPath, ...info };
+}
+
+async function* encode(entries: EntryBatches, encoder: RunEncoder): AsyncGenerator<Buffer> {
+  for await (const batch of entries) {
+    for (const entry of batch) {
+      encoder.add(entry);
+      if (encoder.pieceBytes >= PIECE_BYTES) yield encoder.takePiece();
+    }
+  }
+  if (encoder.finish()) yield encoder.takePiece();
+}
+
+/** The encoded run as a body for `put`; remembers why it broke off. */
+class Pieces implements AsyncIterable<Uint8Array> {
+  readonly #source: AsyncGenerator<Buffer>;
+  readonly #ahead: Buffer[] = [];
+  failure: unknown;
+
+  constructor(source: AsyncGenerator<Buffer>) {
+    this.#source = source;
+  }
+
+  /** The body: bytes when one piece is all, else a stream; `undefined` when there is nothing. */
+  async open(): Promise<Uint8Array | Pieces | undefined> {
+    for (let piece = 1; piece <= 2; piece++) {
+      const next = await this.#source.next();
+      if (next.done !== true) this.#ahead.push(next.value);
+    }
+    return this.#ahead.length > 1 ? this : this.#ahead[0];
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
+    try {
+      yield* this.#ahead.splice(0);
+      yield* this.#source;
+    } catch (error) {
+      this.failure = error;
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#source.return(undefined);
+  }
+}
+
+/** What a run's description holds beside its paths. */
+type Description = Omit<RunInfo, "path" | "index">;
+
+/** Turns entries into bytes: lines into blocks, blocks into pieces. Does no I/O. */
+class RunEncoder {
+  readonly #sha256 = createHash("sha256");
+  readonly #index: IndexBuilder;
+  #block: string[] = [];
+  #blockIds: string[] = [];
+  #blockBytes = 0;
+  #piece: Buffer[] = [];
+  #bytes = 0;
+  #records = 0;
+  #tombstones = 0;
+  #minId: string | undefined;
+  #maxId: string | undefined;
+  #isFinished = false;
+  pieceBytes = 0;
+
+  constructor(path: string, base: number) {
+    const header = Buffer.from(`${encodeRunHeader(base)}\n`);
+    this.#index = new IndexBuilder(path, header.length);
+    this.#write(header);
+  }
+
+  add(entry: RunEntry): void {
+    const { id } = entry;
+    assert(this.#maxId === undefined || this.#maxId < id, `entries do not ascend at '${id}'`);
+    const line = encodeRunLine(entry);
+    const lineBytes = Buffer.byteLength(line);
+    if (this.#blockBytes + lineBytes > BLOCK_BYTES_MAX) this.#closeBlock();
+    this.#block.push(line);
+    this.#blockIds.push(id);
+    this.#blockBytes += lineBytes;
+    this.#records++;
+    if (entry.text === undefined) this.#tombstones++;
+    this.#minId ??= id;
+    this.#maxId = id;
+  }
+
+  takePiece(): Buffer {
+    const piece = Buffer.concat(this.#piece);
+    this.#piece = [];
+    this.pieceBytes = 0;
+    return piece;
+  }
+
+  /** `false` when there was no entry: then there is no run. */
+  finish(): boolean {
+    this.#closeBlock();
+    this.#isFinished = true;
+    return this.#records > 0;
+  }
+
+  result(): { readonly info: Description; readonly indexBytes: Buffer } {
+    const [minId, maxId] = [this.#minId, this.#maxId];
+    assert(this.#isFinished, "the backend stored a run without reading all of it");
+    assert(minId !== undefined && maxId !== undefined, "a run holds at least one entry");
+    const { partitions, indexBytes } = this.#index.finish();
+    const info = {
+      bytes: this.#bytes,
+      records: this.#records,
+      tombstones: this.#tombstones,
+      minId,
+      maxId,
+      sha256: this.#sha256.digest("hex"),
+      partitions,
+    };
+    return { info, indexBytes };
+  }
+
+  #closeBlock(): void {
+    if (this.#block.length === 0) return;
+    const bytes = Buffer.from(this.#block.join(""));
+    this.#index.addBlock(this.#blockIds, bytes.length, crc32(bytes));
+    this.#write(bytes);
+    this.#block = [];
+    this.#blockIds = [];
+    this.#blockBytes = 0;
+  }
+
+  #write(bytes: Buffer): void {
+    this.#sha256.update(bytes);
+    this.#piece.push(bytes);
+    this.pieceBytes += bytes.length;
+    this.#bytes += bytes.length;
+  }
+}

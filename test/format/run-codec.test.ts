@@ -1,0 +1,171 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { AssertionError, CorruptionError, FormatVersionError } from "../../src/core/errors.ts";
+import {
+  decodeRunHeader,
+  decodeRunLine,
+  decodeRunLines,
+  encodeRunHeader,
+  encodeRunLine,
+  findRunLine,
+} from "../../src/format/run-codec.ts";
+import { entriesOf, ids, record, SEED, sortedEntries, tombstone } from "../runs/support.ts";
+
+const place = { path: "snapshots/a.jsonl", offset: 100 };
+
+function caught(action: () => unknown): unknown {
+  try {
+    action();
+  } catch (error) {
+    return error;
+  }
+  return "nothing was thrown";
+}
+
+test("a record and a tombstone have one fixed spelling", () => {
+  expect(encodeRunLine(record('a"b', '{"n": 1}'))).toBe(
+    '{"id":"a\\"b","clock":7,"agent":"a","w":"0123456789abcdef","v":1,"data":{"n": 1}}\n',
+  );
+  expect(encodeRunLine(tombstone("\ud800"))).toBe(
+    '{"id":"\\ud800","clock":7,"agent":"a","w":"0123456789abcdef","v":1,"deleted":true}\n',
+  );
+  expect(encodeRunHeader(12)).toBe('{"format":1,"kind":"run","base":12}');
+});
+
+test("decoding gives back every entry, the text of its data byte for byte", () => {
+  fc.assert(
+    fc.property(entriesOf(ids), (entry) => {
+      const line = encodeRunLine(entry);
+      expect(decodeRunLine(line.slice(0, -1), place)).toEqual(entry);
+    }),
+    { seed: SEED, numRuns: 300 },
+  );
+});
+
+test("a line is found by its id among others, data that look like a line notwithstanding", () => {
+  fc.assert(
+    fc.property(sortedEntries(8), ids, (entries, absent) => {
+      const bytes = Buffer.from(entries.map(encodeRunLine).join(""));
+      for (const entry of entries) expect(findRunLine(bytes, entry.id, place)).toEqual(entry);
+      const known = entries.find(({ id }) => id === absent);
+      expect(findRunLine(bytes, absent, place)).toEqual(known);
+    }),
+    { seed: SEED, numRuns: 100 },
+  );
+  const decoy = record("a", '{"x":{"id":"b","clock":1}}');
+  const bytes = Buffer.from(encodeRunLine(decoy));
+  expect(findRunLine(bytes, "b", place)).toBeUndefined();
+});
+
+const good = encodeRunLine(record("a", '{"n":1}')).trimEnd();
+
+test.each([
+  ["nothing", ""],
+  ["no JSON", "hello"],
+  ["an empty id", good.replace('"id":"a"', '"id":""')],
+  ["an id that is no string", good.replace('"id":"a"', '"id":1')],
+  ["no id", good.replace('"id":"a",', "")],
+  ["clock 0", good.replace('"clock":7', '"clock":0')],
+  ["a clock above 2^52", good.replace('"clock":7', `"clock":${2 ** 52 + 1}`)],
+  ["a fraction as clock", good.replace('"clock":7', '"clock":7.5')],
+  ["a clock spelt as 7.0", good.replace('"clock":7', '"clock":7.0')],
+  ["an agent that is no string", good.replace('"agent":"a"', '"agent":null')],
+  ["a short w", good.replace("0123456789abcdef", "0123456789abcde")],
+  ["an upper-case w", good.replace("abcdef", "ABCDEF")],
+  ["schema version 0", good.replace('"v":1', '"v":0')],
+  ["a field more", good.replace('"v":1', '"v":1,"x":1')],
+  ["a field twice", good.replace('"v":1', '"v":1,"v":1')],
+  ["fields in another order", good.replace('"clock":7,"agent":"a"', '"agent":"a","clock":7')],
+  ["a space", good.replace('"clock":7', '"clock": 7')],
+  ["an escape that is not needed", good.replace('"id":"a"', '"id":"\\u0061"')],
+  ["neither data nor deleted", good.replace(',"data":{"n":1}', "")],
+  ["deleted false", good.replace('"data":{"n":1}', '"deleted":false')],
+  ["no data", good.replace('{"n":1}}', "}")],
+  ["data cut short", good.replace('{"n":1}}', '{"n":1}')],
+  ["data with a space around", good.replace('{"n":1}', ' {"n":1}')],
+  ["data of another bracket", good.replace('{"n":1}', '{"n":1]')],
+  ["a half literal", good.replace('{"n":1}', "tru")],
+  ["an open string", good.replace('{"n":1}', '"')],
+  ["a bare word", good.replace('{"n":1}', "x1")],
+  ["a sign alone", good.replace('{"n":1}', "-")],
+  ["a carriage return", `${good}\r`],
+  ["__proto__ in place of id", good.replace('"id":', '"__proto__":')],
+])("a line with %s is corrupt", (_, line) => {
+  expect(line).not.toBe(good);
+  const error = caught(() => decodeRunLine(line, place));
+  expect(error).toBeInstanceOf(CorruptionError);
+  expect(error).toMatchObject({ path: place.path, offset: 100 });
+});
+
+describe("several lines", () => {
+  const lines = (...entries: ReturnType<typeof record>[]): Buffer =>
+    Buffer.from(entries.map(encodeRunLine).join(""));
+  const [a, b] = [record("a"), record("b")];
+  const offset = 100 + lines(a).length;
+
+  test("are read in order", () => {
+    expect(decodeRunLines(lines(a, b), place)).toEqual([a, b]);
+    expect(decodeRunLines(lines(b), place, "a")).toEqual([b]);
+    expect(decodeRunLines(Buffer.alloc(0), place)).toEqual([]);
+  });
+
+  test("must ascend, each id once", () => {
+    for (const entries of [[a, a] as const, [b, a] as const]) {
+      const error = caught(() => decodeRunLines(lines(...entries), place));
+      expect(error).toBeInstanceOf(CorruptionError);
+    }
+    expect(caught(() => decodeRunLines(lines(a, a), place))).toMatchObject({ offset });
+    expect(caught(() => decodeRunLines(lines(a), place, "a"))).toMatchObject({ offset: 100 });
+  });
+
+  test("must end with a line feed", () => {
+    const error = caught(() => decodeRunLines(lines(a, b).subarray(0, -1), place));
+    expect(error).toBeInstanceOf(CorruptionError);
+    expect(error).toMatchObject({ offset });
+  });
+
+  test("must be UTF-8", () => {
+    const bytes = lines(a, record("b", '"~"'));
+    bytes[bytes.lastIndexOf("~")] = 0xff;
+    const error = caught(() => decodeRunLines(bytes, place));
+    expect(error).toBeInstanceOf(CorruptionError);
+    expect(error).toMatchObject({ offset });
+  });
+});
+
+test("a header of a newer format is told apart from a foreign one", () => {
+  const header = (text: string) => caught(() => decodeRunHeader(text, place));
+  expect(decodeRunHeader(encodeRunHeader(0), place)).toBe(0);
+  expect(header('{"format":2,"kind":"run","anything":1}')).toBeInstanceOf(FormatVersionError);
+  for (const foreign of [
+    "",
+    "{}",
+    "[]",
+    '{"format":1,"kind":"index","run":"x"}',
+    '{"format":1,"kind":"run"}',
+    '{"format":1,"kind":"run","base":-1}',
+    '{"format":1,"kind":"run","base":1.5}',
+    '{"format":0,"kind":"run","base":1}',
+    '{"format":1, "kind":"run","base":1}',
+  ]) {
+    expect(header(foreign), foreign).toBeInstanceOf(CorruptionError);
+  }
+});
+
+test("the encoder refuses what the decoder would", () => {
+  const { version } = record("a");
+  for (const entry of [
+    record(""),
+    record("a", ""),
+    record("a", '{"n":\n1}'),
+    record("a", '"\ud800"'),
+    record("a", "undefined"),
+    { ...record("a"), schema: 0 },
+    { ...record("a"), version: { ...version, clock: 0 } },
+    { ...record("a"), version: { ...version, clock: 2 ** 52 + 1 } },
+    { ...record("a"), version: { ...version, w: "x" } },
+  ]) {
+    expect(caught(() => encodeRunLine(entry))).toBeInstanceOf(AssertionError);
+  }
+  expect(caught(() => encodeRunHeader(-1))).toBeInstanceOf(AssertionError);
+});

@@ -1,0 +1,135 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { AssertionError } from "../../src/core/errors.ts";
+import { type Entry, type RunEntry, wins } from "../../src/core/version.ts";
+import { dropTombstones, fromMap, fromSorted, mergeSorted } from "../../src/runs/merge.ts";
+import { collect, entriesOf, record, SEED, tombstone } from "./support.ts";
+
+const fewIds = fc.constantFrom("a", "b", "c", "\ud800", "😀", "\uffff", "__proto__", "aa");
+
+/** A source cut into batches of the given sizes, 0 included, that tells when it was closed. */
+class Source {
+  readonly #entries: readonly RunEntry[];
+  readonly #sizes: readonly number[];
+  isClosed = false;
+
+  constructor(entries: readonly RunEntry[], sizes: readonly number[]) {
+    this.#entries = entries;
+    this.#sizes = sizes;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<readonly RunEntry[]> {
+    try {
+      let start = 0;
+      for (const size of this.#sizes) {
+        yield this.#entries.slice(start, start + size);
+        start += size;
+      }
+      await Promise.resolve();
+      yield this.#entries.slice(start);
+    } finally {
+      this.isClosed = true;
+    }
+  }
+}
+
+const source = fc
+  .record({
+    entries: fc.uniqueArray(entriesOf(fewIds), { selector: ({ id }) => id, maxLength: 8 }),
+    sizes: fc.array(fc.nat({ max: 3 }), { maxLength: 4 }),
+  })
+  .map(({ entries, sizes }) => ({
+    entries: entries.toSorted((a, b) => (a.id < b.id ? -1 : 1)),
+    sizes,
+  }));
+
+test("merging gives each id once, in order, with the entry that wins", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(source, { maxLength: 9 }), async (inputs) => {
+      const model = new Map<string, RunEntry>();
+      for (const { entries } of inputs) {
+        for (const entry of entries) {
+          if (wins(entry, model.get(entry.id))) model.set(entry.id, entry);
+        }
+      }
+      const sources = inputs.map(({ entries, sizes }) => new Source(entries, sizes));
+      const merged = await collect(mergeSorted(sources));
+      expect(merged.map(({ id }) => id)).toEqual([...model.keys()].toSorted());
+      for (const entry of merged) expect(entry).toEqual(model.get(entry.id));
+      expect(sources.every(({ isClosed }) => isClosed)).toBe(true);
+    }),
+    { seed: SEED, numRuns: 300 },
+  );
+});
+
+test("twenty sources of different lengths come out in order", async () => {
+  const inputs = Array.from({ length: 20 }, (_, n) =>
+    Array.from({ length: n * 50 }, (__, i) => record(`${String(i * (n + 1)).padStart(6, "0")}`)),
+  );
+  const merged = await collect(mergeSorted(inputs.map((entries) => fromSorted(entries))));
+  const expected = new Set(inputs.flat().map(({ id }) => id));
+  expect(merged.map(({ id }) => id)).toEqual([...expected].toSorted());
+});
+
+test("large records make small batches", async () => {
+  const large = Array.from({ length: 6 }, (_, i) => record(`r${i}`, `"${"x".repeat(600_000)}"`));
+  const sizes: number[] = [];
+  for await (const batch of mergeSorted([fromSorted(large)])) sizes.push(batch.length);
+  expect(sizes).toEqual([2, 2, 2]);
+});
+
+describe("every source is closed", () => {
+  const entries = Array.from({ length: 3_000 }, (_, i) => record(String(i).padStart(5, "0")));
+  const sources = () => [new Source(entries, [1_500]), new Source(entries, [10, 2_000])];
+
+  test("when the reader stops early", async () => {
+    const both = sources();
+    for await (const batch of mergeSorted(both)) {
+      expect(batch.length).toBeGreaterThan(0);
+      break;
+    }
+    expect(both.map(({ isClosed }) => isClosed)).toEqual([true, true]);
+  });
+
+  test("when one of them fails, and its error comes out", async () => {
+    const failure = new Error("cannot be read");
+    async function* failing(): AsyncGenerator<RunEntry[]> {
+      yield await Promise.resolve([record("00001")]);
+      throw failure;
+    }
+    const both = sources();
+    await expect(collect(mergeSorted([...both, failing()]))).rejects.toBe(failure);
+    expect(both.map(({ isClosed }) => isClosed)).toEqual([true, true]);
+  });
+});
+
+test("a source that does not ascend is a defect, within a batch and between two", async () => {
+  const twice = [record("a"), record("a")];
+  for (const sizes of [[], [1]]) {
+    await expect(collect(mergeSorted([new Source(twice, sizes)]))).rejects.toThrow(AssertionError);
+  }
+});
+
+test("tombstones at or below the floor are dropped, records never", async () => {
+  const at = (id: string, clock: number, entry: RunEntry): RunEntry => {
+    return { ...entry, id, version: { ...entry.version, clock } };
+  };
+  const [dead, live] = [tombstone("x"), record("x")];
+  const entries = [at("a", 4, dead), at("b", 5, dead), at("c", 6, dead), at("d", 1, live)];
+  const kept = await collect(dropTombstones(fromSorted(entries), 5));
+  expect(kept.map(({ id }) => id)).toEqual(["c", "d"]);
+});
+
+test("a batch that is dropped whole is not handed on", async () => {
+  const batches: unknown[] = [];
+  for await (const batch of dropTombstones(fromSorted([tombstone("a")]), 7)) batches.push(batch);
+  expect(batches).toEqual([]);
+});
+
+test("a map becomes a source in the order of UTF-16 code units", async () => {
+  const ids = ["b", "😀", "\uffff", "a", "\ud800", "__proto__"];
+  const map = new Map<string, Entry>(ids.map((id) => [id, record(id)]));
+  const entries = await collect(fromMap(map));
+  expect(entries.map(({ id }) => id)).toEqual(["__proto__", "a", "b", "\ud800", "😀", "\uffff"]);
+  expect(entries).toEqual(entries.map(({ id }) => record(id)));
+});
