@@ -1,0 +1,58 @@
+/** Merges listed segments into one map of winners: the delta of a compaction. */
+import type { CorruptionError } from "../core/errors.ts";
+import { type Entry, wins } from "../core/version.ts";
+import type { Segment } from "../format/segment-codec.ts";
+import type { Log, LogUnit } from "../log/log.ts";
+
+export interface MergedLog {
+  readonly entries: ReadonlyMap<string, Entry>;
+  /** Units whose every segment was merged, dropped or gone: they may be deleted afterwards. */
+  readonly done: readonly LogUnit[];
+  readonly corrupt: readonly CorruptionError[];
+  /** Keys of the segments merged. */
+  readonly merged: readonly string[];
+  readonly operations: number;
+  /** Highest clock and schema version merged. */
+  readonly clock: number;
+  readonly schema: number;
+}
+
+/** @param purgeFloor segments with lo <= it are dropped whole (FLOOR) */
+export async function mergeLog(
+  log: Log,
+  units: readonly LogUnit[],
+  purgeFloor: number,
+): Promise<MergedLog> {
+  const entries = new Map<string, Entry>();
+  const corrupt: CorruptionError[] = [];
+  const unreadable = new Set<string>();
+  const merged: string[] = [];
+  const totals = { operations: 0, clock: 0, schema: 0 };
+  const live = units.flatMap(({ segments }) => segments.filter(({ lo }) => lo > purgeFloor));
+  for await (const read of log.read(live)) {
+    if (read.status === "gone") continue; // Its deleter had published it.
+    if (read.status === "corrupt") {
+      corrupt.push(read.error);
+      unreadable.add(read.ref.key);
+      continue;
+    }
+    mergeSegment(entries, read.segment);
+    merged.push(read.ref.key);
+    totals.operations += read.segment.operations.length;
+    totals.clock = Math.max(totals.clock, read.ref.hi);
+    totals.schema = Math.max(totals.schema, read.segment.v);
+  }
+  const done = units.filter(({ segments }) => segments.every(({ key }) => !unreadable.has(key)));
+  return { entries, done, corrupt, merged, ...totals };
+}
+
+/** Data is taken over as its stored JSON (VERBATIM): JSON.stringify of what JSON.parse made of it. */
+function mergeSegment(entries: Map<string, Entry>, segment: Segment): void {
+  const { agent, w, v: schema } = segment;
+  for (const { id, op, clock, data } of segment.operations) {
+    const version = { clock, agent, w };
+    const text = op === "set" ? JSON.stringify(data) : undefined;
+    const entry = { version, schema, text };
+    if (wins(entry, entries.get(id))) entries.set(id, entry);
+  }
+}

@@ -1,0 +1,112 @@
+/** What the next manifest says. Pure. */
+import { assert } from "../core/assert.ts";
+import type { ProtocolSettings } from "../core/settings.ts";
+import {
+  LINEAGE_MAX,
+  type HistoryEntry,
+  type Manifest,
+  type Retired,
+} from "../format/manifest-codec.ts";
+import type { RunInfo } from "../format/run-info.ts";
+import type { LoadedManifest } from "../view/manifest-store.ts";
+
+export interface Change {
+  readonly nonce: string;
+  readonly keptRuns: readonly RunInfo[];
+  readonly newRun: RunInfo | undefined;
+  readonly replacedRuns: readonly RunInfo[];
+  /** Highest clock and schema version merged. */
+  readonly clock: number;
+  readonly schema: number;
+  /** The new floor when this merge purged. */
+  readonly purgeFloor: number | undefined;
+  readonly dateMs: number;
+}
+
+export interface Publication {
+  readonly manifest: Manifest;
+  /** Retired long enough: deleted after the publication, and left out of it. */
+  readonly due: readonly Retired[];
+}
+
+export function preparePublication(
+  loaded: LoadedManifest,
+  change: Change,
+  settings: ProtocolSettings,
+): Publication {
+  const { manifest } = loaded;
+  const generation = manifest.generation + 1;
+  const retired = [
+    ...fillIn(manifest.retired, loaded.lastModifiedMs),
+    ...change.replacedRuns.flatMap(({ path, index }) => [{ path }, { path: index }]),
+  ];
+  const due = dueRetired(retired, change.dateMs, settings.gcGraceMs);
+  const date = new Date(change.dateMs).toISOString();
+  const next: Manifest = {
+    generation,
+    nonce: change.nonce,
+    lineage: [manifest.nonce, ...manifest.lineage]
+      .filter((nonce) => nonce !== "")
+      .slice(0, LINEAGE_MAX),
+    clock: Math.max(manifest.clock, change.clock),
+    runs: [...change.keptRuns, ...(change.newRun === undefined ? [] : [change.newRun])],
+    purgeFloor: change.purgeFloor ?? manifest.purgeFloor,
+    lastPurge: change.purgeFloor === undefined ? manifest.lastPurge : generation,
+    history: thinHistory(nextHistory(loaded), change.dateMs, settings.tombstoneGraceMs),
+    retired: retired.filter((entry) => !due.includes(entry)),
+    schema: Math.max(manifest.schema, change.schema),
+    stats: { created: manifest.stats?.created ?? date, lastCheckpoint: date },
+  };
+  checkSuccessor(manifest, next);
+  return { manifest: next, due };
+}
+
+/** Invariants of every publication; a violation is a defect and must never reach the store. */
+function checkSuccessor(before: Manifest, after: Manifest): void {
+  assert(after.generation === before.generation + 1, "generation grows by one");
+  assert(after.clock >= before.clock, "the clock never goes back");
+  assert(after.purgeFloor >= before.purgeFloor, "the purge floor never goes back");
+  assert(after.schema >= before.schema, "the schema never goes back");
+  const paths = new Set(after.runs.map(({ path }) => path));
+  assert(paths.size === after.runs.length, "a run is referenced once");
+  assert(!after.retired.some(({ path }) => paths.has(path)), "no referenced run is retired");
+}
+
+export function nextHistory({ manifest, lastModifiedMs }: LoadedManifest): HistoryEntry[] {
+  const { generation, clock, history } = manifest;
+  if (lastModifiedMs === undefined) return [...history];
+  return [...history, { generation, clock, at: lastModifiedMs }];
+}
+
+/** Retired objects of the manifest itself have been so since it was written. */
+export function fillIn(retired: readonly Retired[], lastModifiedMs: number | undefined): Retired[] {
+  return retired.map((entry) =>
+    entry.at === undefined && lastModifiedMs !== undefined
+      ? { ...entry, at: lastModifiedMs }
+      : entry,
+  );
+}
+
+export function dueRetired(
+  retired: readonly Retired[],
+  dateMs: number,
+  graceMs: number,
+): Retired[] {
+  return retired.filter(({ at }) => at !== undefined && dateMs - at >= graceMs);
+}
+
+/** Keeps the newest entry old enough to purge by, then at most 24 in a grace period (one an hour). */
+function thinHistory(
+  history: readonly HistoryEntry[],
+  dateMs: number,
+  tombstoneGraceMs: number,
+): HistoryEntry[] {
+  const oldEnough = history.findLastIndex(({ at }) => dateMs - at >= tombstoneGraceMs);
+  const spacingMs = tombstoneGraceMs / 24;
+  const kept: HistoryEntry[] = [];
+  for (const entry of history.slice(Math.max(oldEnough, 0))) {
+    const last = kept.at(-1);
+    if (last === undefined || entry.at - last.at >= spacingMs) kept.push(entry);
+  }
+  return kept;
+}

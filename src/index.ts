@@ -1,0 +1,34 @@
+/** `opslog-serverless`: names only. Loads no AWS code. */
+export type { CompactionReport } from "./compaction/compactor.ts";
+export { applyDelta, createDelta, isDeltaSmaller } from "./core/delta.ts";
+export {
+  AccessDeniedError,
+  AssertionError,
+  ConflictError,
+  CorruptionError,
+  type ErrorAction,
+  FormatVersionError,
+  InvalidArgumentError,
+  LockedError,
+  NotHydratedError,
+  NotOpenError,
+  NotSupportedError,
+  OpslogError,
+  ReadOnlyError,
+  RecordNotFoundError,
+  SchemaTooNewError,
+  StoreNotFoundError,
+  UnavailableError,
+  WriteOutcomeUnknownError,
+} from "./core/errors.ts";
+export type { Delta, Operation } from "./core/operation.ts";
+export type { Runtime } from "./core/runtime.ts";
+export { DEFAULT_SETTINGS, type ProtocolSettings } from "./core/settings.ts";
+export type * from "./storage/backend.ts";
+export { BaseBackend } from "./storage/base-backend.ts";
+export { FsBackend, type FsBackendOptions } from "./storage/fs-backend.ts";
+export { MemoryBackend } from "./storage/memory-backend.ts";
+export { compact, type CompactOptions } from "./store/compact.ts";
+export type { ManifestInfo } from "./store/manifest-info.ts";
+export type { StoreOptions, WriteMode } from "./store/options.ts";
+export { Store, type StoreStats } from "./store/store.ts";

@@ -1,0 +1,226 @@
+/**
+ * The only way into the log: stages operations, writes whatever is pending as one flush, and makes
+ * memory agree with what became durable (PROTOCOL, "Write").
+ */
+import { Deferred } from "../core/deferred.ts";
+import { InvalidArgumentError, WriteOutcomeUnknownError } from "../core/errors.ts";
+import type { Mutex } from "../core/mutex.ts";
+import { CLOCK_MAX } from "../core/version.ts";
+import type { LogWriter, WrittenSegment } from "../log/log.ts";
+import { buildFlush, type BuiltFlush, type PendingWrite } from "./draft.ts";
+import type { StoreParts } from "./parts.ts";
+import { type StagedOperation, ResidentEntry } from "./records.ts";
+import type { Replica } from "./replica.ts";
+
+/** A batch above this is refused before anything is written. */
+export const BATCH_BYTES_MAX = 64 * 1024 * 1024;
+/** Writes of several callers share a flush up to here. */
+const FLUSH_BYTES_MAX = 8 * 1024 * 1024;
+/** Two clocks of the medium may differ by this much (LATE). */
+const DATE_SKEW_MS = 60_000;
+/** JSON around a record in its line, roughly. */
+const LINE_BYTES = 200;
+
+export interface CommitterOptions {
+  readonly agentId: string;
+  /** Schema version that records are written under. */
+  readonly schema: number;
+  /** Operations on records that are not resident carry no `prev`, and are not looked up. */
+  readonly blindWrites: boolean;
+  /** Called before each flush: throws when this writer must not write any more. */
+  readonly checkAllowed: () => void;
+}
+
+interface Pending extends PendingWrite {
+  readonly bytes: number;
+  readonly done: Deferred;
+}
+
+export class Committer {
+  readonly #parts: StoreParts;
+  readonly #replica: Replica;
+  /** Flushes and refreshes take turns. */
+  readonly #turns: Mutex;
+  readonly #options: CommitterOptions;
+  readonly #writer: LogWriter;
+  #queue: Pending[] = [];
+  /** Queued or being written. */
+  readonly #unsettled = new Set<Pending>();
+  #flushing = false;
+  /** Never goes back, not even when a write fails (FLUSH). */
+  #clock = 0;
+  /** After a failure memory may lack what landed all the same. */
+  #mustRefresh = false;
+
+  constructor(parts: StoreParts, replica: Replica, turns: Mutex, options: CommitterOptions) {
+    this.#parts = parts;
+    this.#replica = replica;
+    this.#turns = turns;
+    this.#options = options;
+    this.#writer = parts.log.createWriter(options.agentId);
+  }
+
+  get mustRefresh(): boolean {
+    return this.#mustRefresh;
+  }
+
+  refreshed(): void {
+    this.#mustRefresh = false;
+  }
+
+  /** Shows an operation to readers at once; `commit` or `unstage` must follow. */
+  stage(operation: StagedOperation): void {
+    this.#replica.records.stage(operation);
+  }
+
+  unstage(operations: readonly StagedOperation[]): void {
+    this.#replica.records.unstage(operations);
+  }
+
+  /**
+   * Makes staged operations durable, all or nothing.
+   * @throws InvalidArgumentError above 64 MiB, RecordNotFoundError for a delete of nothing,
+   *   UnavailableError when nothing was written, WriteOutcomeUnknownError when it may have been;
+   *   in each case memory is as without them
+   */
+  commit(operations: readonly StagedOperation[]): Promise<void> {
+    const bytes = operations.reduce((sum, { id, text }) => sum + sizeOf(id, text), 0);
+    if (bytes > BATCH_BYTES_MAX) {
+      this.unstage(operations);
+      const found = `found ${bytes} bytes in ${operations.length} operations`;
+      return Promise.reject(
+        new InvalidArgumentError(`one write holds at most ${BATCH_BYTES_MAX} bytes, ${found}`),
+      );
+    }
+    const done = new Deferred();
+    const pending = { operations, bytes, done };
+    this.#queue.push(pending);
+    this.#unsettled.add(pending);
+    if (!this.#flushing) void this.#flushAll();
+    return done.promise;
+  }
+
+  /** Resolves when everything accepted so far is durable; rejects when a part of it failed. */
+  async flush(): Promise<void> {
+    await Promise.all([...this.#unsettled].map(({ done }) => done.promise));
+  }
+
+  async close(): Promise<void> {
+    await this.#writer.close();
+  }
+
+  /** Never rejects: every failure goes to the callers whose writes it concerns. */
+  async #flushAll(): Promise<void> {
+    this.#flushing = true;
+    // Writes of the same moment share the flush.
+    await Promise.resolve();
+    while (this.#queue.length > 0) await this.#turns.run(() => this.#flushGroup());
+    this.#flushing = false;
+  }
+
+  async #flushGroup(): Promise<void> {
+    const group = this.#takeGroup();
+    try {
+      await this.#write(group);
+    } catch (error) {
+      // What is queued behind was built on values that are rolled back now: it fails as well.
+      const failed = [...group, ...this.#queue.splice(0)];
+      this.#mustRefresh = true;
+      this.#fail(failed, error);
+    }
+  }
+
+  #takeGroup(): Pending[] {
+    let count = 0;
+    for (let bytes = 0; count < this.#queue.length; count++) {
+      bytes += this.#queue[count]?.bytes ?? 0;
+      if (count > 0 && bytes > FLUSH_BYTES_MAX) break;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  #fail(writes: readonly Pending[], error: unknown): void {
+    this.unstage(writes.flatMap(({ operations }) => operations));
+    for (const write of writes) this.#settle(write).reject(error);
+  }
+
+  async #write(group: readonly Pending[]): Promise<void> {
+    const { agentId: agent, schema: v, checkAllowed } = this.#options;
+    checkAllowed();
+    await this.#freshen();
+    await this.#lookUp(group);
+    const flush = this.#build(group);
+    for (const { write, error } of flush.refused) this.#fail([write], error);
+    const operations = flush.built.flatMap((one) => one.operations);
+    if (operations.length === 0) return;
+    this.#clock = operations.at(-1)?.clock ?? this.#clock;
+    const written = await this.#writer.write({ agent, v, operations, lines: flush.lines });
+    this.#checkLate(written);
+    this.#commitMemory(flush, written);
+  }
+
+  /** A stale clock would lose to what others wrote meanwhile. */
+  async #freshen(): Promise<void> {
+    const { refreshEveryMs, writerLagMs } = this.#parts.settings;
+    const tooOld = this.#replica.viewAgeMs > Math.min(refreshEveryMs, writerLagMs / 2);
+    if (!tooOld && !this.#mustRefresh) return;
+    await this.#replica.refresh();
+    this.#mustRefresh = false;
+  }
+
+  async #lookUp(group: readonly Pending[]): Promise<void> {
+    if (this.#options.blindWrites) return;
+    const ids = group.flatMap(({ operations }) => operations.map(({ id }) => id));
+    await this.#replica.lookup(new Set(ids));
+  }
+
+  #build(group: readonly Pending[]): BuiltFlush<Pending> {
+    const { records, view } = this.#replica;
+    const clock = Math.max(this.#clock, view.clock);
+    const count = group.reduce((sum, { operations }) => sum + operations.length, 0);
+    if (clock + count > CLOCK_MAX) {
+      throw new InvalidArgumentError(`the store's clock is used up: ${clock} of ${CLOCK_MAX}`);
+    }
+    return buildFlush(group, {
+      clock,
+      ts: new Date(this.#parts.runtime.nowMs()).toISOString(),
+      durable: (id) =>
+        this.#replica.isResident(id) ? { value: records.durable(id)?.value } : "unknown",
+    });
+  }
+
+  /** LATE, by the medium's clock: a purge may already ignore what was written too late. */
+  #checkLate({ dateMs, ref }: WrittenSegment): void {
+    const lagMs = dateMs - this.#replica.view.dateMs;
+    const { writerLagMs } = this.#parts.settings;
+    if (lagMs <= writerLagMs && lagMs >= -DATE_SKEW_MS) return;
+    throw new WriteOutcomeUnknownError(
+      `${ref.path} was written ${lagMs} ms after this store last looked, at most ${writerLagMs} ms count`,
+      { path: ref.path },
+    );
+  }
+
+  #commitMemory({ built }: BuiltFlush<Pending>, written: WrittenSegment): void {
+    const { agentId: agent, schema } = this.#options;
+    const committed = built.flatMap(({ write, operations }) =>
+      operations.map(({ id, clock }, at) => {
+        const version = { clock, agent, w: written.w };
+        return { id, entry: new ResidentEntry(version, schema, write.operations[at]?.value) };
+      }),
+    );
+    this.#replica.commit(committed, written);
+    for (const { write } of built) {
+      this.unstage(write.operations);
+      this.#settle(write).resolve();
+    }
+  }
+
+  #settle(write: Pending): Deferred {
+    this.#unsettled.delete(write);
+    return write.done;
+  }
+}
+
+function sizeOf(id: string, text: string | undefined): number {
+  return Buffer.byteLength(id) + (text === undefined ? 0 : Buffer.byteLength(text)) + LINE_BYTES;
+}

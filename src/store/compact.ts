@@ -1,0 +1,44 @@
+/** Compaction without a store: what the scheduled function does. */
+import { Compactor, type CompactionReport } from "../compaction/compactor.ts";
+import { DEFAULT_LIMITS } from "../compaction/plan.ts";
+import { systemRuntime } from "../core/runtime.ts";
+import { type ProtocolSettings, SETTING_NAMES, resolveSettings } from "../core/settings.ts";
+import type { StorageBackend } from "../storage/backend.ts";
+import { FsBackend } from "../storage/fs-backend.ts";
+import { checkNames, type StoreOptions, warnOnStderr } from "./options.ts";
+import { createParts } from "./parts.ts";
+
+export interface CompactOptions extends Partial<ProtocolSettings> {
+  /** Default `new FsBackend()`. */
+  readonly backend?: StorageBackend | undefined;
+  /** Merge all runs into one, whatever their sizes. Default false. */
+  readonly full?: boolean | undefined;
+  readonly onWarning?: StoreOptions["onWarning"];
+}
+
+const NAMES: ReadonlySet<string> = new Set([...SETTING_NAMES, "backend", "full", "onWarning"]);
+
+/**
+ * Runs one compaction pass over the store at `location` and tells what it did. Safe at any time,
+ * from any number of processes; two requests when there is nothing to do.
+ * @throws InvalidArgumentError, StoreNotFoundError, AccessDeniedError, CorruptionError,
+ *   FormatVersionError, UnavailableError
+ */
+export async function compact(
+  location: string,
+  options: CompactOptions = {},
+): Promise<CompactionReport> {
+  checkNames(options, NAMES);
+  const { backend = new FsBackend(), full, onWarning = warnOnStderr } = options;
+  const settings = resolveSettings({ ...options });
+  await backend.initialize(location, { readOnly: false });
+  try {
+    // Compaction copies records without looking into them: it needs no schema.
+    const schema = { version: Number.MAX_SAFE_INTEGER, migrate: undefined };
+    const parts = createParts(backend, systemRuntime, settings, onWarning, schema);
+    const { report } = await new Compactor({ ...parts, limits: DEFAULT_LIMITS }).pass({ full });
+    return report;
+  } finally {
+    await backend.shutdown();
+  }
+}

@@ -1,0 +1,186 @@
+/**
+ * Collects what a view says about some ids, or about all: from runs and live segments, the highest
+ * version of each. Follows the manifest when a compaction deletes what it is about to read.
+ */
+import { CorruptionError } from "../core/errors.ts";
+import { type RunEntry, type Version, wins } from "../core/version.ts";
+import { filterAdmits, filterHash } from "../format/paths.ts";
+import type { RunInfo } from "../format/run-info.ts";
+import type { Segment } from "../format/segment-codec.ts";
+import type { SegmentRef } from "../log/log.ts";
+import { RunGoneError } from "../runs/run-gone.ts";
+import { RunReader } from "../runs/run-reader.ts";
+import { renewView, type View } from "../view/view.ts";
+import type { StoreParts } from "./parts.ts";
+import { ResidentEntry } from "./records.ts";
+import { migrateRecord } from "./schema.ts";
+
+/** Ids to look for; "all" takes every record there is. */
+export type Wanted = ReadonlySet<string> | "all";
+
+export interface GatherOptions {
+  readonly view: View;
+  readonly wanted: Wanted;
+  /** Runs by path and segments by key that memory has merged already. */
+  readonly merged: ReadonlySet<string>;
+  /** Generation that memory was first loaded from: a later purge makes it unusable (RELOAD). */
+  readonly baseGeneration: number;
+  readonly onCorrupt: (error: CorruptionError) => void;
+}
+
+export interface Gathered {
+  /** The view that the entries stand for: the one given, or a newer manifest with its listing. */
+  readonly view: View;
+  readonly entries: Map<string, ResidentEntry>;
+  /** RELOAD: `entries` hold everything wanted, and what memory held before must go. */
+  readonly replaces: boolean;
+  /** Operations per segment read, by key. */
+  readonly operationCounts: ReadonlyMap<string, number>;
+}
+
+/** How often a compaction may delete under a reader before the reader gives up. */
+const VIEWS_MAX = 50;
+/** From this share of a run's records on, reading it whole is cheaper than point by point. */
+const SCAN_SHARE = 0.2;
+
+export async function gather(parts: StoreParts, options: GatherOptions): Promise<Gathered> {
+  const gathering = new Gathering(parts, options);
+  if (options.wanted !== "all" && options.wanted.size === 0) return gathering.result();
+  for (let attempt = 1; attempt <= VIEWS_MAX; attempt++) {
+    if (await gathering.attempt()) return gathering.result();
+  }
+  throw new CorruptionError(
+    `snapshots and log changed ${VIEWS_MAX} times while they were read; is a compaction running in a loop?`,
+  );
+}
+
+class Gathering {
+  readonly #parts: StoreParts;
+  readonly #wanted: Wanted;
+  readonly #hashes: ReadonlySet<string>;
+  readonly #onCorrupt: (error: CorruptionError) => void;
+  readonly #operationCounts = new Map<string, number>();
+  #view: View;
+  #entries = new Map<string, ResidentEntry>();
+  #merged: Set<string>;
+  #baseGeneration: number;
+  #replaces = false;
+
+  constructor(parts: StoreParts, options: GatherOptions) {
+    this.#parts = parts;
+    this.#view = options.view;
+    this.#wanted = options.wanted;
+    this.#hashes = new Set(options.wanted === "all" ? [] : [...options.wanted].map(filterHash));
+    this.#merged = new Set(options.merged);
+    this.#baseGeneration = options.baseGeneration;
+    this.#onCorrupt = options.onCorrupt;
+  }
+
+  result(): Gathered {
+    return {
+      view: this.#view,
+      entries: this.#entries,
+      replaces: this.#replaces,
+      operationCounts: this.#operationCounts,
+    };
+  }
+
+  /** Reads what is missing; false when a compaction came in between and the view was renewed. */
+  async attempt(): Promise<boolean> {
+    this.#reloadAfterPurge();
+    const gone = new Set<string>();
+    const runs = this.#view.manifest.runs.filter(({ path }) => !this.#merged.has(path));
+    const results = await Promise.allSettled([
+      this.#readSegments(gone),
+      ...runs.map((run) => this.#readRun(run)),
+    ]);
+    const failures = results.flatMap((result) =>
+      result.status === "rejected" ? [result.reason] : [],
+    );
+    const failure: unknown =
+      failures.find((reason) => !(reason instanceof RunGoneError)) ?? failures[0];
+    if (failure === undefined && gone.size === 0) return true;
+    if (failure !== undefined && !(failure instanceof RunGoneError)) throw failure;
+    const before = this.#view.manifest.generation;
+    this.#view = await renewView(this.#parts.manifests, this.#view, gone);
+    if (failure !== undefined && this.#view.manifest.generation === before) {
+      throw new CorruptionError(`the manifest names ${failure.path}, which is not there`, {
+        path: failure.path,
+        cause: failure,
+      });
+    }
+    return false;
+  }
+
+  #reloadAfterPurge(): void {
+    if (this.#view.manifest.lastPurge <= this.#baseGeneration) return;
+    this.#baseGeneration = this.#view.manifest.generation;
+    this.#entries = new Map();
+    this.#merged = new Set();
+    this.#operationCounts.clear();
+    this.#replaces = true;
+  }
+
+  async #readSegments(gone: Set<string>): Promise<void> {
+    const missing = this.#view.segments.filter(
+      (ref) => !this.#merged.has(ref.key) && this.#admits(ref),
+    );
+    for await (const read of this.#parts.log.read(missing)) {
+      if (read.status === "gone") gone.add(read.ref.key);
+      if (read.status === "corrupt") this.#onCorrupt(read.error);
+      if (read.status !== "found") continue;
+      this.#mergeSegment(read.segment);
+      this.#operationCounts.set(read.ref.key, read.segment.operations.length);
+      this.#merged.add(read.ref.key);
+    }
+  }
+
+  #admits({ filter }: SegmentRef): boolean {
+    if (this.#wanted === "all" || filter === "any") return true;
+    if (filter.size <= this.#hashes.size) return [...filter].some((hash) => this.#hashes.has(hash));
+    return [...this.#hashes].some((hash) => filterAdmits(filter, hash));
+  }
+
+  #mergeSegment({ agent, w, v, operations }: Segment): void {
+    for (const { id, clock, data } of operations)
+      this.#merge(id, { clock, agent, w }, v, () => data);
+  }
+
+  async #readRun(run: RunInfo): Promise<void> {
+    const { backend, cache, onWarning } = this.#parts;
+    const reader = new RunReader(backend, cache, run, onWarning);
+    if (this.#wanted !== "all" && this.#wanted.size < run.records * SCAN_SHARE) {
+      for (const entry of (await reader.getMany(this.#wanted)).values())
+        this.#mergeRunEntry(entry, run);
+    } else {
+      for await (const batch of reader.scan()) {
+        for (const entry of batch) this.#mergeRunEntry(entry, run);
+      }
+    }
+    this.#merged.add(run.path);
+  }
+
+  #mergeRunEntry({ id, version, schema, text }: RunEntry, run: RunInfo): void {
+    this.#merge(id, version, schema, () =>
+      text === undefined ? undefined : parseRecord(id, text, run),
+    );
+  }
+
+  /** Parses a record only when it is wanted and not below what is known already. */
+  #merge(id: string, version: Version, schema: number, value: () => unknown): void {
+    if (this.#wanted !== "all" && !this.#wanted.has(id)) return;
+    const current = this.#entries.get(id);
+    if (current !== undefined && version.clock < current.version.clock) return;
+    const record = migrateRecord(this.#parts.schema, id, value(), schema);
+    const entry = new ResidentEntry(version, schema, record);
+    if (wins(entry, current)) this.#entries.set(id, entry);
+  }
+}
+
+function parseRecord(id: string, text: string, { path }: RunInfo): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new CorruptionError(`${path}: record '${id}' is not JSON`, { path, id, cause });
+  }
+}

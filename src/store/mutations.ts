@@ -1,0 +1,98 @@
+/** The writing half of an open store: turns calls into staged operations and commits them. */
+import { InvalidArgumentError, RecordNotFoundError } from "../core/errors.ts";
+import { checkId, copyRecord } from "../core/record.ts";
+import type { StagedOperation } from "./records.ts";
+import type { Session } from "./session.ts";
+
+export class Mutations {
+  readonly #session: Session;
+  /** Operations of the batch being collected, while its callback runs. */
+  #batch: StagedOperation[] | undefined;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  set(id: string, value: unknown): Promise<void> {
+    return this.#apply(() => setOperation(id, value));
+  }
+
+  delete(id: string): Promise<void> {
+    return this.#apply(() => this.#checkedDeletion(id));
+  }
+
+  /** @param change gets the record as memory holds it, undefined when there is none */
+  async update(id: string, change: (current: unknown) => unknown): Promise<void> {
+    await this.#session.lookup([checkId(id)]);
+    const before = this.#session.records.visible.get(id);
+    const next = change(before);
+    if (isPromise(next)) throw new InvalidArgumentError("update needs a synchronous function");
+    if (next === undefined && before === undefined) return;
+    await this.#write(next === undefined ? deletion(id) : setOperation(id, next));
+  }
+
+  async batch(fn: () => unknown): Promise<void> {
+    if (this.#batch !== undefined) throw new InvalidArgumentError("batch cannot be nested");
+    const operations: StagedOperation[] = [];
+    this.#batch = operations;
+    try {
+      const result = fn();
+      if (isPromise(result)) {
+        result.catch(() => undefined); // Its own rejection would hide the reason given here.
+        throw new InvalidArgumentError(
+          "batch needs a synchronous function: what follows an await is not part of it",
+        );
+      }
+    } catch (error) {
+      this.#session.committer.unstage(operations);
+      throw error;
+    } finally {
+      this.#batch = undefined;
+    }
+    if (operations.length > 0) await this.#commit(operations);
+  }
+
+  #apply(makeOperation: () => StagedOperation): Promise<void> {
+    if (this.#batch === undefined) return this.#writeMade(makeOperation);
+    const operation = makeOperation();
+    this.#session.committer.stage(operation);
+    this.#batch.push(operation);
+    // Programs written for the original rely on undefined here; the batch is what is awaited.
+    return undefined as unknown as Promise<void>;
+  }
+
+  /** Async, so that a refused argument rejects instead of being thrown. */
+  async #writeMade(makeOperation: () => StagedOperation): Promise<void> {
+    await this.#write(makeOperation());
+  }
+
+  async #write(operation: StagedOperation): Promise<void> {
+    this.#session.committer.stage(operation);
+    await this.#commit([operation]);
+  }
+
+  async #commit(operations: readonly StagedOperation[]): Promise<void> {
+    await this.#session.committer.commit(operations);
+    await this.#session.checkpointIfDue();
+  }
+
+  /** What is not resident is checked before the flush instead. */
+  #checkedDeletion(id: string): StagedOperation {
+    const { replica, records } = this.#session;
+    if (replica.isReadable(checkId(id)) && !records.visible.has(id))
+      throw new RecordNotFoundError(id);
+    return deletion(id);
+  }
+}
+
+function setOperation(id: string, value: unknown): StagedOperation {
+  return { op: "set", id: checkId(id), ...copyRecord(id, value) };
+}
+
+function deletion(id: string): StagedOperation {
+  return { op: "delete", id, text: undefined, value: undefined };
+}
+
+function isPromise(value: unknown): value is Promise<unknown> {
+  return value instanceof Promise;
+}

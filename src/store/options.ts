@@ -1,0 +1,190 @@
+/** Options of `open`: names, defaults, checks. */
+import { InvalidArgumentError, NotSupportedError } from "../core/errors.ts";
+import { type ProtocolSettings, resolveSettings, SETTING_NAMES } from "../core/settings.ts";
+import type { StorageBackend } from "../storage/backend.ts";
+
+export type WriteMode = "immediate" | "group" | "async";
+
+/** Every option; `undefined` means the default. */
+export interface StoreOptions<T = unknown> extends Partial<ProtocolSettings> {
+  /** Compact when this many operations are in the log. Default 100; never under `skipLoad`. */
+  readonly checkpointThreshold?: number | undefined;
+  /** Compact on `close` when the log holds operations. Default true; false under `skipLoad`. */
+  readonly checkpointOnClose?: boolean | undefined;
+  /** Schema version that records are written under. Default 1. */
+  readonly version?: number | undefined;
+  /** Turns a record of an older schema version into one of `version`; pure. */
+  readonly migrate?: ((record: unknown, fromVersion: number) => T) | undefined;
+  /** No lock, no writes of any kind. Default false. */
+  readonly readOnly?: boolean | undefined;
+  /** Load nothing at open; records are read one by one. Default false. */
+  readonly skipLoad?: boolean | undefined;
+  /** When a write resolves: "immediate", once it is durable. */
+  readonly writeMode?: WriteMode | undefined;
+  /** Multi-writer mode: any non-empty string up to 256 characters. Default: single writer. */
+  readonly agentId?: string | undefined;
+  /** The medium. Default `new FsBackend()`. */
+  readonly backend?: StorageBackend | undefined;
+  /** Records handed out are deeply frozen. Default true. */
+  readonly freezeRecords?: boolean | undefined;
+  /** Synchronous reads of what is not resident throw instead of answering "absent". Default false. */
+  readonly strictHydration?: boolean | undefined;
+  /** `set`/`delete` of a non-resident id do not look the previous record up. Default false. */
+  readonly blindWrites?: boolean | undefined;
+  /** What to do with log that cannot be read: go on and warn, or throw. Default "skip". */
+  readonly onCorrupt?: "skip" | "throw" | undefined;
+  /** Told of what was survived but should be looked at. Default: one line on stderr. */
+  readonly onWarning?: ((message: string) => void) | undefined;
+}
+
+export interface ResolvedOptions {
+  readonly checkpointThreshold: number;
+  readonly checkpointOnClose: boolean;
+  readonly version: number;
+  readonly migrate: ((record: unknown, fromVersion: number) => unknown) | undefined;
+  readonly readOnly: boolean;
+  readonly skipLoad: boolean;
+  /** "" in single-writer mode. */
+  readonly agentId: string;
+  readonly backend: StorageBackend | undefined;
+  readonly freezeRecords: boolean;
+  readonly strictHydration: boolean;
+  readonly blindWrites: boolean;
+  readonly onCorrupt: "skip" | "throw";
+  readonly onWarning: (message: string) => void;
+  readonly settings: ProtocolSettings;
+}
+
+const AGENT_ID_MAX = 256;
+const DEFAULT_CHECKPOINT_THRESHOLD = 100;
+const NAMES: ReadonlySet<string> = new Set<string>([
+  ...SETTING_NAMES,
+  "checkpointThreshold",
+  "checkpointOnClose",
+  "version",
+  "migrate",
+  "readOnly",
+  "skipLoad",
+  "writeMode",
+  "agentId",
+  "backend",
+  "freezeRecords",
+  "strictHydration",
+  "blindWrites",
+  "onCorrupt",
+  "onWarning",
+]);
+
+/** @throws InvalidArgumentError naming the option, what was found and what was expected */
+export function resolveOptions<T>(options: StoreOptions<T> = {}): ResolvedOptions {
+  checkNames(options, NAMES);
+  const skipLoad = flag(options, "skipLoad", false);
+  const agentId = checkAgentId(options.agentId);
+  const onWarning = callback(options.onWarning, "onWarning") ?? warnOnStderr;
+  checkWriteMode(options.writeMode, agentId, onWarning);
+  const { backend, onCorrupt = "skip" } = options;
+  if (onCorrupt !== "skip" && onCorrupt !== "throw")
+    throw wrong("onCorrupt", '"skip" or "throw"', onCorrupt);
+  if (backend !== undefined && typeof backend.initialize !== "function") {
+    throw wrong("backend", "a StorageBackend", backend);
+  }
+  return {
+    checkpointThreshold:
+      skipLoad && options.checkpointThreshold === undefined
+        ? Number.POSITIVE_INFINITY
+        : positive(
+            options.checkpointThreshold,
+            "checkpointThreshold",
+            DEFAULT_CHECKPOINT_THRESHOLD,
+          ),
+    checkpointOnClose: flag(options, "checkpointOnClose", !skipLoad),
+    version: positive(options.version, "version", 1),
+    migrate: callback(options.migrate, "migrate"),
+    readOnly: flag(options, "readOnly", false),
+    skipLoad,
+    agentId,
+    backend,
+    freezeRecords: flag(options, "freezeRecords", true),
+    strictHydration: flag(options, "strictHydration", false),
+    blindWrites: flag(options, "blindWrites", false),
+    onCorrupt,
+    onWarning,
+    settings: resolveSettings({ ...options }),
+  };
+}
+
+/** @throws InvalidArgumentError for a name that is not an option: a typing error must not pass */
+export function checkNames(options: object, names: ReadonlySet<string>): void {
+  if (typeof options !== "object" || options === null) throw wrong("options", "an object", options);
+  const unknown = Object.keys(options).find((name) => !names.has(name));
+  if (unknown === undefined) return;
+  throw new InvalidArgumentError(
+    `unknown option ${JSON.stringify(unknown)}; known are ${[...names].toSorted().join(", ")}`,
+  );
+}
+
+function checkAgentId(agentId: unknown): string {
+  if (agentId === undefined || agentId === "") return "";
+  if (typeof agentId === "string" && agentId.length <= AGENT_ID_MAX) return agentId;
+  throw wrong("agentId", `a string of at most ${AGENT_ID_MAX} characters`, agentId);
+}
+
+function checkWriteMode(
+  mode: unknown,
+  agentId: string,
+  onWarning: (message: string) => void,
+): void {
+  if (mode === undefined || mode === "immediate") return;
+  if (mode !== "group" && mode !== "async") {
+    throw wrong("writeMode", '"immediate", "group" or "async"', mode);
+  }
+  if (agentId === "") {
+    throw new NotSupportedError(
+      `writeMode "${mode}" is not supported by this version; use "immediate"`,
+    );
+  }
+  onWarning(`writeMode "${mode}" is for a single writer; with agentId it is "immediate"`);
+}
+
+type Flag =
+  | "checkpointOnClose"
+  | "readOnly"
+  | "skipLoad"
+  | "freezeRecords"
+  | "strictHydration"
+  | "blindWrites";
+
+function flag<T>(options: StoreOptions<T>, name: Flag, byDefault: boolean): boolean {
+  const value: unknown = options[name] ?? byDefault;
+  if (typeof value !== "boolean") throw wrong(name, "true or false", value);
+  return value;
+}
+
+function positive(value: unknown, name: string, byDefault: number): number {
+  if (value === undefined) return byDefault;
+  const valid =
+    typeof value === "number" && value >= 1 && (Number.isInteger(value) || value === Infinity);
+  if (!valid) throw wrong(name, "a positive integer", value);
+  return value;
+}
+
+function callback<F extends (...args: never[]) => unknown>(
+  value: F | undefined,
+  name: string,
+): F | undefined {
+  if (value !== undefined && typeof value !== "function") throw wrong(name, "a function", value);
+  return value;
+}
+
+function wrong(name: string, expected: string, found: unknown): InvalidArgumentError {
+  const shown = typeof found === "string" ? JSON.stringify(found.slice(0, 80)) : String(found);
+  return new InvalidArgumentError(`option ${name}: expected ${expected}, found ${shown}`);
+}
+
+/** One line, whatever the message holds: names and ids come from outside. */
+export function warnOnStderr(message: string): void {
+  // eslint-disable-next-line no-control-regex -- control characters are what is replaced
+  process.stderr.write(
+    `opslog-serverless: ${message.replace(/[\u0000-\u001f\u007f-\u009f]/g, " ")}\n`,
+  );
+}

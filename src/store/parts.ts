@@ -1,0 +1,41 @@
+/** What every part of an open store works with. */
+import type { Runtime } from "../core/runtime.ts";
+import type { ProtocolSettings } from "../core/settings.ts";
+import { FileLog } from "../log/file-log.ts";
+import type { Log } from "../log/log.ts";
+import { ObjectLog } from "../log/object-log.ts";
+import { ByteCache } from "../runs/byte-cache.ts";
+import type { RunCache } from "../runs/run-objects.ts";
+import type { StorageBackend } from "../storage/backend.ts";
+import { ManifestStore } from "../view/manifest-store.ts";
+import type { Schema } from "./schema.ts";
+
+export interface StoreParts {
+  readonly backend: StorageBackend;
+  readonly runtime: Runtime;
+  readonly settings: ProtocolSettings;
+  readonly log: Log;
+  readonly manifests: ManifestStore;
+  readonly cache: RunCache;
+  /** Told of everything that was survived but should be looked at. */
+  readonly onWarning: (message: string) => void;
+  /** Turns stored records into what this version of the program works with. */
+  readonly schema: Schema;
+}
+
+/** One protocol, two media: files that grow get a file log, everything else one object per flush. */
+export function createParts(
+  backend: StorageBackend,
+  runtime: Runtime,
+  settings: ProtocolSettings,
+  onWarning: (message: string) => void,
+  schema: Schema,
+): StoreParts {
+  const { appendable } = backend;
+  const log =
+    appendable === undefined
+      ? new ObjectLog(backend, runtime, settings)
+      : new FileLog(backend, appendable, runtime);
+  const manifests = new ManifestStore(backend);
+  return { backend, runtime, settings, log, manifests, cache: new ByteCache(), onWarning, schema };
+}

@@ -1,0 +1,111 @@
+/**
+ * What a store holds in memory: durable entries by version, operations staged on top of them that
+ * are not durable yet, and the records that synchronous reads see. Pure; knows no log.
+ */
+import { type Entry, type Version, wins } from "../core/version.ts";
+
+/** An entry in memory: the record parsed, its stored form made again when a tie asks for it. */
+export class ResidentEntry implements Entry {
+  readonly version: Version;
+  readonly schema: number;
+  /** Undefined is a tombstone. */
+  readonly value: unknown;
+
+  constructor(version: Version, schema: number, value: unknown) {
+    this.version = version;
+    this.schema = schema;
+    this.value = value;
+  }
+
+  get text(): string | undefined {
+    return this.value === undefined ? undefined : JSON.stringify(this.value);
+  }
+}
+
+/** Stands for "looked up, and there is none": every real entry wins against it. */
+export const ABSENT = new ResidentEntry({ clock: 0, agent: "", w: "" }, 0, undefined);
+
+/** An operation accepted but not durable yet; `text` and `value` are undefined for a delete. */
+export interface StagedOperation {
+  readonly op: "set" | "delete";
+  readonly id: string;
+  readonly text: string | undefined;
+  readonly value: unknown;
+}
+
+export class Records {
+  #entries = new Map<string, ResidentEntry>();
+  readonly #staged = new Map<string, StagedOperation[]>();
+  /** In insertion order: an update keeps its place, a record set after its deletion goes last. */
+  #visible = new Map<string, unknown>();
+
+  /** The records that synchronous reads see. */
+  get visible(): ReadonlyMap<string, unknown> {
+    return this.#visible;
+  }
+
+  /** Every id of which the durable entry is known, deleted and absent ones included. */
+  get residentIds(): ReadonlySet<string> {
+    return new Set(this.#entries.keys());
+  }
+
+  get residentCount(): number {
+    return this.#entries.size;
+  }
+
+  isResident(id: string): boolean {
+    return this.#entries.has(id);
+  }
+
+  /** Whether reads of this id can be answered: its entry is known, or it was written here. */
+  isReadable(id: string): boolean {
+    return this.#entries.has(id) || this.#staged.has(id);
+  }
+
+  /** The durable entry, without staged operations. */
+  durable(id: string): ResidentEntry | undefined {
+    return this.#entries.get(id);
+  }
+
+  /** Merges a durable entry. */
+  merge(id: string, entry: ResidentEntry): void {
+    if (!wins(entry, this.#entries.get(id))) return;
+    this.#entries.set(id, entry);
+    this.#show(id);
+  }
+
+  /** Forgets every durable entry for these (RELOAD); staged operations stay. */
+  replace(entries: Map<string, ResidentEntry>): void {
+    this.#entries = entries;
+    this.#visible = new Map();
+    for (const id of entries.keys()) this.#show(id);
+    for (const id of this.#staged.keys()) this.#show(id);
+  }
+
+  /** Shows an operation to readers before it is durable. */
+  stage(operation: StagedOperation): void {
+    const { id } = operation;
+    const staged = this.#staged.get(id);
+    if (staged === undefined) this.#staged.set(id, [operation]);
+    else staged.push(operation);
+    this.#show(id);
+  }
+
+  /** Takes operations back, or off because they are durable now. */
+  unstage(operations: readonly StagedOperation[]): void {
+    for (const operation of operations) {
+      const staged = this.#staged.get(operation.id) ?? [];
+      const left = staged.filter((other) => other !== operation);
+      if (left.length === 0) this.#staged.delete(operation.id);
+      else this.#staged.set(operation.id, left);
+    }
+    for (const { id } of operations) this.#show(id);
+  }
+
+  #show(id: string): void {
+    const staged = this.#staged.get(id)?.at(-1);
+    const value = staged === undefined ? this.#entries.get(id)?.value : staged.value;
+    if (value === undefined) this.#visible.delete(id);
+    else if (this.#visible.get(id) !== value) this.#visible.set(id, value);
+  }
+}

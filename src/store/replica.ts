@@ -1,0 +1,189 @@
+/**
+ * A store's copy in memory, whole or in part, and the view it stands for. All that changes it from
+ * outside comes through here: opening, refreshing, looking records up.
+ */
+import { type CorruptionError, UnavailableError } from "../core/errors.ts";
+import type { SegmentRef, WrittenSegment } from "../log/log.ts";
+import { makeView, type View } from "../view/view.ts";
+import { gather, type Gathered, type Wanted } from "./gather.ts";
+import type { StoreParts } from "./parts.ts";
+import { ABSENT, Records, type ResidentEntry } from "./records.ts";
+
+/** One operation of a flush that is durable now. */
+export interface CommittedOperation {
+  readonly id: string;
+  readonly entry: ResidentEntry;
+}
+
+export interface ReplicaOptions {
+  /** "skip": report what cannot be read and go on without it; "throw": stop there. */
+  readonly onCorrupt: "skip" | "throw";
+}
+
+/** How often a lookup starts again because a refresh came in between. */
+const LOOKUPS_MAX = 50;
+
+export class Replica {
+  readonly records = new Records();
+  readonly #parts: StoreParts;
+  readonly #options: ReplicaOptions;
+  readonly #reported = new Set<string>();
+  #view: View;
+  #viewedMs: number;
+  /** Written here since the view's listing. */
+  #ownSegments: SegmentRef[] = [];
+  /** Runs by path and segments by key that the resident records stand for. */
+  #merged = new Set<string>();
+  #complete = false;
+  /** Operations of live segments, as far as they were read or written here, by segment key. */
+  #operationCounts = new Map<string, number>();
+
+  /** Opens a view; no record is resident yet. */
+  static async open(parts: StoreParts, options: ReplicaOptions): Promise<Replica> {
+    const view = await makeView(parts.manifests, parts.log);
+    return new Replica(parts, options, view);
+  }
+
+  constructor(parts: StoreParts, options: ReplicaOptions, view: View) {
+    this.#parts = parts;
+    this.#options = options;
+    this.#view = view;
+    this.#viewedMs = parts.runtime.nowMs();
+    for (const error of view.corrupt) this.#onCorrupt(error);
+  }
+
+  get view(): View {
+    return this.#view;
+  }
+
+  /** The view with what was written here since. */
+  get viewWithOwn(): View {
+    return { ...this.#view, segments: [...this.#view.segments, ...this.#ownSegments] };
+  }
+
+  /** How long ago the last look was, by the local clock: for freshness, never for safety. */
+  get viewAgeMs(): number {
+    return this.#parts.runtime.nowMs() - this.#viewedMs;
+  }
+
+  /** Whether every record of the store is resident. */
+  get complete(): boolean {
+    return this.#complete;
+  }
+
+  get corruptCount(): number {
+    return this.#reported.size;
+  }
+
+  /** Operations in the log, not yet compacted, as far as this store has read or written them. */
+  get operationCount(): number {
+    let sum = 0;
+    for (const count of this.#operationCounts.values()) sum += count;
+    return sum;
+  }
+
+  isResident(id: string): boolean {
+    return this.#complete || this.records.isResident(id);
+  }
+
+  /** Whether a synchronous read of this id tells the truth. */
+  isReadable(id: string): boolean {
+    return this.#complete || this.records.isReadable(id);
+  }
+
+  /** Makes every record resident. Not to be called while a refresh or a commit is under way. */
+  async loadAll(): Promise<void> {
+    if (this.#complete) return;
+    const gathered = await this.#gather(this.viewWithOwn, "all", new Set());
+    this.#installRecords(gathered, "all");
+    this.#installView(gathered);
+    this.#complete = true;
+  }
+
+  /**
+   * Looks again; what is resident afterwards stands for a view begun after the call. Not to be
+   * called while a commit is under way; lookups may be.
+   */
+  async refresh(): Promise<void> {
+    const startedMs = this.#parts.runtime.nowMs();
+    const view = await makeView(this.#parts.manifests, this.#parts.log, this.#view);
+    for (const error of view.corrupt) this.#onCorrupt(error);
+    for (let attempt = 1; attempt <= LOOKUPS_MAX; attempt++) {
+      const wanted: Wanted = this.#complete ? "all" : this.records.residentIds;
+      const gathered = await this.#gather(view, wanted, this.#merged);
+      // A lookup that ended meanwhile made more ids resident under the old view: take them in too.
+      if (wanted !== "all" && wanted.size !== this.records.residentCount) continue;
+      this.#installRecords(gathered, wanted);
+      this.#installView(gathered);
+      this.#viewedMs = startedMs;
+      return;
+    }
+    throw new UnavailableError(
+      "refresh: records became resident faster than they could be brought up",
+    );
+  }
+
+  #installView({ view, operationCounts }: Gathered): void {
+    this.#view = view;
+    this.#ownSegments = [];
+    this.#merged = mergedNames(view);
+    const counts = new Map<string, number>();
+    for (const { key } of view.segments) {
+      const count = operationCounts.get(key) ?? this.#operationCounts.get(key);
+      if (count !== undefined) counts.set(key, count);
+    }
+    this.#operationCounts = counts;
+  }
+
+  #installRecords({ entries, replaces }: Gathered, wanted: Wanted): void {
+    if (wanted !== "all") for (const id of wanted) if (!entries.has(id)) entries.set(id, ABSENT);
+    if (replaces) this.records.replace(entries);
+    else for (const [id, entry] of entries) this.records.merge(id, entry);
+  }
+
+  /** Makes these ids resident, absent ones included. */
+  async lookup(ids: Iterable<string>): Promise<void> {
+    for (let attempt = 1; attempt <= LOOKUPS_MAX; attempt++) {
+      const missing = new Set([...ids].filter((id) => !this.isResident(id)));
+      if (missing.size === 0) return;
+      const view = this.#view;
+      const gathered = await this.#gather(this.viewWithOwn, missing, new Set());
+      // A refresh came in between: the result would stand for an older view than its neighbours.
+      if (this.#view !== view) continue;
+      this.#installRecords({ ...gathered, replaces: false }, missing);
+      return;
+    }
+    throw new UnavailableError("lookup: the view was refreshed faster than records could be read");
+  }
+
+  /** Takes in a flush of this store's own: durable now, and part of every later look. */
+  commit(operations: readonly CommittedOperation[], { ref }: WrittenSegment): void {
+    for (const { id, entry } of operations) this.records.merge(id, entry);
+    this.#ownSegments.push(ref);
+    this.#merged.add(ref.key);
+    this.#operationCounts.set(ref.key, operations.length);
+  }
+
+  /** A compaction made `run` out of `sources`: what stands for all of them stands for it. */
+  adopt({ run, sources }: { readonly run: string; readonly sources: readonly string[] }): void {
+    if (sources.every((source) => this.#merged.has(source))) this.#merged.add(run);
+  }
+
+  #gather(view: View, wanted: Wanted, merged: ReadonlySet<string>): Promise<Gathered> {
+    // Memory stands for the view held now, so it is this view's generation that a purge outdates.
+    const baseGeneration = this.#view.manifest.generation;
+    const onCorrupt = (error: CorruptionError): void => this.#onCorrupt(error);
+    return gather(this.#parts, { view, wanted, merged, baseGeneration, onCorrupt });
+  }
+
+  #onCorrupt(error: CorruptionError): void {
+    if (this.#options.onCorrupt === "throw") throw error;
+    if (this.#reported.has(error.message)) return;
+    this.#reported.add(error.message);
+    this.#parts.onWarning(`skipped what cannot be read: ${error.message}`);
+  }
+}
+
+function mergedNames({ manifest, segments }: View): Set<string> {
+  return new Set([...manifest.runs.map(({ path }) => path), ...segments.map(({ key }) => key)]);
+}

@@ -1,0 +1,44 @@
+/** Schema versions: every record carries the one it was written under and is migrated on read. */
+import { InvalidArgumentError, SchemaTooNewError } from "../core/errors.ts";
+import { copyRecord } from "../core/record.ts";
+
+export interface Schema {
+  /** Version that this program writes. */
+  readonly version: number;
+  /** Pure; without it older records are handed out as they are. */
+  readonly migrate: ((record: unknown, fromVersion: number) => unknown) | undefined;
+}
+
+/**
+ * The record as this program works with it.
+ * @throws SchemaTooNewError for a record of a newer version, InvalidArgumentError when `migrate` fails
+ */
+export function migrateRecord(
+  schema: Schema,
+  id: string,
+  record: unknown,
+  version: number,
+): unknown {
+  if (record === undefined || version === schema.version) return record;
+  checkSchema(schema, version, `record '${id}'`, id);
+  if (schema.migrate === undefined) return record;
+  try {
+    return copyRecord(id, schema.migrate(record, version)).value;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new InvalidArgumentError(
+      `migrate failed on record '${id}' from version ${version} to ${schema.version}: ${reason}`,
+      { id, cause },
+    );
+  }
+}
+
+/** @throws SchemaTooNewError */
+export function checkSchema(schema: Schema, version: number, what: string, id?: string): void {
+  if (version <= schema.version) return;
+  throw new SchemaTooNewError(
+    `${what} was written under schema version ${version}, this store is open with version ` +
+      `${schema.version}: roll out the newer code to readers first`,
+    { id },
+  );
+}

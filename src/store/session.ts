@@ -1,0 +1,164 @@
+/** Everything that exists only while a store is open. */
+import { Compactor, type CompactionReport } from "../compaction/compactor.ts";
+import { DEFAULT_LIMITS } from "../compaction/plan.ts";
+import { ReadOnlyError, StoreNotFoundError } from "../core/errors.ts";
+import { Mutex } from "../core/mutex.ts";
+import type { Runtime } from "../core/runtime.ts";
+import type { StorageBackend } from "../storage/backend.ts";
+import { Committer } from "./committer.ts";
+import type { ResolvedOptions } from "./options.ts";
+import { createParts, type StoreParts } from "./parts.ts";
+import type { Records } from "./records.ts";
+import { Replica } from "./replica.ts";
+import { checkSchema } from "./schema.ts";
+import { takeWriterLock, type WriterLock } from "./writer-lock.ts";
+
+/** How often a compaction asked for by a user is tried again after losing a race. */
+const COMPACTIONS_MAX = 20;
+
+export class Session {
+  readonly options: ResolvedOptions;
+  readonly replica: Replica;
+  readonly #parts: StoreParts;
+  readonly #committer: Committer | undefined;
+  readonly #lock: WriterLock | undefined;
+  /** Flushes and refreshes take turns; reads never wait. */
+  readonly #turns: Mutex;
+  #checkpointing: Promise<void> | undefined;
+
+  /** @throws as `Store.open` documents; nothing stays locked or open then */
+  static async open(
+    location: string,
+    options: ResolvedOptions,
+    backend: StorageBackend,
+    runtime: Runtime,
+  ): Promise<Session> {
+    const { readOnly, settings, onWarning, version, migrate, agentId } = options;
+    await backend.initialize(location, { readOnly });
+    const parts = createParts(backend, runtime, settings, onWarning, { version, migrate });
+    let lock: WriterLock | undefined;
+    try {
+      if (!readOnly && agentId === "") lock = await takeWriterLock(parts);
+      const replica = await Replica.open(parts, options);
+      if (readOnly) checkExists(replica, location);
+      if (!options.skipLoad) {
+        checkSchema(parts.schema, replica.view.manifest.schema, "a record of this store");
+        await replica.loadAll();
+      }
+      return new Session(parts, options, replica, lock);
+    } catch (error) {
+      await lock?.release();
+      await backend.shutdown();
+      throw error;
+    }
+  }
+
+  constructor(
+    parts: StoreParts,
+    options: ResolvedOptions,
+    replica: Replica,
+    lock: WriterLock | undefined,
+  ) {
+    const { agentId, version: schema, blindWrites, readOnly } = options;
+    this.#parts = parts;
+    this.options = options;
+    this.replica = replica;
+    this.#lock = lock;
+    this.#turns = new Mutex();
+    const checkAllowed = (): void => lock?.check();
+    const writing = { agentId, schema, blindWrites, checkAllowed };
+    this.#committer = readOnly ? undefined : new Committer(parts, replica, this.#turns, writing);
+  }
+
+  get records(): Records {
+    return this.replica.records;
+  }
+
+  /** @throws ReadOnlyError */
+  get committer(): Committer {
+    if (this.#committer === undefined) throw new ReadOnlyError();
+    return this.#committer;
+  }
+
+  /** Makes ids resident; after a failed write, looks again first. */
+  async lookup(ids: readonly string[]): Promise<void> {
+    if (this.#committer?.mustRefresh === true) await this.refresh();
+    await this.replica.lookup(ids);
+  }
+
+  async loadAll(): Promise<void> {
+    await this.#turns.run(() => this.replica.loadAll());
+  }
+
+  async refresh(): Promise<void> {
+    await this.#turns.run(async () => {
+      await this.replica.refresh();
+      this.#committer?.refreshed();
+    });
+  }
+
+  async flush(): Promise<void> {
+    await this.#committer?.flush();
+  }
+
+  /**
+   * Compacts what is in the log now. Resolves without doing anything while another compactor is at
+   * work.
+   */
+  async compact(): Promise<CompactionReport> {
+    await this.committer.flush();
+    const compactor = new Compactor({ ...this.#parts, limits: DEFAULT_LIMITS });
+    for (let pass = 1; ; pass++) {
+      const { report, replaced } = await compactor.pass();
+      if (replaced !== undefined) this.replica.adopt(replaced);
+      if ((report.outcome === "lost" || report.more) && pass < COMPACTIONS_MAX) continue;
+      await this.refresh();
+      return report;
+    }
+  }
+
+  /**
+   * Compacts once the log holds enough operations. The write that asks for it is durable already,
+   * so a failure is a warning, and the next write asks again.
+   */
+  async checkpointIfDue(): Promise<void> {
+    if (this.replica.operationCount < this.options.checkpointThreshold) return;
+    this.#checkpointing ??= this.#checkpoint();
+    await this.#checkpointing;
+  }
+
+  async #checkpoint(): Promise<void> {
+    try {
+      await this.compact();
+    } catch (error) {
+      this.#parts.onWarning(`checkpoint failed, the log keeps growing: ${String(error)}`);
+    } finally {
+      this.#checkpointing = undefined;
+    }
+  }
+
+  /** Flushes, checkpoints if asked, and releases everything, whatever fails on the way. */
+  async close(): Promise<void> {
+    const { checkpointOnClose, readOnly } = this.options;
+    const steps = [
+      () => this.flush(),
+      async () => {
+        if (checkpointOnClose && !readOnly && this.replica.operationCount > 0) await this.compact();
+      },
+      async () => this.#committer?.close(),
+      async () => this.#lock?.release(),
+      () => this.#parts.backend.shutdown(),
+    ];
+    const failures: unknown[] = [];
+    for (const step of steps) await step().catch((error: unknown) => failures.push(error));
+    if (failures.length > 0) throw failures[0];
+  }
+}
+
+function checkExists({ view }: Replica, location: string): void {
+  if (view.manifest.generation > 0 || view.segments.length > 0) return;
+  throw new StoreNotFoundError(
+    `Cannot open in readOnly mode: no existing store found at ${location}`,
+    { path: location },
+  );
+}

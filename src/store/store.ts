@@ -1,0 +1,274 @@
+/** The public class: each method checks its arguments and makes one call into the open session. */
+import {
+  InvalidArgumentError,
+  NotHydratedError,
+  NotOpenError,
+  ReadOnlyError,
+} from "../core/errors.ts";
+import { checkId, deepFreeze } from "../core/record.ts";
+import { type Runtime, systemRuntime } from "../core/runtime.ts";
+import { FsBackend } from "../storage/fs-backend.ts";
+import { describeManifest, type ManifestInfo } from "./manifest-info.ts";
+import { Mutations } from "./mutations.ts";
+import { resolveOptions, type StoreOptions } from "./options.ts";
+import { Session } from "./session.ts";
+
+/** State union: no method can see a half-open store. */
+type State =
+  | { readonly name: "closed" }
+  | { readonly name: "opening" }
+  | { readonly name: "open"; readonly session: Session; readonly mutations: Mutations };
+
+export interface StoreStats {
+  /** Records in memory: all of an eager store. */
+  readonly activeRecords: number;
+  /** Operations in the log that no snapshot holds yet, as far as this store has seen them. */
+  readonly opsCount: number;
+  readonly archiveSegments: number;
+  /** Parts of the log that could not be read and were skipped. */
+  readonly corruptSegments: number;
+}
+
+/**
+ * An embedded, event-sourced document store on a directory or on S3.
+ *
+ * ```ts
+ * await using store = await Store.open<Task>("./data");
+ * await store.set("task-1", { title: "Build API" });
+ * ```
+ *
+ * Reads of resident records (`get`, `has`, `all`, `entries`, `filter`, `count`) are synchronous.
+ * Every other method resolves when what it promises holds; rejections are `OpslogError`s whose
+ * `action` tells what to do.
+ */
+export class Store<T = unknown> {
+  readonly #runtime: Runtime;
+  #state: State = { name: "closed" };
+  #closing: Promise<void> | undefined;
+
+  /** @param parts for tests: where time and randomness come from */
+  constructor({ runtime = systemRuntime }: { readonly runtime?: Runtime } = {}) {
+    this.#runtime = runtime;
+  }
+
+  /** A new store, open. */
+  static async open<T = unknown>(location: string, options?: StoreOptions<T>): Promise<Store<T>> {
+    const store = new Store<T>();
+    await store.open(location, options);
+    return store;
+  }
+
+  /**
+   * Opens the store at a directory, or where the backend says (`s3://bucket/prefix`).
+   * @throws InvalidArgumentError (options, location), LockedError, StoreNotFoundError,
+   *   AccessDeniedError, CorruptionError, FormatVersionError, SchemaTooNewError, UnavailableError
+   */
+  async open(location: string, options?: StoreOptions<T>): Promise<void> {
+    if (this.#state.name !== "closed") throw new InvalidArgumentError("Store is already open.");
+    if (typeof location !== "string") {
+      throw new InvalidArgumentError(`location must be a string, found ${typeof location}`);
+    }
+    const resolved = resolveOptions(options);
+    const backend = resolved.backend ?? defaultBackend(location);
+    this.#state = { name: "opening" };
+    try {
+      const session = await Session.open(location, resolved, backend, this.#runtime);
+      this.#closing = undefined;
+      this.#state = { name: "open", session, mutations: new Mutations(session) };
+    } catch (error) {
+      this.#state = { name: "closed" };
+      throw error;
+    }
+  }
+
+  /** Flushes, checkpoints if asked, releases locks and sockets. Closing twice is fine. */
+  async close(): Promise<void> {
+    if (this.#state.name === "open") {
+      const { session } = this.#state;
+      this.#state = { name: "closed" };
+      this.#closing = session.close();
+    }
+    await this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** The record, when it is resident. @throws NotHydratedError under `strictHydration` */
+  get(id: string): T | undefined {
+    const session = this.#session();
+    this.#checkReadable(session, id);
+    return this.#handOut(session, session.records.visible.get(id));
+  }
+
+  has(id: string): boolean {
+    const session = this.#session();
+    this.#checkReadable(session, id);
+    return session.records.visible.has(id);
+  }
+
+  /** All resident records, in insertion order. */
+  all(): T[] {
+    return this.entries().map(([, value]) => value);
+  }
+
+  /** All resident records with their ids. */
+  entries(): [string, T][] {
+    const session = this.#session();
+    this.#checkComplete(session);
+    return [...session.records.visible].map(([id, value]) => [id, this.#record(session, value)]);
+  }
+
+  filter(predicate: (value: T, id: string) => boolean): T[] {
+    return this.entries().flatMap(([id, value]) => (predicate(value, id) ? [value] : []));
+  }
+
+  count(predicate?: (value: T, id: string) => boolean): number {
+    const session = this.#session();
+    this.#checkComplete(session);
+    return predicate === undefined ? session.records.visible.size : this.filter(predicate).length;
+  }
+
+  /** A record, resident or not; read by ranged reads and resident from then on. */
+  async read(id: string): Promise<T | undefined> {
+    return (await this.readMany([id])).get(id);
+  }
+
+  /** Those of the records that exist, by id; looked up together, as of one view. */
+  async readMany(ids: Iterable<string>): Promise<Map<string, T>> {
+    const session = this.#session();
+    const wanted = [...ids].map(checkId);
+    await session.lookup(wanted);
+    const found = new Map<string, T>();
+    for (const id of wanted) {
+      const value = session.records.visible.get(id);
+      if (value !== undefined) found.set(id, this.#record(session, value));
+    }
+    return found;
+  }
+
+  /** Makes these records resident, or all, so that the synchronous reads answer for them. */
+  async hydrate(ids?: Iterable<string>): Promise<void> {
+    const session = this.#session();
+    if (ids === undefined) await session.loadAll();
+    else await session.lookup([...ids].map(checkId));
+  }
+
+  /**
+   * Creates or replaces a record. Resolves when it is durable.
+   * @throws InvalidArgumentError, UnavailableError (nothing written), WriteOutcomeUnknownError
+   */
+  set(id: string, value: T): Promise<void> {
+    return this.#mutations().set(id, value);
+  }
+
+  /** @throws RecordNotFoundError when there is no such record; otherwise as `set` */
+  delete(id: string): Promise<void> {
+    return this.#mutations().delete(id);
+  }
+
+  /**
+   * Reads a record, changes it, writes what `change` returns; `undefined` deletes it (or leaves it
+   * absent). Nothing of this process comes in between; of two processes the later write wins.
+   */
+  async update(id: string, change: (current: T | undefined) => T | undefined): Promise<void> {
+    const session = this.#session();
+    await this.#mutations().update(id, (current) => change(this.#handOut(session, current)));
+  }
+
+  /**
+   * Collects the `set` and `delete` calls of a synchronous function into one flush, all or nothing.
+   * An error in it takes everything back. Inside, `set` and `delete` act at once and return undefined.
+   */
+  async batch(fn: () => void): Promise<void> {
+    await this.#mutations().batch(fn);
+  }
+
+  /** Merges the log into a new snapshot; without effect while another compactor is at work. */
+  async compact(): Promise<void> {
+    const session = this.#session();
+    if (session.options.readOnly) throw new ReadOnlyError();
+    await session.compact();
+  }
+
+  /** Picks up what other writers made durable before the call. */
+  async refresh(): Promise<void> {
+    await this.#session().refresh();
+  }
+
+  /** Resolves when everything accepted so far is durable. */
+  async flush(): Promise<void> {
+    if (this.#state.name === "open") await this.#state.session.flush();
+  }
+
+  /** The same as `flush`. */
+  async sync(): Promise<void> {
+    await this.flush();
+  }
+
+  stats(): StoreStats {
+    const { records, replica } = this.#session();
+    return {
+      activeRecords: records.visible.size,
+      opsCount: replica.operationCount,
+      archiveSegments: 0,
+      corruptSegments: replica.corruptCount,
+    };
+  }
+
+  /** What the manifest said at the last look; null before `open`. */
+  getManifest(): ManifestInfo | null {
+    if (this.#state.name !== "open") return null;
+    const { replica } = this.#state.session;
+    return describeManifest(replica.viewWithOwn, replica.operationCount);
+  }
+
+  /** @throws NotOpenError */
+  #session(): Session {
+    if (this.#state.name !== "open") throw new NotOpenError();
+    return this.#state.session;
+  }
+
+  /** @throws NotOpenError, ReadOnlyError */
+  #mutations(): Mutations {
+    if (this.#state.name !== "open") throw new NotOpenError();
+    if (this.#state.session.options.readOnly) throw new ReadOnlyError();
+    return this.#state.mutations;
+  }
+
+  #checkReadable({ options, replica }: Session, id: string): void {
+    if (!options.strictHydration || replica.isReadable(id)) return;
+    throw new NotHydratedError(
+      `Record '${id}' is not resident: use await store.read(id), or hydrate it first`,
+      { id },
+    );
+  }
+
+  #checkComplete({ options, replica }: Session): void {
+    if (!options.strictHydration || replica.complete) return;
+    throw new NotHydratedError(
+      "Not every record is resident: use await store.hydrate() first, or store.readMany(ids)",
+    );
+  }
+
+  #handOut(session: Session, value: unknown): T | undefined {
+    return value === undefined ? undefined : this.#record(session, value);
+  }
+
+  /** The one place where stored JSON becomes the caller's type: its word for what it wrote. */
+  #record({ options }: Session, value: unknown): T {
+    return (options.freezeRecords ? deepFreeze(value) : value) as T;
+  }
+}
+
+/** @throws InvalidArgumentError for an S3 location without a backend */
+function defaultBackend(location: string): FsBackend {
+  if (/^[a-z0-9]+:\/\//i.test(location) && !location.startsWith("file:")) {
+    throw new InvalidArgumentError(
+      `${location} needs a backend: open(location, { backend: new S3Backend() }) ` +
+        'with S3Backend from "opslog-serverless/s3"',
+    );
+  }
+  return new FsBackend();
+}
