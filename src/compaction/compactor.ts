@@ -110,7 +110,10 @@ export class Compactor {
       if (error instanceof RunGoneError) return result(await this.#lostToAnother(error));
       throw error;
     } finally {
-      await lease.release();
+      await lease.release().catch((error: unknown) => {
+        // What was published counts all the same; the lease ends by its age.
+        this.#parts.onWarning(`${COMPACT_LEASE_PATH} could not be released: ${String(error)}`);
+      });
     }
   }
 

@@ -1,8 +1,8 @@
 /** One writer's stream on a directory: `ops/<stream>.<k>.jsonl`, k = 1, 2, 3 … */
-import { UnavailableError } from "../core/errors.ts";
+import { UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import type { Runtime } from "../core/runtime.ts";
 import { decodeFilter, logFilePath, streamName } from "../format/paths.ts";
-import { encodeSegment } from "../format/segment-codec.ts";
+import { type EncodedSegment, encodeSegment } from "../format/segment-codec.ts";
 import type { AppendableStorage, AppendFile } from "../storage/backend.ts";
 import type { LogWriter, SegmentDraft, WrittenSegment } from "./log.ts";
 
@@ -34,22 +34,32 @@ export class FileLogWriter implements LogWriter {
 
   async write({ agent, v, operations, lines }: SegmentDraft): Promise<WrittenSegment> {
     const w = this.#w;
-    const { bytes, lo, hi, filter } = encodeSegment({ agent, w, v, operations }, lines);
-    for (let attempt = 1; attempt <= FENCED_MAX; attempt++) {
-      const open = await this.#fileWithRoom();
-      const { dateMs } = await this.#append(open, bytes);
-      if (await this.#fenced(open)) {
-        await this.#abandon();
-        continue;
-      }
-      const path = logFilePath(open.stream, open.k);
-      const range = { offset: open.bytes, length: bytes.length };
-      open.bytes += bytes.length;
-      const known = decodeFilter(filter) ?? "any";
-      const key = `${path}@${range.offset}`;
-      return { w, dateMs, ref: { key, path, range, lo, hi, filter: known, bytes: bytes.length } };
+    const encoded = encodeSegment({ agent, w, v, operations }, lines);
+    let written = await this.#writeOnce(encoded);
+    for (let attempt = 1; written === "fenced" && attempt <= FENCED_MAX; attempt++) {
+      // A compactor may have read the frame before it took the file: it counts as landed from here.
+      written = await this.#writeOnce(encoded).catch((cause: unknown) => {
+        throw landedUnknown(cause);
+      });
     }
-    throw new UnavailableError(`${FENCED_MAX} log files in a row were sealed while being written`);
+    if (written === "fenced") throw landedUnknown(`${FENCED_MAX} files in a row were sealed`);
+    return { w, ...written };
+  }
+
+  async #writeOnce(encoded: EncodedSegment): Promise<Omit<WrittenSegment, "w"> | "fenced"> {
+    const { bytes, lo, hi, filter } = encoded;
+    const open = await this.#fileWithRoom();
+    const { dateMs } = await this.#append(open, bytes);
+    if (await this.#fenced(open)) {
+      await this.#abandon();
+      return "fenced";
+    }
+    const path = logFilePath(open.stream, open.k);
+    const range = { offset: open.bytes, length: bytes.length };
+    open.bytes += bytes.length;
+    const known = decodeFilter(filter) ?? "any";
+    const key = `${path}@${range.offset}`;
+    return { dateMs, ref: { key, path, range, lo, hi, filter: known, bytes: bytes.length } };
   }
 
   /** After any failure the file may end in part of a frame: never append to it again. */
@@ -64,8 +74,13 @@ export class FileLogWriter implements LogWriter {
 
   /** FENCE, in this order: no successor, and then still there. */
   async #fenced({ stream, k }: OpenFile): Promise<boolean> {
-    if (await this.#appendable.exists(logFilePath(stream, k + 1))) return true;
-    return !(await this.#appendable.exists(logFilePath(stream, k)));
+    try {
+      if (await this.#appendable.exists(logFilePath(stream, k + 1))) return true;
+      return !(await this.#appendable.exists(logFilePath(stream, k)));
+    } catch (cause) {
+      await this.#abandon();
+      throw landedUnknown(cause);
+    }
   }
 
   async #fileWithRoom(): Promise<OpenFile> {
@@ -98,4 +113,14 @@ export class FileLogWriter implements LogWriter {
   async close(): Promise<void> {
     await this.#abandon();
   }
+}
+
+function landedUnknown(cause: unknown): WriteOutcomeUnknownError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new WriteOutcomeUnknownError(
+    `a flush was appended but could not be confirmed: ${reason}`,
+    {
+      cause,
+    },
+  );
 }

@@ -188,7 +188,12 @@ class ObjectLogWriter implements LogWriter {
 
   /** Somebody's bytes are there: ours (an answer was lost), or a clone's. */
   async #settle(path: string, bytes: Buffer): Promise<number | undefined> {
-    const found = await this.#backend.get(path);
+    const found = await this.#backend.get(path).catch((cause: unknown) => {
+      throw new WriteOutcomeUnknownError(`${path} exists, but could not be read back`, {
+        path,
+        cause,
+      });
+    });
     if (found.status !== "found") {
       throw new WriteOutcomeUnknownError(
         `${path} existed and is gone: it may have been compacted`,

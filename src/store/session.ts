@@ -142,6 +142,7 @@ export class Session {
     const { checkpointOnClose, readOnly } = this.options;
     const steps = [
       () => this.flush(),
+      async () => this.#checkpointing,
       async () => {
         if (checkpointOnClose && !readOnly && this.replica.operationCount > 0) await this.compact();
       },
