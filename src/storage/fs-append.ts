@@ -1,0 +1,140 @@
+/** Files that grow: the log of a store in a directory. */
+import { constants } from "node:fs";
+import { lstat, open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
+import { UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
+import type { AppendableStorage, AppendFile, Dated } from "./backend.ts";
+import type { StoreDirectory } from "./fs-directory.ts";
+import { errno, toStorageError, unlessAbsent } from "./fs-errors.ts";
+
+const { O_WRONLY, O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+const CREATE_FLAGS = O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW;
+
+export class FsAppendable implements AppendableStorage {
+  readonly #directory: () => StoreDirectory;
+  /** Gives a path back when ordinary objects may lie there. */
+  readonly #check: (path: string) => string;
+  readonly #open = new Set<FsAppendFile>();
+
+  constructor(directory: () => StoreDirectory, check: (path: string) => string) {
+    this.#directory = directory;
+    this.#check = check;
+  }
+
+  async create(path: string): Promise<AppendFile | undefined> {
+    const directory = this.#directory();
+    this.#check(path);
+    const handle = await createFile(directory, path);
+    if (handle === undefined) return undefined;
+    try {
+      await directory.syncParent(path);
+    } catch (error) {
+      await handle.close();
+      throw new WriteOutcomeUnknownError(`The new file '${path}' may not survive a crash`, {
+        path,
+        cause: error,
+      });
+    }
+    const file = new FsAppendFile(directory, handle, path, () => this.#open.delete(file));
+    this.#open.add(file);
+    return file;
+  }
+
+  async exists(path: string): Promise<boolean> {
+    const directory = this.#directory();
+    this.#check(path);
+    try {
+      if (!(await directory.hasParents(path))) return false;
+      const stats = await unlessAbsent(lstat(directory.absolute(path)));
+      return stats !== undefined && !stats.isDirectory();
+    } catch (error) {
+      throw toStorageError(error, `Cannot look for '${directory.absolute(path)}'`, path);
+    }
+  }
+
+  async closeAll(): Promise<void> {
+    await Promise.all([...this.#open].map((file) => file.close()));
+  }
+}
+
+async function createFile(
+  directory: StoreDirectory,
+  path: string,
+): Promise<FileHandle | undefined> {
+  try {
+    await directory.makeParents(path);
+    const absolute = directory.absolute(path);
+    const handle = await unlessAbsent(open(absolute, CREATE_FLAGS));
+    if (handle !== undefined) return handle;
+    directory.forget(); // its directory was removed after it was made or checked
+    await directory.makeParents(path);
+    return await open(absolute, CREATE_FLAGS);
+  } catch (error) {
+    if (errno(error) === "EEXIST") return undefined;
+    throw toStorageError(error, `Cannot create '${directory.absolute(path)}'`, path);
+  }
+}
+
+class FsAppendFile implements AppendFile {
+  readonly #directory: StoreDirectory;
+  readonly #handle: FileHandle;
+  readonly #path: string;
+  readonly #onClose: () => void;
+  /** Appends run one after the other, in the order of the calls. */
+  #last: Promise<unknown> = Promise.resolve();
+  #state: "open" | "failed" | "closed" = "open";
+
+  constructor(directory: StoreDirectory, handle: FileHandle, path: string, onClose: () => void) {
+    this.#directory = directory;
+    this.#handle = handle;
+    this.#path = path;
+    this.#onClose = onClose;
+  }
+
+  /**
+   * @throws UnavailableError when no byte was written; WriteOutcomeUnknownError when some were, or
+   * when the disk may not have them
+   */
+  append(bytes: Uint8Array): Promise<Dated> {
+    const run = async (): Promise<Dated> => await this.#append(bytes);
+    const result = this.#last.then(run, run);
+    this.#last = result;
+    return result;
+  }
+
+  async close(): Promise<void> {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    this.#onClose();
+    // Its outcome belongs to the caller of that append.
+    await Promise.allSettled([this.#last]);
+    await this.#handle.close();
+  }
+
+  async #append(bytes: Uint8Array): Promise<Dated> {
+    const path = this.#path;
+    if (this.#state !== "open") {
+      const why = this.#state === "failed" ? "an append to it failed" : "it is closed";
+      throw new UnavailableError(`Cannot append to '${path}': ${why}`, { path });
+    }
+    const what = `Cannot append to '${this.#directory.absolute(path)}'`;
+    let written = 0;
+    try {
+      while (written < bytes.byteLength) {
+        const { bytesWritten } = await this.#handle.write(bytes, written);
+        if (bytesWritten === 0) throw new UnavailableError(`${what}: no byte was taken`, { path });
+        written += bytesWritten;
+      }
+      if (this.#directory.durable) await this.#handle.datasync();
+      return { dateMs: this.#directory.runtime.nowMs() };
+    } catch (error) {
+      this.#state = "failed";
+      if (written === 0 && bytes.byteLength > 0) throw toStorageError(error, what, path);
+      const why = errno(error) ?? String(error);
+      throw new WriteOutcomeUnknownError(
+        `${what}: failed after ${written} of ${bytes.byteLength} bytes (${why})`,
+        { path, cause: error },
+      );
+    }
+  }
+}

@@ -1,0 +1,208 @@
+import { constants } from "node:fs";
+import { access, stat } from "node:fs/promises";
+import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { InvalidArgumentError, NotOpenError, StoreNotFoundError } from "../core/errors.ts";
+import { systemRuntime } from "../core/runtime.ts";
+import type { Runtime } from "../core/runtime.ts";
+import type {
+  AppendableStorage,
+  GetOptions,
+  GetResult,
+  ListPage,
+  LockHandle,
+  Precondition,
+  PutResult,
+} from "./backend.ts";
+import { BaseBackend } from "./base-backend.ts";
+import { FsAppendable } from "./fs-append.ts";
+import { makeRoot, StoreDirectory } from "./fs-directory.ts";
+import { toStorageError, unlessAbsent } from "./fs-errors.ts";
+import { listFiles, listTree } from "./fs-list.ts";
+import { takeLock } from "./fs-lock.ts";
+import { checkLockPath, checkObjectPath } from "./fs-paths.ts";
+import { deletePaths, FILE_TAG, putFile, removeEmptyDirectories } from "./fs-put.ts";
+import type { Bound } from "./fs-put.ts";
+import { readFile } from "./fs-read.ts";
+import { Staging } from "./fs-staging.ts";
+import { SwapName } from "./fs-swap-name.ts";
+import { SwappedObjects } from "./fs-swap.ts";
+import { checkPrefix } from "./paths.ts";
+
+export interface FsBackendOptions {
+  /** Whether a write waits until the disk has it. Default true; false is for tests and scratch. */
+  readonly fsync?: boolean | undefined;
+  readonly runtime?: Runtime | undefined;
+}
+
+/**
+ * A store in a directory (a path, or a `file://` URL). Any number of processes may use it at once;
+ * the file system must have hard links. No path leads out of it, symbolic links included.
+ *
+ * An object is a file at its path, except those that are replaced by compare-and-swap:
+ * `manifest.json` and `*.lease` at the top level. Their versions lie in `manifests/` and `<stem>s/`
+ * as `<number, 16 digits>.json` (`.lease`), the highest is current, the last 16 are kept; the file
+ * at the path itself is a copy for people and counts only where no version exists. `ifMatch` works
+ * for these alone. The names of versions, `.tmp/` (files being written) and `.lock` are reserved:
+ * no object can lie there and no listing shows them.
+ */
+export class FsBackend extends BaseBackend {
+  readonly appendable: AppendableStorage;
+  readonly #durable: boolean;
+  readonly #runtime: Runtime;
+  readonly #appendable: FsAppendable;
+  #current: Bound | undefined;
+
+  /** @throws InvalidArgumentError for an unknown option */
+  constructor(options: FsBackendOptions = {}) {
+    super();
+    for (const name of Object.keys(options)) {
+      if (name === "fsync" || name === "runtime") continue;
+      throw new InvalidArgumentError(`unknown option of FsBackend: ${name}`);
+    }
+    this.#durable = options.fsync ?? true;
+    this.#runtime = options.runtime ?? systemRuntime;
+    this.#appendable = new FsAppendable(() => this.#bound().directory, checkObjectPath);
+    this.appendable = this.#appendable;
+  }
+
+  /** Relative locations are taken from the working directory of this moment. */
+  override async initialize(
+    location: string,
+    options: { readonly readOnly: boolean },
+  ): Promise<void> {
+    const root = toDirectory(location);
+    await prepareRoot(root, options.readOnly);
+    const directory = new StoreDirectory(root, this.#durable, this.#runtime);
+    const staging = new Staging(directory);
+    if (!options.readOnly) await staging.removeLeftovers();
+    this.#current = { directory, staging, swapped: new SwappedObjects(directory, staging) };
+  }
+
+  /** Closes files that are still open for appending; everything else goes on working. */
+  override async shutdown(): Promise<void> {
+    await this.#appendable.closeAll();
+  }
+
+  override async get(path: string, options: GetOptions = {}): Promise<GetResult> {
+    const { directory, swapped } = this.#bound();
+    const name = SwapName.of(checkObjectPath(path));
+    const found =
+      name === undefined
+        ? await readFile(directory, path, FILE_TAG, options)
+        : await swapped.get(name, options);
+    const dateMs = this.#runtime.nowMs();
+    if (found === undefined) return { status: "absent", dateMs };
+    const { body, etag, objectBytes, lastModifiedMs } = found;
+    if (body === undefined) return { status: "unchanged", dateMs };
+    return { status: "found", body, etag, objectBytes, lastModifiedMs, dateMs };
+  }
+
+  /**
+   * @throws besides what the contract names: InvalidArgumentError when a directory is in the way;
+   * what the stream throws; NotSupportedError where the file system has no hard links
+   */
+  override async put(
+    path: string,
+    body: Uint8Array | AsyncIterable<Uint8Array>,
+    precondition: Precondition,
+  ): Promise<PutResult> {
+    const bound = this.#bound();
+    const name = SwapName.of(checkObjectPath(path));
+    let etag: string | undefined;
+    try {
+      etag =
+        name === undefined
+          ? await putFile(bound, path, body, precondition)
+          : await bound.swapped.put(name, body, precondition);
+    } catch (error) {
+      throw toStorageError(error, `Cannot write '${bound.directory.absolute(path)}'`, path);
+    }
+    const dateMs = this.#runtime.nowMs();
+    if (etag === undefined) return { status: "conflict", dateMs };
+    return { status: "written", etag, dateMs };
+  }
+
+  /** @throws AccessDeniedError when a symbolic link lies below `prefix` */
+  override async *list(prefix: string): AsyncGenerator<ListPage> {
+    const { directory, swapped } = this.#bound();
+    yield* listTree(directory, swapped, checkPrefix(prefix));
+  }
+
+  /** Resolves when the removal is as durable as writes are. */
+  override async delete(paths: readonly string[]): Promise<void> {
+    const bound = this.#bound();
+    paths.forEach(checkObjectPath);
+    await deletePaths(bound, paths);
+  }
+
+  /** Files only: directories are no blobs. */
+  override async listBlobs(prefix: string): Promise<string[]> {
+    const { directory } = this.#bound();
+    const checked = checkPrefix(prefix);
+    return checked === "" ? await super.listBlobs("") : await listFiles(directory, checked);
+  }
+
+  /** Also removes the directories that are empty afterwards. */
+  override async deleteBlobDir(prefix: string): Promise<void> {
+    const { directory } = this.#bound();
+    await super.deleteBlobDir(prefix);
+    await removeEmptyDirectories(directory, checkPrefix(prefix));
+  }
+
+  /**
+   * Takes the lock file `.lock`; no other path can be locked. A lock is stale when its process is
+   * dead or its host was restarted. A lock of another host is never taken over.
+   * @throws LockedError also when this process itself holds it
+   */
+  async lock(path: string): Promise<LockHandle> {
+    const { directory, staging } = this.#bound();
+    checkLockPath(path);
+    try {
+      return await takeLock(directory, staging, path);
+    } catch (error) {
+      throw toStorageError(error, `Cannot lock '${directory.absolute(path)}'`, path);
+    }
+  }
+
+  #bound(): Bound {
+    if (this.#current !== undefined) return this.#current;
+    throw new NotOpenError("FsBackend is not initialized. Call initialize() first.");
+  }
+}
+
+function toDirectory(location: string): string {
+  if (location === "") throw new InvalidArgumentError("The location is empty: give a directory");
+  if (location.startsWith("file:")) {
+    try {
+      return resolve(fileURLToPath(location));
+    } catch (error) {
+      throw new InvalidArgumentError(`Not the URL of a local directory: ${location}`, {
+        cause: error,
+      });
+    }
+  }
+  if (!/^[a-z][a-z\d+.-]+:\/\//i.test(location)) return resolve(location);
+  throw new InvalidArgumentError(
+    `FsBackend takes a directory or a file:// URL, found ${location}: another backend is needed`,
+  );
+}
+
+async function prepareRoot(root: string, readOnly: boolean): Promise<void> {
+  const { R_OK, W_OK, X_OK } = constants;
+  try {
+    const stats = await unlessAbsent(stat(root));
+    if (stats === undefined && readOnly) {
+      throw new StoreNotFoundError("Cannot open in readOnly mode: no existing store found", {
+        path: root,
+      });
+    }
+    if (stats === undefined) await makeRoot(root);
+    else if (!stats.isDirectory()) {
+      throw new InvalidArgumentError(`The location is not a directory: ${root}`, { path: root });
+    }
+    await access(root, readOnly ? R_OK | X_OK : R_OK | W_OK | X_OK);
+  } catch (error) {
+    throw toStorageError(error, `Cannot open the directory '${root}'`, root);
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * The directory a store lies in: paths, parent directories, their durability. Directories inside
+ * the store that are symbolic links are refused, so no path leads out of it.
+ */
+import { constants } from "node:fs";
+import { lstat, mkdir, open } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { AccessDeniedError } from "../core/errors.ts";
+import type { Runtime } from "../core/runtime.ts";
+import { errno, toStorageError, unlessAbsent } from "./fs-errors.ts";
+
+/** Directories remembered as checked; beyond it the memory starts anew. */
+const CHECKED_MAX = 10_000;
+
+export class StoreDirectory {
+  /** Absolute. */
+  readonly root: string;
+  /** Whether writes wait until the disk has them. */
+  readonly durable: boolean;
+  readonly runtime: Runtime;
+  /** Directories, relative, known to be real ones (reads) and durably linked (writes). */
+  readonly #real = new Set<string>();
+  readonly #made = new Set<string>();
+  readonly #syncs = new Map<string, DirectorySync>();
+
+  constructor(root: string, durable: boolean, runtime: Runtime) {
+    this.root = root;
+    this.durable = durable;
+    this.runtime = runtime;
+  }
+
+  absolute(path: string): string {
+    return join(this.root, path);
+  }
+
+  /**
+   * Whether all directories above `path` exist.
+   * @throws AccessDeniedError when one of them is a symbolic link
+   */
+  async hasParents(path: string): Promise<boolean> {
+    return await this.#isReal(parentOf(path));
+  }
+
+  /** Makes the directories above `path`, durably. @throws AccessDeniedError for symbolic links */
+  async makeParents(path: string): Promise<void> {
+    try {
+      await this.#make(parentOf(path));
+    } catch (error) {
+      throw toStorageError(error, `Cannot make the directory of '${path}'`, path);
+    }
+  }
+
+  /** To be called when a directory turned out to be gone. */
+  forget(): void {
+    this.#real.clear();
+    this.#made.clear();
+  }
+
+  /** Makes the entries of the directory that holds `path` durable. */
+  async syncParent(path: string): Promise<void> {
+    await this.#sync(parentOf(path));
+  }
+
+  async #isReal(directory: string): Promise<boolean> {
+    if (directory === "" || this.#real.has(directory)) return true;
+    if (!(await this.#isReal(parentOf(directory)))) return false;
+    const stats = await unlessAbsent(lstat(this.absolute(directory)));
+    if (stats?.isSymbolicLink() === true) {
+      throw new AccessDeniedError(
+        `'${directory}' is a symbolic link; inside a store none is followed`,
+        { path: directory },
+      );
+    }
+    if (stats?.isDirectory() !== true) return false;
+    remember(this.#real, directory);
+    return true;
+  }
+
+  async #make(directory: string): Promise<void> {
+    if (directory === "" || this.#made.has(directory)) return;
+    await this.#make(parentOf(directory));
+    try {
+      await mkdir(this.absolute(directory));
+    } catch (error) {
+      if (errno(error) !== "EEXIST") throw error;
+    }
+    if (!(await this.#isReal(directory))) return; // what uses it will say ENOTDIR or ENOENT
+    // Also when another process made it: that one may have crashed before its own sync.
+    await this.#sync(parentOf(directory));
+    remember(this.#made, directory);
+  }
+
+  /** A sync that began before an entry was made need not hold it: callers share only later ones. */
+  async #sync(directory: string): Promise<void> {
+    if (!this.durable) return;
+    const running = this.#syncs.get(directory);
+    if (running === undefined) return await this.#startSync(directory);
+    running.next ??= running.done.then(
+      () => this.#startSync(directory),
+      () => this.#startSync(directory),
+    );
+    await running.next;
+  }
+
+  async #startSync(directory: string): Promise<void> {
+    const sync: DirectorySync = { done: syncDirectory(this.absolute(directory)), next: undefined };
+    this.#syncs.set(directory, sync);
+    try {
+      await sync.done;
+    } finally {
+      if (sync.next === undefined) this.#syncs.delete(directory);
+    }
+  }
+}
+
+interface DirectorySync {
+  readonly done: Promise<void>;
+  next: Promise<void> | undefined;
+}
+
+export function parentOf(path: string): string {
+  const parent = dirname(path);
+  return parent === "." ? "" : parent;
+}
+
+/** Makes the directory of a store, and durably all that are missing above it. */
+export async function makeRoot(root: string): Promise<void> {
+  const first = await mkdir(root, { recursive: true });
+  if (first === undefined) return;
+  for (let made = root; made.length >= first.length; made = dirname(made)) {
+    await syncDirectory(dirname(made));
+  }
+}
+
+async function syncDirectory(absolute: string): Promise<void> {
+  const handle = await open(absolute, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function remember(directories: Set<string>, directory: string): void {
+  if (directories.size >= CHECKED_MAX) directories.clear();
+  directories.add(directory);
+}

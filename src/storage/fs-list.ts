@@ -1,0 +1,142 @@
+/** Listing a directory tree as objects. */
+import type { Dirent } from "node:fs";
+import { lstat, readdir } from "node:fs/promises";
+import { AccessDeniedError } from "../core/errors.ts";
+import type { ListedObject, ListPage } from "./backend.ts";
+import type { StoreDirectory } from "./fs-directory.ts";
+import { toStorageError, unlessAbsent } from "./fs-errors.ts";
+import { factsOf } from "./fs-read.ts";
+import { isBackendsOwn } from "./fs-paths.ts";
+import { forEachParallel } from "./fs-parallel.ts";
+import { SwapName } from "./fs-swap-name.ts";
+import type { SwappedObjects } from "./fs-swap.ts";
+
+const PAGE_OBJECTS_MAX = 2_000;
+/**
+ * Every object below `prefix` ("" or ending in `/`). What vanishes meanwhile is left out.
+ * @throws AccessDeniedError when a symbolic link lies there: left out, it would hide objects
+ */
+export async function* listTree(
+  directory: StoreDirectory,
+  swapped: SwappedObjects,
+  prefix: string,
+): AsyncGenerator<ListPage> {
+  const page = (objects: ListedObject[], truncated: boolean): ListPage => ({
+    objects,
+    truncated,
+    dateMs: directory.runtime.nowMs(),
+  });
+  const waiting: ListedObject[] = [];
+  for await (const objects of listDirectories(directory, swapped, prefix)) {
+    waiting.push(...objects);
+    // One object stays behind, so that there always is a last page.
+    while (waiting.length > PAGE_OBJECTS_MAX) yield page(waiting.splice(0, PAGE_OBJECTS_MAX), true);
+  }
+  yield page(waiting, false);
+}
+
+/** Names of the files directly in `prefix`. */
+export async function listFiles(directory: StoreDirectory, prefix: string): Promise<string[]> {
+  const entries = await readEntries(directory, prefix);
+  const files = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
+  return files.filter((name) => SwapName.ofVersion(prefix + name) === undefined);
+}
+
+/** The directories below `prefix`, itself included, each after those inside it; all end in `/`. */
+export async function listSubdirectories(
+  directory: StoreDirectory,
+  prefix: string,
+): Promise<string[]> {
+  const found = [prefix];
+  for (const parent of found) {
+    for (const entry of await readEntries(directory, parent)) {
+      if (entry.isDirectory()) found.push(`${parent}${entry.name}/`);
+    }
+  }
+  return found.reverse();
+}
+
+async function* listDirectories(
+  directory: StoreDirectory,
+  swapped: SwappedObjects,
+  prefix: string,
+): AsyncGenerator<ListedObject[]> {
+  const swapNames = new Map<string, SwapName>();
+  const pending = [prefix];
+  for (let parent = pending.pop(); parent !== undefined; parent = pending.pop()) {
+    const ordinary: string[] = [];
+    for (const entry of await readEntries(directory, parent)) {
+      const path = parent + entry.name;
+      // An object with versions is listed once, whatever of it is met first.
+      const name = SwapName.of(path) ?? SwapName.ofVersion(path);
+      if (name !== undefined) swapNames.set(name.path, name);
+      else if (entry.isDirectory()) pending.push(`${path}/`);
+      else if (entry.isFile()) ordinary.push(path);
+    }
+    for (let start = 0; start < ordinary.length; start += PAGE_OBJECTS_MAX) {
+      yield await statAll(directory, ordinary.slice(start, start + PAGE_OBJECTS_MAX));
+    }
+  }
+  const below = [...swapNames.values()].filter(({ path }) => path.startsWith(prefix));
+  yield await statSwapped(swapped, below);
+}
+
+async function statAll(
+  directory: StoreDirectory,
+  paths: readonly string[],
+): Promise<ListedObject[]> {
+  return await collectParallel(paths, async (path) => {
+    const stats = await unlessAbsent(lstat(directory.absolute(path), { bigint: true })).catch(
+      (error: unknown) => {
+        throw toStorageError(error, `Cannot list '${directory.absolute(path)}'`, path);
+      },
+    );
+    if (stats?.isFile() !== true) return undefined;
+    const { objectBytes, lastModifiedMs } = factsOf(stats, "");
+    return { path, bytes: objectBytes, lastModifiedMs };
+  });
+}
+
+async function statSwapped(
+  swapped: SwappedObjects,
+  names: readonly SwapName[],
+): Promise<ListedObject[]> {
+  return await collectParallel(names, async (name) => {
+    const current = await swapped.get(name, { range: { offset: 0, length: 0 } });
+    if (current === undefined) return undefined;
+    const { objectBytes, lastModifiedMs } = current;
+    return { path: name.path, bytes: objectBytes, lastModifiedMs };
+  });
+}
+
+/** Entries of a directory, without what is the backend's own; none when it is absent. */
+async function readEntries(directory: StoreDirectory, parent: string): Promise<Dirent[]> {
+  try {
+    if (!(await directory.hasParents(`${parent}x`))) return [];
+    const read = readdir(directory.absolute(parent), { withFileTypes: true });
+    const entries = (await unlessAbsent(read)) ?? [];
+    const link = entries.find((entry) => entry.isSymbolicLink());
+    if (link !== undefined) {
+      const path = parent + link.name;
+      throw new AccessDeniedError(`'${path}' is a symbolic link; inside a store none is followed`, {
+        path,
+      });
+    }
+    return entries.filter((entry) => !isBackendsOwn(parent + entry.name));
+  } catch (error) {
+    throw toStorageError(error, `Cannot list '${directory.absolute(parent)}'`, parent);
+  }
+}
+
+/** Maps a bounded number at once and drops what is undefined. Results are in no order. */
+async function collectParallel<T, R>(
+  items: readonly T[],
+  map: (item: T) => Promise<R | undefined>,
+): Promise<R[]> {
+  const results: R[] = [];
+  await forEachParallel(items, async (item) => {
+    const result = await map(item);
+    if (result !== undefined) results.push(result);
+  });
+  return results;
+}

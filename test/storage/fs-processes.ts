@@ -1,0 +1,68 @@
+/** Starts fs-worker.ts in processes of its own. */
+import { spawn } from "node:child_process";
+import { chmod } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { onTestFinished } from "vitest";
+import { tempDir } from "../support/temp-dir.ts";
+
+export interface Worker {
+  readonly pid: number;
+  /** The next answer. */
+  answer(): Promise<unknown>;
+  /** Gives it a line to go on. */
+  go(): void;
+  /** Ends its stdin: it goes on, or ends. */
+  finish(): void;
+  kill(): Promise<void>;
+}
+
+export interface Workers extends AsyncDisposable {
+  start(args: readonly string[], uid?: number): Worker;
+}
+
+export async function bundleWorker(): Promise<Workers> {
+  const directory = await tempDir();
+  await chmod(directory.path, 0o755);
+  const outfile = join(directory.path, "worker.mjs");
+  await build({
+    entryPoints: [fileURLToPath(new URL("fs-worker.ts", import.meta.url))],
+    outfile,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "node20",
+    logLevel: "silent",
+  });
+  return {
+    start: (args, uid) => startWorker(outfile, args, uid),
+    [Symbol.asyncDispose]: () => directory[Symbol.asyncDispose](),
+  };
+}
+
+function startWorker(file: string, args: readonly string[], uid: number | undefined): Worker {
+  const child = spawn(process.execPath, [file, ...args], {
+    stdio: ["pipe", "pipe", "inherit"],
+    ...(uid === undefined ? {} : { uid }),
+  });
+  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  const kill = async (): Promise<void> => {
+    child.kill("SIGKILL");
+    await exited;
+  };
+  onTestFinished(kill);
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return {
+    pid: child.pid ?? 0,
+    answer: async () => {
+      const line = await lines.next();
+      if (line.done === true) throw new Error(`worker ${args[0]} ended without an answer`);
+      return JSON.parse(line.value);
+    },
+    go: () => void child.stdin.write("go\n"),
+    finish: () => void child.stdin.end(),
+    kill,
+  };
+}
