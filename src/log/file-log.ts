@@ -3,7 +3,7 @@
  * successor; only sealed files are deleted (FENCE).
  */
 import { CorruptionError, FormatVersionError } from "../core/errors.ts";
-import { forEachParallel } from "../core/parallel.ts";
+import { mapParallel } from "../core/parallel.ts";
 import type { Runtime } from "../core/runtime.ts";
 import { LOG_PREFIX, logFilePath, parseLogFilePath } from "../format/paths.ts";
 import { decodeSegment } from "../format/segment-codec.ts";
@@ -52,10 +52,7 @@ export class FileLog implements Log {
 
   async list(): Promise<LogListing> {
     const { files, dateMs } = await this.#listFiles();
-    const known: ScannedFile[] = [];
-    await forEachParallel(files, READS_PARALLEL, async (file) => {
-      known.push(await this.#scan(file));
-    });
+    const known = await mapParallel(files, READS_PARALLEL, (file) => this.#scan(file));
     this.#forgetAllBut(files);
     return {
       segments: known.flatMap(({ frames }) => frames),
@@ -133,7 +130,7 @@ export class FileLog implements Log {
     const present = new Set(files.map(({ path }) => path));
     const units: LogUnit[] = [];
     const errors: CorruptionError[] = [];
-    await forEachParallel(files, READS_PARALLEL, async (file) => {
+    await mapParallel(files, READS_PARALLEL, async (file) => {
       const { path, stream, k, bytes } = file;
       const successor = logFilePath(stream, k + 1);
       const paths = [path];

@@ -1,6 +1,6 @@
 /** The log on an object store: one immutable object per flush, named by its content. */
 import { CorruptionError, FormatVersionError, WriteOutcomeUnknownError } from "../core/errors.ts";
-import { forEachParallel } from "../core/parallel.ts";
+import { mapParallel } from "../core/parallel.ts";
 import type { Runtime } from "../core/runtime.ts";
 import {
   clocksPlausible,
@@ -59,16 +59,10 @@ export class ObjectLog implements Log {
   }
 
   async *read(refs: readonly SegmentRef[]): AsyncGenerator<SegmentRead> {
-    for (let at = 0; at < refs.length; at += READS_PARALLEL * 4) {
-      const reads: SegmentRead[] = [];
-      await forEachParallel(
-        refs.slice(at, at + READS_PARALLEL * 4),
-        READS_PARALLEL,
-        async (ref) => {
-          reads.push(await readObject(this.#backend, ref));
-        },
-      );
-      yield* reads;
+    const chunk = READS_PARALLEL * 4;
+    for (let at = 0; at < refs.length; at += chunk) {
+      const some = refs.slice(at, at + chunk);
+      yield* await mapParallel(some, READS_PARALLEL, (ref) => readObject(this.#backend, ref));
     }
   }
 

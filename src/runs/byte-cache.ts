@@ -62,13 +62,14 @@ export class ByteCache<V> {
 
   async #load(key: string, load: () => Promise<Sized<V>>): Promise<V> {
     const loaded = await load();
-    this.#keep(key, loaded);
+    this.keep(key, loaded);
     return loaded.value;
   }
 
-  #keep(key: string, loaded: Sized<V>): void {
+  /** Holds a value, at the cost of those used longest ago. */
+  keep(key: string, loaded: Sized<V>): void {
     // What exceeds the whole bound would drive out everything else and stay itself not.
-    if (loaded.bytes > this.#bytesMax) return;
+    if (loaded.bytes > this.#bytesMax || this.#held.has(key)) return;
     this.#held.set(key, loaded);
     this.#bytes += loaded.bytes;
     for (const [oldest, { bytes }] of this.#held) {

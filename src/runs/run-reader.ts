@@ -1,11 +1,11 @@
 /** Reads of one run: a point by at most two ranged GETs, many points together, or in id order. */
 import { CorruptionError } from "../core/errors.ts";
+import { mapParallel } from "../core/parallel.ts";
 import type { RunEntry } from "../core/version.ts";
 import { findRunLine } from "../format/run-codec.ts";
 import { type Block, findBySeparator } from "../format/run-index.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import type { StorageBackend } from "../storage/backend.ts";
-import { mapBounded } from "./map-bounded.ts";
 import type { EntryBatches } from "./merge.ts";
 import { type RunCache, RunObjects } from "./run-objects.ts";
 import { scanAll, scanRange, type ScanOptions, scanUnindexed } from "./run-scan.ts";
@@ -63,10 +63,10 @@ export class RunReader {
         addTo(wanted, findBySeparator(this.run.partitions, id), id);
       }
     }
-    const lookups = await mapBounded([...wanted], READS_MAX, ([at, some]) =>
+    const lookups = await mapParallel([...wanted], READS_MAX, ([at, some]) =>
       this.#plan(at, some, found),
     );
-    await mapBounded(this.#group(lookups.flat()), READS_MAX, async (group) => {
+    await mapParallel(this.#group(lookups.flat()), READS_MAX, async (group) => {
       const blocks = await this.#objects.blocks(group.map(({ block }) => block));
       for (const [at, lookup] of group.entries()) {
         const bytes = blocks[at];

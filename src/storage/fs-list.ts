@@ -2,14 +2,17 @@
 import type { Dirent } from "node:fs";
 import { lstat, readdir } from "node:fs/promises";
 import { AccessDeniedError } from "../core/errors.ts";
+import { mapParallel } from "../core/parallel.ts";
 import type { ListedObject, ListPage } from "./backend.ts";
 import type { StoreDirectory } from "./fs-directory.ts";
 import { toStorageError, unlessAbsent } from "./fs-errors.ts";
 import { factsOf } from "./fs-read.ts";
 import { isBackendsOwn } from "./fs-paths.ts";
-import { forEachParallel } from "./fs-parallel.ts";
 import { SwapName } from "./fs-swap-name.ts";
 import type { SwappedObjects } from "./fs-swap.ts";
+
+/** Calls under way at once: Node has four threads for them. */
+export const FILES_PARALLEL = 8;
 
 const PAGE_OBJECTS_MAX = 2_000;
 /**
@@ -134,7 +137,7 @@ async function collectParallel<T, R>(
   map: (item: T) => Promise<R | undefined>,
 ): Promise<R[]> {
   const results: R[] = [];
-  await forEachParallel(items, async (item) => {
+  await mapParallel(items, FILES_PARALLEL, async (item) => {
     const result = await map(item);
     if (result !== undefined) results.push(result);
   });

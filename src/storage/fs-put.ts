@@ -6,12 +6,12 @@ import {
   UnavailableError,
   WriteOutcomeUnknownError,
 } from "../core/errors.ts";
+import { mapParallel } from "../core/parallel.ts";
 import type { Precondition } from "./backend.ts";
 import { parentOf } from "./fs-directory.ts";
 import type { StoreDirectory } from "./fs-directory.ts";
 import { errno, isAbsent, toStorageError, unlessAbsent } from "./fs-errors.ts";
-import { listSubdirectories } from "./fs-list.ts";
-import { forEachParallel } from "./fs-parallel.ts";
+import { FILES_PARALLEL, listSubdirectories } from "./fs-list.ts";
 import type { StagedFile, Staging } from "./fs-staging.ts";
 import { SwapName } from "./fs-swap-name.ts";
 import type { SwappedObjects } from "./fs-swap.ts";
@@ -74,7 +74,7 @@ async function create(bound: Bound, staged: StagedFile, path: string): Promise<b
 
 export async function deletePaths(bound: Bound, paths: readonly string[]): Promise<void> {
   const changed = new Map<string, string>();
-  await forEachParallel(paths, async (path) => {
+  await mapParallel(paths, FILES_PARALLEL, async (path) => {
     try {
       const name = SwapName.of(path);
       if (name !== undefined) await bound.swapped.delete(name);
@@ -85,7 +85,7 @@ export async function deletePaths(bound: Bound, paths: readonly string[]): Promi
       throw toStorageError(error, `Cannot delete '${bound.directory.absolute(path)}'`, path);
     }
   });
-  await forEachParallel([...changed.values()], async (path) => {
+  await mapParallel([...changed.values()], FILES_PARALLEL, async (path) => {
     try {
       await bound.directory.syncParent(path);
     } catch (error) {

@@ -122,16 +122,22 @@ class Gathering {
   }
 
   async #readSegments(gone: Set<string>): Promise<void> {
-    const missing = this.#view.segments.filter(
-      (ref) => !this.#merged.has(ref.key) && this.#admits(ref),
-    );
-    for await (const read of this.#parts.log.read(missing)) {
+    const { log, segmentCache } = this.#parts;
+    const missing: SegmentRef[] = [];
+    for (const ref of this.#view.segments) {
+      if (this.#merged.has(ref.key) || !this.#admits(ref)) continue;
+      const held = segmentCache.get(ref.key);
+      if (held === undefined) missing.push(ref);
+      else this.#mergeSegment(ref, held);
+    }
+    for await (const read of log.read(missing)) {
       if (read.status === "gone") gone.add(read.ref.key);
       if (read.status === "corrupt") this.#onCorrupt(read.error);
       if (read.status !== "found") continue;
-      this.#mergeSegment(read.segment);
-      this.#operationCounts.set(read.ref.key, read.segment.operations.length);
-      this.#merged.add(read.ref.key);
+      this.#mergeSegment(read.ref, read.segment);
+      // Whoever wants everything will not ask again; point reads may meet a segment many times.
+      const sized = { value: read.segment, bytes: read.ref.bytes };
+      if (this.#wanted !== "all") segmentCache.keep(read.ref.key, sized);
     }
   }
 
@@ -141,9 +147,11 @@ class Gathering {
     return [...this.#hashes].some((hash) => filterAdmits(filter, hash));
   }
 
-  #mergeSegment({ agent, w, v, operations }: Segment): void {
+  #mergeSegment({ key }: SegmentRef, { agent, w, v, operations }: Segment): void {
     for (const { id, clock, data } of operations)
       this.#merge(id, { clock, agent, w }, v, () => data);
+    this.#operationCounts.set(key, operations.length);
+    this.#merged.add(key);
   }
 
   async #readRun(run: RunInfo): Promise<void> {

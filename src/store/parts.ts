@@ -1,6 +1,7 @@
 /** What every part of an open store works with. */
 import type { Runtime } from "../core/runtime.ts";
 import type { ProtocolSettings } from "../core/settings.ts";
+import type { Segment } from "../format/segment-codec.ts";
 import { FileLog } from "../log/file-log.ts";
 import type { Log } from "../log/log.ts";
 import { ObjectLog } from "../log/object-log.ts";
@@ -17,11 +18,16 @@ export interface StoreParts {
   readonly log: Log;
   readonly manifests: ManifestStore;
   readonly cache: RunCache;
+  /** Segments that point reads fetched, by key. */
+  readonly segmentCache: ByteCache<Segment>;
   /** Told of everything that was survived but should be looked at. */
   readonly onWarning: (message: string) => void;
   /** Turns stored records into what this version of the program works with. */
   readonly schema: Schema;
 }
+
+/** Beside the default bound for runs; a parsed segment takes a few times its bytes. */
+const SEGMENT_CACHE_BYTES_MAX = 8 * 1024 * 1024;
 
 /** One protocol, two media: files that grow get a file log, everything else one object per flush. */
 export function createParts(
@@ -36,6 +42,15 @@ export function createParts(
     appendable === undefined
       ? new ObjectLog(backend, runtime, settings)
       : new FileLog(backend, appendable, runtime);
-  const manifests = new ManifestStore(backend);
-  return { backend, runtime, settings, log, manifests, cache: new ByteCache(), onWarning, schema };
+  return {
+    backend,
+    runtime,
+    settings,
+    log,
+    manifests: new ManifestStore(backend),
+    cache: new ByteCache(),
+    segmentCache: new ByteCache(SEGMENT_CACHE_BYTES_MAX),
+    onWarning,
+    schema,
+  };
 }

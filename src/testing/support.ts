@@ -1,4 +1,5 @@
 /** What the themes of the conformance suite share. */
+import { mapParallel } from "../core/parallel.ts";
 import assert from "node:assert/strict";
 import type { FoundObject, GetOptions, ListPage, StorageBackend } from "../storage/backend.ts";
 
@@ -103,9 +104,5 @@ export async function forEachParallel<T>(
   items: readonly T[],
   work: (item: T) => Promise<unknown>,
 ): Promise<void> {
-  const queue = items.values();
-  const worker = async (): Promise<void> => {
-    for (const item of queue) await work(item);
-  };
-  await Promise.all(Array.from({ length: PARALLEL }, worker));
+  await mapParallel(items, PARALLEL, work);
 }
