@@ -1,0 +1,69 @@
+/** A connection together with the place it serves: what every operation works on. */
+import { HeadObjectCommand } from "@aws-sdk/client-s3";
+import type { HeadObjectCommandOutput } from "@aws-sdk/client-s3";
+import { assert } from "../core/assert.ts";
+import type { Runtime } from "../core/runtime.ts";
+import type { EtagForm } from "./etag-form.ts";
+import type { Attempt, S3Connection } from "./s3-connection.ts";
+import { toOpslogError } from "./s3-errors.ts";
+import type { Failure, S3Call } from "./s3-errors.ts";
+import type { S3Place, S3Settings } from "./s3-options.ts";
+import { repeatIdempotent } from "./s3-retry.ts";
+
+export class S3Bucket {
+  readonly connection: S3Connection;
+  readonly place: S3Place;
+
+  constructor(connection: S3Connection, place: S3Place) {
+    this.connection = connection;
+    this.place = place;
+  }
+
+  get settings(): S3Settings {
+    return this.connection.settings;
+  }
+
+  /** What is known of the server, whatever the place. */
+  get etags(): EtagForm {
+    return this.connection.etags;
+  }
+
+  get runtime(): Runtime {
+    return this.settings.runtime;
+  }
+
+  /** Names an object in a command. */
+  object(path: string): { readonly Bucket: string; readonly Key: string } {
+    return { Bucket: this.place.bucket, Key: this.place.prefix + path };
+  }
+
+  repeat<Out>(attempt: () => Promise<Attempt<Out>>): Promise<Attempt<Out>> {
+    return repeatIdempotent(this.settings, attempt);
+  }
+
+  error(failure: Failure, call: S3Call): Error {
+    return toOpslogError(failure, call, this.place);
+  }
+
+  /** HEAD of an object; undefined when there is none. */
+  async head(path: string): Promise<Answered<HeadObjectCommandOutput>> {
+    const call = { operation: "HeadObject", permission: "s3:GetObject", path };
+    const result = await this.repeat(() =>
+      this.connection.attempt(new HeadObjectCommand(this.object(path)), call),
+    );
+    if (result.ok) return result;
+    if (result.failure.kind === "absent") return { output: undefined, dateMs: dateOf(result) };
+    throw this.error(result.failure, call);
+  }
+}
+
+export interface Answered<Out> {
+  readonly output: Out | undefined;
+  readonly dateMs: number;
+}
+
+/** The date of an answer about an object; an answer without one is a failure of its own kind. */
+export function dateOf(attempt: { readonly dateMs: number | undefined }): number {
+  assert(attempt.dateMs !== undefined, "an answer about an object has a date");
+  return attempt.dateMs;
+}

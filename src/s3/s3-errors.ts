@@ -1,0 +1,193 @@
+/**
+ * The one border between the SDK's errors and ours. `classifyError` tells what an attempt came to;
+ * `toOpslogError` words it for people. The name of an error decides; the status only where the
+ * answer had no name (HEAD, 304), because an error inside a 200 surfaces with a made-up 503.
+ */
+import {
+  AccessDeniedError,
+  ConflictError,
+  InvalidArgumentError,
+  NotSupportedError,
+  StoreNotFoundError,
+  UnavailableError,
+} from "../core/errors.ts";
+import type { OpslogError } from "../core/errors.ts";
+import { kindOfName, kindOfStatus } from "./s3-failure-kinds.ts";
+import type { FailureKind } from "./s3-failure-kinds.ts";
+
+export interface Failure {
+  readonly kind: FailureKind;
+  /** The S3 error code, or the name of a local error. */
+  readonly name: string;
+  readonly status: number | undefined;
+  readonly message: string;
+  /** The connection broke, as it does when it was idle too long: a new one may well work. */
+  readonly deadSocket: boolean;
+  /** HTTP attempts as the SDK counted them; more than one with a client that repeats by itself. */
+  readonly sdkAttempts: number;
+  /** A copy without the fields servers add: S3 echoes session tokens in some. */
+  readonly cause: Error;
+}
+
+/** What was asked, for messages. */
+export interface S3Call {
+  /** As in the S3 API, "GetObject". */
+  readonly operation: string;
+  /** IAM action needed, "s3:GetObject". */
+  readonly permission: string;
+  /** Relative to the location. */
+  readonly path?: string | undefined;
+}
+
+/** No connection came about, so nothing was sent. */
+const UNCONNECTED_CODES = ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"];
+const RESET_CODES = ["ECONNRESET", "EPIPE", "ECONNABORTED"];
+
+/**
+ * What the failed attempt means. `sent` tells whether a request left this process: an error from
+ * before that (no credentials, no region) is definite.
+ */
+export function classifyError(error: unknown, sent: boolean): Failure {
+  const name = textField(error, "name") ?? "Error";
+  const code = textField(error, "code");
+  const message = redact(textField(error, "message") ?? String(error));
+  const status = numberField(field(error, "$metadata"), "httpStatusCode");
+  const deadSocket =
+    status === undefined && (RESET_CODES.includes(code ?? "") || /socket hang up/.test(message));
+  const failure = { name: code ?? name, status, message, deadSocket };
+  const known = localKind(name, code, message) ?? kindOfName(name) ?? kindOfStatus(status);
+  return {
+    ...failure,
+    sdkAttempts: numberField(field(error, "$metadata"), "attempts") ?? 1,
+    kind: known ?? (sent || deadSocket ? "unknown" : "rejected"),
+    cause: safeCopy(error, { name, code, message, status }),
+  };
+}
+
+/** An answer without a Date: the store's safety rests on the server's clock, not on ours. */
+export function undatedFailure(status: number | undefined): Failure {
+  const message =
+    "the answer has no Date header (does a proxy remove it?); " +
+    "the store compares the server's dates to keep late writes out";
+  return {
+    kind: "undated",
+    name: "UndatedAnswer",
+    status,
+    message,
+    deadSocket: false,
+    sdkAttempts: 1,
+    cause: new Error(message),
+  };
+}
+
+/** Errors that arise here or on the way, without an answer from the server. */
+function localKind(
+  name: string,
+  code: string | undefined,
+  message: string,
+): FailureKind | undefined {
+  if (name === "TimeoutError" && /did not establish a connection/.test(message)) return "refused";
+  if (name === "Error" && message.startsWith("Region is missing")) return "region";
+  if (code === undefined) return undefined;
+  if (UNCONNECTED_CODES.includes(code)) return "refused";
+  if (RESET_CODES.includes(code) || code === "ETIMEDOUT") return "unknown";
+  return /CERT|SELF_SIGNED|^ERR_(TLS|SSL|INVALID_URL)/.test(code) ? "rejected" : undefined;
+}
+
+/** Words a failure for the caller; for writes the caller has made sure that nothing landed. */
+export function toOpslogError(
+  failure: Failure,
+  call: S3Call,
+  place: { readonly bucket: string; readonly prefix: string },
+): OpslogError {
+  const object = `s3://${place.bucket}/${place.prefix}${call.path ?? ""}`;
+  const answer = `${failure.name}${failure.status === undefined ? "" : ` (${failure.status})`}`;
+  const silent = failure.message === "" || failure.message === "UnknownError";
+  const detail = silent ? "" : `: ${failure.message}`;
+  const what = `S3 ${call.operation} of ${object} failed with ${answer}${detail}`;
+  const details = { path: call.path, cause: failure.cause };
+  const advice = ADVICE[failure.kind] ?? "";
+  switch (failure.kind) {
+    case "no-bucket":
+      return new StoreNotFoundError(`bucket '${place.bucket}' does not exist. ${advice}. ${what}`, {
+        ...details,
+        path: place.bucket,
+      });
+    case "absent":
+    case "no-upload":
+      return new StoreNotFoundError(what, details);
+    case "credentials":
+    case "clock-skew":
+      return new AccessDeniedError(`${what}. ${advice}`, details);
+    case "denied":
+      return new AccessDeniedError(`${what}. ${deniedAdvice(call)}`, details);
+    case "region":
+    case "rejected":
+    case "range":
+      return new InvalidArgumentError(advice === "" ? what : `${what}. ${advice}`, details);
+    case "unsupported":
+    case "undated":
+      return new NotSupportedError(what, details);
+    case "unchanged":
+    case "precondition":
+      return new ConflictError(what, details);
+    case "contended":
+    case "refused":
+    case "unknown":
+      return new UnavailableError(what, details);
+  }
+}
+
+const ADVICE: Readonly<Partial<Record<FailureKind, string>>> = {
+  "no-bucket": "Create it, or correct the location, the region or the endpoint",
+  credentials:
+    "Check the credentials the AWS SDK finds (environment, profile, the function's role): " +
+    "they are missing, wrong or expired",
+  "clock-skew": "Set this machine's clock: S3 refuses signatures more than 15 minutes off",
+  region:
+    "Set the region of the bucket (option region, or AWS_REGION); " +
+    "servers other than AWS take any, us-east-1 for example",
+};
+
+function deniedAdvice({ operation, permission }: S3Call): string {
+  const grant = `Allow ${permission} on it (and its KMS key, if the bucket has one)`;
+  if (operation !== "GetObject" && operation !== "HeadObject") return grant;
+  return (
+    `${grant}, and s3:ListBucket on the bucket: ` +
+    "without that an object that does not exist is answered with 403, too"
+  );
+}
+
+/** What is kept of an SDK error: servers echo tokens and signed headers in its other fields. */
+function safeCopy(
+  error: unknown,
+  kept: {
+    readonly name: string;
+    readonly message: string;
+    readonly code: string | undefined;
+    readonly status: number | undefined;
+  },
+): Error {
+  const copy = new Error(kept.message);
+  const requestId = textField(field(error, "$metadata"), "requestId");
+  return Object.assign(copy, kept, requestId === undefined ? {} : { requestId });
+}
+
+function redact(message: string): string {
+  return message.replace(/\b(A[A-Z]IA)[A-Z0-9]{12,}\b/g, "$1…");
+}
+
+function field(value: unknown, name: string): unknown {
+  if (typeof value !== "object" || value === null) return undefined;
+  return Reflect.get(value, name);
+}
+
+function textField(value: unknown, name: string): string | undefined {
+  const found = field(value, name);
+  return typeof found === "string" ? found : undefined;
+}
+
+function numberField(value: unknown, name: string): number | undefined {
+  const found = field(value, name);
+  return typeof found === "number" ? found : undefined;
+}

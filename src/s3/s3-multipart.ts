@@ -1,0 +1,180 @@
+/**
+ * Writing a stream: one PUT when it fits into a part, a multipart upload otherwise. Each upload
+ * carries a random mark in its metadata, by which an upload whose last answer was lost is known.
+ */
+import {
+  AbortMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  UploadPartCommand,
+} from "@aws-sdk/client-s3";
+import type { CompletedPart } from "@aws-sdk/client-s3";
+import { InvalidArgumentError, WriteOutcomeUnknownError } from "../core/errors.ts";
+import type { Precondition, PutOptions, PutResult } from "../storage/backend.ts";
+import type { S3Bucket } from "./s3-bucket.ts";
+import { completeUpload, UPLOAD_MARK } from "./s3-complete.ts";
+import type { Upload } from "./s3-complete.ts";
+import { cutParts } from "./s3-parts.ts";
+import { PUT_TIMEOUT_MS, putObject } from "./s3-put.ts";
+
+/** Each holds a part in memory. */
+const PARTS_PARALLEL = 3;
+/** S3 takes no more in one upload. */
+const PARTS_MAX = 10_000;
+
+export async function putStream(
+  bucket: S3Bucket,
+  path: string,
+  stream: AsyncIterable<Uint8Array>,
+  precondition: Precondition,
+  options: PutOptions,
+): Promise<PutResult> {
+  if (precondition !== "none" && "ifMatch" in precondition) {
+    throw new InvalidArgumentError("a stream can be put with ifAbsent or none, not with ifMatch", {
+      path,
+    });
+  }
+  const parts = cutParts(stream, bucket.settings.partBytes);
+  try {
+    const first = await parts.next();
+    const second = await parts.next();
+    if (first.done === true || second.done === true) {
+      const body = first.done === true ? new Uint8Array(0) : first.value;
+      return await putObject(bucket, path, body, precondition, options);
+    }
+    const ifAbsent = precondition !== "none";
+    // Not every server heeds If-None-Match at the end of an upload. Names put create-only hold
+    // 64 random bits, so a race between this look and that end is no concern.
+    if (ifAbsent) {
+      const { output, dateMs } = await bucket.head(path);
+      if (output !== undefined) return { status: "conflict", dateMs };
+    }
+    const upload = await beginUpload(bucket, path, ifAbsent, options.timeoutMs ?? PUT_TIMEOUT_MS);
+    return await finishUpload(bucket, upload, joined([first.value, second.value], parts));
+  } finally {
+    // Lets the source clean up when it was not read to its end.
+    await parts.return();
+  }
+}
+
+async function* joined(
+  begun: readonly Uint8Array[],
+  rest: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  yield* begun;
+  yield* rest;
+}
+
+async function beginUpload(
+  bucket: S3Bucket,
+  path: string,
+  ifAbsent: boolean,
+  timeoutMs: number,
+): Promise<Upload> {
+  const call = { operation: "CreateMultipartUpload", permission: "s3:PutObject", path };
+  const mark = bucket.runtime.randomHex(16);
+  const { config } = bucket.connection.client;
+  const checksums = (await config.requestChecksumCalculation()) === "WHEN_SUPPORTED";
+  const result = await bucket.repeat(() =>
+    bucket.connection.attempt(
+      new CreateMultipartUploadCommand({
+        ...bucket.object(path),
+        Metadata: { [UPLOAD_MARK]: mark },
+        // The parts will carry the SDK's default checksum, and S3 wants to know beforehand.
+        ...(checksums ? { ChecksumAlgorithm: "CRC32" } : {}),
+      }),
+      call,
+    ),
+  );
+  if (!result.ok) throw bucket.error(result.failure, call);
+  return { path, mark, ifAbsent, timeoutMs, id: result.output.UploadId ?? "" };
+}
+
+async function finishUpload(
+  bucket: S3Bucket,
+  upload: Upload,
+  parts: AsyncIterable<Uint8Array>,
+): Promise<PutResult> {
+  try {
+    const done = await uploadParts(bucket, upload, parts);
+    const result = await completeUpload(bucket, upload, done);
+    if (result.status === "conflict") await abortUpload(bucket, upload);
+    return result;
+  } catch (error) {
+    // An upload that may yet be completed by a request under way is left alone.
+    if (!(error instanceof WriteOutcomeUnknownError)) await abortUpload(bucket, upload);
+    throw error;
+  }
+}
+
+/** Uploads parts as they come, a few at once, and gives them in order. */
+async function uploadParts(
+  bucket: S3Bucket,
+  upload: Upload,
+  parts: AsyncIterable<Uint8Array>,
+): Promise<CompletedPart[]> {
+  const done: CompletedPart[] = [];
+  const running = new Set<Promise<void>>();
+  const failures: unknown[] = [];
+  let number = 0;
+  try {
+    for await (const part of parts) {
+      const PartNumber = ++number;
+      if (PartNumber > PARTS_MAX) {
+        throw new InvalidArgumentError(
+          `'${upload.path}' needs more than ${PARTS_MAX} parts; raise the option partBytes`,
+          { path: upload.path },
+        );
+      }
+      const task = uploadPart(bucket, upload, PartNumber, part)
+        .then((completed) => void (done[PartNumber - 1] = completed))
+        .catch((error: unknown) => void failures.push(error))
+        .finally(() => running.delete(task));
+      running.add(task);
+      if (running.size >= PARTS_PARALLEL) await Promise.race(running);
+      if (failures.length > 0) break;
+    }
+  } finally {
+    // Nothing of this upload may still be sent once it is aborted.
+    await Promise.all(running);
+  }
+  if (failures.length > 0) throw failures[0];
+  return done;
+}
+
+async function uploadPart(
+  bucket: S3Bucket,
+  upload: Upload,
+  PartNumber: number,
+  Body: Uint8Array,
+): Promise<CompletedPart> {
+  const { path } = upload;
+  const call = { operation: "UploadPart", permission: "s3:PutObject", path };
+  const result = await bucket.repeat(() =>
+    bucket.connection.attempt(
+      new UploadPartCommand({ ...bucket.object(path), UploadId: upload.id, PartNumber, Body }),
+      call,
+      { bytesOut: Body.byteLength },
+    ),
+  );
+  if (!result.ok) throw bucket.error(result.failure, call);
+  const { ETag, ChecksumCRC32 } = result.output;
+  return {
+    PartNumber,
+    ...(ETag === undefined ? {} : { ETag }),
+    ...(ChecksumCRC32 === undefined ? {} : { ChecksumCRC32 }),
+  };
+}
+
+/**
+ * Frees the parts. What the put came to is known already and is what the caller is told; parts
+ * that stay because this fails are invisible, and a lifecycle rule of the bucket removes them.
+ */
+async function abortUpload(bucket: S3Bucket, upload: Upload): Promise<void> {
+  const call = { operation: "AbortMultipartUpload", permission: "s3:AbortMultipartUpload" };
+  await bucket.repeat(() =>
+    bucket.connection.attempt(
+      new AbortMultipartUploadCommand({ ...bucket.object(upload.path), UploadId: upload.id }),
+      { ...call, path: upload.path },
+    ),
+  );
+}

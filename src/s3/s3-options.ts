@@ -1,0 +1,181 @@
+/** Options of the S3 backend and the place (bucket and prefix) it is bound to. */
+import type { S3Client } from "@aws-sdk/client-s3";
+import { InvalidArgumentError } from "../core/errors.ts";
+import { systemRuntime } from "../core/runtime.ts";
+import type { Runtime } from "../core/runtime.ts";
+import { checkPath } from "../storage/paths.ts";
+
+/** One HTTP attempt, also a failed one; repeats are events of their own. */
+export interface S3RequestEvent {
+  readonly kind: "GET" | "HEAD" | "PUT" | "LIST" | "DELETE" | "POST";
+  /** Relative to the location; of a LIST the prefix; none for requests about many objects. */
+  readonly path?: string | undefined;
+  /** Bytes of the response body that arrived. */
+  readonly bytesIn: number;
+  /** Bytes of the request body. */
+  readonly bytesOut: number;
+  /** HTTP status; none when no answer arrived. */
+  readonly status?: number | undefined;
+}
+
+export interface S3BackendOptions {
+  /**
+   * A client of your own; never destroyed by the backend. `region`, `endpoint`, `forcePathStyle`
+   * and `connectTimeoutMs` are then the client's affair and ignored here.
+   */
+  readonly client?: S3Client | undefined;
+  /** Used when the location is no `s3://` URL. */
+  readonly bucket?: string | undefined;
+  /** Used together with `bucket`. Default: the bucket's root. */
+  readonly prefix?: string | undefined;
+  /** Default: what the SDK finds (AWS_REGION, the profile). */
+  readonly region?: string | undefined;
+  /** URL of an S3-compatible server. Default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, else AWS. */
+  readonly endpoint?: string | undefined;
+  /** Bucket in the path instead of the host name. Default: true with a custom endpoint. */
+  readonly forcePathStyle?: boolean | undefined;
+  /** Default 1,000. */
+  readonly connectTimeoutMs?: number | undefined;
+  /** An attempt is given up when nothing arrives for so long. Default 10,000. */
+  readonly requestTimeoutMs?: number | undefined;
+  /** Attempts of a request that may be repeated freely (all but PUT of an object). Default 6. */
+  readonly attemptsMax?: number | undefined;
+  /** Requests under way at once. Default 64. */
+  readonly maxSockets?: number | undefined;
+  /** Part of a multipart upload; streams up to it are one PUT. Default 8 MiB, at least 5 MiB. */
+  readonly partBytes?: number | undefined;
+  /** Called once per HTTP attempt, for counting. Must not throw. */
+  readonly onRequest?: ((event: S3RequestEvent) => void) | undefined;
+  /** @internal */
+  readonly runtime?: Runtime | undefined;
+}
+
+export interface S3Settings {
+  readonly client: S3Client | undefined;
+  readonly bucket: string | undefined;
+  readonly prefix: string | undefined;
+  readonly region: string | undefined;
+  readonly endpoint: string | undefined;
+  readonly forcePathStyle: boolean | undefined;
+  readonly connectTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly attemptsMax: number;
+  readonly maxSockets: number;
+  readonly partBytes: number;
+  readonly onRequest: ((event: S3RequestEvent) => void) | undefined;
+  readonly runtime: Runtime;
+}
+
+/** Where a store lies. */
+export interface S3Place {
+  readonly bucket: string;
+  /** "" or ends in "/". */
+  readonly prefix: string;
+}
+
+const MIB = 1024 * 1024;
+/** S3 refuses smaller parts, but for the last. */
+const PART_BYTES_MIN = 5 * MIB;
+/** A key has at most 1,024 bytes, a path in a store at most 900, and a "/" stands between. */
+const PREFIX_BYTES_MAX = 123;
+
+const OPTION_NAMES: readonly string[] = Object.keys({
+  client: true,
+  bucket: true,
+  prefix: true,
+  region: true,
+  endpoint: true,
+  forcePathStyle: true,
+  connectTimeoutMs: true,
+  requestTimeoutMs: true,
+  attemptsMax: true,
+  maxSockets: true,
+  partBytes: true,
+  onRequest: true,
+  runtime: true,
+} satisfies Record<keyof S3BackendOptions, true>);
+
+/** @throws InvalidArgumentError for an unknown name or an unusable value */
+export function resolveOptions(options: S3BackendOptions): S3Settings {
+  for (const name of Object.keys(options)) {
+    if (!OPTION_NAMES.includes(name)) {
+      throw new InvalidArgumentError(
+        `unknown option of S3Backend: ${JSON.stringify(name)}; ` +
+          `known are ${OPTION_NAMES.join(", ")}`,
+      );
+    }
+  }
+  if (options.client !== undefined && typeof options.client.send !== "function") {
+    throw new InvalidArgumentError("client must be an S3Client of @aws-sdk/client-s3");
+  }
+  if (options.client?.config?.cacheMiddleware === true) {
+    // The middleware of the first request would then be used for all others of its kind.
+    throw new InvalidArgumentError("client must not be made with cacheMiddleware: true");
+  }
+  return {
+    client: options.client,
+    bucket: options.bucket === undefined ? undefined : checkBucket(options.bucket),
+    prefix: options.prefix === undefined ? undefined : checkPlacePrefix(options.prefix),
+    region: options.region,
+    endpoint: options.endpoint,
+    forcePathStyle: options.forcePathStyle,
+    connectTimeoutMs: integer("connectTimeoutMs", options.connectTimeoutMs, 1_000),
+    requestTimeoutMs: integer("requestTimeoutMs", options.requestTimeoutMs, 10_000),
+    attemptsMax: integer("attemptsMax", options.attemptsMax, 6),
+    maxSockets: integer("maxSockets", options.maxSockets, 64),
+    partBytes: integer("partBytes", options.partBytes, 8 * MIB, PART_BYTES_MIN),
+    onRequest: options.onRequest,
+    runtime: options.runtime ?? systemRuntime,
+  };
+}
+
+/**
+ * `s3://bucket/prefix`, or the options when the location is no such URL.
+ * @throws InvalidArgumentError when neither names a bucket, or bucket or prefix cannot be used
+ */
+export function resolvePlace(location: string, settings: S3Settings): S3Place {
+  const url = /^s3:\/\/([^/]*)(?:\/(.*))?$/is.exec(location);
+  if (url !== null) {
+    return { bucket: checkBucket(url[1] ?? ""), prefix: checkPlacePrefix(url[2] ?? "") };
+  }
+  if (settings.bucket === undefined) {
+    throw new InvalidArgumentError(
+      `no bucket: open "s3://bucket/prefix", or give S3Backend the option bucket; ` +
+        `found location ${JSON.stringify(location)}`,
+    );
+  }
+  return { bucket: settings.bucket, prefix: settings.prefix ?? "" };
+}
+
+function integer(name: string, value: number | undefined, fallback: number, least = 1): number {
+  if (value === undefined) return fallback;
+  if (!Number.isSafeInteger(value) || value < least) {
+    throw new InvalidArgumentError(
+      `${name} must be an integer of at least ${least}, found ${value}`,
+    );
+  }
+  return value;
+}
+
+function checkBucket(bucket: string): string {
+  const plain = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(bucket) && !bucket.includes("..");
+  // An access point is addressed by its ARN, which only the option can carry (it holds a "/").
+  if (plain || /^arn:[a-z0-9-]+:s3[a-z0-9-]*:[^\s]+$/.test(bucket)) return bucket;
+  throw new InvalidArgumentError(
+    `bucket must be 3 to 63 of a-z, 0-9, "." and "-", or an access point ARN; ` +
+      `found ${JSON.stringify(bucket)}`,
+  );
+}
+
+function checkPlacePrefix(prefix: string): string {
+  const trimmed = prefix.replace(/^\/+|\/+$/g, "");
+  if (trimmed === "") return "";
+  checkPath(trimmed);
+  const bytes = Buffer.byteLength(trimmed);
+  if (bytes > PREFIX_BYTES_MAX) {
+    throw new InvalidArgumentError(
+      `prefix has ${bytes} bytes, at most ${PREFIX_BYTES_MAX} are allowed`,
+    );
+  }
+  return `${trimmed}/`;
+}

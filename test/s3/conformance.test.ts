@@ -1,0 +1,33 @@
+import { randomBytes } from "node:crypto";
+import { afterAll, beforeAll, describe, test } from "vitest";
+import { backendSuite } from "../../src/testing/index.ts";
+import { liveS3Bucket, liveS3Endpoint } from "../support/live-s3.ts";
+import type { LiveBucket } from "../support/live-s3.ts";
+
+describe.skipIf(liveS3Endpoint === undefined)("S3Backend on a live server", () => {
+  let live: LiveBucket;
+  beforeAll(async () => {
+    live = await liveS3Bucket();
+  });
+  afterAll(() => live[Symbol.asyncDispose]());
+
+  backendSuite({
+    test,
+    factory: async () => {
+      // A prefix of its own instead of a bucket, which takes a server seconds to make.
+      const location = live.location(`suite/${randomBytes(8).toString("hex")}`);
+      const open = async () => {
+        const backend = live.backend();
+        await backend.initialize(location, { readOnly: false });
+        return backend;
+      };
+      const backend = await open();
+      return {
+        backend,
+        location,
+        reopen: open,
+        [Symbol.asyncDispose]: () => backend.shutdown(),
+      };
+    },
+  });
+});
