@@ -1,0 +1,4 @@
+/** Compacts the store on a schedule, so that reads stay cheap however much is written. */
+import { createCompactor } from "opslog-serverless/lambda";
+
+export const handler = createCompactor({ location: process.env["OPSLOG_LOCATION"] });

@@ -1,0 +1,155 @@
+/**
+ * `npm start`: the Lambda functions of this directory on a local HTTP port, and compaction on a
+ * timer.
+ *
+ *     PORT                     default 3000; 0 takes any free one
+ *     OPSLOG_LOCATION          default ./data; s3://bucket/prefix needs AWS credentials
+ *     AWS_ENDPOINT_URL_S3      an S3-compatible server instead of AWS
+ *     OPSLOG_COMPACT_SECONDS   default 60
+ */
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { once } from "node:events";
+import { resolve } from "node:path";
+import { type HttpResult, problem } from "./http.ts";
+import { localContext, sendResult, toEvent } from "./local-event.ts";
+
+const HOST = "127.0.0.1";
+const TIMEOUT_MS = 60_000;
+/** As Lambda: a larger request never reaches the function. */
+const BODY_BYTES_MAX = 6 * 1024 * 1024;
+
+const location = (process.env["OPSLOG_LOCATION"] ||= "./data");
+// Only now: the functions read the variable when they load.
+const { handler: records } = await import("./records.ts");
+const { handler: compact } = await import("./compact.ts");
+
+let stopping = false;
+await main().catch((error: unknown) => {
+  console.error(`Cannot start: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+});
+
+async function main(): Promise<void> {
+  const port = wholeNumber("PORT", 3000, 0, 65_535);
+  const compactMs = wholeNumber("OPSLOG_COMPACT_SECONDS", 60, 1, 86_400) * 1_000;
+  // Also shows whether the location can be used at all, before anybody relies on it.
+  await compact({}, localContext(TIMEOUT_MS));
+
+  const server = createServer((request, response) => void serve(request, response));
+  server.on("clientError", (_error, socket) => socket.destroy());
+  const listening = once(server, "listening");
+  server.listen(port, HOST);
+  await listening.catch((error: unknown) => {
+    throw isPortTaken(error) ? portTaken(port) : error;
+  });
+  const address = server.address();
+  const actual = typeof address === "object" && address !== null ? address.port : port;
+  greet(`http://${HOST}:${actual}`, compactMs / 1_000);
+
+  const stop = stopSignal();
+  const closed = once(server, "close");
+  stop.addEventListener("abort", () => {
+    stopping = true;
+    server.close();
+    server.closeIdleConnections();
+  });
+  await compactUntil(stop, compactMs);
+  await closed;
+  console.log("Stopped. Everything acknowledged is stored.");
+}
+
+/** Aborts at the first signal; the second one ends the process as usual. */
+function stopSignal(): AbortSignal {
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
+  return stop.signal;
+}
+
+/** Compacts, one pass after the other; one that is under way when `stop` aborts ends first. */
+async function compactUntil(stop: AbortSignal, everyMs: number): Promise<void> {
+  for (;;) {
+    await pause(everyMs, stop);
+    if (stop.aborted) return;
+    await compact({}, localContext(TIMEOUT_MS)).catch((error: unknown) => {
+      console.error(`Compaction failed, the next is in ${everyMs / 1_000} s:`, error);
+    });
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((done) => {
+    if (signal.aborted) return done();
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", stopped);
+      done();
+    }, ms);
+    const stopped = (): void => {
+      clearTimeout(timer);
+      done();
+    };
+    signal.addEventListener("abort", stopped, { once: true });
+  });
+}
+
+async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const startedMs = performance.now();
+  try {
+    const result = await answer(request);
+    // A connection kept open for more requests would keep the server from stopping.
+    if (stopping) response.setHeader("connection", "close");
+    sendResult(response, result);
+    const tookMs = (performance.now() - startedMs).toFixed(0);
+    console.log(`${request.method} ${request.url} ${result.statusCode} ${tookMs} ms`);
+  } catch (error) {
+    console.error(`${request.method} ${request.url} failed:`, error);
+    response.destroy();
+  }
+}
+
+async function answer(request: IncomingMessage): Promise<HttpResult> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request) {
+    bytes += chunk.length;
+    if (bytes <= BODY_BYTES_MAX) chunks.push(chunk);
+  }
+  if (bytes > BODY_BYTES_MAX) return problem(413, `A request has at most ${BODY_BYTES_MAX} bytes.`);
+  return records(toEvent(request, Buffer.concat(chunks)), localContext(TIMEOUT_MS));
+}
+
+function greet(url: string, compactSeconds: number): void {
+  const where = location.includes("://") ? location : resolve(location);
+  const server = process.env["AWS_ENDPOINT_URL_S3"];
+  const at = location.startsWith("s3://") && server ? ` on ${server}` : "";
+  console.log(`
+Listening on ${url}
+Data in ${where}${at}, compacted every ${compactSeconds} s
+
+Try it:
+  curl -i -X PUT ${url}/records/task-1 -H 'content-type: application/json' -d '{"title":"Build API"}'
+  curl -i ${url}/records/task-1
+  curl -i ${url}/records
+  curl -i -X DELETE ${url}/records/task-1
+
+Ctrl-C stops it.
+`);
+}
+
+function wholeNumber(name: string, byDefault: number, least: number, most: number): number {
+  const text = process.env[name];
+  if (text === undefined || text === "") return byDefault;
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+  throw new Error(`${name} must be a whole number from ${least} to ${most}, found "${text}"`);
+}
+
+function isPortTaken(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "EADDRINUSE";
+}
+
+function portTaken(port: number): Error {
+  return new Error(
+    `port ${port} of ${HOST} is in use: stop the program that has it, or choose another: ` +
+      `PORT=${port === 3000 ? 3001 : 3000} npm start`,
+  );
+}

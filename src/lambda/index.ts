@@ -1,0 +1,5 @@
+/** `opslog-serverless/lambda`: names only. Loads the AWS SDK, for locations on S3. */
+export { type CompactorOptions, type CompactorReport, createCompactor } from "./compactor.ts";
+export type { LambdaContext } from "./context.ts";
+export type { LocationOptions } from "./warm-location.ts";
+export { type StoreHandler, withStore, type WithStoreOptions } from "./with-store.ts";

@@ -1,0 +1,84 @@
+/**
+ * A store for one invocation: it knows every write that was begun, so that none can fail unnoticed
+ * because the handler did not await it.
+ */
+import { Store } from "../store/store.ts";
+
+export class InvocationStore<T> extends Store<T> {
+  readonly #begun = new Set<Write>();
+
+  override set(id: string, value: T): Promise<void> {
+    return this.#track(super.set(id, value));
+  }
+
+  override delete(id: string): Promise<void> {
+    return this.#track(super.delete(id));
+  }
+
+  override update(id: string, change: (current: T | undefined) => T | undefined): Promise<void> {
+    return this.#track(super.update(id, change));
+  }
+
+  override batch(fn: () => void): Promise<void> {
+    return this.#track(super.batch(fn));
+  }
+
+  override compact(): Promise<void> {
+    return this.#track(super.compact());
+  }
+
+  /**
+   * Resolves when every write is durable or has failed, with the failures that nobody has looked
+   * at. A failure that the handler caught is its own affair.
+   */
+  async settle(): Promise<unknown[]> {
+    const failures = new Set<unknown>();
+    while (this.#begun.size > 0) {
+      const writes = [...this.#begun];
+      // Of the outcome, not the write itself: that would count as having looked at it.
+      const outcomes = await Promise.all(writes.map(({ outcome }) => outcome));
+      for (const [at, write] of writes.entries()) {
+        this.#begun.delete(write);
+        const outcome = outcomes[at];
+        if (outcome?.status === "rejected" && !write.observed) failures.add(outcome.reason);
+      }
+    }
+    return [...failures];
+  }
+
+  #track(result: Promise<void>): Promise<void> {
+    // Inside a batch, `set` and `delete` give no promise: the batch is what is awaited.
+    if (result === undefined) return result;
+    const write = new Write((resolve) => resolve(result));
+    this.#begun.add(write);
+    return write;
+  }
+}
+
+/** A promise that knows whether anybody asked for its outcome. */
+class Write extends Promise<void> {
+  observed = false;
+  readonly outcome: Promise<PromiseSettledResult<void>>;
+
+  /** What `then` returns is an ordinary promise. */
+  static override get [Symbol.species](): PromiseConstructor {
+    return Promise;
+  }
+
+  constructor(executor: (resolve: (value: PromiseLike<void>) => void) => void) {
+    super(executor);
+    this.outcome = super.then(
+      (value) => ({ status: "fulfilled", value }),
+      (reason: unknown) => ({ status: "rejected", reason }),
+    );
+  }
+
+  // oxlint-disable-next-line unicorn/no-thenable -- it is a promise, and hears who asks
+  override then<A = void, B = never>(
+    onFulfilled?: ((value: void) => A | PromiseLike<A>) | null,
+    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    this.observed = true;
+    return super.then(onFulfilled, onRejected);
+  }
+}

@@ -1,0 +1,80 @@
+/** What lives as long as the process: the location and one backend for all its invocations. */
+import { InvalidArgumentError } from "../core/errors.ts";
+import { S3Backend } from "../s3/index.ts";
+import type { StorageBackend } from "../storage/backend.ts";
+import { FsBackend } from "../storage/fs-backend.ts";
+
+export interface LocationOptions {
+  /**
+   * `s3://bucket/prefix`, or a directory. Checked at the first invocation, so that a module whose
+   * environment variable is missing still loads and says so.
+   */
+  readonly location: string | undefined;
+  /**
+   * A backend, or what makes it at the first invocation. It is shared by all invocations of the
+   * process and never shut down. Default: `S3Backend` for `s3://`, else `FsBackend`.
+   */
+  readonly backend?: StorageBackend | (() => StorageBackend) | undefined;
+}
+
+export interface OpenLocation {
+  readonly location: string;
+  readonly backend: StorageBackend;
+}
+
+/**
+ * Connections, and what was learnt about the server, stay for the next invocation. Nothing is made
+ * before the first one: a snapshot of the process may be taken after its modules have loaded.
+ */
+export class WarmLocation {
+  readonly #options: LocationOptions;
+  #open: OpenLocation | undefined;
+
+  constructor(options: LocationOptions) {
+    this.#options = options;
+  }
+
+  /** @throws InvalidArgumentError without a location */
+  get(): OpenLocation {
+    return (this.#open ??= this.#make());
+  }
+
+  #make(): OpenLocation {
+    const { location, backend } = this.#options;
+    if (typeof location !== "string" || location.trim() === "") {
+      const found = typeof location === "string" ? "an empty string" : String(location);
+      throw new InvalidArgumentError(
+        'the option location is missing: expected "s3://bucket/prefix" or a directory, found ' +
+          `${found}; is the environment variable it is read from (OPSLOG_LOCATION) set?`,
+      );
+    }
+    const own = typeof backend === "function" ? backend() : backend;
+    return { location, backend: keepOpen(own ?? defaultBackend(location)) };
+  }
+}
+
+function defaultBackend(location: string): StorageBackend {
+  return /^s3:\/\//i.test(location) ? new S3Backend() : new FsBackend();
+}
+
+/** The same backend, bound once and not shut down by the stores that use it one after the other. */
+function keepOpen(backend: StorageBackend): StorageBackend {
+  let bound: Promise<void> | undefined;
+  const initialize: StorageBackend["initialize"] = (location, options) => {
+    bound ??= backend.initialize(location, options).catch((error: unknown) => {
+      bound = undefined; // The next invocation may find the permission granted.
+      throw error;
+    });
+    return bound;
+  };
+  const shutdown: StorageBackend["shutdown"] = async () => {};
+  return new Proxy(backend, {
+    get: (target, name) => {
+      if (name === "initialize") return initialize;
+      if (name === "shutdown") return shutdown;
+      const value: unknown = Reflect.get(target, name, target);
+      // A backend with private fields works only as its own `this`.
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}

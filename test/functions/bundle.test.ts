@@ -1,0 +1,101 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { recordingProxy } from "../support/recording-proxy.ts";
+import { tempDir } from "../support/temp-dir.ts";
+import { bundleInto, httpEvent, runModule } from "./support.ts";
+
+type TempDir = Awaited<ReturnType<typeof tempDir>>;
+let bundles: TempDir;
+let printed: string;
+
+beforeAll(async () => {
+  bundles = await tempDir();
+  printed = await bundleInto(bundles.path);
+});
+
+afterAll(() => bundles[Symbol.asyncDispose]());
+
+/** What a module prints as its last line, run where there is nothing but the bundles. */
+async function run(source: string, env?: Record<string, string>): Promise<unknown> {
+  const { stdout } = await runModule(`${CONTEXT}${source}`, bundles.path, env);
+  return JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
+}
+
+const CONTEXT = `
+  const context = { awsRequestId: "request-1", getRemainingTimeInMillis: () => 60000 };
+`;
+const UNDICI_LOADED = `process.moduleLoadList.some((name) => name.endsWith("undici/undici"))`;
+const LIST = JSON.stringify(httpEvent({ method: "GET", target: "/records" }));
+
+describe("the bundle of", () => {
+  test("records serves requests from a directory, and compact compacts it", async () => {
+    await using data = await tempDir();
+    const put = httpEvent({ method: "PUT", target: "/records/a%2F1", body: '{"n":1}' });
+    const result = await run(
+      `
+      const { handler } = await import("./records.mjs");
+      const put = await handler(${JSON.stringify(put)}, context);
+      const compact = await import("./compact.mjs");
+      const report = await compact.handler({}, context);
+      const list = await handler(${LIST}, context);
+      const parameters = [handler.length, compact.handler.length];
+      const undici = ${UNDICI_LOADED};
+      console.log(JSON.stringify({ put, report, list, parameters, undici }));
+      `,
+      { OPSLOG_LOCATION: data.path },
+    );
+    expect(result).toMatchObject({
+      put: { statusCode: 201, body: '{"n":1}' },
+      report: { outcome: "published", records: 1 },
+      list: { statusCode: 200, body: '{"records":[{"id":"a/1","value":{"n":1}}]}' },
+      parameters: [2, 2],
+      undici: false,
+    });
+  });
+
+  test.each(["records", "compact"])("%s loads without its variable, and names it", async (name) => {
+    const { stdout, stderr } = await runModule(
+      `${CONTEXT}
+      const { handler } = await import("./${name}.mjs");
+      await handler(${LIST}, context).catch(console.error);`,
+      bundles.path,
+    );
+    // The name of the error's class, in spite of minification.
+    expect(stderr).toMatch(
+      /^InvalidArgumentError: the option location is missing.*OPSLOG_LOCATION/,
+    );
+    expect(stdout).toContain(name === "compact" ? '"error":"InvalidArgumentError' : "");
+  });
+
+  test.each(["records", "compact"])("%s sends requests without loading undici", async (name) => {
+    await using server = await recordingProxy("http://127.0.0.1:9");
+    server.fault = () => ({ status: 403, body: "<Error><Code>AccessDenied</Code></Error>" });
+    const result = await run(
+      `
+      const { handler } = await import("./${name}.mjs");
+      await handler(${LIST}, context).catch(() => undefined);
+      console.log(JSON.stringify({ undici: ${UNDICI_LOADED} }));
+      `,
+      {
+        OPSLOG_LOCATION: "s3://bucket/store",
+        AWS_ENDPOINT_URL_S3: server.endpoint,
+        AWS_REGION: "us-east-1",
+        AWS_ACCESS_KEY_ID: "test",
+        AWS_SECRET_ACCESS_KEY: "test",
+      },
+    );
+    expect(result).toEqual({ undici: false });
+    expect(server.requests.map(({ path }) => path)).toContain("/bucket/store/manifest.json");
+  });
+
+  test.each(["records", "compact", "local"])("%s is one file with a source map", async (name) => {
+    const code = await readFile(join(bundles.path, `${name}.mjs`), "utf8");
+    expect(code).toContain(`//# sourceMappingURL=${name}.mjs.map`);
+    const map: unknown = JSON.parse(await readFile(join(bundles.path, `${name}.mjs.map`), "utf8"));
+    expect(map).toMatchObject({ version: 3 });
+    // Imported by name they would load undici on Node 22 and later.
+    expect(code).not.toMatch(/from\s*"(node:)?https?"/);
+    expect(printed).toMatch(new RegExp(`${name}\\.mjs +\\d+ kB, \\d+ kB gzipped`));
+  });
+});

@@ -1,0 +1,154 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { tempDir } from "../support/temp-dir.ts";
+import { bundleInto } from "./support.ts";
+
+type TempDir = Awaited<ReturnType<typeof tempDir>>;
+let bundles: TempDir;
+
+beforeAll(async () => {
+  bundles = await tempDir();
+  await bundleInto(bundles.path);
+});
+
+afterAll(() => bundles[Symbol.asyncDispose]());
+
+interface LocalServer {
+  readonly child: ChildProcess;
+  /** Everything printed so far. */
+  text(): string;
+  /** Resolves with what was printed once it matches; rejects when the process ends before. */
+  printed(pattern: RegExp): Promise<string>;
+  /** Exit code, once it has ended. */
+  readonly ended: Promise<number | null>;
+}
+
+function start(env: Record<string, string>, cwd = bundles.path): LocalServer {
+  const child = spawn(process.execPath, [join(bundles.path, "local.mjs")], {
+    cwd,
+    env: { PATH: process.env["PATH"], PORT: "0", ...env },
+  });
+  let text = "";
+  const ended = once(child, "close").then(() => child.exitCode);
+  const collect = (chunk: Buffer): void => {
+    text += chunk.toString();
+    child.emit("printed");
+  };
+  child.stdout.on("data", collect);
+  child.stderr.on("data", collect);
+  const printed = async (pattern: RegExp): Promise<string> => {
+    while (!pattern.test(text)) {
+      const end = await Promise.race([once(child, "printed"), ended]);
+      if (!Array.isArray(end)) throw new Error(`ended with ${end} and printed: ${text}`);
+    }
+    return text;
+  };
+  return { child, text: () => text, printed, ended };
+}
+
+/** Runs a command line that the server printed; status and body of the answer. */
+async function runCurl(line: string): Promise<{ status: number; body: string }> {
+  const { stdout } = await promisify(execFile)("sh", ["-c", line]);
+  const [head = "", body = ""] = stdout.split("\r\n\r\n");
+  return { status: Number(head.split(" ")[1]), body };
+}
+
+describe("the local server", () => {
+  test("serves the curl lines it prints, and keeps the data over a restart", async () => {
+    await using data = await tempDir();
+    const first = start({ OPSLOG_LOCATION: data.path });
+    const greeting = await first.printed(/Ctrl-C/);
+    expect(greeting).toContain(`Data in ${data.path}, compacted every 60 s`);
+    const lines = greeting.split("\n").filter((line) => line.startsWith("  curl"));
+    const [put = "", get = "", list = "", remove = ""] = lines;
+    const body = '{"title":"Build API"}';
+    expect(await runCurl(put)).toEqual({ status: 201, body });
+    expect(await runCurl(get)).toEqual({ status: 200, body });
+    expect(await runCurl(list)).toEqual({
+      status: 200,
+      body: `{"records":[{"id":"task-1","value":${body}}]}`,
+    });
+    expect(await runCurl(remove)).toEqual({ status: 204, body: "" });
+    expect((await runCurl(get)).status).toBe(404);
+    expect((await runCurl(put)).status).toBe(201);
+    first.child.kill("SIGTERM");
+    expect(await first.ended).toBe(0);
+    expect(first.text()).toMatch(/GET \/records\/task-1 404 \d+ ms[^]*Stopped/);
+
+    const second = start({ OPSLOG_LOCATION: data.path });
+    const port = (await second.printed(/Ctrl-C/)).match(/127\.0\.0\.1:(\d+)/)?.[1] ?? "";
+    expect(await runCurl(get.replace(/:\d+\//, `:${port}/`))).toEqual({ status: 200, body });
+    second.child.kill("SIGINT");
+    expect(await second.ended).toBe(0);
+  });
+
+  test("keeps its data in ./data by default, and compacts on a timer", async () => {
+    await using directory = await tempDir();
+    const server = start({ OPSLOG_COMPACT_SECONDS: "1" }, directory.path);
+    const greeting = await server.printed(/Ctrl-C/);
+    expect(greeting).toContain(`Data in ${join(directory.path, "data")}, compacted every 1 s`);
+    const put = greeting.split("\n").find((line) => line.startsWith("  curl")) ?? "";
+    expect((await runCurl(put)).status).toBe(201);
+    await server.printed(/"records":1[^]*"outcome":"published"/);
+    server.child.kill("SIGTERM");
+    expect(await server.ended).toBe(0);
+  });
+
+  test("finishes a request that is under way when it is told to stop", async () => {
+    await using data = await tempDir();
+    const server = start({ OPSLOG_LOCATION: data.path });
+    const [, url = ""] = (await server.printed(/Ctrl-C/)).match(/on (http:\S+)/) ?? [];
+    const body = new TransformStream<Uint8Array, Uint8Array>();
+    const writer = body.writable.getWriter();
+    const answer = fetch(`${url}/records/a`, {
+      method: "PUT",
+      body: body.readable,
+      duplex: "half",
+    });
+    await writer.write(Buffer.from('"first half, '));
+    // Answered on a connection of its own, after the other has reached the server.
+    await (await fetch(`${url}/records`)).text();
+    server.child.kill("SIGTERM");
+    await expect
+      .poll(() =>
+        fetch(url).then(
+          () => "open",
+          () => "closed",
+        ),
+      )
+      .toBe("closed");
+    await writer.write(Buffer.from('second half"'));
+    await writer.close();
+    expect((await answer).status).toBe(201);
+    expect(await server.ended).toBe(0);
+  });
+
+  test("says when the port is taken", async () => {
+    await using data = await tempDir();
+    const taken = createServer().listen(0, "127.0.0.1");
+    await once(taken, "listening");
+    const address = taken.address();
+    const port = typeof address === "object" && address !== null ? address.port : 0;
+    const server = start({ PORT: `${port}`, OPSLOG_LOCATION: data.path });
+    expect(await server.ended).toBe(1);
+    expect(server.text()).toContain(`port ${port} of 127.0.0.1 is in use`);
+    taken.close();
+  });
+
+  test.each([
+    [{ PORT: "http" }, /PORT must be a whole number from 0 to 65535, found "http"/],
+    [{ OPSLOG_COMPACT_SECONDS: "0" }, /OPSLOG_COMPACT_SECONDS must be a whole number from 1/],
+    [{ OPSLOG_LOCATION: "/dev/null/x" }, /Cannot open the directory '\/dev\/null\/x'/],
+    [{ OPSLOG_LOCATION: "s3://B" }, /bucket must be 3 to 63/],
+  ])("with %j it does not start, and says why", async (env, message) => {
+    await using directory = await tempDir();
+    const server = start(env, directory.path);
+    expect(await server.ended).toBe(1);
+    expect(server.text()).toMatch(/Cannot start: /);
+    expect(server.text()).toMatch(message);
+  });
+});
