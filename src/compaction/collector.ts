@@ -26,13 +26,23 @@ export function orphans(manifest: Manifest, listed: readonly string[]): string[]
   });
 }
 
+/** Whether there are runs that no store without a manifest can have. */
+export function lacksManifest(manifest: Manifest, listed: readonly string[]): boolean {
+  return manifest.generation === 0 && listed.some(isOfManifest);
+}
+
+function isOfManifest(path: string): boolean {
+  return (parseRunBase(path) ?? 0) >= 1;
+}
+
 /**
  * Guard: a store that has runs but no manifest has lost it; going on would delete every run.
+ * @param manifest loaded after the listing: before it, others may have published the first ones
  * @throws CorruptionError
  */
 export function checkManifestPresent(manifest: Manifest, listed: readonly string[]): void {
-  const run = listed.find((path) => (parseRunBase(path) ?? 0) >= 1);
-  if (manifest.generation > 0 || run === undefined) return;
+  if (!lacksManifest(manifest, listed)) return;
+  const run = listed.find(isOfManifest);
   throw new CorruptionError(
     `${MANIFEST_PATH} is missing although ${run} exists: restore it before compacting; nothing was deleted`,
     { path: MANIFEST_PATH },

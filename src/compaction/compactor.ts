@@ -2,7 +2,7 @@
  * One compaction pass, as the steps of PROTOCOL, "Compaction". It works from objects only, never
  * from a Store's memory, so anyone may run it, and several at once are harmless.
  */
-import type { CorruptionError } from "../core/errors.ts";
+import { ConflictError, type CorruptionError } from "../core/errors.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { ProtocolSettings } from "../core/settings.ts";
 import { COMPACT_LEASE_PATH, runPaths } from "../format/paths.ts";
@@ -16,7 +16,7 @@ import { writeRun } from "../runs/run-writer.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import { Lease } from "../storage/lease.ts";
 import type { LoadedManifest, ManifestStore } from "../view/manifest-store.ts";
-import { checkManifestPresent, listRuns, orphans } from "./collector.ts";
+import { checkManifestPresent, lacksManifest, listRuns, orphans } from "./collector.ts";
 import { mergeLog, type MergedLog } from "./merge-log.ts";
 import {
   type CompactionLimits,
@@ -108,6 +108,10 @@ export class Compactor {
     } catch (error) {
       // 404 of a run: another pass has replaced it (step 3).
       if (error instanceof RunGoneError) return result(await this.#lostToAnother(error));
+      // A name of 64 random bits is taken: by a write of this pass that was repeated on the way.
+      if (error instanceof ConflictError) {
+        return result({ outcome: "lost", generation: current.generation });
+      }
       throw error;
     } finally {
       await lease.release().catch((error: unknown) => {
@@ -128,6 +132,13 @@ export class Compactor {
     return { generation, wanted: hasLog || due || (full === true && runs.length > 1) };
   }
 
+  /** Runs without a manifest: the first publications came between the two looks, or it is lost. */
+  async #checkLacking(listed: readonly string[]): Promise<PartialResult> {
+    const { manifest } = await this.#parts.manifests.load();
+    checkManifestPresent(manifest, listed);
+    return { outcome: "lost", generation: manifest.generation };
+  }
+
   /** A run that the current manifest still names must be there: otherwise the store is damaged. */
   async #lostToAnother(error: RunGoneError): Promise<PartialResult> {
     const { manifest } = await this.#parts.manifests.load();
@@ -141,7 +152,7 @@ export class Compactor {
     const loaded = await manifests.load();
     const [input, listed] = await Promise.all([log.prepareCompaction(), listRuns(backend)]);
     const { manifest } = loaded;
-    checkManifestPresent(manifest, listed);
+    if (lacksManifest(manifest, listed)) return this.#checkLacking(listed);
 
     const history = nextHistory(loaded);
     const floor = purgeFloorAt(manifest, history, input.firstDateMs, settings.tombstoneGraceMs);

@@ -1,4 +1,5 @@
 /** The protocol settings: one set of names everywhere, defaults, and which sets cannot be safe. */
+import { describeValue } from "./describe.ts";
 import { InvalidArgumentError } from "./errors.ts";
 
 export interface ProtocolSettings {
@@ -17,6 +18,9 @@ export interface ProtocolSettings {
   /** A writer looks for other writers again when its view is older. Default 60,000. */
   readonly refreshEveryMs: number;
 }
+
+/** The settings as options: all may be left out, or be `undefined`. */
+export type SettingOptions = { readonly [Name in keyof ProtocolSettings]?: number | undefined };
 
 export const DEFAULT_SETTINGS: ProtocolSettings = {
   leaseTtlMs: 60_000,
@@ -38,7 +42,7 @@ export function resolveSettings(options: Readonly<Record<string, unknown>>): Pro
     const value = options[name] ?? DEFAULT_SETTINGS[name];
     if (typeof value !== "number" || !Number.isFinite(value) || value < 0) {
       throw new InvalidArgumentError(
-        `option ${name} must be a non-negative number of ms, found ${JSON.stringify(value)}`,
+        `option ${name} must be a non-negative number of ms, found ${describeValue(value)}`,
       );
     }
     settings[name] = value;

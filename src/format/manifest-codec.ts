@@ -78,7 +78,8 @@ export function encodeManifest(manifest: Manifest): Buffer {
 /** @throws CorruptionError, FormatVersionError */
 export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
   const place = { path, offset: 0 };
-  const line = Buffer.from(bytes).toString("utf8").trimEnd();
+  const text = Buffer.from(bytes).toString("utf8");
+  const line = text.trimEnd();
   const object = parseObject(line, place);
   if (Object.hasOwn(object, "currentSnapshot")) {
     throw new FormatVersionError(
@@ -87,6 +88,7 @@ export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
     );
   }
   checkHeader(object, "manifest", place);
+  if (text !== `${line}\n`) throw corrupt("expected one line with its line feed", place);
   checkSealedLine(line, place);
   const fields = new Fields(object, place);
   const nested = (value: unknown): Fields => new Fields(asObject(value, place), place);

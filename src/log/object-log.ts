@@ -1,6 +1,5 @@
 /** The log on an object store: one immutable object per flush, named by its content. */
 import { CorruptionError, FormatVersionError, WriteOutcomeUnknownError } from "../core/errors.ts";
-import { mapParallel } from "../core/parallel.ts";
 import type { Runtime } from "../core/runtime.ts";
 import {
   clocksPlausible,
@@ -27,6 +26,8 @@ import {
 } from "./log.ts";
 
 const READS_PARALLEL = 32;
+/** Of segments read ahead; decoded they take several times as much. */
+const READ_AHEAD_BYTES_MAX = 16 * 1024 * 1024;
 /** How many clones of one process may have taken a name before we do. */
 const STREAMS_MAX = 5;
 const SHARDS = "0123456789abcdef".split("");
@@ -59,11 +60,31 @@ export class ObjectLog implements Log {
   }
 
   async *read(refs: readonly SegmentRef[]): AsyncGenerator<SegmentRead> {
-    const chunk = READS_PARALLEL * 4;
-    for (let at = 0; at < refs.length; at += chunk) {
-      const some = refs.slice(at, at + chunk);
-      yield* await mapParallel(some, READS_PARALLEL, (ref) => readObject(this.#backend, ref));
+    const rest = refs[Symbol.iterator]();
+    const ahead: ReadAhead[] = [];
+    let [next, bytes] = [rest.next(), 0];
+    try {
+      for (;;) {
+        while (next.done !== true && hasRoom(ahead.length, bytes, next.value)) {
+          ahead.push(this.#startRead(next.value));
+          bytes += next.value.bytes;
+          next = rest.next();
+        }
+        const first = ahead.shift();
+        if (first === undefined) return;
+        const [outcome] = await first.outcome;
+        bytes -= first.ref.bytes;
+        if (outcome?.status === "rejected") throw outcome.reason;
+        if (outcome !== undefined) yield outcome.value;
+      }
+    } finally {
+      await Promise.all(ahead.map(({ outcome }) => outcome));
     }
+  }
+
+  /** A read ahead may fail before anybody waits for it: its outcome is kept as a value. */
+  #startRead(ref: SegmentRef): ReadAhead {
+    return { ref, outcome: Promise.allSettled([readObject(this.#backend, ref)]) };
   }
 
   createWriter(agentId: string): LogWriter {
@@ -79,6 +100,17 @@ export class ObjectLog implements Log {
   async deleteUnits(units: readonly LogUnit[]): Promise<void> {
     await this.#backend.delete(units.flatMap(({ paths }) => paths));
   }
+}
+
+interface ReadAhead {
+  readonly ref: SegmentRef;
+  readonly outcome: Promise<PromiseSettledResult<SegmentRead>[]>;
+}
+
+/** @param bytes of the segments that are being read or wait to be taken; one is always allowed */
+function hasRoom(reads: number, bytes: number, next: SegmentRef): boolean {
+  const isWithin = bytes + next.bytes <= READ_AHEAD_BYTES_MAX;
+  return reads === 0 || (reads < READS_PARALLEL && isWithin);
 }
 
 async function takePages(pages: AsyncIterable<ListPage>, most = Infinity): Promise<ListPage[]> {

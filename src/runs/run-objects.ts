@@ -9,15 +9,23 @@ import { corrupt } from "../format/check.ts";
 import { type Block, decodePartition, type PartitionContent } from "../format/run-index.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import type { ByteRange, StorageBackend } from "../storage/backend.ts";
-import type { ByteCache } from "./byte-cache.ts";
+import type { ByteCache, Sized } from "./byte-cache.ts";
 import { RunGoneError } from "./run-gone.ts";
 
 /** What is kept of runs between reads. */
 export type RunPart =
   | { readonly kind: "partition"; readonly content: PartitionContent }
+  | { readonly kind: "index"; readonly bytes: Buffer }
   | { readonly kind: "block"; readonly bytes: Buffer };
 
 export type RunCache = ByteCache<RunPart>;
+
+/**
+ * Up to here an index is read as a whole, so that every later point read costs one GET: the index
+ * of some 75,000 records of 1 KB. With a block, a first read stays below 256 KiB; a larger index
+ * is read one partition at a time.
+ */
+const WHOLE_INDEX_BYTES_MAX = 208 * 1024;
 
 /** Rough cost in memory of a block's description, beside its text. */
 const BLOCK_ENTRY_BYTES = 100;
@@ -70,13 +78,10 @@ export class RunObjects {
 
   /** A partition of the index; why not, when it cannot be read: then its data must be. */
   async partition(at: number): Promise<PartitionContent | CorruptionError> {
-    const place = this.#place(at);
     try {
-      const part = await this.#cache.getOrLoad(this.#partitionKey(at), async () => {
-        const content = await this.#loadPartition(at);
-        const bytes = place.length + content.blocks.length * BLOCK_ENTRY_BYTES;
-        return { value: { kind: "partition", content }, bytes };
-      });
+      const part = await this.#cache.getOrLoad(this.#partitionKey(at), () =>
+        this.#loadPartition(at),
+      );
       assert(part.kind === "partition", "a cache key of a partition");
       return part.content;
     } catch (error) {
@@ -140,16 +145,58 @@ export class RunObjects {
     this.#onWarning(`reading ${this.run.path} without its index: ${reason.message}`);
   }
 
-  async #loadPartition(at: number): Promise<PartitionContent> {
-    const { index } = this.run;
-    const { offset, length, separator } = this.#place(at);
-    const place = { path: index, offset };
-    const result = await this.#backend.get(index, { range: { offset, length } });
-    if (result.status !== "found") throw corrupt("the index is not there", place);
-    if (result.body.length !== length) {
-      throw corrupt(`found ${result.body.length} bytes, expected ${length}`, place);
+  /** One partition, and where the index is small the others as well. */
+  async #loadPartition(at: number): Promise<Sized<RunPart>> {
+    const { partitions } = this.run;
+    const [start, end] = [this.#place(0), this.#place(partitions.length - 1)];
+    const whole = { offset: start.offset, length: end.offset + end.length - start.offset };
+    if (whole.length > WHOLE_INDEX_BYTES_MAX || partitions.length === 1) {
+      const { offset, length } = this.#place(at);
+      return this.#decodePartition(at, await this.#readIndex({ offset, length }), offset);
     }
-    const content = decodePartition(asBuffer(result.body), place);
+    const bytes = await this.#readWholeIndex(whole);
+    for (const other of partitions.keys()) {
+      if (other !== at) this.#keepReadable(other, bytes, whole.offset);
+    }
+    return this.#decodePartition(at, bytes, whole.offset);
+  }
+
+  /** Lookups of one moment share the read. */
+  async #readWholeIndex(whole: ByteRange): Promise<Buffer> {
+    const part = await this.#cache.getOrLoad(`${this.run.index}:whole`, async () => {
+      // Never held, only its partitions are: nothing fits into so many bytes.
+      const bytes = Number.POSITIVE_INFINITY;
+      return { value: { kind: "index", bytes: await this.#readIndex(whole) }, bytes };
+    });
+    assert(part.kind === "index", "a cache key of an index");
+    return part.bytes;
+  }
+
+  async #readIndex(range: ByteRange): Promise<Buffer> {
+    const { index } = this.run;
+    const result = await this.#backend.get(index, { range });
+    if (result.status === "found") return asBuffer(result.body);
+    throw corrupt("the index is not there", { path: index, offset: range.offset });
+  }
+
+  /** What cannot be read is told when it is asked for. */
+  #keepReadable(at: number, bytes: Buffer, start: number): void {
+    try {
+      this.#cache.keep(this.#partitionKey(at), this.#decodePartition(at, bytes, start));
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error;
+    }
+  }
+
+  /** @param bytes part of the index, from the offset `start` on */
+  #decodePartition(at: number, bytes: Buffer, start: number): Sized<RunPart> {
+    const { offset, length, separator } = this.#place(at);
+    const place = { path: this.run.index, offset };
+    const line = bytes.subarray(offset - start, offset - start + length);
+    if (line.length !== length) {
+      throw corrupt(`found ${line.length} bytes, expected ${length}`, place);
+    }
+    const content = decodePartition(line, place);
     const [first, last] = [content.blocks[0], content.blocks.at(-1)];
     const data = this.partitionRange(at);
     const end = last === undefined ? 0 : last.offset + last.length;
@@ -157,7 +204,8 @@ export class RunObjects {
       const found = `${first?.offset}..${end}, expected ${data.offset}..${data.end}`;
       throw corrupt(`partition is of another run: it covers ${found}`, place);
     }
-    return content;
+    const value: RunPart = { kind: "partition", content };
+    return { value, bytes: length + content.blocks.length * BLOCK_ENTRY_BYTES };
   }
 
   #place(at: number): RunInfo["partitions"][number] {

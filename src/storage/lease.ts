@@ -73,10 +73,13 @@ export class Lease {
     const { signal } = this.#stop;
     for (;;) {
       await this.#runtime.idle(this.#options.ttlMs / 3, signal);
-      if (signal.aborted || this.#lost) return;
+      if (signal.aborted) return;
       const etag = await this.#renew();
-      if (etag === undefined) this.#lost = true;
-      else this.#etag = etag;
+      if (etag === undefined) {
+        this.#lost = true;
+        return;
+      }
+      this.#etag = etag;
     }
   }
 

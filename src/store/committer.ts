@@ -171,7 +171,7 @@ export class Committer {
   async #lookUp(group: readonly Pending[]): Promise<void> {
     if (this.#options.blindWrites) return;
     const ids = group.flatMap(({ operations }) => operations.map(({ id }) => id));
-    await this.#replica.lookup(new Set(ids));
+    await this.#replica.lookup(new Set(ids), () => this.#replica.refresh());
   }
 
   #build(group: readonly Pending[]): BuiltFlush<Pending> {

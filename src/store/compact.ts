@@ -2,13 +2,21 @@
 import { Compactor, type CompactionReport } from "../compaction/compactor.ts";
 import { DEFAULT_LIMITS } from "../compaction/plan.ts";
 import { systemRuntime } from "../core/runtime.ts";
-import { type ProtocolSettings, SETTING_NAMES, resolveSettings } from "../core/settings.ts";
+import { resolveSettings, SETTING_NAMES, type SettingOptions } from "../core/settings.ts";
 import type { StorageBackend } from "../storage/backend.ts";
-import { FsBackend } from "../storage/fs-backend.ts";
-import { checkNames, type StoreOptions, warnOnStderr } from "./options.ts";
+import { BackendClaim } from "./backend-claim.ts";
+import { backendFor } from "./location.ts";
+import {
+  callback,
+  checkBackend,
+  checkFlag,
+  checkNames,
+  type StoreOptions,
+  warnOnStderr,
+} from "./options.ts";
 import { createParts } from "./parts.ts";
 
-export interface CompactOptions extends Partial<ProtocolSettings> {
+export interface CompactOptions extends SettingOptions {
   /** Default `new FsBackend()`. */
   readonly backend?: StorageBackend | undefined;
   /** Merge all runs into one, whatever their sizes. Default false. */
@@ -29,9 +37,11 @@ export async function compact(
   options: CompactOptions = {},
 ): Promise<CompactionReport> {
   checkNames(options, NAMES);
-  const { backend = new FsBackend(), full, onWarning = warnOnStderr } = options;
+  const full = checkFlag(options.full, "full", false);
+  const onWarning = callback(options.onWarning, "onWarning") ?? warnOnStderr;
+  const backend = backendFor(location, checkBackend(options.backend));
   const settings = resolveSettings({ ...options });
-  await backend.initialize(location, { readOnly: false });
+  const claim = await BackendClaim.take(backend, location, { readOnly: false });
   try {
     // Compaction copies records without looking into them: it needs no schema.
     const schema = { version: Number.MAX_SAFE_INTEGER, migrate: undefined };
@@ -39,6 +49,6 @@ export async function compact(
     const { report } = await new Compactor({ ...parts, limits: DEFAULT_LIMITS }).pass({ full });
     return report;
   } finally {
-    await backend.shutdown();
+    await claim.release();
   }
 }

@@ -3,7 +3,7 @@
  * version of each. Follows the manifest when a compaction deletes what it is about to read.
  */
 import { CorruptionError } from "../core/errors.ts";
-import { type RunEntry, type Version, wins } from "../core/version.ts";
+import { compareText, compareVersions, type RunEntry, wins } from "../core/version.ts";
 import { filterAdmits, filterHash } from "../format/paths.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import type { Segment } from "../format/segment-codec.ts";
@@ -31,6 +31,7 @@ export interface GatherOptions {
 export interface Gathered {
   /** The view that the entries stand for: the one given, or a newer manifest with its listing. */
   readonly view: View;
+  /** In the order of the snapshot, then of the log. */
   readonly entries: Map<string, ResidentEntry>;
   /** RELOAD: `entries` hold everything wanted, and what memory held before must go. */
   readonly replaces: boolean;
@@ -61,7 +62,9 @@ class Gathering {
   readonly #onCorrupt: (error: CorruptionError) => void;
   readonly #operationCounts = new Map<string, number>();
   #view: View;
+  /** Of the runs; the log is merged last. */
   #entries = new Map<string, ResidentEntry>();
+  #logged: { readonly id: string; readonly entry: ResidentEntry }[] = [];
   #merged: Set<string>;
   #baseGeneration: number;
   #replaces = false;
@@ -76,7 +79,10 @@ class Gathering {
     this.#onCorrupt = options.onCorrupt;
   }
 
+  /** To be called once, when everything is read. */
   result(): Gathered {
+    this.#replayLog();
+    this.#migrate();
     return {
       view: this.#view,
       entries: this.#entries,
@@ -116,6 +122,7 @@ class Gathering {
     if (this.#view.manifest.lastPurge <= this.#baseGeneration) return;
     this.#baseGeneration = this.#view.manifest.generation;
     this.#entries = new Map();
+    this.#logged = [];
     this.#merged = new Set();
     this.#operationCounts.clear();
     this.#replaces = true;
@@ -148,8 +155,10 @@ class Gathering {
   }
 
   #mergeSegment({ key }: SegmentRef, { agent, w, v, operations }: Segment): void {
-    for (const { id, clock, data } of operations)
-      this.#merge(id, { clock, agent, w }, v, () => data);
+    for (const { id, clock, data } of operations) {
+      if (this.#wanted !== "all" && !this.#wanted.has(id)) continue;
+      this.#logged.push({ id, entry: new ResidentEntry({ clock, agent, w }, v, data) });
+    }
     this.#operationCounts.set(key, operations.length);
     this.#merged.add(key);
   }
@@ -168,20 +177,39 @@ class Gathering {
     this.#merged.add(run.path);
   }
 
-  #mergeRunEntry({ id, version, schema, text }: RunEntry, run: RunInfo): void {
-    this.#merge(id, version, schema, () =>
-      text === undefined ? undefined : parseRecord(id, text, run),
-    );
-  }
-
   /** Parses a record only when it is wanted and not below what is known already. */
-  #merge(id: string, version: Version, schema: number, value: () => unknown): void {
+  #mergeRunEntry({ id, version, schema, text }: RunEntry, run: RunInfo): void {
     if (this.#wanted !== "all" && !this.#wanted.has(id)) return;
     const current = this.#entries.get(id);
     if (current !== undefined && version.clock < current.version.clock) return;
-    const record = migrateRecord(this.#parts.schema, id, value(), schema);
-    const entry = new ResidentEntry(version, schema, record);
+    const value = text === undefined ? undefined : parseRecord(id, text, run);
+    const entry = new ResidentEntry(version, schema, value);
     if (wins(entry, current)) this.#entries.set(id, entry);
+  }
+
+  /** In whatever order things were read, records come in the order in which they were written. */
+  #replayLog(): void {
+    if (this.#view.manifest.runs.length > 1) {
+      this.#entries = new Map([...this.#entries].toSorted(([a], [b]) => compareText(a, b)));
+    }
+    this.#logged.sort((a, b) => compareVersions(a.entry.version, b.entry.version));
+    for (const { id, entry } of this.#logged) {
+      const current = this.#entries.get(id);
+      if (!wins(entry, current)) continue;
+      // A record set anew after its deletion goes last.
+      if (current?.value === undefined) this.#entries.delete(id);
+      this.#entries.set(id, entry);
+    }
+  }
+
+  /** Winners only: what another write has replaced need not be of a version known here. */
+  #migrate(): void {
+    const { schema } = this.#parts;
+    for (const [id, { version, schema: from, value }] of this.#entries) {
+      if (value === undefined || from === schema.version) continue;
+      const migrated = migrateRecord(schema, id, value, from);
+      this.#entries.set(id, new ResidentEntry(version, from, migrated));
+    }
   }
 }
 

@@ -26,7 +26,10 @@ export class Mutations {
     await this.#session.lookup([checkId(id)]);
     const before = this.#session.records.visible.get(id);
     const next = change(before);
-    if (isPromise(next)) throw new InvalidArgumentError("update needs a synchronous function");
+    if (isPromise(next)) {
+      next.catch(() => undefined); // Its own rejection would hide the reason given here.
+      throw new InvalidArgumentError("update needs a synchronous function");
+    }
     if (next === undefined && before === undefined) return;
     await this.#write(next === undefined ? deletion(id) : setOperation(id, next));
   }
@@ -76,11 +79,11 @@ export class Mutations {
     await this.#session.checkpointIfDue();
   }
 
-  /** What is not resident is checked before the flush instead. */
+  /** What memory cannot know, also after a failed write, is checked before the flush instead. */
   #checkedDeletion(id: string): StagedOperation {
-    const { replica, records } = this.#session;
-    if (replica.isReadable(checkId(id)) && !records.visible.has(id))
-      throw new RecordNotFoundError(id);
+    const { replica, records, committer } = this.#session;
+    const known = replica.isReadable(checkId(id)) && !committer.mustRefresh;
+    if (known && !records.visible.has(id)) throw new RecordNotFoundError(id);
     return deletion(id);
   }
 }

@@ -1,12 +1,18 @@
 /** Options of `open`: names, defaults, checks. */
+import { describeValue } from "../core/describe.ts";
 import { InvalidArgumentError, NotSupportedError } from "../core/errors.ts";
-import { type ProtocolSettings, resolveSettings, SETTING_NAMES } from "../core/settings.ts";
+import {
+  type ProtocolSettings,
+  resolveSettings,
+  SETTING_NAMES,
+  type SettingOptions,
+} from "../core/settings.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 
 export type WriteMode = "immediate" | "group" | "async";
 
 /** Every option; `undefined` means the default. */
-export interface StoreOptions<T = unknown> extends Partial<ProtocolSettings> {
+export interface StoreOptions<T = unknown> extends SettingOptions {
   /** Compact when this many operations are in the log. Default 100; never under `skipLoad`. */
   readonly checkpointThreshold?: number | undefined;
   /** Compact on `close` when the log holds operations. Default true; false under `skipLoad`. */
@@ -82,12 +88,9 @@ export function resolveOptions<T>(options: StoreOptions<T> = {}): ResolvedOption
   const agentId = checkAgentId(options.agentId);
   const onWarning = callback(options.onWarning, "onWarning") ?? warnOnStderr;
   checkWriteMode(options.writeMode, agentId, onWarning);
-  const { backend, onCorrupt = "skip" } = options;
+  const { onCorrupt = "skip" } = options;
   if (onCorrupt !== "skip" && onCorrupt !== "throw")
     throw wrong("onCorrupt", '"skip" or "throw"', onCorrupt);
-  if (backend !== undefined && typeof backend.initialize !== "function") {
-    throw wrong("backend", "a StorageBackend", backend);
-  }
   return {
     checkpointThreshold:
       skipLoad && options.checkpointThreshold === undefined
@@ -103,7 +106,7 @@ export function resolveOptions<T>(options: StoreOptions<T> = {}): ResolvedOption
     readOnly: flag(options, "readOnly", false),
     skipLoad,
     agentId,
-    backend,
+    backend: checkBackend(options.backend),
     freezeRecords: flag(options, "freezeRecords", true),
     strictHydration: flag(options, "strictHydration", false),
     blindWrites: flag(options, "blindWrites", false),
@@ -121,6 +124,15 @@ export function checkNames(options: object, names: ReadonlySet<string>): void {
   throw new InvalidArgumentError(
     `unknown option ${JSON.stringify(unknown)}; known are ${[...names].toSorted().join(", ")}`,
   );
+}
+
+/** @throws InvalidArgumentError for what cannot be a backend */
+export function checkBackend(backend: StorageBackend | undefined): StorageBackend | undefined {
+  const found: unknown = backend;
+  if (found === undefined) return undefined;
+  const usable = typeof found === "object" && found !== null && "initialize" in found;
+  if (!usable) throw wrong("backend", "a StorageBackend", found);
+  return backend;
 }
 
 function checkAgentId(agentId: unknown): string {
@@ -155,7 +167,12 @@ type Flag =
   | "blindWrites";
 
 function flag<T>(options: StoreOptions<T>, name: Flag, byDefault: boolean): boolean {
-  const value: unknown = options[name] ?? byDefault;
+  return checkFlag(options[name], name, byDefault);
+}
+
+/** @throws InvalidArgumentError unless the value is a boolean or left out */
+export function checkFlag(found: unknown, name: string, byDefault: boolean): boolean {
+  const value = found ?? byDefault;
   if (typeof value !== "boolean") throw wrong(name, "true or false", value);
   return value;
 }
@@ -168,7 +185,8 @@ function positive(value: unknown, name: string, byDefault: number): number {
   return value;
 }
 
-function callback<F extends (...args: never[]) => unknown>(
+/** @throws InvalidArgumentError unless the value is a function or left out */
+export function callback<F extends (...args: never[]) => unknown>(
   value: F | undefined,
   name: string,
 ): F | undefined {
@@ -177,8 +195,9 @@ function callback<F extends (...args: never[]) => unknown>(
 }
 
 function wrong(name: string, expected: string, found: unknown): InvalidArgumentError {
-  const shown = typeof found === "string" ? JSON.stringify(found.slice(0, 80)) : String(found);
-  return new InvalidArgumentError(`option ${name}: expected ${expected}, found ${shown}`);
+  return new InvalidArgumentError(
+    `option ${name}: expected ${expected}, found ${describeValue(found)}`,
+  );
 }
 
 /** One line, whatever the message holds: names and ids come from outside. */

@@ -37,6 +37,8 @@ export class Replica {
   #complete = false;
   /** Operations of live segments, as far as they were read or written here, by segment key. */
   #operationCounts = new Map<string, number>();
+  /** Their sum: it is asked for at every write. */
+  #operationCount = 0;
 
   /** Opens a view; no record is resident yet. */
   static async open(parts: StoreParts, options: ReplicaOptions): Promise<Replica> {
@@ -77,9 +79,7 @@ export class Replica {
 
   /** Operations in the log, not yet compacted, as far as this store has read or written them. */
   get operationCount(): number {
-    let sum = 0;
-    for (const count of this.#operationCounts.values()) sum += count;
-    return sum;
+    return this.#operationCount;
   }
 
   isResident(id: string): boolean {
@@ -133,6 +133,7 @@ export class Replica {
       if (count !== undefined) counts.set(key, count);
     }
     this.#operationCounts = counts;
+    this.#operationCount = [...counts.values()].reduce((sum, count) => sum + count, 0);
   }
 
   #installRecords({ entries, replaces }: Gathered, wanted: Wanted): void {
@@ -141,8 +142,11 @@ export class Replica {
     else for (const [id, entry] of entries) this.records.merge(id, entry);
   }
 
-  /** Makes these ids resident, absent ones included. */
-  async lookup(ids: Iterable<string>): Promise<void> {
+  /**
+   * Makes these ids resident, absent ones included.
+   * @param refresh calls this replica's `refresh` when no commit is under way
+   */
+  async lookup(ids: Iterable<string>, refresh: () => Promise<void>): Promise<void> {
     for (let attempt = 1; attempt <= LOOKUPS_MAX; attempt++) {
       const missing = new Set([...ids].filter((id) => !this.isResident(id)));
       if (missing.size === 0) return;
@@ -150,6 +154,12 @@ export class Replica {
       const gathered = await this.#gather(this.viewWithOwn, missing, new Set());
       // A refresh came in between: the result would stand for an older view than its neighbours.
       if (this.#view !== view) continue;
+      // The same holds when a compaction made this lookup go over to a newer manifest: what is
+      // resident must follow, or a batch could be seen in part.
+      if (gathered.view.manifest.generation !== view.manifest.generation) {
+        await refresh();
+        continue;
+      }
       this.#installRecords({ ...gathered, replaces: false }, missing);
       return;
     }
@@ -162,6 +172,7 @@ export class Replica {
     this.#ownSegments.push(ref);
     this.#merged.add(ref.key);
     this.#operationCounts.set(ref.key, operations.length);
+    this.#operationCount += operations.length;
   }
 
   /** A compaction made `run` out of `sources`: what stands for all of them stands for it. */

@@ -5,6 +5,7 @@ import { ReadOnlyError, StoreNotFoundError } from "../core/errors.ts";
 import { Mutex } from "../core/mutex.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { StorageBackend } from "../storage/backend.ts";
+import { BackendClaim } from "./backend-claim.ts";
 import { Committer } from "./committer.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { createParts, type StoreParts } from "./parts.ts";
@@ -21,6 +22,7 @@ export class Session {
   readonly replica: Replica;
   readonly #parts: StoreParts;
   readonly #committer: Committer | undefined;
+  readonly #claim: BackendClaim;
   readonly #lock: WriterLock | undefined;
   /** Flushes and refreshes take turns; reads never wait. */
   readonly #turns: Mutex;
@@ -34,7 +36,7 @@ export class Session {
     runtime: Runtime,
   ): Promise<Session> {
     const { readOnly, settings, onWarning, version, migrate, agentId } = options;
-    await backend.initialize(location, { readOnly });
+    const claim = await BackendClaim.take(backend, location, { readOnly });
     const parts = createParts(backend, runtime, settings, onWarning, { version, migrate });
     let lock: WriterLock | undefined;
     try {
@@ -45,10 +47,10 @@ export class Session {
         checkSchema(parts.schema, replica.view.manifest.schema, "a record of this store");
         await replica.loadAll();
       }
-      return new Session(parts, options, replica, lock);
+      return new Session(parts, options, replica, claim, lock);
     } catch (error) {
       await lock?.release();
-      await backend.shutdown();
+      await claim.release();
       throw error;
     }
   }
@@ -57,12 +59,14 @@ export class Session {
     parts: StoreParts,
     options: ResolvedOptions,
     replica: Replica,
+    claim: BackendClaim,
     lock: WriterLock | undefined,
   ) {
     const { agentId, version: schema, blindWrites, readOnly } = options;
     this.#parts = parts;
     this.options = options;
     this.replica = replica;
+    this.#claim = claim;
     this.#lock = lock;
     this.#turns = new Mutex();
     const checkAllowed = (): void => lock?.check();
@@ -83,7 +87,7 @@ export class Session {
   /** Makes ids resident; after a failed write, looks again first. */
   async lookup(ids: readonly string[]): Promise<void> {
     if (this.#committer?.mustRefresh === true) await this.refresh();
-    await this.replica.lookup(ids);
+    await this.replica.lookup(ids, () => this.refresh());
   }
 
   async loadAll(): Promise<void> {
@@ -148,7 +152,7 @@ export class Session {
       },
       async () => this.#committer?.close(),
       async () => this.#lock?.release(),
-      () => this.#parts.backend.shutdown(),
+      () => this.#claim.release(),
     ];
     const failures: unknown[] = [];
     for (const step of steps) await step().catch((error: unknown) => failures.push(error));

@@ -7,7 +7,7 @@ import {
 } from "../core/errors.ts";
 import { checkId, deepFreeze } from "../core/record.ts";
 import { type Runtime, systemRuntime } from "../core/runtime.ts";
-import { FsBackend } from "../storage/fs-backend.ts";
+import { backendFor } from "./location.ts";
 import { describeManifest, type ManifestInfo } from "./manifest-info.ts";
 import { Mutations } from "./mutations.ts";
 import { resolveOptions, type StoreOptions } from "./options.ts";
@@ -65,11 +65,8 @@ export class Store<T = unknown> {
    */
   async open(location: string, options?: StoreOptions<T>): Promise<void> {
     if (this.#state.name !== "closed") throw new InvalidArgumentError("Store is already open.");
-    if (typeof location !== "string") {
-      throw new InvalidArgumentError(`location must be a string, found ${typeof location}`);
-    }
     const resolved = resolveOptions(options);
-    const backend = resolved.backend ?? defaultBackend(location);
+    const backend = backendFor(location, resolved.backend);
     this.#state = { name: "opening" };
     try {
       const session = await Session.open(location, resolved, backend, this.#runtime);
@@ -260,15 +257,4 @@ export class Store<T = unknown> {
   #record({ options }: Session, value: unknown): T {
     return (options.freezeRecords ? deepFreeze(value) : value) as T;
   }
-}
-
-/** @throws InvalidArgumentError for an S3 location without a backend */
-function defaultBackend(location: string): FsBackend {
-  if (/^[a-z0-9]+:\/\//i.test(location) && !location.startsWith("file:")) {
-    throw new InvalidArgumentError(
-      `${location} needs a backend: open(location, { backend: new S3Backend() }) ` +
-        'with S3Backend from "opslog-serverless/s3"',
-    );
-  }
-  return new FsBackend();
 }

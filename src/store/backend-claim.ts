@@ -1,0 +1,62 @@
+/**
+ * Which location a backend instance serves. Stores may share an instance on one location; bound to
+ * a second one meanwhile, it would write the records of the first store there.
+ */
+import { InvalidArgumentError } from "../core/errors.ts";
+import type { StorageBackend } from "../storage/backend.ts";
+
+interface Claims {
+  readonly location: string;
+  count: number;
+}
+
+const claimsOf = new WeakMap<StorageBackend, Claims>();
+
+export class BackendClaim {
+  readonly #backend: StorageBackend;
+
+  /**
+   * Initializes the backend.
+   * @throws InvalidArgumentError while it serves another location; what `initialize` throws
+   */
+  static async take(
+    backend: StorageBackend,
+    location: string,
+    options: { readonly readOnly: boolean },
+  ): Promise<BackendClaim> {
+    const claims = claimsOf.get(backend) ?? { location, count: 0 };
+    if (claims.location !== location) {
+      throw new InvalidArgumentError(
+        `this backend is in use for ${claims.location}; make another one for ${location}`,
+        { path: location },
+      );
+    }
+    claims.count++;
+    claimsOf.set(backend, claims);
+    const claim = new BackendClaim(backend);
+    try {
+      await backend.initialize(location, options);
+      return claim;
+    } catch (error) {
+      claim.#giveBack();
+      throw error;
+    }
+  }
+
+  private constructor(backend: StorageBackend) {
+    this.#backend = backend;
+  }
+
+  /** To be called once. Shuts the backend down when nobody else uses it. */
+  async release(): Promise<void> {
+    if (this.#giveBack()) await this.#backend.shutdown();
+  }
+
+  /** Whether this was the last claim. */
+  #giveBack(): boolean {
+    const claims = claimsOf.get(this.#backend);
+    if (claims === undefined || --claims.count > 0) return false;
+    claimsOf.delete(this.#backend);
+    return true;
+  }
+}
