@@ -164,21 +164,19 @@ export class Compactor {
 
     const purgeFloor = this.#purgeFloor(manifest.purgeFloor, floor, plan, merged);
     const newRun = await this.#writeRun(manifest.generation, plan, merged, purgeFloor);
-    const { nonce, dateMs } = {
+    const segments = merged.merged.length;
+    const { clock, schema, done, operations } = merged;
+    const change = {
       nonce: this.#parts.runtime.randomHex(16),
       dateMs: input.firstDateMs,
-    };
-    const change = {
-      nonce,
-      dateMs,
       newRun,
       keptRuns: plan.keptRuns,
       replacedRuns: plan.runs,
       purgeFloor,
+      clock,
+      schema,
     };
-    const { clock, schema, done, operations } = merged;
-    const segments = merged.merged.length;
-    const next = preparePublication(loaded, { ...change, clock, schema }, settings);
+    const next = preparePublication(loaded, change, settings);
     const generation = manifest.generation;
     const changed =
       newRun !== undefined || plan.runs.length > 0 || next.due.length > 0 || segments > 0;

@@ -41,7 +41,8 @@ export interface Gathered {
 
 /** How often a compaction may delete under a reader before the reader gives up. */
 const VIEWS_MAX = 50;
-/** From this share of a run's records on, reading it whole is cheaper than point by point. */
+/** For so many records, and this share of a run, reading it whole is cheaper than by points. */
+const SCAN_RECORDS_MIN = 100;
 const SCAN_SHARE = 0.2;
 
 export async function gather(parts: StoreParts, options: GatherOptions): Promise<Gathered> {
@@ -166,9 +167,10 @@ class Gathering {
   async #readRun(run: RunInfo): Promise<void> {
     const { backend, cache, onWarning } = this.#parts;
     const reader = new RunReader(backend, cache, run, onWarning);
-    if (this.#wanted !== "all" && this.#wanted.size < run.records * SCAN_SHARE) {
-      for (const entry of (await reader.getMany(this.#wanted)).values())
-        this.#mergeRunEntry(entry, run);
+    const scanFrom = Math.max(SCAN_RECORDS_MIN, run.records * SCAN_SHARE);
+    if (this.#wanted !== "all" && this.#wanted.size < scanFrom) {
+      const found = await reader.getMany(this.#wanted);
+      for (const entry of found.values()) this.#mergeRunEntry(entry, run);
     } else {
       for await (const batch of reader.scan()) {
         for (const entry of batch) this.#mergeRunEntry(entry, run);

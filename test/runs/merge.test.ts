@@ -64,7 +64,7 @@ test("merging gives each id once, in order, with the entry that wins", async () 
 
 test("twenty sources of different lengths come out in order", async () => {
   const inputs = Array.from({ length: 20 }, (_, n) =>
-    Array.from({ length: n * 50 }, (__, i) => record(`${String(i * (n + 1)).padStart(6, "0")}`)),
+    Array.from({ length: n * 50 }, (__, i) => record(String(i * (n + 1)).padStart(6, "0"))),
   );
   const merged = await collect(mergeSorted(inputs.map((entries) => fromSorted(entries))));
   const expected = new Set(inputs.flat().map(({ id }) => id));
