@@ -1,5 +1,5 @@
 /** `opslog-serverless`: names only. Loads no AWS code. */
-export type { CompactionReport } from "./compaction/compactor.ts";
+export type { CompactionReport } from "./compaction/report.ts";
 export { applyDelta, createDelta, isDeltaSmaller } from "./core/delta.ts";
 export {
   AccessDeniedError,

@@ -1,5 +1,5 @@
 /** The scheduled function that compacts: passes, one after the other, while there is time. */
-import type { CompactionReport } from "../compaction/compactor.ts";
+import type { CompactionReport } from "../compaction/report.ts";
 import { compact, type CompactOptions } from "../store/compact.ts";
 import type { LambdaContext } from "./context.ts";
 import { type LocationOptions, WarmLocation } from "./warm-location.ts";

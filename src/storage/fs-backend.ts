@@ -75,7 +75,11 @@ export class FsBackend extends BaseBackend {
     await prepareRoot(root, options.readOnly);
     const directory = new StoreDirectory(root, this.#durable, this.#runtime);
     const staging = new Staging(directory);
-    if (!options.readOnly) await staging.removeLeftovers();
+    if (!options.readOnly) {
+      await staging.removeLeftovers().catch((error: unknown) => {
+        throw toStorageError(error, `Cannot open the directory '${root}'`, root);
+      });
+    }
     this.#current = { directory, staging, swapped: new SwappedObjects(directory, staging) };
   }
 
@@ -87,10 +91,13 @@ export class FsBackend extends BaseBackend {
   override async get(path: string, options: GetOptions = {}): Promise<GetResult> {
     const { directory, swapped } = this.#bound();
     const name = SwapName.of(checkObjectPath(path));
-    const found =
+    const reading =
       name === undefined
-        ? await readFile(directory, path, FILE_TAG, options)
-        : await swapped.get(name, options);
+        ? readFile(directory, path, FILE_TAG, options)
+        : swapped.get(name, options);
+    const found = await reading.catch((error: unknown) => {
+      throw toStorageError(error, `Cannot read '${directory.absolute(path)}'`, path);
+    });
     const dateMs = this.#runtime.nowMs();
     if (found === undefined) return { status: "absent", dateMs };
     const { body, etag, objectBytes, lastModifiedMs } = found;

@@ -1,5 +1,6 @@
 /** Compaction without a store: what the scheduled function does. */
-import { Compactor, type CompactionReport } from "../compaction/compactor.ts";
+import { Compactor } from "../compaction/compactor.ts";
+import type { CompactionReport } from "../compaction/report.ts";
 import { DEFAULT_LIMITS } from "../compaction/plan.ts";
 import { systemRuntime } from "../core/runtime.ts";
 import { resolveSettings, SETTING_NAMES, type SettingOptions } from "../core/settings.ts";

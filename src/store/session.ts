@@ -1,5 +1,6 @@
 /** Everything that exists only while a store is open. */
-import { Compactor, type CompactionReport } from "../compaction/compactor.ts";
+import { Compactor } from "../compaction/compactor.ts";
+import type { CompactionReport } from "../compaction/report.ts";
 import { DEFAULT_LIMITS } from "../compaction/plan.ts";
 import { ReadOnlyError, StoreNotFoundError } from "../core/errors.ts";
 import { Mutex } from "../core/mutex.ts";

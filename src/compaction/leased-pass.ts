@@ -1,0 +1,164 @@
+/** The steps of a compaction that holds the lease. From objects only, never from a Store's memory. */
+import { hash } from "node:crypto";
+import type { CorruptionError } from "../core/errors.ts";
+import { runPaths } from "../format/paths.ts";
+import type { RunInfo } from "../format/run-info.ts";
+import type { CompactionInput } from "../log/log.ts";
+import { dropTombstones, fromMap, mergeSorted } from "../runs/merge.ts";
+import { RunReader } from "../runs/run-reader.ts";
+import { writeRun } from "../runs/run-writer.ts";
+import type { Lease } from "../storage/lease.ts";
+import type { LoadedManifest } from "../view/manifest-store.ts";
+import { checkManifestPresent, lacksManifest, listRuns, orphans } from "./collector.ts";
+import { mergeLog, type MergedLog } from "./merge-log.ts";
+import { type CompactionPlan, planCompaction, purgeFloorAt, wantsPurge } from "./plan.ts";
+import { nextHistory, preparePublication } from "./publication.ts";
+import type { CompactorParts, PartialResult, PassOptions } from "./report.ts";
+
+export class LeasedPass {
+  readonly #parts: CompactorParts;
+  readonly #lease: Lease;
+  readonly #options: PassOptions;
+
+  constructor(parts: CompactorParts, lease: Lease, options: PassOptions) {
+    this.#parts = parts;
+    this.#lease = lease;
+    this.#options = options;
+  }
+
+  /** Steps C3 to C10. @throws RunGoneError when a run was replaced meanwhile */
+  async run(): Promise<PartialResult> {
+    const { backend, manifests, log, settings, limits } = this.#parts;
+    const loaded = await manifests.load();
+    const [input, listed] = await Promise.all([log.prepareCompaction(), listRuns(backend)]);
+    const { manifest } = loaded;
+    if (lacksManifest(manifest, listed)) return this.#checkLacking(listed);
+
+    const history = nextHistory(loaded);
+    const floor = purgeFloorAt(manifest, history, input.firstDateMs, settings.tombstoneGraceMs);
+    // One run with nothing to merge into it, and nothing to purge from it, would only be copied.
+    const mergeable = manifest.runs.length > 1 || input.units.length > 0;
+    const full = (this.#options.full === true && mergeable) || wantsPurge(manifest, floor);
+    const plan = planCompaction(manifest, input, limits, full);
+    const merged = await mergeLog(log, plan.units, manifest.purgeFloor);
+    this.#reportCorrupt([...input.corrupt, ...merged.corrupt]);
+    const corrupt = input.corrupt.length + merged.corrupt.length;
+
+    const purgeFloor = this.#purgeFloor(manifest.purgeFloor, floor, plan, merged);
+    const newRun = await this.#writeRun(manifest.generation, plan, merged, purgeFloor);
+    const segments = merged.merged.length;
+    const { clock, schema, done, operations } = merged;
+    const change = {
+      nonce: this.#nonce(done),
+      dateMs: input.firstDateMs,
+      newRun,
+      keptRuns: plan.keptRuns,
+      replacedRuns: plan.runs,
+      purgeFloor,
+      clock,
+      schema,
+    };
+    const next = preparePublication(loaded, change, settings);
+    const generation = manifest.generation;
+    const changed =
+      newRun !== undefined || plan.runs.length > 0 || next.due.length > 0 || segments > 0;
+    if (!changed && !done.some((unit) => unit.segments.length > 0)) {
+      await log.deleteUnits(done); // Empty files only: nothing of theirs needs publishing.
+      return { outcome: "idle", generation, corrupt, deleted: done.length };
+    }
+    if (this.#lease.lost) return { outcome: "lost", generation, corrupt };
+    const published = await manifests.publish(loaded, next.manifest, settings.writeTimeoutMs);
+    if (published === undefined) return { outcome: "lost", generation, corrupt, more: true };
+
+    const deleted = await this.#collect(done, published, listed);
+    return {
+      outcome: "published",
+      generation: published.manifest.generation,
+      segments,
+      operations,
+      runsMerged: plan.runs.length,
+      records: newRun?.records ?? 0,
+      bytes: newRun?.bytes ?? 0,
+      deleted,
+      corrupt,
+      more: plan.more,
+      replaced:
+        newRun === undefined ? undefined : { run: newRun.path, sources: sourcesOf(plan, merged) },
+    };
+  }
+
+  /** Runs without a manifest: the first publications came between the two looks, or it is lost. */
+  async #checkLacking(listed: readonly string[]): Promise<PartialResult> {
+    const { manifest } = await this.#parts.manifests.load();
+    checkManifestPresent(manifest, listed);
+    return { outcome: "lost", generation: manifest.generation };
+  }
+
+  /**
+   * Random, and bound to what the publication lets us delete: two clones of one process, with the
+   * same dice, must not take each other's publication for their own.
+   */
+  #nonce(done: CompactionInput["units"]): string {
+    const paths = done.flatMap((unit) => unit.paths);
+    const text = JSON.stringify([this.#parts.runtime.randomHex(16), ...paths.toSorted()]);
+    return hash("sha256", text).slice(0, 16);
+  }
+
+  #reportCorrupt(errors: readonly CorruptionError[]): void {
+    for (const { message } of errors) {
+      this.#parts.onWarning(`not compacted, because it cannot be read: ${message}`);
+    }
+  }
+
+  /** The new floor, when this merge may purge and has something to purge. */
+  #purgeFloor(
+    old: number,
+    floor: number,
+    plan: CompactionPlan,
+    merged: MergedLog,
+  ): number | undefined {
+    const complete = plan.full && merged.corrupt.length === 0;
+    const tombstones =
+      plan.runs.some((run) => run.tombstones > 0) ||
+      [...merged.entries.values()].some(({ text }) => text === undefined);
+    return complete && tombstones && floor > old ? floor : undefined;
+  }
+
+  async #writeRun(
+    base: number,
+    { runs }: CompactionPlan,
+    { entries }: MergedLog,
+    purgeFloor: number | undefined,
+  ): Promise<RunInfo | undefined> {
+    if (entries.size === 0 && runs.length === 0) return undefined;
+    const { backend, cache, runtime, onWarning, settings } = this.#parts;
+    const sources = runs.map((run) => new RunReader(backend, cache, run, onWarning).scan());
+    const all = mergeSorted([fromMap(entries), ...sources]);
+    const { path, index } = runPaths(base, runtime.randomHex(16));
+    return writeRun(backend, {
+      path,
+      indexPath: index,
+      base,
+      entries: purgeFloor === undefined ? all : dropTombstones(all, purgeFloor),
+      timeoutMs: settings.writeTimeoutMs,
+    });
+  }
+
+  /** Steps 6 and 7. A crash in here costs a second, harmless merge, or orphans that the next finds. */
+  async #collect(
+    done: CompactionInput["units"],
+    published: LoadedManifest,
+    listed: readonly string[],
+  ): Promise<number> {
+    const { backend, log } = this.#parts;
+    await log.deleteUnits(done);
+    const garbage = orphans(published.manifest, listed);
+    await backend.delete(garbage);
+    return done.length + garbage.length;
+  }
+}
+
+/** What the new run stands for: runs by path, segments by key. */
+function sourcesOf({ runs }: CompactionPlan, { merged }: MergedLog): string[] {
+  return [...runs.map(({ path }) => path), ...merged];
+}

@@ -1,0 +1,61 @@
+/** What a compaction works with, and what it tells. */
+import type { Runtime } from "../core/runtime.ts";
+import type { ProtocolSettings } from "../core/settings.ts";
+import type { Log } from "../log/log.ts";
+import type { RunCache } from "../runs/run-objects.ts";
+import type { StorageBackend } from "../storage/backend.ts";
+import type { ManifestStore } from "../view/manifest-store.ts";
+import type { CompactionLimits } from "./plan.ts";
+
+export interface CompactionReport {
+  /**
+   * `published`: a new manifest is current. `idle`: there was nothing to do. `busy`: another
+   * compactor holds the lease. `lost`: another published first, or the lease was lost; nothing of
+   * this pass counts, nothing was deleted, the next pass starts anew.
+   */
+  readonly outcome: "published" | "idle" | "busy" | "lost";
+  /** Generation of the manifest that is current as far as this pass knows. */
+  readonly generation: number;
+  /** Log segments and operations merged. */
+  readonly segments: number;
+  readonly operations: number;
+  /** Runs replaced by the new one. */
+  readonly runsMerged: number;
+  /** Lines and bytes of the new run. */
+  readonly records: number;
+  readonly bytes: number;
+  /** Objects deleted: merged log, retired and orphaned runs. */
+  readonly deleted: number;
+  /** Segments that could not be read; they were left where they are. */
+  readonly corrupt: number;
+  /** Whether log is left for another pass. */
+  readonly more: boolean;
+  readonly durationMs: number;
+}
+
+/** A report, and for a store that holds memory: which run now stands for what. */
+export interface PassResult {
+  readonly report: CompactionReport;
+  readonly replaced?: { readonly run: string; readonly sources: readonly string[] } | undefined;
+}
+
+export interface CompactorParts {
+  readonly backend: StorageBackend;
+  readonly runtime: Runtime;
+  readonly settings: ProtocolSettings;
+  readonly limits: CompactionLimits;
+  readonly log: Log;
+  readonly manifests: ManifestStore;
+  readonly cache: RunCache;
+  readonly onWarning: (message: string) => void;
+}
+
+export interface PassOptions {
+  /** Merge every run into one, whatever the tiers say. Default false. */
+  readonly full?: boolean | undefined;
+}
+
+/** What a pass came to, without what is always reported. */
+export type PartialResult = Pick<PassResult, "replaced"> &
+  Pick<CompactionReport, "outcome" | "generation"> &
+  Partial<CompactionReport>;

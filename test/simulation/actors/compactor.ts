@@ -1,0 +1,33 @@
+/** Scheduled compactors: one pass after the other, each as a process of its own, often several. */
+import { type CompactionReport, Compactor } from "../../../src/compaction/report.ts";
+import type { CompactionLimits } from "../../../src/compaction/plan.ts";
+import { createParts } from "../../../src/store/parts.ts";
+import { checkExpected, checkWarning } from "../client.ts";
+import { SETTINGS, type World } from "../world.ts";
+
+export interface PassOptions {
+  readonly full: boolean;
+  readonly limits: CompactionLimits;
+}
+
+/** One pass, put together as `compact()` does, with a simulated runtime. */
+export async function compactorPass(
+  world: World,
+  { full, limits }: PassOptions,
+): Promise<CompactionReport | undefined> {
+  const process = world.spawn("compactor");
+  const onWarning = (message: string): void => checkWarning(world, message);
+  const schema = { version: Number.MAX_SAFE_INTEGER, migrate: undefined };
+  const backend = world.backendFor(process);
+  const parts = createParts(backend, process, SETTINGS, onWarning, schema);
+  try {
+    const { report } = await new Compactor({ ...parts, limits }).pass({ full });
+    world.kernel.trace(`${process.name} ${report.outcome} ${report.generation}`);
+    return report;
+  } catch (error) {
+    checkExpected(world, process, "compaction", error);
+    return undefined;
+  } finally {
+    process.kill();
+  }
+}

@@ -1,0 +1,40 @@
+/** Readers: fresh ones, and long-lived ones that refresh seldom enough to sleep through a purge. */
+import { Client } from "../client.ts";
+import { IDS, type World } from "../world.ts";
+
+export async function freshReader(world: World): Promise<void> {
+  const process = world.spawn("fresh");
+  const skipLoad = process.prng.chance(0.5);
+  const client = await Client.open(world, process, { readOnly: true, skipLoad });
+  if (client === undefined) return process.kill();
+  const { prng } = process;
+  for (let looks = skipLoad ? prng.between(1, 3) : 0; looks > 0; looks--) {
+    await client.check(prng.sample(IDS, prng.between(1, 2)));
+    await process.sleep(prng.between(1, 3_000));
+  }
+  await client.check();
+  await client.close();
+  process.kill();
+}
+
+export async function longReader(world: World, clients: Client[]): Promise<void> {
+  const process = world.spawn("reader");
+  const { prng } = process;
+  const skipLoad = prng.chance(0.4);
+  const client = await Client.open(world, process, { readOnly: true, skipLoad });
+  if (client === undefined) return process.kill();
+  clients.push(client);
+  const [low, high] = prng.pick([
+    [200, 6_000],
+    [500, 30_000],
+    [30_000, 90_000],
+  ] as const);
+  while (!world.isCalm) {
+    if (prng.chance(0.7)) await client.check(prng.sample(IDS, prng.between(1, IDS.length)));
+    await process.sleep(prng.between(low, high));
+    // Some ids become resident while others are brought up to date.
+    const ids = prng.sample(IDS, prng.between(1, 2));
+    const [isFresh] = await Promise.all([client.refresh(), client.check(ids)]);
+    if (isFresh) await client.check(prng.chance(0.5) ? IDS : ids);
+  }
+}

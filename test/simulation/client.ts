@@ -1,0 +1,198 @@
+/** A store open in a process, with the oracle looking over its shoulder. */
+import {
+  LockedError,
+  OpslogError,
+  RecordNotFoundError,
+  StoreNotFoundError,
+  UnavailableError,
+  WriteOutcomeUnknownError,
+} from "../../src/core/errors.ts";
+import { Store } from "../../src/store/store.ts";
+import type { StoreOptions } from "../../src/store/options.ts";
+import { compareOps, type Intent, type Op } from "./ledger.ts";
+import type { Mark } from "./oracle.ts";
+import type { SimProcess } from "./sim-process.ts";
+import type { Seen } from "./view-judge.ts";
+import { IDS, SETTINGS, type World } from "./world.ts";
+
+type Doc = { readonly by: string; readonly n: number };
+
+/** One operation of a write. */
+export type Change = { readonly id: string; readonly record: Doc | undefined };
+
+export class Client {
+  readonly process: SimProcess;
+  readonly isReadOnly: boolean;
+  readonly #world: World;
+  readonly #store: Store<Doc>;
+  readonly #isLazy: boolean;
+  #mark: Mark;
+  /** Acknowledged to this store since its last look. */
+  readonly #own = new Map<string, Op>();
+
+  /** Undefined when the store could not be opened, for a reason that a caller must expect. */
+  static async open(
+    world: World,
+    process: SimProcess,
+    options: StoreOptions<Doc>,
+  ): Promise<Client | undefined> {
+    const store = new Store<Doc>({ runtime: process });
+    const mark = world.oracle.mark();
+    try {
+      const onWarning = (message: string): void => checkWarning(world, message);
+      const backend = world.backendFor(process);
+      await store.open("simulated", { ...SETTINGS, backend, onWarning, ...options });
+    } catch (error) {
+      if (error instanceof StoreNotFoundError && mark.isEmpty) return undefined;
+      checkExpected(world, process, "open", error);
+      return undefined;
+    }
+    const client = new Client(world, process, store, options, mark);
+    if (!client.#isLazy) await client.check();
+    return client;
+  }
+
+  constructor(
+    world: World,
+    process: SimProcess,
+    store: Store<Doc>,
+    { skipLoad = false, readOnly = false }: StoreOptions<Doc>,
+    mark: Mark,
+  ) {
+    this.#world = world;
+    this.process = process;
+    this.#store = store;
+    this.#isLazy = skipLoad;
+    this.isReadOnly = readOnly;
+    this.#mark = mark;
+  }
+
+  /** Writes some changes in one call; false when it failed. */
+  async write(changes: readonly Change[]): Promise<boolean> {
+    return this.#commit(
+      changes.map(({ id, record }) => ({ id, text: textOf(record) })),
+      () => this.#call(changes),
+    );
+  }
+
+  #call(changes: readonly Change[]): Promise<void> {
+    const act = ({ id, record }: Change): Promise<void> =>
+      record === undefined ? this.#store.delete(id) : this.#store.set(id, record);
+    const [first, ...others] = changes;
+    if (first !== undefined && others.length === 0) return act(first);
+    return this.#store.batch(() => {
+      for (const change of changes) void act(change);
+    });
+  }
+
+  async update(id: string): Promise<boolean> {
+    const record = this.#world.uniqueRecord(this.process);
+    return this.#commit([{ id, text: textOf(record) }], () => this.#store.update(id, () => record));
+  }
+
+  async #commit(intents: readonly Intent[], call: () => Promise<void>): Promise<boolean> {
+    const { oracle } = this.#world;
+    const { name } = this.process;
+    const from = oracle.ledger.attemptCount(name);
+    const mark = this.#mark;
+    try {
+      await call();
+    } catch (error) {
+      oracle.counts.failed++;
+      if (error instanceof WriteOutcomeUnknownError) oracle.counts.unknown++;
+      checkExpected(this.#world, this.process, "write", error);
+      if (!(error instanceof WriteOutcomeUnknownError)) oracle.rejected(name, from, intents);
+      return false;
+    }
+    for (const op of oracle.acked(name, from, intents, mark)) {
+      const before = this.#own.get(op.id);
+      if (before === undefined || compareOps(op, before) > 0) this.#own.set(op.id, op);
+    }
+    return true;
+  }
+
+  /** Picks up what others wrote; false when it failed. */
+  async refresh(): Promise<boolean> {
+    const mark = this.#world.oracle.mark();
+    if (!(await this.#try("refresh", () => this.#store.refresh()))) return false;
+    this.#mark = mark;
+    return true;
+  }
+
+  async compact(): Promise<boolean> {
+    return this.#try("compact", () => this.#store.compact());
+  }
+
+  async close(): Promise<void> {
+    await this.#try("close", () => this.#store.close());
+  }
+
+  /** Reads `ids` in one call and has the oracle judge what it sees; undefined when it failed. */
+  async check(ids: readonly string[] = IDS): Promise<Seen | undefined> {
+    const seen = new Map<string, string>();
+    // What is acknowledged while this reads need not be seen, but what was before it must.
+    const own = new Map(this.#own);
+    const mark = this.#mark;
+    const { oracle } = this.#world;
+    if (this.#isLazy) {
+      const isRead = await this.#try("read", async () => {
+        for (const [id, record] of await this.#store.readMany(ids)) seen.set(id, textOf(record));
+      });
+      if (!isRead) return undefined;
+    } else {
+      for (const id of ids) {
+        const record = this.#store.get(id);
+        if (record !== undefined) seen.set(id, textOf(record));
+      }
+    }
+    const least = new Map(mark.least);
+    for (const [id, op] of own) {
+      const before = least.get(id);
+      if (before === undefined || compareOps(op, before) > 0) least.set(id, op);
+    }
+    const { name } = this.process;
+    oracle.checkView(name, ids, seen, least);
+    oracle.checkExact(name, mark, ids, seen);
+    return seen;
+  }
+
+  async #try(what: string, call: () => Promise<void>): Promise<boolean> {
+    try {
+      await call();
+      return true;
+    } catch (error) {
+      checkExpected(this.#world, this.process, what, error);
+      return false;
+    }
+  }
+}
+
+/** Nothing here damages objects, so nothing may be found damaged. */
+export function checkWarning(world: World, message: string): void {
+  if (message.includes("cannot be read")) world.oracle.fail("CORRUPT", message);
+}
+
+/** Errors that faults explain; every other one is a violation. */
+export function checkExpected(
+  world: World,
+  process: SimProcess,
+  what: string,
+  error: unknown,
+): void {
+  const code = error instanceof OpslogError ? error.code : String(error);
+  world.kernel.trace(`${process.name} ${what} failed: ${code}`);
+  const isExpected =
+    error instanceof UnavailableError ||
+    error instanceof WriteOutcomeUnknownError ||
+    error instanceof LockedError ||
+    error instanceof RecordNotFoundError;
+  if (isExpected) return;
+  const detail = error instanceof Error ? `${error.message} ${error.stack ?? ""}` : String(error);
+  world.oracle.fail("ERROR", `${process.name} ${what}: ${code}: ${detail}`);
+}
+
+function textOf(record: Doc): string;
+function textOf(record: Doc | undefined): string | undefined;
+function textOf(record: Doc | undefined): string | undefined {
+  return record === undefined ? undefined : JSON.stringify(record);
+}

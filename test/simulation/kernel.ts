@@ -1,0 +1,115 @@
+/**
+ * Virtual time: a queue of events and nothing else that can make anything happen. Between two
+ * events every microtask is drained, so which completion comes before which is decided by the
+ * queue, and the queue by the seed.
+ */
+import { createHash } from "node:crypto";
+
+interface Event {
+  readonly atMs: number;
+  /** Events of one moment happen in the order they were scheduled. */
+  readonly order: number;
+  readonly run: () => void;
+}
+
+const TRACE_LINES_MAX = 400;
+
+export class Kernel {
+  readonly #heap: Event[] = [];
+  readonly #hash = createHash("sha256");
+  readonly #tail: string[] = [];
+  #nowMs = 0;
+  #scheduled = 0;
+  #events = 0;
+
+  /** ms since the simulation began. */
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
+  /** Events run so far. */
+  get events(): number {
+    return this.#events;
+  }
+
+  /** Adds a line to the trace: what the run's hash is made of. */
+  trace(line: string): void {
+    const stamped = `${this.#nowMs.toFixed(0).padStart(8)} ${line}`;
+    this.#hash.update(stamped);
+    this.#tail.push(stamped);
+    if (this.#tail.length > TRACE_LINES_MAX) this.#tail.shift();
+  }
+
+  /** The last lines of the trace. */
+  get tail(): readonly string[] {
+    return this.#tail;
+  }
+
+  /** Hash of the whole trace; ends it. */
+  digest(): string {
+    return this.#hash.digest("hex");
+  }
+
+  /** Schedules an event `delayMs` from now. */
+  after(delayMs: number, run: () => void): void {
+    this.#push({ atMs: this.#nowMs + Math.max(0, delayMs), order: this.#scheduled++, run });
+  }
+
+  /** Runs events until none is left before `untilMs`, or `isDone`; then it is `untilMs`. */
+  async run(untilMs: number, isDone: () => boolean = () => false): Promise<void> {
+    await drainMicrotasks();
+    while (!isDone()) {
+      const next = this.#heap[0];
+      if (next === undefined || next.atMs > untilMs) {
+        this.#nowMs = untilMs;
+        return;
+      }
+      this.#pop();
+      this.#nowMs = next.atMs;
+      this.#events++;
+      next.run();
+      await drainMicrotasks();
+    }
+  }
+
+  #push(event: Event): void {
+    const heap = this.#heap;
+    let at = heap.push(event) - 1;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      const above = heap[parent];
+      if (above === undefined || !isBefore(event, above)) break;
+      heap[at] = above;
+      at = parent;
+    }
+    heap[at] = event;
+  }
+
+  #pop(): void {
+    const heap = this.#heap;
+    const last = heap.pop();
+    if (last === undefined || heap.length === 0) return;
+    let at = 0;
+    for (;;) {
+      const [left, right] = [heap[2 * at + 1], heap[2 * at + 2]];
+      if (left === undefined) break;
+      const isRight = right !== undefined && isBefore(right, left);
+      const least = isRight ? right : left;
+      if (!isBefore(least, last)) break;
+      heap[at] = least;
+      at = 2 * at + (isRight ? 2 : 1);
+    }
+    heap[at] = last;
+  }
+}
+
+function isBefore(a: Event, b: Event): boolean {
+  return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
+}
+
+/** Immediates run only when no microtask is left. */
+function drainMicrotasks(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}

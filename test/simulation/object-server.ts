@@ -1,0 +1,105 @@
+/**
+ * The simulated object store itself: strongly consistent, each request takes effect in one moment.
+ * As on S3, dates are whole seconds of its own clock and an etag is a hash of the content.
+ */
+import { createHash } from "node:crypto";
+import type { GetOptions, GetResult, Precondition, PutResult } from "../../src/storage/backend.ts";
+import type { Kernel } from "./kernel.ts";
+import { EPOCH_MS } from "./sim-process.ts";
+
+export interface StoredObject {
+  readonly body: Uint8Array;
+  readonly etag: string;
+  readonly lastModifiedMs: number;
+}
+
+/** Told of each change in the moment it happens. */
+export interface ServerObserver {
+  onPut(path: string, object: StoredObject): void;
+  onDelete(path: string, object: StoredObject): void;
+}
+
+export interface Page {
+  readonly paths: readonly string[];
+  readonly truncated: boolean;
+}
+
+export class ObjectServer {
+  readonly objects = new Map<string, StoredObject>();
+  readonly #kernel: Kernel;
+  readonly #pageObjectsMax: number;
+  readonly #observers: ServerObserver[] = [];
+  /** Changes so far: two equal counts mean that nothing changed in between. */
+  changes = 0;
+
+  constructor(kernel: Kernel, pageObjectsMax: number) {
+    this.#kernel = kernel;
+    this.#pageObjectsMax = pageObjectsMax;
+  }
+
+  observe(observer: ServerObserver): void {
+    this.#observers.push(observer);
+  }
+
+  /** `Date` of a response made now. */
+  dateMs(): number {
+    return Math.floor((EPOCH_MS + this.#kernel.nowMs) / 1000) * 1000;
+  }
+
+  get(path: string, options: GetOptions): GetResult {
+    const dateMs = this.dateMs();
+    const object = this.objects.get(path);
+    if (object === undefined) return { status: "absent", dateMs };
+    const { body, etag, lastModifiedMs } = object;
+    if (options.ifNoneMatch === etag) return { status: "unchanged", dateMs };
+    const { offset, length } = options.range ?? { offset: 0, length: body.length };
+    const part = Uint8Array.from(body.subarray(offset, offset + length));
+    const objectBytes = body.length;
+    return { status: "found", body: part, etag, objectBytes, lastModifiedMs, dateMs };
+  }
+
+  put(path: string, body: Uint8Array, precondition: Precondition): PutResult {
+    const dateMs = this.dateMs();
+    const current = this.objects.get(path);
+    if (!holds(precondition, current)) return { status: "conflict", dateMs };
+    const etag = etagOf(body);
+    const object = { body, etag, lastModifiedMs: dateMs };
+    this.objects.set(path, object);
+    this.changes++;
+    for (const observer of this.#observers) observer.onPut(path, object);
+    return { status: "written", etag, dateMs };
+  }
+
+  delete(path: string): void {
+    const object = this.objects.get(path);
+    if (object === undefined) return;
+    this.objects.delete(path);
+    this.changes++;
+    for (const observer of this.#observers) observer.onDelete(path, object);
+  }
+
+  /** @param rank the order of this listing; a page holds what comes after `afterRank` */
+  page(prefix: string, rank: (path: string) => string, afterRank: string): Page {
+    const ranked: [string, string][] = [];
+    for (const path of this.objects.keys()) {
+      if (!path.startsWith(prefix)) continue;
+      const own = rank(path);
+      if (own > afterRank) ranked.push([own, path]);
+    }
+    ranked.sort(([a], [b]) => (a < b ? -1 : 1));
+    return {
+      paths: ranked.slice(0, this.#pageObjectsMax).map(([, path]) => path),
+      truncated: ranked.length > this.#pageObjectsMax,
+    };
+  }
+}
+
+export function etagOf(body: Uint8Array): string {
+  return `"${createHash("md5").update(body).digest("hex")}"`;
+}
+
+function holds(precondition: Precondition, current: StoredObject | undefined): boolean {
+  if (precondition === "none") return true;
+  if ("ifAbsent" in precondition) return current === undefined;
+  return current?.etag === precondition.ifMatch;
+}

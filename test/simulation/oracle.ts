@@ -1,0 +1,210 @@
+/**
+ * Says what the engine may never do. It knows what was sent, what landed and what was acknowledged
+ * (ledger), and what the objects hold (truth); it never asks the engine.
+ */
+import { LOG_PREFIX, MANIFEST_PATH } from "../../src/format/paths.ts";
+import type { Kernel } from "./kernel.ts";
+import { compareOps, describeOp, type Intent, Ledger, type Op } from "./ledger.ts";
+import type { ObjectServer, ServerObserver, StoredObject } from "./object-server.ts";
+import { Truth } from "./truth.ts";
+import { type Seen, ViewJudge } from "./view-judge.ts";
+
+export interface Violation {
+  /** The invariant of PROTOCOL that is broken. */
+  readonly rule: string;
+  readonly message: string;
+  readonly atMs: number;
+}
+
+/** What whoever looks from now on must see at least. */
+export interface Mark {
+  /** Changes of the object store until then. */
+  readonly changes: number;
+  /** Nothing but leases was there. */
+  readonly isEmpty: boolean;
+  /** Per id, the highest operation acknowledged or seen by anybody. */
+  readonly least: ReadonlyMap<string, Op>;
+  /** Highest clock acknowledged. */
+  readonly clock: number;
+}
+
+export class Oracle implements ServerObserver {
+  readonly violations: Violation[] = [];
+  readonly ledger = new Ledger();
+  readonly truth: Truth;
+  readonly #kernel: Kernel;
+  readonly #server: ObjectServer;
+  readonly #acked = new Map<string, Op>();
+  readonly #views: ViewJudge;
+  #ackedClock = 0;
+  /** How often each kind of event happened: a simulation that checks nothing proves nothing. */
+  readonly counts = {
+    acked: 0,
+    failed: 0,
+    unknown: 0,
+    views: 0,
+    exact: 0,
+    published: 0,
+    purges: 0,
+    /** Segments that landed below the purge floor, and those that would bring a record back. */
+    ghosts: 0,
+    ghostsOfDeleted: 0,
+  };
+
+  constructor(kernel: Kernel, server: ObjectServer) {
+    this.#kernel = kernel;
+    this.#server = server;
+    this.truth = new Truth(server);
+    this.#views = new ViewJudge({
+      ledger: this.ledger,
+      truth: this.truth,
+      fail: (rule, message) => this.fail(rule, message),
+    });
+    server.observe(this);
+  }
+
+  fail(rule: string, message: string): void {
+    this.violations.push({ rule, message, atMs: this.#kernel.nowMs });
+    this.#kernel.trace(`VIOLATION ${rule}: ${message}`);
+  }
+
+  onPut(path: string, { body }: StoredObject): void {
+    if (path.startsWith(LOG_PREFIX)) {
+      const { purgeFloor } = this.truth.manifest();
+      for (const complaint of this.ledger.landed(path, body, this.#kernel.nowMs, purgeFloor)) {
+        const [rule = "", message = ""] = complaint.split(/: (.*)/s);
+        this.fail(rule, message);
+      }
+      this.#countGhost(path, body);
+    }
+    if (path !== MANIFEST_PATH) return;
+    const { generation, lastPurge } = this.truth.manifest();
+    this.counts.published++;
+    if (lastPurge === generation) this.counts.purges++;
+    this.#checkStore(`generation ${generation} was published`);
+  }
+
+  #countGhost(path: string, body: Uint8Array): void {
+    const { purgeFloor } = this.truth.manifest();
+    const segment = this.ledger.find(path, body);
+    if (segment === undefined || segment.lo > purgeFloor) return;
+    this.counts.ghosts++;
+    const winners = this.truth.winners();
+    const isOfDeleted = segment.ops.some(({ id, text }) => text !== undefined && !winners.has(id));
+    if (isOfDeleted) this.counts.ghostsOfDeleted++;
+  }
+
+  onDelete(path: string, { body }: StoredObject): void {
+    this.#checkPublished(path, body);
+    if (path.startsWith(LOG_PREFIX) || path.startsWith("snapshots/")) {
+      this.#checkStore(`${path} was deleted`);
+    }
+  }
+
+  /** DELETE-AFTER-PUBLISH: what a deleted segment holds is in the runs, or superseded there. */
+  #checkPublished(path: string, body: Uint8Array): void {
+    const segment = this.ledger.find(path, body);
+    const { purgeFloor } = this.truth.manifest();
+    if (segment === undefined || segment.lo <= purgeFloor || this.ledger.isCloned(segment)) return;
+    const published = this.truth.published();
+    for (const op of segment.ops) {
+      const winner = published.get(op.id);
+      if (winner !== undefined && compareOps(winner, op) >= 0) continue;
+      this.fail("DELETE-AFTER-PUBLISH", `${path} was deleted, its ${describeOp(op)} is in no run`);
+    }
+  }
+
+  /** ACKED, and that nothing referenced is missing, of the objects themselves at every change. */
+  #checkStore(when: string): void {
+    const missing = this.truth.missing();
+    if (missing.length > 0) {
+      return this.fail("ORPHAN", `${when}: the manifest names ${missing[0]}, which is not there`);
+    }
+    const winners = this.truth.winners();
+    for (const [id, least] of this.#acked) {
+      const winner = winners.get(id);
+      const isKept =
+        winner === undefined ? this.ledger.mayBeAbsent(id, least) : compareOps(winner, least) >= 0;
+      if (isKept) continue;
+      const found = winner === undefined ? "nothing" : `${winner.text} at ${winner.clock}`;
+      this.fail("ACKED", `${when}: expected ${describeOp(least)}, the objects hold ${found}`);
+    }
+  }
+
+  /** To be taken when a look begins. */
+  mark(): Mark {
+    const least = new Map(this.#acked);
+    const { purgeFloor } = this.truth.manifest();
+    for (const [id, op] of this.#views.seen) {
+      const acked = least.get(id);
+      // What was never acknowledged may vanish below the floor: it came too late (LATE, FLOOR).
+      if (op.segment.lo <= purgeFloor) continue;
+      if (acked === undefined || compareOps(op, acked) > 0) least.set(id, op);
+    }
+    const { objects, changes } = this.#server;
+    const isEmpty = [...objects.keys()].every((path) => path.includes(".lease"));
+    return { changes, isEmpty, least, clock: this.#ackedClock };
+  }
+
+  /** A write of this process was acknowledged; gives its operations with their versions. */
+  acked(process: string, from: number, intents: readonly Intent[], mark: Mark): readonly Op[] {
+    const segment = this.ledger.findAttempt(process, from, intents);
+    if (segment?.landedMs === undefined) {
+      const what = intents.map(({ id, text }) => `${id}=${text ?? "deleted"}`).join(", ");
+      this.fail("ACKED", `${process} was acknowledged ${what}, which never landed`);
+      return [];
+    }
+    this.counts.acked++;
+    if (segment.lo <= segment.landedFloor) {
+      const floor = `the purge floor ${segment.landedFloor} under which it landed`;
+      this.fail("LATE", `${process} was acknowledged ${segment.path}, ignored because of ${floor}`);
+    }
+    segment.isAcked = true;
+    if (segment.lo <= mark.clock && !this.ledger.isCloned(segment)) {
+      const message = `${segment.path} of ${process} orders below ${mark.clock}, acknowledged before`;
+      this.fail("RECENT", message);
+    }
+    for (const op of segment.ops) {
+      const before = this.#acked.get(op.id);
+      if (before === undefined || compareOps(op, before) > 0) this.#acked.set(op.id, op);
+      this.#ackedClock = Math.max(this.#ackedClock, op.clock);
+    }
+    this.#kernel.trace(`${process} acked ${segment.path}`);
+    return segment.ops;
+  }
+
+  /** A write was reported as not done at all: none of it may ever land. */
+  rejected(process: string, from: number, intents: readonly Intent[]): void {
+    for (const segment of this.ledger.attemptsOf(process, from, intents)) {
+      if (this.ledger.isCloned(segment)) continue;
+      segment.isRejected = true;
+      if (segment.landedMs !== undefined) {
+        this.fail(
+          "REJECTED",
+          `${segment.path} had landed when ${process} heard it was not written`,
+        );
+      }
+    }
+  }
+
+  /**
+   * Checks what a reader sees of `ids`.
+   * @param least what it must see at least: its mark, and what it wrote itself
+   */
+  checkView(reader: string, ids: readonly string[], seen: Seen, least: Mark["least"]): void {
+    this.counts.views++;
+    this.#views.check(reader, ids, seen, least);
+  }
+
+  /** When nothing changed since the look began, a view is exactly what the objects hold. */
+  checkExact(reader: string, mark: Mark, ids: readonly string[], seen: Seen): void {
+    if (mark.changes !== this.#server.changes) return;
+    this.counts.exact++;
+    const winners = this.truth.winners();
+    for (const id of ids) {
+      const expected = winners.get(id)?.text;
+      if (seen.get(id) === expected) continue;
+      this.fail("DIVERGED", `${reader} sees ${id}=${seen.get(id)}, the objects hold ${expected}`);
+    }
+  }
+}

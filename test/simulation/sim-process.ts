@@ -1,0 +1,137 @@
+/**
+ * A process: the `Runtime` of everything in it, with a wall clock of its own that may be wrong and
+ * may jump. It may freeze (answers and timers wait for the thaw, what it has sent goes on) and die
+ * (nothing in it ever runs again).
+ */
+import type { Runtime } from "../../src/core/runtime.ts";
+import type { Kernel } from "./kernel.ts";
+import type { Prng } from "./prng.ts";
+
+/** Wall clocks start about here, 2026-01-01. */
+export const EPOCH_MS = 1_767_225_600_000;
+
+/** How likely a process stops at each of its awaits. */
+export interface Hazards {
+  readonly death: number;
+  readonly freeze: number;
+  readonly freezeMsMax: number;
+  readonly clockJump: number;
+  /** How far a wall clock may be off. */
+  readonly clockSkewMsMax: number;
+}
+
+export interface ProcessOptions {
+  readonly name: string;
+  readonly kernel: Kernel;
+  readonly prng: Prng;
+  readonly hazards: Hazards;
+  /** First digit of random hex numbers: few of them crowd the log into few shards. */
+  readonly digits: readonly string[];
+  /** What the first random number is, for a cloned process. */
+  readonly firstHex?: string | undefined;
+  /** A clock that stands still, so that clones name their streams alike. */
+  readonly isClockStopped?: boolean | undefined;
+}
+
+export class SimProcess implements Runtime {
+  readonly name: string;
+  readonly prng: Prng;
+  readonly kernel: Kernel;
+  readonly #options: ProcessOptions;
+  #hazards: Hazards;
+  #firstHex: string | undefined;
+  #isAlive = true;
+  #frozenUntilMs = 0;
+  #clockOffsetMs: number;
+
+  constructor(options: ProcessOptions) {
+    this.#options = options;
+    this.name = options.name;
+    this.prng = options.prng;
+    this.kernel = options.kernel;
+    this.#hazards = options.hazards;
+    this.#firstHex = options.firstHex;
+    this.#clockOffsetMs = this.#drawOffset();
+  }
+
+  get isAlive(): boolean {
+    return this.#isAlive;
+  }
+
+  get isFrozen(): boolean {
+    return this.kernel.nowMs < this.#frozenUntilMs;
+  }
+
+  /** Ends all hazards, thaws. */
+  calm(hazards: Hazards): void {
+    this.#hazards = hazards;
+    this.#frozenUntilMs = Math.min(this.#frozenUntilMs, this.kernel.nowMs);
+  }
+
+  kill(): void {
+    if (!this.#isAlive) return;
+    this.#isAlive = false;
+    this.kernel.trace(`${this.name} dies`);
+  }
+
+  freeze(ms: number): void {
+    this.#frozenUntilMs = Math.max(this.#frozenUntilMs, this.kernel.nowMs + ms);
+    this.kernel.trace(`${this.name} freezes for ${ms}`);
+  }
+
+  /** Runs `continuation` inside this process later; here is where it may stop. */
+  deliver(delayMs: number, continuation: () => void): void {
+    this.kernel.after(delayMs, () => {
+      if (!this.#isAlive) return;
+      const frozenMs = this.#frozenUntilMs - this.kernel.nowMs;
+      // What waited for the thaw comes in any order.
+      if (frozenMs > 0) return this.deliver(frozenMs + this.prng.below(20), continuation);
+      const { death, freeze, freezeMsMax, clockJump } = this.#hazards;
+      if (this.prng.chance(death)) return this.kill();
+      if (this.prng.chance(freeze)) {
+        const ms = this.prng.between(500, freezeMsMax);
+        this.freeze(ms);
+        return this.deliver(ms, continuation);
+      }
+      if (this.prng.chance(clockJump)) this.#clockOffsetMs = this.#drawOffset();
+      continuation();
+    });
+  }
+
+  #drawOffset(): number {
+    const { clockSkewMsMax } = this.#hazards;
+    return this.prng.between(-clockSkewMsMax, clockSkewMsMax);
+  }
+
+  nowMs(): number {
+    if (this.#options.isClockStopped === true) return EPOCH_MS;
+    return EPOCH_MS + Math.floor(this.kernel.nowMs) + this.#clockOffsetMs;
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (signal?.aborted === true) return resolve();
+      const done = (): void => {
+        signal?.removeEventListener("abort", done);
+        resolve();
+      };
+      signal?.addEventListener("abort", done, { once: true });
+      this.deliver(ms, done);
+    });
+  }
+
+  idle(ms: number, signal?: AbortSignal): Promise<void> {
+    return this.sleep(ms, signal);
+  }
+
+  randomHex(digits: number): string {
+    const first = this.#firstHex;
+    this.#firstHex = undefined;
+    if (first?.length === digits) return first;
+    return this.prng.pick(this.#options.digits) + this.prng.hex(digits - 1);
+  }
+
+  random(): number {
+    return this.prng.random();
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * The object store as one process sees it: a `StorageBackend` over the simulated server, with a
+ * client that repeats requests and settles ambiguous writes as `src/s3` does.
+ */
+import { UnavailableError, WriteOutcomeUnknownError } from "../../src/core/errors.ts";
+import type {
+  GetOptions,
+  GetResult,
+  ListPage,
+  Precondition,
+  PutOptions,
+  PutResult,
+} from "../../src/storage/backend.ts";
+import { BaseBackend } from "../../src/storage/base-backend.ts";
+import { drawFate, type Network } from "./network.ts";
+import { etagOf, type ObjectServer } from "./object-server.ts";
+import type { SimProcess } from "./sim-process.ts";
+
+export interface SimBackendOptions {
+  readonly process: SimProcess;
+  readonly server: ObjectServer;
+  /** Asked for each request, because faults end with the storm. */
+  readonly network: () => Network;
+  /** Told of each write before it is sent. */
+  readonly onAttempt: (process: string, path: string, body: Uint8Array) => void;
+  /** Each process has leases of its own: nobody keeps anybody out. */
+  readonly arePrivateLeases: boolean;
+  /** Pages come in an order of the server's own, not by name. */
+  readonly isListUnordered: boolean;
+}
+
+type Answer<T> =
+  | { readonly kind: "answered"; readonly value: T }
+  | { readonly kind: "refused" }
+  /** No answer in time: the outcome is unknown. */
+  | { readonly kind: "silent" };
+
+const ATTEMPT_TIMEOUT_MS = 2_000;
+const READS_MAX = 3;
+const PUT_TIMEOUT_MS = 20_000;
+
+export class SimBackend extends BaseBackend {
+  readonly #options: SimBackendOptions;
+  #listings = 0;
+
+  constructor(options: SimBackendOptions) {
+    super();
+    this.#options = options;
+  }
+
+  override async initialize(): Promise<void> {
+    await Promise.resolve();
+  }
+
+  override async shutdown(): Promise<void> {
+    await Promise.resolve();
+  }
+
+  override get(path: string, options: GetOptions = {}): Promise<GetResult> {
+    const name = this.#name(path);
+    return this.#repeat(`GET ${name}`, false, () => this.#options.server.get(name, options));
+  }
+
+  override async put(
+    path: string,
+    body: Uint8Array | AsyncIterable<Uint8Array>,
+    precondition: Precondition,
+    { timeoutMs = PUT_TIMEOUT_MS }: PutOptions = {},
+  ): Promise<PutResult> {
+    const { process, server, network, onAttempt } = this.#options;
+    const { kernel, prng } = process;
+    const bytes = body instanceof Uint8Array ? Uint8Array.from(body) : await collect(body);
+    const name = this.#name(path);
+    const deadlineMs = kernel.nowMs + timeoutMs;
+    let inDoubt = false;
+    const { stuck, stuckMsMax } = network();
+    // Whatever holds one attempt up holds up the next ones as well.
+    const stuckMs = prng.chance(stuck) ? prng.between(2_000, stuckMsMax) : undefined;
+    for (let attempt = 1; ; attempt++) {
+      onAttempt(process.name, name, bytes);
+      const answer = await this.#send(
+        `PUT ${name}`,
+        true,
+        () => server.put(name, bytes, precondition),
+        stuckMs,
+      );
+      if (answer.kind === "answered") {
+        const isOurs = answer.value.status === "written";
+        if (isOurs || !inDoubt || prng.chance(network().plainConflict)) return answer.value;
+        const settled = await this.#readBack(name, bytes, precondition);
+        if (settled !== "repeat") return settled;
+      }
+      if (answer.kind === "silent") inDoubt = true;
+      const pauseMs = prng.between(10, 200) * attempt;
+      if (kernel.nowMs + pauseMs >= deadlineMs) {
+        if (inDoubt) throw new WriteOutcomeUnknownError(`PUT ${name}: no answer in time`, { path });
+        throw new UnavailableError(`PUT ${name}: refused until the deadline`, { path });
+      }
+      await process.sleep(pauseMs);
+    }
+  }
+
+  /** After an ambiguous attempt the stored bytes decide what a conflict means. */
+  async #readBack(
+    path: string,
+    bytes: Uint8Array,
+    precondition: Precondition,
+  ): Promise<PutResult | "repeat"> {
+    const unknown = (cause?: unknown): WriteOutcomeUnknownError =>
+      new WriteOutcomeUnknownError(`PUT ${path} may have landed`, { path, cause });
+    const now = await this.get(path).catch((cause: unknown) => {
+      throw unknown(cause);
+    });
+    if (now.status !== "found") throw unknown();
+    const { etag, dateMs } = now;
+    if (etag === etagOf(bytes)) return { status: "written", etag, dateMs };
+    const isUnchanged = typeof precondition === "object" && "ifMatch" in precondition;
+    if (isUnchanged && precondition.ifMatch === etag) return "repeat";
+    return { status: "conflict", dateMs };
+  }
+
+  override async *list(prefix: string): AsyncGenerator<ListPage> {
+    const { server, isListUnordered, process } = this.#options;
+    const salt = `${process.name} ${++this.#listings} `;
+    const rank = (path: string): string =>
+      isListUnordered ? etagOf(Buffer.from(salt + path)) : path;
+    let after = "";
+    for (;;) {
+      const page = await this.#repeat(`LIST ${prefix}`, false, () => {
+        const { paths, truncated } = server.page(prefix, rank, after);
+        const objects = paths.map((path) => {
+          const { body, lastModifiedMs = 0 } = server.objects.get(path) ?? {};
+          return { path, bytes: body?.length ?? 0, lastModifiedMs };
+        });
+        return { objects, truncated, dateMs: server.dateMs() };
+      });
+      const last = page.objects.at(-1);
+      yield page;
+      if (!page.truncated || last === undefined) return;
+      after = rank(last.path);
+    }
+  }
+
+  override async delete(paths: readonly string[]): Promise<void> {
+    const { server, process } = this.#options;
+    const order = process.prng.sample(paths, paths.length);
+    const outcomes = await Promise.allSettled(
+      order.map((path) => this.#repeat(`DELETE ${path}`, true, () => server.delete(path))),
+    );
+    for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+  }
+
+  #name(path: string): string {
+    const { arePrivateLeases, process } = this.#options;
+    return arePrivateLeases && path === "compact.lease" ? `${path}.${process.name}` : path;
+  }
+
+  /** For requests that may be repeated whatever became of them. */
+  async #repeat<T>(label: string, isWrite: boolean, act: () => T): Promise<T> {
+    const { process } = this.#options;
+    for (let attempt = 1; attempt <= READS_MAX; attempt++) {
+      const answer = await this.#send(label, isWrite, act);
+      if (answer.kind === "answered") return answer.value;
+      await process.sleep(process.prng.between(10, 100) * attempt);
+    }
+    throw new UnavailableError(`${label}: ${READS_MAX} attempts failed`);
+  }
+
+  /** One request: takes effect at one moment between now and its answer, or not, or later. */
+  #send<T>(label: string, isWrite: boolean, act: () => T, stuckMs?: number): Promise<Answer<T>> {
+    const { process, network } = this.#options;
+    const { kernel, prng } = process;
+    const fate = drawFate(network(), prng, isWrite);
+    const { isRefused, backMs, duplicateMs, freezeMs } = fate;
+    const outMs = stuckMs ?? fate.outMs;
+    const effect = (): T => {
+      const value = act();
+      kernel.trace(`${process.name} ${label} ${outcomeOf(value)}`);
+      return value;
+    };
+    return new Promise((resolve) => {
+      // A promise settles once: whichever of the answer and the timeout runs first.
+      if (isRefused)
+        return process.deliver(prng.between(2, 40), () => resolve({ kind: "refused" }));
+      if (outMs !== undefined) {
+        kernel.after(outMs, () => {
+          const value = effect();
+          if (backMs === undefined) return;
+          process.deliver(backMs, () => resolve({ kind: "answered", value }));
+        });
+      }
+      if (duplicateMs !== undefined) kernel.after(duplicateMs, effect);
+      if (freezeMs !== undefined) process.freeze(freezeMs);
+      const answerMs = (outMs ?? Infinity) + (backMs ?? Infinity);
+      if (answerMs < ATTEMPT_TIMEOUT_MS && freezeMs === undefined) return;
+      process.deliver(ATTEMPT_TIMEOUT_MS, () => resolve({ kind: "silent" }));
+    });
+  }
+}
+
+function outcomeOf(value: unknown): string {
+  if (typeof value !== "object" || value === null) return "";
+  if ("status" in value) return String(value.status);
+  return "objects" in value && Array.isArray(value.objects) ? `${value.objects.length}` : "";
+}
+
+async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const chunk of chunks) parts.push(Uint8Array.from(chunk));
+  return Uint8Array.from(Buffer.concat(parts));
+}

@@ -1,0 +1,26 @@
+import { describe, expect, test } from "vitest";
+import { describeFailure, simulate } from "./simulate.ts";
+
+const SEEDS = 150;
+const SEEDS_PER_TEST = 10;
+
+const totals = new Map<string, number>();
+
+describe("the engine over a simulated object store keeps the protocol's invariants", () => {
+  const firsts = Array.from({ length: SEEDS / SEEDS_PER_TEST }, (_, at) => at * SEEDS_PER_TEST + 1);
+
+  test.each(firsts)("ten seeds from %i on", { timeout: 60_000 }, async (first) => {
+    for (let seed = first; seed < first + SEEDS_PER_TEST; seed++) {
+      const result = await simulate(seed);
+      expect.soft(describeFailure(result)).toBe("");
+      for (const [name, n] of Object.entries(result.counts)) {
+        totals.set(name, (totals.get(name) ?? 0) + n);
+      }
+    }
+  });
+
+  test("and the seeds together saw everything that the checks are for", () => {
+    for (const [name, n] of totals) expect(n, name).toBeGreaterThan(0);
+    expect(totals.size).toBeGreaterThan(0);
+  });
+});

@@ -1,0 +1,161 @@
+/** One simulation: a storm of writers, readers, compactors and faults, then calm, then the account. */
+import { DEFAULT_LIMITS } from "../../src/compaction/plan.ts";
+import { MANIFEST_PATH } from "../../src/format/paths.ts";
+import { compactorPass } from "./actors/compactor.ts";
+import { freshReader, longReader } from "./actors/reader.ts";
+import { clonedWriters, longWriter, shortWriter } from "./actors/writer.ts";
+import { Client } from "./client.ts";
+import type { Violation } from "./oracle.ts";
+import { Prng } from "./prng.ts";
+import { SimProcess } from "./sim-process.ts";
+import { drawWeather } from "./weather.ts";
+import { CALM_HAZARDS, IDS, SETTINGS, World } from "./world.ts";
+
+export interface SimulationResult {
+  readonly seed: number;
+  /** Empty when everything held. */
+  readonly violations: readonly Violation[];
+  /** Hash of the whole trace. */
+  readonly hash: string;
+  readonly events: number;
+  readonly counts: Readonly<Record<string, number>>;
+  /** The last lines of the trace. */
+  readonly trace: readonly string[];
+}
+
+/** What is under way may take this long to end once the faults have. */
+const CALM_MS = 400_000;
+const PASSES_MAX = 6;
+
+export async function simulate(seed: number): Promise<SimulationResult> {
+  const world = new World(String(seed), drawWeather(new Prng(`${seed} weather`)));
+  const { kernel, oracle } = world;
+  const clients: Client[] = [];
+  const isOver = (): boolean => oracle.violations.length > 0;
+  startActors(world, clients);
+  await kernel.run(world.weather.stormMs, isOver);
+  if (!isOver()) {
+    world.calm();
+    await kernel.run(kernel.nowMs + CALM_MS, isOver);
+  }
+  if (!isOver()) await settleAccounts(world, clients);
+  const { violations, counts } = oracle;
+  const { tail: trace, events } = kernel;
+  return { seed, violations, hash: kernel.digest(), events, counts, trace };
+}
+
+/** What the platform does: starts invocations, restarts what died. Nothing ever happens to it. */
+function startActors(world: World, clients: Client[]): void {
+  const { prng } = world;
+  const platform = new SimProcess({
+    name: "platform",
+    kernel: world.kernel,
+    prng,
+    hazards: CALM_HAZARDS,
+    digits: ["0"],
+  });
+  const full = (): boolean => prng.chance(0.4);
+  const repeat = (gapMs: number, act: () => Promise<unknown>): void => {
+    void loop(world, platform, gapMs, act);
+  };
+  const { limits, shortGapMs, readerGapMs, compactorGapMs } = world.weather;
+  repeat(shortGapMs, async () => {
+    if (world.isBusy || prng.chance(0.3)) await shortWriter(world);
+  });
+  repeat(readerGapMs, () => freshReader(world));
+  repeat(compactorGapMs, () => compactorPass(world, { full: full(), limits }));
+  repeat(compactorGapMs * 2, () => compactorPass(world, { full: full(), limits }));
+  if (prng.chance(0.3)) repeat(60_000, () => clonedWriters(world));
+  for (let count = world.weather.longWriters; count > 0; count--) {
+    void watch(world, () => longWriter(world, clients));
+  }
+  for (let count = world.weather.longReaders; count > 0; count--) {
+    void watch(world, () => longReader(world, clients));
+  }
+}
+
+async function loop(
+  world: World,
+  platform: SimProcess,
+  gapMs: number,
+  act: () => Promise<unknown>,
+): Promise<void> {
+  for (;;) {
+    await platform.sleep(world.prng.between(1, 2 * gapMs));
+    if (world.isCalm) return;
+    void watch(world, act);
+  }
+}
+
+/** An actor that throws is a defect of the simulation or of the engine: never silence. */
+async function watch(world: World, act: () => Promise<unknown>): Promise<void> {
+  try {
+    await act();
+  } catch (error) {
+    world.oracle.fail("ACTOR", error instanceof Error ? String(error.stack) : String(error));
+  }
+}
+
+/** After the storm every writer makes progress, all agree, and nothing is left lying about. */
+async function settleAccounts(world: World, clients: readonly Client[]): Promise<void> {
+  const fresh = await openReaders(world, "fresh");
+  const alive = [...clients.filter(({ process }) => process.isAlive), ...fresh];
+  for (const client of alive.filter(({ isReadOnly }) => !isReadOnly)) {
+    await world.finish(`progress of ${client.process.name}`, 60_000, makeProgress(world, client));
+  }
+  await compactAll(world);
+  const readers = await openReaders(world, "last");
+  const { changes } = world.server;
+  for (const client of [...alive, ...readers]) {
+    await world.finish("the last look", 60_000, client.refresh());
+    const seen = await world.finish("the last look", 60_000, client.check());
+    if (seen === undefined) world.oracle.fail("PROGRESS", `${client.process.name} sees nothing`);
+  }
+  if (world.server.changes !== changes) world.oracle.fail("QUIET", "reading changed the store");
+}
+
+async function makeProgress(world: World, client: Client): Promise<void> {
+  const { prng } = client.process;
+  // A writer that slept through the storm hears from its first write that it must look again.
+  for (let attempt = 1; attempt <= 2; attempt++) {
+    const record = world.uniqueRecord(client.process);
+    if (await client.write([{ id: prng.pick(IDS), record }])) return;
+  }
+  world.oracle.fail("PROGRESS", `${client.process.name} cannot write although all is calm`);
+}
+
+async function openReaders(world: World, role: string): Promise<Client[]> {
+  const readers: Client[] = [];
+  for (const skipLoad of [false, true]) {
+    const process = world.spawn(role);
+    const opening = Client.open(world, process, { agentId: role, skipLoad });
+    const client = await world.finish(`opening the ${role} reader`, 60_000, opening);
+    if (client !== undefined) readers.push(client);
+  }
+  return readers;
+}
+
+async function compactAll(world: World): Promise<void> {
+  const { kernel, oracle, server } = world;
+  for (let pass = 1; pass <= PASSES_MAX; pass++) {
+    await kernel.run(kernel.nowMs + SETTINGS.gcGraceMs + SETTINGS.leaseTtlMs + 2_000);
+    const work = compactorPass(world, { full: pass === 1, limits: DEFAULT_LIMITS });
+    const report = await world.finish("the last compaction", 60_000, work);
+    if (report?.outcome === "idle") break;
+  }
+  const { runs } = oracle.truth.manifest();
+  const needed = new Set([MANIFEST_PATH, ...runs.flatMap(({ path, index }) => [path, index])]);
+  const left = [...server.objects.keys()].filter(
+    (path) => !needed.has(path) && !path.includes(".lease"),
+  );
+  if (left.length > 0) oracle.fail("GARBAGE", `${left.length} objects are left: ${left.join(" ")}`);
+  if (runs.length > 1) oracle.fail("GARBAGE", `${runs.length} runs are left after a full merge`);
+}
+
+/** What a failed seed says: enough to run it again and to see how it came about. */
+export function describeFailure({ seed, violations, trace }: SimulationResult): string {
+  const [first] = violations;
+  if (first === undefined) return "";
+  const again = `npm run simulate -- --seeds 1 --seed ${seed}`;
+  return [`seed ${seed}: ${first.rule}: ${first.message}`, ...trace.slice(-60), again].join("\n");
+}

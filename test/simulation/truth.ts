@@ -1,0 +1,93 @@
+/** What the objects themselves say, at this moment: runs of the current manifest and live segments. */
+import { decodeManifest, EMPTY_MANIFEST, type Manifest } from "../../src/format/manifest-codec.ts";
+import { LOG_PREFIX, MANIFEST_PATH, parseSegmentPath } from "../../src/format/paths.ts";
+import { decodeRunLines } from "../../src/format/run-codec.ts";
+import { decodeSegment } from "../../src/format/segment-codec.ts";
+import { compareOps, type Versioned } from "./ledger.ts";
+import type { ObjectServer, StoredObject } from "./object-server.ts";
+
+type Winners = Map<string, Versioned>;
+
+export class Truth {
+  readonly #server: ObjectServer;
+  /** Decoded objects, by path and etag. */
+  readonly #decoded = new Map<string, Winners>();
+  #manifest: { readonly etag: string; readonly manifest: Manifest } | undefined;
+
+  constructor(server: ObjectServer) {
+    this.#server = server;
+  }
+
+  manifest(): Manifest {
+    const object = this.#server.objects.get(MANIFEST_PATH);
+    if (object === undefined) return EMPTY_MANIFEST;
+    if (this.#manifest?.etag !== object.etag) {
+      const manifest = decodeManifest(object.body, MANIFEST_PATH);
+      this.#manifest = { etag: object.etag, manifest };
+    }
+    return this.#manifest?.manifest ?? EMPTY_MANIFEST;
+  }
+
+  /** Objects the current manifest needs and that are not there. */
+  missing(): string[] {
+    const needed = this.manifest().runs.flatMap(({ path, index }) => [path, index]);
+    return needed.filter((path) => !this.#server.objects.has(path));
+  }
+
+  /** The highest version of each id, deletions included as far as they are not purged. */
+  winners(): ReadonlyMap<string, Versioned> {
+    const { purgeFloor } = this.manifest();
+    const winners = new Map(this.published());
+    for (const [path, object] of this.#server.objects) {
+      if (!path.startsWith(LOG_PREFIX)) continue;
+      const lo = parseSegmentPath(path)?.lo ?? 0;
+      if (lo > purgeFloor) mergeInto(winners, this.#decode(path, object, decodeLog));
+    }
+    return winners;
+  }
+
+  /** The highest version of each id in the runs of the current manifest. */
+  published(): ReadonlyMap<string, Versioned> {
+    const winners: Winners = new Map();
+    for (const { path } of this.manifest().runs) {
+      const object = this.#server.objects.get(path);
+      if (object !== undefined) mergeInto(winners, this.#decode(path, object, decodeRun));
+    }
+    return winners;
+  }
+
+  #decode(
+    path: string,
+    object: StoredObject,
+    decode: (path: string, body: Uint8Array) => Winners,
+  ): Winners {
+    const key = `${path} ${object.etag}`;
+    const known = this.#decoded.get(key) ?? decode(path, object.body);
+    this.#decoded.set(key, known);
+    return known;
+  }
+}
+
+function decodeRun(path: string, body: Uint8Array): Winners {
+  const bytes = Buffer.from(body);
+  const start = bytes.indexOf(10) + 1;
+  const entries = decodeRunLines(bytes.subarray(start), { path, offset: start });
+  return new Map(entries.map(({ id, version, text }) => [id, { ...version, text }]));
+}
+
+function decodeLog(path: string, body: Uint8Array): Winners {
+  const { agent, w, operations } = decodeSegment(body, { path, offset: 0 });
+  const winners: Winners = new Map();
+  for (const { id, op, clock, data } of operations) {
+    const text = op === "set" ? JSON.stringify(data) : undefined;
+    mergeInto(winners, new Map([[id, { clock, agent, w, text }]]));
+  }
+  return winners;
+}
+
+function mergeInto(winners: Winners, more: Winners): void {
+  for (const [id, entry] of more) {
+    const current = winners.get(id);
+    if (current === undefined || compareOps(entry, current) > 0) winners.set(id, entry);
+  }
+}

@@ -1,0 +1,77 @@
+/** Draws what a seed's world is like: most have one kind of trouble in plenty, some a bit of all. */
+import { CALM_NETWORK, type Network } from "./network.ts";
+import type { Prng } from "./prng.ts";
+import type { Hazards } from "./sim-process.ts";
+import type { Weather } from "./world.ts";
+
+const THEMES = [
+  "lossy",
+  "slow",
+  "ghosts",
+  "ghosts",
+  "zombies",
+  "zombies",
+  "mixed",
+  "mixed",
+] as const;
+
+type Theme = (typeof THEMES)[number];
+
+export function drawWeather(prng: Prng): Weather {
+  const theme = prng.pick(THEMES);
+  return {
+    network: drawNetwork(prng, theme),
+    hazards: drawHazards(prng, theme),
+    pageObjectsMax: prng.between(3, 5),
+    isListUnordered: prng.chance(0.3),
+    arePrivateLeases: prng.chance(0.6),
+    digits: prng.pick([["0"], ["0", "7"], "0123456789abcdef".split("")]),
+    limits: {
+      logBytesMax: prng.pick([400, 1_500, 1_000_000]),
+      runsMax: prng.between(2, 4),
+    },
+    stormMs: prng.between(100_000, 220_000),
+    busyMs: prng.between(10_000, 40_000),
+    quietMs: prng.between(20_000, 80_000),
+    shortGapMs: prng.pick([2_000, 4_000, 20_000]),
+    readerGapMs: prng.between(4_000, 9_000),
+    compactorGapMs: prng.between(3_000, 9_000),
+    longWriters: prng.between(1, 3),
+    longReaders: prng.between(1, 3),
+  };
+}
+
+function drawNetwork(prng: Prng, theme: Theme): Network {
+  /** Up to `most` under its own theme, up to a quarter of it in a mixed world. */
+  const share = (own: Theme, most: number): number => {
+    if (theme === own) return (0.3 + 0.7 * prng.random()) * most;
+    return theme === "mixed" ? (prng.random() * most) / 4 : 0;
+  };
+  return {
+    ...CALM_NETWORK,
+    latencyMsMax: prng.pick([10, 60, 300]),
+    slow: share("slow", 0.4),
+    slowMsMax: prng.pick([500, 1_900, 6_000]),
+    refused: share("lossy", 0.1),
+    lost: share("lossy", 0.08),
+    answerLost: share("lossy", 0.12),
+    plainConflict: prng.random(),
+    duplicated: share("ghosts", 0.8),
+    duplicateMsMax: prng.pick([2_000, 90_000, 120_000, 120_000]),
+    stuck: share("ghosts", 0.15),
+    stuckMsMax: prng.pick([10_000, 60_000, 120_000]),
+    frozenWrite: share("zombies", 0.3),
+    frozenMsMax: prng.pick([10_000, 60_000, 120_000]),
+  };
+}
+
+function drawHazards(prng: Prng, theme: Theme): Hazards {
+  const isMixed = theme === "mixed";
+  return {
+    death: isMixed ? prng.random() * 0.003 : 0,
+    freeze: theme === "zombies" ? 0.015 : isMixed ? prng.random() * 0.005 : 0,
+    freezeMsMax: prng.pick([2_000, 30_000, 100_000]),
+    clockJump: isMixed ? prng.random() * 0.02 : 0,
+    clockSkewMsMax: prng.pick([0, 5_000, 3_600_000, 1_700_000_000_000]),
+  };
+}

@@ -1,0 +1,147 @@
+/** Everything of one simulation that actors share: time, store, oracle, dice, settings. */
+import type { CompactionLimits } from "../../src/compaction/plan.ts";
+import type { ProtocolSettings } from "../../src/core/settings.ts";
+import { Kernel } from "./kernel.ts";
+import { CALM_NETWORK, type Network } from "./network.ts";
+import { ObjectServer } from "./object-server.ts";
+import { Oracle } from "./oracle.ts";
+import { Prng } from "./prng.ts";
+import { SimBackend } from "./sim-store.ts";
+import { type Hazards, SimProcess } from "./sim-process.ts";
+
+/** Small, in the proportions that the protocol asks for. */
+export const SETTINGS: ProtocolSettings = {
+  leaseTtlMs: 12_000,
+  gcGraceMs: 8_000,
+  segmentGraceMs: 4_000,
+  tombstoneGraceMs: 30_000,
+  writerLagMs: 15_000,
+  writeTimeoutMs: 5_000,
+  refreshEveryMs: 10_000,
+};
+
+export const IDS: readonly string[] = ["a", "b", "c", "d", "e", "f"];
+
+export const CALM_HAZARDS: Hazards = {
+  death: 0,
+  freeze: 0,
+  freezeMsMax: 0,
+  clockJump: 0,
+  clockSkewMsMax: 0,
+};
+
+/** What a seed draws about its world. */
+export interface Weather {
+  readonly network: Network;
+  readonly hazards: Hazards;
+  readonly pageObjectsMax: number;
+  readonly isListUnordered: boolean;
+  readonly arePrivateLeases: boolean;
+  /** First digits of random numbers: one crowds the whole log into one shard. */
+  readonly digits: readonly string[];
+  readonly limits: CompactionLimits;
+  readonly stormMs: number;
+  /** Writers are busy for so long, then almost idle: deletions age, and late requests land. */
+  readonly busyMs: number;
+  readonly quietMs: number;
+  /** Mean times between two starts. */
+  readonly shortGapMs: number;
+  readonly readerGapMs: number;
+  readonly compactorGapMs: number;
+  readonly longWriters: number;
+  readonly longReaders: number;
+}
+
+export interface SpawnOptions {
+  readonly firstHex?: string;
+  readonly isClockStopped?: boolean;
+}
+
+export class World {
+  readonly kernel = new Kernel();
+  readonly prng: Prng;
+  readonly weather: Weather;
+  readonly server: ObjectServer;
+  readonly oracle: Oracle;
+  readonly processes: SimProcess[] = [];
+  readonly #seed: string;
+  #isCalm = false;
+  #texts = 0;
+
+  constructor(seed: string, weather: Weather) {
+    this.#seed = seed;
+    this.weather = weather;
+    this.prng = new Prng(`${seed} world`);
+    this.server = new ObjectServer(this.kernel, weather.pageObjectsMax);
+    this.oracle = new Oracle(this.kernel, this.server);
+  }
+
+  /** No faults any more; actors come to their end. */
+  get isCalm(): boolean {
+    return this.#isCalm;
+  }
+
+  calm(): void {
+    this.#isCalm = true;
+    for (const process of this.processes) process.calm(CALM_HAZARDS);
+    this.kernel.trace("calm");
+  }
+
+  /** Time goes in rounds of busy and quiet. */
+  get isBusy(): boolean {
+    const { busyMs, quietMs } = this.weather;
+    return this.kernel.nowMs % (busyMs + quietMs) < busyMs;
+  }
+
+  /** Half of the ids: what is deleted in one round stays so for the next, as often as not. */
+  get activeIds(): readonly string[] {
+    const { busyMs, quietMs } = this.weather;
+    const round = Math.floor(this.kernel.nowMs / (busyMs + quietMs));
+    return new Prng(`${this.#seed} round ${round}`).sample(IDS, IDS.length / 2);
+  }
+
+  spawn(role: string, options: SpawnOptions = {}): SimProcess {
+    const name = `${role}${this.processes.length}`;
+    const process = new SimProcess({
+      name,
+      kernel: this.kernel,
+      prng: new Prng(`${this.#seed} ${name}`),
+      hazards: this.#isCalm ? CALM_HAZARDS : this.weather.hazards,
+      digits: this.weather.digits,
+      ...options,
+    });
+    this.processes.push(process);
+    return process;
+  }
+
+  /** A seam: another medium would be made here. */
+  backendFor(process: SimProcess): SimBackend {
+    const { arePrivateLeases, isListUnordered, network } = this.weather;
+    return new SimBackend({
+      process,
+      server: this.server,
+      network: () => (this.#isCalm ? CALM_NETWORK : network),
+      onAttempt: (name, path, body) => this.oracle.ledger.attempted(name, path, body),
+      arePrivateLeases,
+      isListUnordered,
+    });
+  }
+
+  /** A record that no other write carries. */
+  uniqueRecord(process: SimProcess): { readonly by: string; readonly n: number } {
+    return { by: process.name, n: ++this.#texts };
+  }
+
+  /** Lets time pass until the work is done. @throws what it throws */
+  async finish<T>(what: string, limitMs: number, work: Promise<T>): Promise<T | undefined> {
+    let isDone = false;
+    const settled = work.finally(() => {
+      isDone = true;
+    });
+    settled.catch(() => undefined);
+    await this.kernel.run(this.kernel.nowMs + limitMs, () => isDone);
+    if (isDone) return settled;
+    this.oracle.fail("PROGRESS", `${what} was not done within ${limitMs} ms of calm`);
+    return undefined;
+  }
+}
