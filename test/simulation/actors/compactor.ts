@@ -1,5 +1,6 @@
 /** Scheduled compactors: one pass after the other, each as a process of its own, often several. */
-import { type CompactionReport, Compactor } from "../../../src/compaction/report.ts";
+import { Compactor } from "../../../src/compaction/compactor.ts";
+import type { CompactionReport } from "../../../src/compaction/report.ts";
 import type { CompactionLimits } from "../../../src/compaction/plan.ts";
 import { createParts } from "../../../src/store/parts.ts";
 import { checkExpected, checkWarning } from "../client.ts";
