@@ -55,7 +55,8 @@ export class Compactor {
   /** Whether log, retired objects or the caller ask for a pass: two requests when none does. */
   async #look({ full }: PassOptions): Promise<{ generation: number; wanted: boolean }> {
     const { log, manifests, settings } = this.#parts;
-    const [loaded, listing] = await Promise.all([manifests.load(), log.list()]);
+    const [found, listing] = await Promise.all([manifests.load(), log.list()]);
+    const loaded = found.etag === undefined ? await manifests.confirm(found) : found;
     const { generation, retired, runs } = loaded.manifest;
     const dated = fillIn(retired, loaded.lastModifiedMs);
     const due = dueRetired(dated, loaded.dateMs, settings.gcGraceMs).length > 0;

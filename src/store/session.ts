@@ -28,6 +28,8 @@ export class Session {
   /** Flushes and refreshes take turns; reads never wait. */
   readonly #turns: Mutex;
   #checkpointing: Promise<void> | undefined;
+  /** Operations that the last checkpoint left in the log. */
+  #checkpointed = 0;
 
   /** @throws as `Store.open` documents; nothing stays locked or open then */
   static async open(
@@ -127,7 +129,8 @@ export class Session {
    * so a failure is a warning, and the next write asks again.
    */
   async checkpointIfDue(): Promise<void> {
-    if (this.replica.operationCount < this.options.checkpointThreshold) return;
+    const due = this.#checkpointed + this.options.checkpointThreshold;
+    if (this.replica.operationCount < due) return;
     this.#checkpointing ??= this.#checkpoint();
     await this.#checkpointing;
   }
@@ -139,6 +142,8 @@ export class Session {
       this.#parts.onWarning(`checkpoint failed, the log keeps growing: ${String(error)}`);
     } finally {
       this.#checkpointing = undefined;
+      // What it had to leave (damaged log, another compactor at work) must not bring it back at once.
+      this.#checkpointed = this.replica.operationCount;
     }
   }
 

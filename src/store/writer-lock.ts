@@ -30,8 +30,11 @@ export async function takeWriterLock({
     );
   }
   const check = (): void => {
-    if (lease.lost)
-      throw new LockedError(`another writer took over ${path}: open the store again`, { path });
+    if (!lease.lost) return;
+    throw new LockedError(
+      `${path} was lost: another writer took over, or it could not be renewed; open the store again`,
+      { path },
+    );
   };
   return { check, release: () => lease.release() };
 }

@@ -8,6 +8,7 @@ import {
 } from "../format/manifest-codec.ts";
 import { MANIFEST_PATH } from "../format/paths.ts";
 import type { Precondition, StorageBackend } from "../storage/backend.ts";
+import { checkManifestPresent, lacksManifest, listRuns } from "./lost-manifest.ts";
 
 /** A manifest as one response gave it. */
 export interface LoadedManifest {
@@ -49,6 +50,20 @@ export class ManifestStore {
         };
       }
     }
+  }
+
+  /**
+   * Loads again what was read before (V2). Without a manifest it makes sure that none was lost, in
+   * the same round trip.
+   * @throws CorruptionError when there are runs but no manifest
+   */
+  async confirm(before: LoadedManifest): Promise<LoadedManifest> {
+    if (before.etag !== undefined) return this.load(before);
+    const [loaded, runs] = await Promise.all([this.load(), listRuns(this.#backend)]);
+    if (!lacksManifest(loaded.manifest, runs)) return loaded;
+    const again = await this.load();
+    checkManifestPresent(again.manifest, runs);
+    return again;
   }
 
   /**

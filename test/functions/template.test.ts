@@ -77,9 +77,9 @@ test("no role may do more than it needs", async () => {
       for (const action of [Action].flat()) expect(action).toMatch(/^[a-z0-9]+:[A-Za-z]+$/);
       for (const on of [Resource].flat()) expect(on).not.toBe("*");
       if (Action === "s3:ListBucket") {
-        expect(Condition).toEqual({
-          StringLikeIfExists: { "s3:prefix": expect.stringMatching(/^\$\{Prefix\}\//) },
-        });
+        const prefixes = [Object(Condition).StringLikeIfExists["s3:prefix"]].flat();
+        expect(prefixes.length).toBeGreaterThan(0);
+        for (const prefix of prefixes) expect(prefix).toMatch(/^\$\{Prefix\}\//);
       }
     }
   }
@@ -99,7 +99,6 @@ test("no role may do more than it needs", async () => {
     `s3:AbortMultipartUpload ${store}snapshots/*`,
     `s3:DeleteObject ${store}ops/*`,
     `s3:DeleteObject ${store}snapshots/*`,
-    `s3:DeleteObject ${store}archive/*`,
     "s3:ListBucket Bucket.Arn",
     "logs:CreateLogStream CompactLogs.Arn",
     "logs:PutLogEvents CompactLogs.Arn",

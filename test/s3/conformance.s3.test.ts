@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, test } from "vitest";
 import { backendSuite } from "../../src/testing/index.ts";
-import { liveS3Bucket, liveS3Endpoint } from "../support/live-s3.ts";
+import { liveS3Bucket } from "../support/live-s3.ts";
 import type { LiveBucket } from "../support/live-s3.ts";
 
-describe.skipIf(liveS3Endpoint === undefined)("S3Backend on a live server", () => {
+describe("S3Backend on a live server", () => {
   let live: LiveBucket;
   beforeAll(async () => {
     live = await liveS3Bucket();

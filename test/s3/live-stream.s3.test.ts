@@ -13,7 +13,7 @@ import { bytes, etagOf, overlapMax, rejection } from "./support.ts";
 
 const MIB = 1024 * 1024;
 
-describe.skipIf(liveS3Endpoint === undefined)("a stream of 20 MB to a live server", () => {
+describe("a stream of 20 MB to a live server", () => {
   let live: LiveBucket;
   let proxy: RecordingProxy;
   const opened: S3Backend[] = [];

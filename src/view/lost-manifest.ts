@@ -1,0 +1,37 @@
+/** Guard: runs that no store without a manifest can have mean that the manifest was lost. */
+import { CorruptionError } from "../core/errors.ts";
+import type { Manifest } from "../format/manifest-codec.ts";
+import { MANIFEST_PATH, parseRunBase, RUNS_PREFIX } from "../format/paths.ts";
+import type { StorageBackend } from "../storage/backend.ts";
+
+/** Every object in `snapshots/`. */
+export async function listRuns(backend: StorageBackend): Promise<string[]> {
+  const paths: string[] = [];
+  for await (const page of backend.list(RUNS_PREFIX)) {
+    paths.push(...page.objects.map(({ path }) => path));
+  }
+  return paths;
+}
+
+/** Whether there are runs that were made on a manifest, and there is none. */
+export function lacksManifest(manifest: Manifest, listed: readonly string[]): boolean {
+  return manifest.generation === 0 && listed.some(isOfManifest);
+}
+
+function isOfManifest(path: string): boolean {
+  return (parseRunBase(path) ?? 0) >= 1;
+}
+
+/**
+ * Going on would write below what was lost, and delete every run.
+ * @param manifest loaded after the listing: before it, others may have published the first ones
+ * @throws CorruptionError
+ */
+export function checkManifestPresent(manifest: Manifest, listed: readonly string[]): void {
+  if (!lacksManifest(manifest, listed)) return;
+  const run = listed.find(isOfManifest);
+  throw new CorruptionError(
+    `${MANIFEST_PATH} is missing although ${run} exists: restore it; nothing was changed`,
+    { path: MANIFEST_PATH },
+  );
+}

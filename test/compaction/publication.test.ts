@@ -1,0 +1,177 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  type Change,
+  dueRetired,
+  fillIn,
+  nextHistory,
+  preparePublication,
+  type Publication,
+} from "../../src/compaction/publication.ts";
+import { purgeFloorAt } from "../../src/compaction/plan.ts";
+import { AssertionError } from "../../src/core/errors.ts";
+import { resolveSettings } from "../../src/core/settings.ts";
+import {
+  decodeManifest,
+  EMPTY_MANIFEST,
+  encodeManifest,
+  LINEAGE_MAX,
+  type Manifest,
+} from "../../src/format/manifest-codec.ts";
+import type { LoadedManifest } from "../../src/view/manifest-store.ts";
+import { manifests, run, SEED } from "./arbitraries.ts";
+
+const GRACE = 2_400;
+const SETTINGS = resolveSettings({ gcGraceMs: 500, tombstoneGraceMs: GRACE, writerLagMs: 1_000 });
+const NEW_RUN = run(999, 10);
+
+function loaded(manifest: Manifest, lastModifiedMs: number): LoadedManifest {
+  const exists = manifest.generation > 0;
+  return {
+    manifest,
+    etag: exists ? "etag" : undefined,
+    lastModifiedMs: exists ? lastModifiedMs : undefined,
+    dateMs: lastModifiedMs,
+  };
+}
+
+/** A publication that merges all runs into a new one. */
+function publish(
+  before: LoadedManifest,
+  dateMs: number,
+  change: Partial<Change> = {},
+): Publication {
+  const full: Change = {
+    nonce: "new",
+    keptRuns: [],
+    newRun: NEW_RUN,
+    replacedRuns: before.manifest.runs,
+    clock: 0,
+    schema: 0,
+    purgeFloor: undefined,
+    dateMs,
+    ...change,
+  };
+  return preparePublication(before, full, SETTINGS);
+}
+
+describe("every publication", () => {
+  const any = (check: (before: LoadedManifest, dateMs: number, next: Publication) => void): void =>
+    fc.assert(
+      fc.property(manifests, fc.nat({ max: 20_000 }), fc.nat({ max: 5_000 }), (m, at, later) => {
+        const before = loaded(m, at);
+        check(before, at + later, publish(before, at + later, { clock: at, schema: 2 }));
+      }),
+      { seed: SEED, numRuns: 1_000 },
+    );
+
+  test("is one generation further, and nothing goes back", () => {
+    any(({ manifest: before }, _, { manifest: after }) => {
+      expect(after.generation).toBe(before.generation + 1);
+      expect(after.clock).toBeGreaterThanOrEqual(before.clock);
+      expect(after.purgeFloor).toBe(before.purgeFloor);
+      expect(after.lastPurge).toBe(before.lastPurge);
+      expect(after.schema).toBe(Math.max(before.schema, 2));
+      expect(after.nonce).toBe("new");
+    });
+  });
+
+  test("can be read back", () => {
+    any((_, _date, { manifest }) => {
+      expect(decodeManifest(encodeManifest(manifest), "m")).toEqual(manifest);
+    });
+  });
+
+  test("is found in the lineage of the next 16", () => {
+    any(({ manifest: before }, _, { manifest: after }) => {
+      expect(after.lineage.length).toBeLessThanOrEqual(LINEAGE_MAX);
+      expect(after.lineage).not.toContain("");
+      if (before.generation > 0) expect(after.lineage[0]).toBe(before.nonce);
+      expect(after.lineage.slice(1)).toEqual(before.lineage.slice(0, after.lineage.length - 1));
+    });
+  });
+
+  test("retires both objects of each replaced run, and collects only what is due", () => {
+    any((before, dateMs, { manifest: after, due }) => {
+      const retired = after.retired.map(({ path }) => path);
+      for (const { path, index } of before.manifest.runs) {
+        expect(retired).toContain(path);
+        expect(retired).toContain(index);
+      }
+      for (const { at = Infinity } of due) expect(dateMs - at).toBeGreaterThanOrEqual(500);
+      for (const { path, at } of after.retired) {
+        if (at !== undefined) expect(dateMs - at).toBeLessThan(500);
+        expect(after.runs.some((one) => one.path === path || one.index === path)).toBe(false);
+      }
+      const known = before.manifest.retired.map(({ path }) => path);
+      const told = [...due.map(({ path }) => path), ...retired];
+      expect(known.every((path) => told.includes(path))).toBe(true);
+    });
+  });
+
+  test("keeps a short history that loses no purge", () => {
+    any((before, dateMs, { manifest: after }) => {
+      const full = nextHistory(before);
+      const floor = purgeFloorAt(after, full, dateMs, GRACE);
+      expect(purgeFloorAt(after, after.history, dateMs, GRACE)).toBe(floor);
+      for (const entry of after.history) expect(full).toContainEqual(entry);
+      const young = after.history.filter(({ at }) => dateMs - at < GRACE);
+      expect(after.history.length - young.length).toBeLessThanOrEqual(1);
+      young.slice(1).forEach((entry, n) => {
+        expect(entry.at - (young[n]?.at ?? 0)).toBeGreaterThanOrEqual(GRACE / 24);
+      });
+      expect(after.history.length).toBeLessThanOrEqual(26);
+    });
+  });
+});
+
+test("a store that is compacted all the time can purge in the end", () => {
+  let current = loaded({ ...EMPTY_MANIFEST, clock: 0 }, 0);
+  let floor = 0;
+  for (let dateMs = 10; dateMs < 3 * GRACE; dateMs += 10) {
+    floor = purgeFloorAt(current.manifest, nextHistory(current), dateMs, GRACE);
+    const { manifest } = publish(current, dateMs, { clock: dateMs, newRun: undefined });
+    current = loaded(manifest, dateMs);
+  }
+  // Not older than the grace period and the spacing of the history ask for.
+  expect(floor).toBeGreaterThan(3 * GRACE - GRACE - 3 * (GRACE / 24));
+});
+
+test("a purge raises the floor and says when", () => {
+  const before = loaded({ ...EMPTY_MANIFEST, generation: 4, nonce: "n", clock: 9 }, 100);
+  const { manifest } = publish(before, 200, { purgeFloor: 7 });
+  expect(manifest).toMatchObject({ generation: 5, purgeFloor: 7, lastPurge: 5 });
+});
+
+test("a floor that falls, or a run that is listed twice, never reaches the store", () => {
+  const floored = { ...EMPTY_MANIFEST, generation: 1, nonce: "n", purgeFloor: 7 };
+  expect(() => publish(loaded(floored, 1), 2, { purgeFloor: 6 })).toThrow(AssertionError);
+  const twice = { keptRuns: [NEW_RUN] };
+  expect(() => publish(loaded(EMPTY_MANIFEST, 1), 2, twice)).toThrow(AssertionError);
+  const kept = { ...EMPTY_MANIFEST, generation: 1, nonce: "n", runs: [run(1, 1)] };
+  const both = { keptRuns: kept.runs, replacedRuns: kept.runs };
+  expect(() => publish(loaded(kept, 1), 2, both)).toThrow(AssertionError);
+});
+
+test("the first publication has no history, and tells when the store was created", () => {
+  const first = publish(loaded(EMPTY_MANIFEST, 50), 1_000).manifest;
+  expect(first).toMatchObject({ generation: 1, lineage: [], history: [], retired: [] });
+  expect(first.stats).toEqual({
+    created: "1970-01-01T00:00:01.000Z",
+    lastCheckpoint: "1970-01-01T00:00:01.000Z",
+  });
+  const second = publish(loaded(first, 1_000), 2_000, { newRun: run(3, 1) }).manifest;
+  expect(second.history).toEqual([{ generation: 1, clock: 0, at: 1_000 }]);
+  expect(second.stats).toEqual({
+    created: "1970-01-01T00:00:01.000Z",
+    lastCheckpoint: "1970-01-01T00:00:02.000Z",
+  });
+});
+
+test("what a manifest retired has been so since that manifest was written", () => {
+  const retired = [{ path: "a" }, { path: "b", at: 5 }];
+  expect(fillIn(retired, 9)).toEqual([{ path: "a", at: 9 }, { path: "b", at: 5 }]); // prettier-ignore
+  expect(fillIn(retired, undefined)).toEqual(retired);
+  expect(dueRetired(fillIn(retired, 9), 15, 10)).toEqual([{ path: "b", at: 5 }]);
+  expect(dueRetired(retired, 1e12, 0)).toEqual([{ path: "b", at: 5 }]);
+});

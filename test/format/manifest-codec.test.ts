@@ -1,0 +1,162 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { CorruptionError, FormatVersionError } from "../../src/core/errors.ts";
+import { CLOCK_MAX } from "../../src/core/version.ts";
+import {
+  decodeManifest,
+  EMPTY_MANIFEST,
+  encodeManifest,
+  type Manifest,
+} from "../../src/format/manifest-codec.ts";
+import type { RunInfo } from "../../src/format/run-info.ts";
+import { sealLine } from "../../src/format/sealed-line.ts";
+import { flip, SEED } from "../runs/support.ts";
+
+const PATH = "manifest.json";
+const clocks = fc.oneof(fc.nat(), fc.constant(CLOCK_MAX));
+const names = fc.nat().map((n) => `snapshots/snap-${n}-0123456789abcdef`);
+
+const runs: fc.Arbitrary<RunInfo> = fc
+  .record({
+    stem: names,
+    bytes: fc.integer({ min: 1 }),
+    records: fc.integer({ min: 1 }),
+    tombstones: fc.nat(),
+    minId: fc.string({ unit: "binary" }),
+    maxId: fc.constantFrom("z", "\ud800", "__proto__"),
+    sha256: fc.constantFrom("0".repeat(64), "f".repeat(64)),
+    partitions: fc.array(
+      fc.record({
+        separator: fc.oneof(fc.string({ unit: "binary" }), fc.constant("\udfff")),
+        offset: fc.nat(),
+        length: fc.integer({ min: 1 }),
+        dataOffset: fc.nat(),
+      }),
+      { minLength: 1, maxLength: 3 },
+    ),
+  })
+  .map(({ stem, ...run }) => ({ path: `${stem}.jsonl`, index: `${stem}.index`, ...run }));
+
+const manifests: fc.Arbitrary<Manifest> = fc
+  .record({
+    generation: fc.integer({ min: 1 }),
+    nonce: fc.string(),
+    lineage: fc.array(fc.string(), { maxLength: 16 }),
+    clock: clocks,
+    runs: fc.array(runs, { maxLength: 3 }),
+    purgeFloor: clocks,
+    lastPurge: fc.nat(),
+    history: fc.array(fc.record({ generation: fc.nat(), clock: clocks, at: fc.nat() })),
+    retired: fc.array(
+      fc.oneof(fc.record({ path: names }), fc.record({ path: names, at: fc.nat() })),
+    ),
+    schema: fc.nat(),
+    stats: fc.option(fc.record({ created: fc.string(), lastCheckpoint: fc.string() }), {
+      nil: undefined,
+    }),
+  })
+  .map((manifest) => ({ ...manifest, lastPurge: manifest.lastPurge % (manifest.generation + 1) }));
+
+const EXAMPLE: Manifest = {
+  ...EMPTY_MANIFEST,
+  generation: 3,
+  nonce: "ab",
+  lineage: ["cd"],
+  clock: 7,
+  runs: [
+    {
+      path: "snapshots/snap-2-0123456789abcdef.jsonl",
+      index: "snapshots/snap-2-0123456789abcdef.index",
+      bytes: 10,
+      records: 2,
+      tombstones: 1,
+      minId: "a",
+      maxId: "é\ud800",
+      sha256: "0".repeat(64),
+      partitions: [{ separator: "", offset: 1, length: 2, dataOffset: 3 }],
+    },
+  ],
+  history: [{ generation: 2, clock: 5, at: 1_000 }],
+  retired: [{ path: "snapshots/x" }, { path: "snapshots/y", at: 5 }],
+  stats: { created: "2026", lastCheckpoint: "2027" },
+};
+
+test("a manifest is read back as it was", () => {
+  fc.assert(
+    fc.property(manifests, (manifest) => {
+      expect(decodeManifest(encodeManifest(manifest), PATH)).toEqual(manifest);
+    }),
+    { seed: SEED, numRuns: 300 },
+  );
+});
+
+test.each([1, 2, 8, 0x20, 0x80, 0xff])("any byte xor %i is detected", (mask) => {
+  const bytes = encodeManifest(EXAMPLE);
+  for (let at = 0; at < bytes.length; at++) {
+    let error: unknown;
+    try {
+      decodeManifest(flip(bytes, at, mask), PATH);
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect(error, `byte ${at}`).toMatchObject({ action: "stop", path: PATH });
+  }
+});
+
+test("any cut and any addition is detected", () => {
+  const bytes = encodeManifest(EXAMPLE);
+  for (let length = 0; length < bytes.length; length++) {
+    expect(() => decodeManifest(bytes.subarray(0, length), PATH)).toThrow(CorruptionError);
+  }
+  for (const more of ["\n", " ", "{}\n", "\0"]) {
+    const longer = Buffer.concat([bytes, Buffer.from(more)]);
+    expect(() => decodeManifest(longer, PATH)).toThrow(CorruptionError);
+  }
+});
+
+describe("what this code never writes is refused although its checksum holds", () => {
+  const [run] = EXAMPLE.runs;
+  const decode = (change: object): unknown => {
+    const { crc: _, ...object }: Record<string, unknown> = JSON.parse(String(encodeManifest(EXAMPLE))); // prettier-ignore
+    return decodeManifest(Buffer.from(`${sealLine(JSON.stringify({ ...object, ...change }))}\n`), PATH); // prettier-ignore
+  };
+
+  test("a proper one is accepted, fields of its own included", () => {
+    expect(decode({ hint: "of a later minor version" })).toEqual(EXAMPLE);
+  });
+
+  test.each([
+    ["kind", { kind: "run" }],
+    ["format", { format: "1" }],
+    ["generation 0", { generation: 0 }],
+    ["lastPurge above the generation", { lastPurge: 4 }],
+    ["clock", { clock: CLOCK_MAX * 2 }],
+    ["a negative floor", { purgeFloor: -1 }],
+    ["nonce", { nonce: 1 }],
+    ["lineage", { lineage: [1] }],
+    ["runs", { runs: {} }],
+    ["a run that is none", { runs: [null] }],
+    ["a run outside snapshots/", { runs: [{ ...run, path: "../x.jsonl", partitions: [["", 1, 2, 3]] }] }], // prettier-ignore
+    ["a run without partitions", { runs: [{ ...run, partitions: [] }] }],
+    ["a partition that is none", { runs: [{ ...run, partitions: [{}] }] }],
+    ["history", { history: [{ generation: 1, clock: 1 }] }],
+    ["retired", { retired: [{ at: 1 }] }],
+    ["schema", { schema: "1" }],
+    ["stats", { stats: { created: 1 } }],
+  ])("%s", (_, change) => {
+    expect(() => decode(change)).toThrow(CorruptionError);
+    expect(() => decode(change)).toThrow("manifest.json at byte 0");
+  });
+});
+
+test("a newer format and the original's manifest are told from damage", () => {
+  const decode = (text: string): unknown => decodeManifest(Buffer.from(text), PATH);
+  const newer = '{"format":9,"kind":"manifest"}\n';
+  expect(() => decode(newer)).toThrow(FormatVersionError);
+  expect(() => decode(newer)).toThrow("has format 9");
+  const original = '{"version":1,"currentSnapshot":"snapshots/snap-1.json","activeOps":"x"}';
+  expect(() => decode(original)).toThrow(FormatVersionError);
+  for (const text of ["", "{}", "null", "[]", "hello", '{"format":1}']) {
+    expect(() => decode(text)).toThrow(CorruptionError);
+  }
+});

@@ -1,0 +1,157 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { CLOCK_MAX } from "../../src/core/version.ts";
+import * as paths from "../../src/format/paths.ts";
+import { checkPath } from "../../src/storage/paths.ts";
+
+const SEED = 20_261_122;
+const RAND = "9f86d081884c7d65";
+const STREAM = `agent-web_7-1766400000000-${RAND}`;
+
+const hex = fc
+  .array(fc.constantFrom(..."0123456789abcdef".split("")), { minLength: 16, maxLength: 16 })
+  .map((digits) => digits.join(""));
+const streams = fc.record({
+  agentId: fc.oneof(fc.string({ unit: "binary" }), fc.constantFrom("", "..", "../../x", "\ud800")),
+  openMs: fc.integer({ min: 0, max: 2 ** 43 }),
+  rand: hex,
+});
+
+test("the names in the documentation are the names", () => {
+  expect(paths.runPaths(12, RAND)).toEqual({
+    path: `snapshots/snap-12-${RAND}.jsonl`,
+    index: `snapshots/snap-12-${RAND}.index`,
+  });
+  const openMs = 1_766_400_000_000;
+  expect(paths.streamName({ agentId: "web-7", openMs, rand: RAND })).toBe(STREAM);
+  expect(paths.streamName({ agentId: "", openMs: openMs + 0.5, rand: RAND })).toBe(
+    `ops-1766400000000-${RAND}`,
+  );
+  const name = { stream: `ops-1-${RAND}`, n: 1, lo: 41, hi: 42, filter: "mfzwi4k3nzqw" };
+  expect(paths.segmentPath(name)).toBe(`ops/9/ops-1-${RAND}/1-41-42-mfzwi4k3nzqw.jsonl`);
+  expect(paths.logFilePath(`ops-1-${RAND}`, 3)).toBe(`ops/ops-1-${RAND}.3.jsonl`);
+});
+
+test("segment names are parsed back, whatever the agentId, and stay inside the store", () => {
+  const ids = fc.array(fc.string({ unit: "binary", minLength: 1 }), {
+    minLength: 1,
+    maxLength: 12,
+  });
+  fc.assert(
+    fc.property(streams, ids, fc.nat(), fc.nat(), fc.nat(), (stream, some, n, lo, span) => {
+      const name = {
+        stream: paths.streamName(stream),
+        n: n + 1,
+        lo: lo + 1,
+        hi: Math.min(lo + 1 + span, CLOCK_MAX),
+        filter: paths.encodeFilter(some),
+      };
+      const path = paths.segmentPath(name);
+      expect(path).toMatch(/^ops\/[0-9a-f]\/(agent-\w{1,32}|ops)-\d+-[0-9a-f]{16}\/[a-z2-7\d-]+\.jsonl$/); // prettier-ignore
+      expect(checkPath(path).length).toBeLessThan(250);
+      const filter = paths.decodeFilter(name.filter);
+      expect(paths.parseSegmentPath(path)).toEqual({ ...name, filter });
+    }),
+    { seed: SEED, numRuns: 500 },
+  );
+});
+
+test("log file names and run names are parsed back", () => {
+  fc.assert(
+    fc.property(streams, fc.integer({ min: 1, max: 999_999_999 }), (parts, k) => {
+      const stream = paths.streamName(parts);
+      expect(paths.parseLogFilePath(paths.logFilePath(stream, k))).toEqual({ stream, k });
+      const { path, index } = paths.runPaths(k, parts.rand);
+      expect([paths.parseRunBase(path), paths.parseRunBase(index)]).toEqual([k, k]);
+    }),
+    { seed: SEED, numRuns: 300 },
+  );
+});
+
+describe("a name that this code does not write", () => {
+  const good = `ops/9/${STREAM}/1-41-42-mfzwi4.jsonl`;
+
+  test("differs from a good one in one character at most", () => {
+    expect(paths.parseSegmentPath(good)).toBeDefined();
+  });
+
+  test.each([
+    `ops/8/${STREAM}/1-41-42-mfzwi4.jsonl`,
+    `ops/${STREAM}/1-41-42-mfzwi4.jsonl`,
+    `ops/9/x/${STREAM}/1-41-42-mfzwi4.jsonl`,
+    `ops/9/${STREAM}/0-41-42-mfzwi4.jsonl`,
+    `ops/9/${STREAM}/-1-41-42-mfzwi4.jsonl`,
+    `ops/9/${STREAM}/1-41-mfzwi4.jsonl`,
+    `ops/9/${STREAM}/1-41-42-mfzwi.jsonl`,
+    `ops/9/${STREAM}/1-41-42-mfzwi1.jsonl`,
+    `ops/9/${STREAM}/1-41-42-.jsonl`,
+    `ops/9/${STREAM}/1-41-42-00.jsonl`,
+    `ops/9/${STREAM}/1-41-42-${"a".repeat(54)}.jsonl`,
+    `ops/9/${STREAM}/1-41-42-mfzwi4.jsonl.gz`,
+    `ops/9/${STREAM}/1-4e1-42-mfzwi4.jsonl`,
+    `ops/9/agent--1-${RAND}/1-41-42-mfzwi4.jsonl`,
+    `ops/9/agent-${"x".repeat(33)}-1-${RAND}/1-41-42-mfzwi4.jsonl`,
+    `ops/9/ops-1-${RAND.toUpperCase()}/1-41-42-mfzwi4.jsonl`,
+    "ops/agent-a-1766400000000.jsonl",
+    "ops//.jsonl",
+    "",
+  ])("is no segment: %s", (path) => {
+    expect(paths.parseSegmentPath(path)).toBeUndefined();
+  });
+
+  test.each([
+    `ops/${STREAM}.0.jsonl`,
+    `ops/${STREAM}.jsonl`,
+    `ops/9/${STREAM}.1.jsonl`,
+    `ops/${STREAM}.1.jsonl.tmp`,
+    `ops/${STREAM}.-1.jsonl`,
+    `ops/${STREAM}.1234567890.jsonl`,
+    "ops/ops-1766400000000.jsonl",
+  ])("is no log file: %s", (path) => {
+    expect(paths.parseLogFilePath(path)).toBeUndefined();
+  });
+
+  test.each([`snapshots/snap-1.json`, `snapshots/snap-x-${RAND}.jsonl`, `snap-1-${RAND}.jsonl`])(
+    "is no run: %s",
+    (path) => {
+      expect(paths.parseRunBase(path)).toBeUndefined();
+    },
+  );
+});
+
+describe("filters", () => {
+  test("admit what they were made of, and say any above eight", () => {
+    fc.assert(
+      fc.property(fc.uniqueArray(fc.string({ unit: "binary" }), { minLength: 1 }), (ids) => {
+        const text = paths.encodeFilter(ids);
+        const filter = paths.decodeFilter(text);
+        if (filter === undefined) throw new Error(`not a filter: ${text}`);
+        for (const id of ids) expect(paths.filterAdmits(filter, paths.filterHash(id))).toBe(true);
+        if (ids.length > 9) expect(text).toBe("0");
+        if (ids.length <= 8) expect(paths.filterAdmits(filter, "zzzzzz")).toBe(false);
+      }),
+      { seed: SEED, numRuns: 300 },
+    );
+  });
+
+  test("an id has one hash, a lone surrogate one of its own", () => {
+    const hashes = ["a", "b", "\ud800", "\udfff", "\ufffd", "__proto__"].map(paths.filterHash);
+    expect(new Set(hashes).size).toBe(6);
+    for (const hash of hashes) expect(hash).toMatch(/^[a-z2-7]{6}$/);
+    // First 30 bits of SHA-256 of the three bytes "a" with its quotes, by an independent tool.
+    expect(paths.filterHash("a")).toBe("vsgygq");
+  });
+});
+
+test("impossible clocks are told", () => {
+  expect(paths.clocksPlausible({ lo: 1, hi: CLOCK_MAX })).toBe(true);
+  for (const [lo, hi] of [
+    [0, 1],
+    [2, 1],
+    [1, CLOCK_MAX + 1],
+    [1.5, 2],
+    [1, Number.NaN],
+  ] as const) {
+    expect(paths.clocksPlausible({ lo, hi })).toBe(false);
+  }
+});

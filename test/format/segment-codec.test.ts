@@ -1,0 +1,149 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { AssertionError, CorruptionError, FormatVersionError } from "../../src/core/errors.ts";
+import {
+  decodeSegment,
+  decodeSegmentHeader,
+  encodeOperation,
+  encodeSegment,
+} from "../../src/format/segment-codec.ts";
+import { sealLine } from "../../src/format/sealed-line.ts";
+import { encodeAll, encoded, SEED, segments, W } from "../log/support.ts";
+import { flip } from "../runs/support.ts";
+
+const place = { path: "ops/x.jsonl", offset: 100 };
+
+test("a segment is read back as it was, header and operations", () => {
+  fc.assert(
+    fc.property(segments, (segment) => {
+      const { bytes, lo, hi } = encodeAll(segment);
+      expect(decodeSegment(bytes, place)).toEqual(segment);
+      const header = decodeSegmentHeader(bytes.toString().split("\n")[0] ?? "", place);
+      expect(header).toMatchObject({ lo, hi, count: segment.operations.length, v: segment.v });
+      expect(JSON.stringify(decodeSegment(bytes, place).operations.map(({ data }) => data))).toBe(
+        JSON.stringify(segment.operations.map(({ data }) => data)),
+      );
+    }),
+    { seed: SEED, numRuns: 300 },
+  );
+});
+
+test("it is lines of JSON, and a record is written as it is stored", () => {
+  const operation = { ts: "t", op: "set", id: "a", clock: 7, prev: null } as const;
+  const line = encodeOperation({ ...operation, data: "ignored" }, '{"n": 1.0}');
+  expect(line).toBe('{"ts":"t","op":"set","id":"a","clock":7,"prev":null,"data":{"n": 1.0}}');
+  const { bytes, filter } = encodeSegment({ agent: "", w: W, v: 2, operations: [operation] }, [line]); // prettier-ignore
+  const [head = "", ...rest] = bytes.toString().split("\n");
+  expect(rest).toEqual([line, ""]);
+  expect(JSON.parse(head)).toEqual({
+    format: 1,
+    kind: "segment",
+    agent: "",
+    w: W,
+    v: 2,
+    count: 1,
+    lo: 7,
+    hi: 7,
+    bytes: line.length + 1,
+    filter,
+    crc: expect.stringMatching(/^[0-9a-f]{8}$/),
+  });
+});
+
+describe("damage", () => {
+  const { bytes } = encoded(["a", "\ud800", "c"], 5, { text: "é" });
+
+  test.each([1, 2, 4, 0x20, 0x80, 0xff])("any byte xor %i is detected", (mask) => {
+    for (let at = 0; at < bytes.length; at++) {
+      let error: unknown;
+      try {
+        decodeSegment(flip(bytes, at, mask), place);
+      } catch (thrown) {
+        error = thrown;
+      }
+      expect(error, `byte ${at}`).toMatchObject({ action: "stop", path: place.path });
+    }
+  });
+
+  test("any cut and any addition is detected", () => {
+    for (let length = 0; length < bytes.length; length++) {
+      expect(() => decodeSegment(bytes.subarray(0, length), place)).toThrow(CorruptionError);
+    }
+    for (const more of ["\n", " ", "{}\n", "\0"]) {
+      const longer = Buffer.concat([bytes, Buffer.from(more)]);
+      expect(() => decodeSegment(longer, place)).toThrow(CorruptionError);
+    }
+  });
+
+  test("the message names the object and the byte of the line", () => {
+    expect(() => decodeSegment(bytes.subarray(0, 30), place)).toThrow(
+      "ops/x.jsonl at byte 100: no complete header line",
+    );
+  });
+});
+
+/** A segment whose checksum holds, whatever it says. */
+function sealed(header: object, lines: readonly string[]): Buffer {
+  const body = Buffer.from(lines.map((line) => `${line}\n`).join(""));
+  const full = { ...HEADER, bytes: body.length, ...header };
+  return Buffer.concat([Buffer.from(`${sealLine(JSON.stringify(full), body)}\n`), body]);
+}
+
+const HEADER = { format: 1, kind: "segment", agent: "", w: W, v: 1, count: 1, lo: 7, hi: 7, filter: "0" }; // prettier-ignore
+const LINE = '{"ts":"t","op":"set","id":"a","clock":7,"data":1}';
+
+describe("what this code never writes is refused although its checksum holds", () => {
+  test("a proper one is accepted", () => {
+    expect(decodeSegment(sealed({}, [LINE]), place).operations).toHaveLength(1);
+  });
+
+  test.each([
+    ["a missing agent", { agent: undefined }],
+    ["w", { w: "xyz" }],
+    ["v", { v: 0 }],
+    ["count", { count: 2 }],
+    ["lo", { lo: 6 }],
+    ["hi", { hi: 8 }],
+    ["a clock above 2^52", { lo: 2 ** 52 + 1, hi: 2 ** 52 + 1 }],
+    ["bytes", { bytes: 3 }],
+    ["filter", { filter: "?" }],
+    ["kind", { kind: "run" }],
+    ["format", { format: "1" }],
+    ["format 0", { format: 0 }],
+  ])("header: %s", (_, header) => {
+    expect(() => decodeSegment(sealed(header, [LINE]), place)).toThrow(CorruptionError);
+  });
+
+  test.each([
+    ["no JSON", "hello"],
+    ["an array", "[]"],
+    ["an unknown op", LINE.replace("set", "put")],
+    ["a set without data", LINE.replace(',"data":1', "")],
+    ["a delete with data", LINE.replace("set", "delete")],
+    ["an empty id", LINE.replace('"a"', '""')],
+    ["no id", LINE.replace('"id"', '"ID"')],
+    ["a clock that is none", LINE.replace('"clock":7', '"clock":7.5')],
+    ["an encoding that is none", LINE.replace('"data"', '"encoding":"zip","data"')],
+  ])("operation: %s", (_, line) => {
+    expect(() => decodeSegment(sealed({}, [line]), place)).toThrow(CorruptionError);
+  });
+
+  test("clocks that do not ascend", () => {
+    const lines = [7, 9, 8, 9].map((clock) => LINE.replace('"clock":7', `"clock":${clock}`));
+    const bytes = sealed({ count: 4, hi: 9 }, lines);
+    expect(() => decodeSegment(bytes, place)).toThrow("expected 4, clocks 7..9");
+  });
+});
+
+test("a newer format is told from damage", () => {
+  const newer = sealed({ format: 2 }, ["anything"]);
+  expect(() => decodeSegment(newer, place)).toThrow(FormatVersionError);
+  expect(() => decodeSegment(newer, place)).toThrow("ops/x.jsonl has format 2");
+});
+
+test("an empty segment, or lines that do not match, are a defect of ours", () => {
+  const segment = { agent: "", w: W, v: 1, operations: [] };
+  expect(() => encodeSegment(segment, [])).toThrow(AssertionError);
+  const operation = { ts: "t", op: "delete", id: "a", clock: 1 } as const;
+  expect(() => encodeSegment({ ...segment, operations: [operation] }, [])).toThrow(AssertionError);
+});

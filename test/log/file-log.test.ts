@@ -1,0 +1,170 @@
+/** FENCE: no acknowledgement into a file that may be sealed or deleted. */
+import { describe, expect, test } from "vitest";
+import { UnavailableError, WriteOutcomeUnknownError } from "../../src/core/errors.ts";
+import { FileLog } from "../../src/log/file-log.ts";
+import type { AppendableStorage } from "../../src/storage/backend.ts";
+import { manualRuntime } from "../support/manual-runtime.ts";
+import { afterAppend, compactLog, scene } from "./log-files.ts";
+import { draft } from "./support.ts";
+
+describe("a writer", () => {
+  test("appends its flushes to one file; each is found by its place", async () => {
+    const { writer, log, files } = await scene();
+    const own = writer();
+    const written = [await own.write(draft(["a", "b"], 1)), await own.write(draft(["c"], 3))];
+    const { segments, corrupt } = await log().list();
+    expect(segments).toEqual(written.map(({ ref }) => ref));
+    expect(corrupt).toEqual([]);
+    expect(new Set(written.map(({ w }) => w)).size).toBe(1);
+    expect(await files()).toEqual(["1.jsonl"]);
+    await own.close();
+  });
+
+  test("goes on in the next file of its stream above 1 MB", async () => {
+    const { writer, files, ids } = await scene();
+    const own = writer();
+    for (let n = 1; n <= 4; n++) await own.write(draft([`r${n}`], n, "x".repeat(600_000)));
+    expect(await files()).toEqual(["1.jsonl", "2.jsonl"]);
+    expect(await ids()).toEqual({ r1: 1, r2: 1, r3: 1, r4: 1 });
+  });
+
+  test("whose file is sealed before its append writes the flush again, elsewhere", async () => {
+    const { writer, log, ids } = await scene();
+    const own = writer();
+    await own.write(draft(["a"], 1));
+    await log().prepareCompaction();
+    const written = await own.write(draft(["b"], 2));
+    expect(await ids()).toEqual({ a: 1, b: 2 });
+    // What is acknowledged lies where no compaction that began before can delete it.
+    expect((await log().list()).segments.filter(({ key }) => key === written.ref.key)).toHaveLength(1); // prettier-ignore
+  });
+
+  test.each(["sealed", "sealed and deleted"])(
+    "whose file is %s between append and check writes the flush again",
+    async (what) => {
+      const { backend, writer, log, ids } = await scene();
+      const merged: string[] = [];
+      let done = false;
+      const own = writer(
+        afterAppend(backend.appendable, async () => {
+          if (done) return;
+          done = true;
+          if (what === "sealed") await log().prepareCompaction();
+          else merged.push(...(await compactLog(log())));
+        }),
+      );
+      await own.write(draft(["a"], 1));
+      if (what === "sealed") expect(await ids()).toEqual({ a: 2 });
+      else expect([merged, await ids()]).toEqual([["a"], { a: 1 }]);
+      await own.write(draft(["b"], 2));
+      expect((await ids())["b"]).toBe(1);
+    },
+  );
+
+  test("whose every file is sealed at once does not know the outcome", async () => {
+    const { backend, writer, log } = await scene();
+    const sealing = afterAppend(backend.appendable, () => log().prepareCompaction());
+    const writing = writer(sealing).write(draft(["a"], 1));
+    await expect(writing).rejects.toThrow(WriteOutcomeUnknownError);
+    await expect(writing).rejects.toThrow("files in a row were sealed");
+  });
+
+  test("that cannot look whether it is fenced does not know the outcome", async () => {
+    const { backend, writer } = await scene();
+    const exists = (): Promise<boolean> => Promise.reject(new UnavailableError("EIO"));
+    const own = writer({ create: (path) => backend.appendable.create(path), exists });
+    await expect(own.write(draft(["a"], 1))).rejects.toThrow(WriteOutcomeUnknownError);
+  });
+
+  test("never appends again to a file that an append failed in", async () => {
+    const { backend, writer, ids, files } = await scene();
+    let failing = true;
+    const torn: AppendableStorage = {
+      exists: (path) => backend.appendable.exists(path),
+      create: async (path) => {
+        const file = await backend.appendable.create(path);
+        if (file === undefined || !failing) return file;
+        const append = async (bytes: Uint8Array): Promise<never> => {
+          await file.append(bytes.subarray(0, bytes.length / 2));
+          throw new WriteOutcomeUnknownError("half of it");
+        };
+        return { append, close: () => file.close() };
+      },
+    };
+    const own = writer(torn);
+    await expect(own.write(draft(["a"], 1))).rejects.toThrow(WriteOutcomeUnknownError);
+    failing = false;
+    await own.write(draft(["b"], 2));
+    await own.write(draft(["c"], 3));
+    expect(await ids()).toEqual({ b: 1, c: 1 });
+    expect(await files()).toEqual(["1.jsonl", "1.jsonl"]);
+  });
+});
+
+describe("a compaction", () => {
+  test("seals what is being appended to, reads it after that, deletes it before its seal", async () => {
+    const { backend, writer, log, files } = await scene();
+    await writer().write(draft(["a"], 1));
+    const deleted: string[] = [];
+    const remove = backend.delete.bind(backend);
+    backend.delete = async (paths) => {
+      deleted.push(...paths.map((path) => path.slice(-7)));
+      await remove(paths);
+    };
+    const merged = await compactLog(log(), async () => {
+      expect(await files()).toEqual(["1.jsonl", "2.jsonl"]);
+    });
+    expect([merged, deleted, await files()]).toEqual([["a"], ["1.jsonl", "2.jsonl"], []]);
+  });
+
+  test("leaves a successor that its owner uses already", async () => {
+    const { backend, writer, log, ids } = await scene();
+    const own = writer();
+    await own.write(draft(["a"], 1, "x".repeat(1_100_000)));
+    const compactor = log();
+    // The owner makes file 2 in the moment in which the compactor wants to seal file 1 by it.
+    const create = backend.appendable.create.bind(backend.appendable);
+    let raced = false;
+    const racing: AppendableStorage = {
+      exists: (path) => backend.appendable.exists(path),
+      create: async (path) => {
+        if (!raced) {
+          raced = true;
+          await own.write(draft(["b"], 2));
+        }
+        return create(path);
+      },
+    };
+    const slow = new FileLog(backend, racing, manualRuntime());
+    expect(await compactLog(slow)).toEqual(["a"]);
+    expect(await ids()).toEqual({ b: 1 });
+    expect(await compactLog(compactor)).toEqual(["b"]);
+  });
+
+  test("removes an empty file whose predecessor is gone, and no other until it is old", async () => {
+    const { backend, runtime, log, files } = await scene();
+    const stream = "ops/ops-1-0123456789abcdef";
+    for (const k of [1, 5])
+      await (await backend.appendable.create(`${stream}.${k}.jsonl`))?.close();
+    expect(await compactLog(log())).toEqual([]);
+    expect(await files()).toEqual(["1.jsonl"]);
+    await runtime.advance(3_700_000);
+    await compactLog(log());
+    expect(await files()).toEqual([]);
+  });
+
+  test("keeps a file with damage in it, whole", async () => {
+    const { backend, writer, log, ids } = await scene();
+    const own = writer();
+    const written = [await own.write(draft(["a"], 1)), await own.write(draft(["b"], 2))];
+    const path = written[0]?.ref.path ?? "";
+    const bytes = await backend.readBlob(path);
+    bytes[40] = 0x7f;
+    await backend.writeBlob(path, bytes);
+    const input = await log().prepareCompaction();
+    expect(input).toMatchObject({ leftOut: true, corrupt: [expect.any(Error)] });
+    expect(await compactLog(log())).toEqual(["b"]);
+    expect(await ids()).toEqual({ b: 1 });
+    expect((await backend.readBlob(path)).equals(bytes)).toBe(true);
+  });
+});

@@ -1,0 +1,87 @@
+/** File logs on a directory of a test's own, and what a compaction does to them. */
+import { onTestFinished } from "vitest";
+import { FileLog } from "../../src/log/file-log.ts";
+import { FileLogWriter } from "../../src/log/file-log-writer.ts";
+import type { Log } from "../../src/log/log.ts";
+import type { AppendableStorage, AppendFile } from "../../src/storage/backend.ts";
+import { FsBackend } from "../../src/storage/fs-backend.ts";
+import { manualRuntime, type ManualRuntime } from "../support/manual-runtime.ts";
+import { tempDir } from "../support/temp-dir.ts";
+
+export interface Scene {
+  readonly backend: FsBackend;
+  readonly runtime: ManualRuntime;
+  /** What another process has: it remembers nothing. */
+  log(): FileLog;
+  writer(appendable?: AppendableStorage): FileLogWriter;
+  /** All ids in the log, with how often each is there. */
+  ids(): Promise<Record<string, number>>;
+  files(): Promise<string[]>;
+}
+
+export async function scene(): Promise<Scene> {
+  const directory = await tempDir();
+  const runtime = manualRuntime(Date.now());
+  const backend = new FsBackend({ fsync: false, runtime });
+  await backend.initialize(directory.path, { readOnly: false });
+  onTestFinished(async () => {
+    await backend.shutdown();
+    await directory[Symbol.asyncDispose]();
+  });
+  const log = (): FileLog => new FileLog(backend, backend.appendable, runtime);
+  return {
+    backend,
+    runtime,
+    log,
+    writer: (appendable = backend.appendable) => new FileLogWriter(appendable, runtime, "a"),
+    ids: async () => {
+      const found: Record<string, number> = {};
+      const reader = log();
+      for await (const read of reader.read((await reader.list()).segments)) {
+        if (read.status !== "found") throw new Error(`${read.ref.key} is ${read.status}`);
+        for (const { id } of read.segment.operations) found[id] = (found[id] ?? 0) + 1;
+      }
+      return found;
+    },
+    files: async () => (await backend.listBlobs("ops")).map((name) => name.replace(/^.*\.(?=\d+\.jsonl)/, "")).toSorted(), // prettier-ignore
+  };
+}
+
+/** One compaction: `before` runs between reading and deleting, where it publishes. */
+export async function compactLog(
+  log: Log,
+  before: () => Promise<unknown> = async () => {},
+): Promise<string[]> {
+  // prettier-ignore
+  const { units } = await log.prepareCompaction();
+  const ids: string[] = [];
+  for await (const read of log.read(units.flatMap(({ segments }) => segments))) {
+    if (read.status === "found") ids.push(...read.segment.operations.map(({ id }) => id));
+  }
+  await before();
+  await log.deleteUnits(units.filter(({ corrupt }) => !corrupt));
+  return ids;
+}
+
+/** Does something each time the bytes of an append are on the disk, before the writer goes on. */
+export function afterAppend(
+  inner: AppendableStorage,
+  action: (path: string) => Promise<unknown>,
+): AppendableStorage {
+  // prettier-ignore
+  const wrap = (file: AppendFile, path: string): AppendFile => ({
+    append: async (bytes) => {
+      const dated = await file.append(bytes);
+      await action(path);
+      return dated;
+    },
+    close: () => file.close(),
+  });
+  return {
+    exists: (path) => inner.exists(path),
+    create: async (path) => {
+      const file = await inner.create(path);
+      return file && wrap(file, path);
+    },
+  };
+}

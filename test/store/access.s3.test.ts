@@ -1,0 +1,119 @@
+/** A bucket that is not there, credentials and permissions that do not suffice, a server that is off. */
+import { S3Client } from "@aws-sdk/client-s3";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import {
+  AccessDeniedError,
+  type OpslogError,
+  StoreNotFoundError,
+  UnavailableError,
+} from "../../src/core/errors.ts";
+import type { S3BackendOptions } from "../../src/s3/index.ts";
+import { compact } from "../../src/store/compact.ts";
+import { Store } from "../../src/store/store.ts";
+import { liveS3Bucket, liveS3Endpoint, recordingProxy } from "../support/live-s3.ts";
+import type { LiveBucket } from "../support/live-s3.ts";
+import type { RecordingProxy } from "../support/recording-proxy.ts";
+import { s3Medium } from "./media.ts";
+
+/** A busy server takes its time to make and to remove a bucket. */
+const BUCKET_MS = 60_000;
+
+describe.skipIf(liveS3Endpoint === undefined)("live server", () => {
+  let live: LiveBucket;
+  let proxy: RecordingProxy;
+
+  beforeAll(async () => {
+    live = await liveS3Bucket();
+    proxy = await recordingProxy(liveS3Endpoint ?? "");
+  }, BUCKET_MS);
+  beforeEach(() => proxy.reset());
+  afterAll(async () => {
+    await proxy.close();
+    await live[Symbol.asyncDispose]();
+  }, BUCKET_MS);
+
+  /** Every way into a store fails with such an error, and writes nothing. */
+  async function expectRefused(
+    location: string,
+    options: S3BackendOptions,
+    type: new (message: string) => OpslogError,
+    message: RegExp,
+  ): Promise<void> {
+    const backend = () => live.backend({ endpoint: proxy.endpoint, ...options });
+    const entrances = [
+      () => Store.open(location, { backend: backend() }),
+      () => Store.open(location, { backend: backend(), agentId: "a", skipLoad: true }),
+      () => Store.open(location, { backend: backend(), readOnly: true }),
+      () => compact(location, { backend: backend() }),
+    ];
+    for (const enter of entrances) {
+      const error: unknown = await enter().then(
+        () => "it was accepted",
+        (thrown: unknown) => thrown,
+      );
+      expect(error, String(error)).toBeInstanceOf(type);
+      expect(String(error)).toMatch(message);
+    }
+  }
+
+  test("a bucket that does not exist is named, and what to do", async () => {
+    const message = new RegExp(`'${live.bucket}-not' does not exist\\. Create it, or correct`);
+    await expectRefused(`s3://${live.bucket}-not/x`, {}, StoreNotFoundError, message);
+  });
+
+  test("wrong credentials are told as such, without the secret", async () => {
+    const client = new S3Client({
+      endpoint: proxy.endpoint,
+      forcePathStyle: true,
+      region: "us-east-1",
+      credentials: { accessKeyId: "test", secretAccessKey: "not-the-secret" },
+    });
+    const message = /^(?!.*not-the-secret).*Check the credentials/;
+    await expectRefused(live.location(), { client }, AccessDeniedError, message);
+    client.destroy();
+  });
+
+  test("without permission to list, an error names it; nothing is taken for empty", async () => {
+    const medium = s3Medium(live);
+    const store = await Store.open(medium.location, { backend: medium.backend() });
+    await store.set("a", 1);
+    await store.close();
+    const before = await medium.contents();
+    proxy.fault = ({ method, query }) =>
+      method === "GET" && query.has("list-type")
+        ? { status: 403, body: "<Error><Code>AccessDenied</Code></Error>" }
+        : undefined;
+    await expectRefused(medium.location, {}, AccessDeniedError, /Allow s3:ListBucket/);
+    proxy.fault = ({ method, query }) =>
+      method === "GET" && !query.has("list-type")
+        ? { status: 403, body: "<Error><Code>AccessDenied</Code></Error>" }
+        : undefined;
+    await expectRefused(medium.location, {}, AccessDeniedError, /Allow s3:GetObject/);
+    const after = new Map([...(await medium.contents())].filter(([name]) => !name.endsWith(".lease"))); // prettier-ignore
+    expect(new Map([...before].filter(([name]) => !name.endsWith(".lease")))).toEqual(after);
+    await using again = await Store.open(medium.location, { backend: medium.backend() });
+    expect(again.entries()).toEqual([["a", 1]]);
+  });
+
+  test("without permission to write, a write is refused and rolled back", async () => {
+    const medium = s3Medium(live);
+    const backend = live.backend({ endpoint: proxy.endpoint });
+    const store = await Store.open(medium.location, { backend, agentId: "a" });
+    await store.set("a", 1);
+    proxy.fault = ({ method }) =>
+      method === "PUT" ? { status: 403, body: "<Error><Code>AccessDenied</Code></Error>" } : undefined; // prettier-ignore
+    await expect(store.set("a", 2)).rejects.toThrow(AccessDeniedError);
+    await expect(store.set("b", 2)).rejects.toThrow("Allow s3:PutObject");
+    expect(store.entries()).toEqual([["a", 1]]);
+    proxy.reset();
+    await store.set("b", 3);
+    await store.close();
+    await using again = await Store.open(medium.location, { backend: medium.backend() });
+    expect(again.entries()).toEqual([["a", 1], ["b", 3]]); // prettier-ignore
+  });
+
+  test("a server that cannot be reached is unavailable, which may be tried again", async () => {
+    const options = { endpoint: "http://127.0.0.1:9", attemptsMax: 2 };
+    await expectRefused(live.location(), options, UnavailableError, /ECONNREFUSED/);
+  });
+});

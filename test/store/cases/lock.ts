@@ -1,0 +1,70 @@
+/** One single writer at a time. */
+import { expect, test } from "vitest";
+import { LockedError } from "../../../src/core/errors.ts";
+import type { Runtime } from "../../../src/core/runtime.ts";
+import { Store } from "../../../src/store/store.ts";
+import { type Medium, type MakeMedium, setUp } from "../fixture.ts";
+
+/** A process that was killed or frozen: it renews no lease. */
+function frozen({ runtime }: Medium): Runtime {
+  return { ...runtime, idle: (_, signal) => new Promise((end) => onAbort(signal, end)) };
+}
+
+function onAbort(signal: AbortSignal | undefined, end: () => void): void {
+  signal?.addEventListener("abort", end, { once: true });
+}
+
+export function lockCases(make: MakeMedium): void {
+  test("a second single writer is refused, also lazily, until the first is closed", async () => {
+    const { medium, open } = await setUp(make);
+    const first = await open();
+    const message =
+      medium.name === "directory"
+        ? /^Store is locked by process \d+\. If this is stale, delete .*\.lock$/
+        : /^Store is locked by another agent\. Lock key: writer\.lease\b/;
+    for (const skipLoad of [false, true]) {
+      const opening = open({ skipLoad });
+      await expect(opening).rejects.toThrow(LockedError);
+      await expect(opening).rejects.toThrow(message);
+    }
+    await first.set("a", 1);
+    await first.close();
+    const second = await open();
+    expect(second.entries()).toEqual([["a", 1]]);
+  });
+
+  test("of ten that open at once one writes", async () => {
+    const { open } = await setUp(make);
+    const outcomes = await Promise.allSettled(Array.from({ length: 10 }, () => open()));
+    const refused = outcomes.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
+    expect(refused).toHaveLength(9);
+    for (const reason of refused) expect(reason).toBeInstanceOf(LockedError);
+  });
+
+  test("a store that could not be opened leaves no lock behind", async () => {
+    const { open } = await setUp(make);
+    const newer = await open({ version: 2 });
+    await newer.set("a", 1);
+    await newer.close();
+    await expect(open({ version: 1 })).rejects.toMatchObject({ code: "SCHEMA_TOO_NEW" });
+    const next = await open({ version: 2 });
+    expect(next.count()).toBe(1);
+  });
+
+  test("the lease of a dead writer ends by its age, and the dead one writes no more", async () => {
+    const { medium, open, entries } = await setUp(make);
+    if (medium.name === "directory") return; // its lock names a process: see crash.test.ts
+    const leaseTtlMs = 3_000;
+    const dead = new Store({ runtime: frozen(medium) });
+    await dead.open(medium.location, { backend: medium.backend(), leaseTtlMs });
+    await dead.set("a", 1);
+    await expect(open({ leaseTtlMs })).rejects.toThrow(LockedError);
+    await medium.pass(leaseTtlMs + 2_000);
+    const next = await open({ leaseTtlMs, checkpointOnClose: false });
+    await next.set("b", 2);
+    expect(await entries()).toEqual([["a", 1], ["b", 2]]); // prettier-ignore
+    await dead.close().catch((error: unknown) => expect(error).toBeInstanceOf(LockedError));
+    await next.set("c", 3);
+    expect((await entries()).length).toBe(3);
+  });
+}

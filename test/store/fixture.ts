@@ -1,0 +1,100 @@
+/** What the cases of the store suite share: a medium, stores on it, and looks behind them. */
+import { createHash } from "node:crypto";
+import { onTestFinished } from "vitest";
+import type { Runtime } from "../../src/core/runtime.ts";
+import type { StorageBackend } from "../../src/storage/backend.ts";
+import type { StoreOptions } from "../../src/store/options.ts";
+import { Store } from "../../src/store/store.ts";
+
+/** A place for one store, with the clock that rules there. */
+export interface Medium extends AsyncDisposable {
+  readonly name: "memory" | "directory" | "s3";
+  /** Nobody has used it yet. */
+  readonly location: string;
+  readonly runtime: Runtime;
+  /** As another process would make it: not initialized. */
+  backend(): StorageBackend;
+  /** Lets time pass by the medium's clock. Real time where the clock is a server's. */
+  pass(ms: number): Promise<void>;
+  /** Everything that lies there, what the backend hides included: name -> hash of its bytes. */
+  contents(): Promise<ReadonlyMap<string, string>>;
+}
+
+export type MakeMedium = () => Promise<Medium>;
+
+/** A test's medium; its stores are closed when the test ends. */
+export interface Fixture {
+  readonly medium: Medium;
+  /** Everything its stores were warned of. */
+  readonly warnings: string[];
+  open<T = unknown>(options?: StoreOptions<T>): Promise<Store<T>>;
+  /** What a fresh reader sees that loads everything, in its order. */
+  entries(): Promise<[string, unknown][]>;
+  /** What a fresh reader sees that loads nothing but these. */
+  lookUp(ids: Iterable<string>): Promise<Map<string, unknown>>;
+  /** Objects below a prefix by name, as text. */
+  objects(prefix: string): Promise<Map<string, string>>;
+  /** How many flushes the log holds now. */
+  flushes(): Promise<number>;
+}
+
+export async function setUp(make: MakeMedium): Promise<Fixture> {
+  const medium = await make();
+  onTestFinished(() => medium[Symbol.asyncDispose]());
+  const warnings: string[] = [];
+
+  const open = async <T = unknown>(options: StoreOptions<T> = {}): Promise<Store<T>> => {
+    const store = new Store<T>({ runtime: medium.runtime });
+    const onWarning = (message: string): void => void warnings.push(message);
+    await store.open(medium.location, { backend: medium.backend(), onWarning, ...options });
+    onTestFinished(() => store.close());
+    return store;
+  };
+
+  const objects = async (prefix: string): Promise<Map<string, string>> => {
+    const backend = medium.backend();
+    await backend.initialize(medium.location, { readOnly: true });
+    const found = new Map<string, string>();
+    for await (const page of backend.list(prefix)) {
+      for (const { path } of page.objects) {
+        found.set(path, (await backend.readBlob(path)).toString());
+      }
+    }
+    await backend.shutdown();
+    return found;
+  };
+
+  return {
+    medium,
+    warnings,
+    open,
+    objects,
+    entries: async () => (await open({ readOnly: true })).entries(),
+    lookUp: async (ids) => (await open({ readOnly: true, skipLoad: true })).readMany(ids),
+    flushes: async () => {
+      const texts = [...(await objects("ops/")).values()];
+      return texts
+        .join("")
+        .split("\n")
+        .filter((line) => line.startsWith('{"format":')).length;
+    },
+  };
+}
+
+export function hashOf(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+/** Names and hashes of all that a backend lists. */
+export async function listedContents(
+  backend: StorageBackend,
+): Promise<ReadonlyMap<string, string>> {
+  const found = new Map<string, string>();
+  for await (const page of backend.list("")) {
+    for (const { path } of page.objects) found.set(path, hashOf(await backend.readBlob(path)));
+  }
+  return found;
+}
+
+/** Settings under which deletions are purged soon: the medium's dates may be whole seconds. */
+export const SHORT_GRACES = { writerLagMs: 4_000, tombstoneGraceMs: 8_000, gcGraceMs: 0 };

@@ -1,0 +1,36 @@
+/** The public Store on one medium: every sentence of its contract that holds on all of them. */
+import { describe } from "vitest";
+import { agentCases } from "./cases/agents.ts";
+import { batchCases } from "./cases/batch.ts";
+import { checkpointCases } from "./cases/checkpoints.ts";
+import { failedWriteCases } from "./cases/failed-writes.ts";
+import { lifecycleCases } from "./cases/lifecycle.ts";
+import { lockCases } from "./cases/lock.ts";
+import { oddRecordCases } from "./cases/odd-records.ts";
+import { orderCases } from "./cases/order.ts";
+import { purgeCases } from "./cases/purge.ts";
+import { readOnlyCases } from "./cases/read-only.ts";
+import { readCases } from "./cases/reads.ts";
+import { refreshCases } from "./cases/refresh.ts";
+import { schemaCases } from "./cases/schema.ts";
+import { writeCases } from "./cases/writes.ts";
+import type { MakeMedium } from "./fixture.ts";
+
+export function storeSuite(name: string, makeMedium: MakeMedium): void {
+  describe(`Store on ${name}`, () => {
+    describe("open and close", () => lifecycleCases(makeMedium));
+    describe("reads", () => readCases(makeMedium));
+    describe("order", () => orderCases(makeMedium));
+    describe("writes", () => writeCases(makeMedium));
+    describe("failed writes", () => failedWriteCases(makeMedium));
+    describe("batch", () => batchCases(makeMedium));
+    describe("odd records", () => oddRecordCases(makeMedium));
+    describe("checkpoints", () => checkpointCases(makeMedium));
+    describe("refresh", () => refreshCases(makeMedium));
+    describe("agents", () => agentCases(makeMedium));
+    describe("single writer", () => lockCases(makeMedium));
+    describe("readOnly", () => readOnlyCases(makeMedium));
+    describe("schema version", () => schemaCases(makeMedium));
+    describe("purge", () => purgeCases(makeMedium));
+  });
+}

@@ -1,0 +1,101 @@
+/** What a machine holds of the house rules: layers, the one clock, sizes, the list of errors. */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { errorCodes, FILE_LINES_MAX, findFaults, RANKS, readSources } from "./support/tidy.ts";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const sources = readSources(join(ROOT, "src"));
+
+test("src keeps to its rules", () => {
+  expect(sources.length).toBeGreaterThan(50);
+  expect(findFaults(sources)).toEqual([]);
+});
+
+test("every rank is of a room that exists", () => {
+  const rooms = new Set(sources.map(({ path }) => path.split("/")[0]));
+  expect(Object.keys(RANKS).filter((room) => !rooms.has(room))).toEqual([]);
+});
+
+test.skipIf(!existsSync(join(ROOT, "README.md")))("the README lists every error code", () => {
+  const codes = errorCodes(readFileSync(join(ROOT, "src/core/errors.ts"), "utf8"));
+  expect(codes.length).toBeGreaterThan(10);
+  const readme = readFileSync(join(ROOT, "README.md"), "utf8");
+  expect(codes.filter((code) => !new RegExp(`\\b${code}\\b`).test(readme))).toEqual([]);
+});
+
+test("every error code is used once", () => {
+  const codes = sources.flatMap(({ text }) => errorCodes(text));
+  expect(codes).toEqual([...new Set(codes)]);
+});
+
+describe("the checker finds", () => {
+  const faultsIn = (path: string, text: string): string[] => findFaults([{ path, text }]);
+
+  test.each([
+    ["an import upwards", "core/a.ts", 'import { x } from "../storage/b.ts";'],
+    ["an import sideways", "log/a.ts", 'import { x } from "../runs/b.ts";'],
+    ["a type import upwards", "format/a.ts", 'import type { X } from "../log/b.ts";'],
+    ["an import over several lines", "view/a.ts", 'import {\n  x,\n} from "../store/b.ts";'],
+    ["a re-export upwards", "storage/a.ts", 'export * from "../view/b.ts";'],
+    ["a dynamic import upwards", "store/a.ts", 'await import("../lambda/b.ts");'],
+    ["an import for its effect", "core/a.ts", 'import "../format/b.ts";'],
+    ["an import of the front door", "store/a.ts", 'import { x } from "../index.ts";'],
+    ["an import out of src", "core/a.ts", 'import { x } from "../../test/b.ts";'],
+    ["an import without its ending", "core/a.ts", 'import { x } from "./b";'],
+    ["the SDK in the store", "store/a.ts", 'import { S3Client } from "@aws-sdk/client-s3";'],
+    ["the SDK's parts", "lambda/a.ts", "import x from '@smithy/types';"],
+    ["another package", "core/a.ts", 'import _ from "lodash";'],
+  ])("%s", (_, path, text) => {
+    expect(faultsIn(path, `/** Why. */\n${text}\n`)).toEqual([
+      expect.stringMatching(new RegExp(`^${path}:[23-5]: .*(imports|import)`)),
+    ]);
+  });
+
+  test.each([
+    ["Date.now()", "runtime.nowMs()"],
+    ["new Date()", "new Date(runtime.nowMs())"],
+    ["performance.now()", "runtime.nowMs()"],
+    ["Math.random()", "runtime.random()"],
+    ["setTimeout(f, 1)", "runtime.sleep()"],
+    ["globalThis.setInterval(f, 1)", "runtime.sleep()"],
+    ["AbortSignal.timeout(5)", "runtime.sleep()"],
+    ["crypto.randomUUID()", "runtime.randomHex()"],
+    ["randomBytes(8)", "runtime.randomHex()"],
+  ])("%s, and names its replacement", (code, use) => {
+    const faults = faultsIn("store/a.ts", `const a = 1;\nconst b = ${code};\n`);
+    expect(faults[0]).toMatch(/^store\/a\.ts:2: /);
+    expect(faults[0]).toContain(`use ${use}`);
+    expect(faultsIn("core/runtime.ts", code)).toEqual([]);
+  });
+
+  test("a file that is too long, and a room without a rank", () => {
+    const lines = "x;\n".repeat(FILE_LINES_MAX);
+    expect(faultsIn("core/a.ts", lines)).toEqual([]);
+    expect(faultsIn("core/a.ts", `${lines}x;\n`)[0]).toContain("301 lines, at most 300");
+    expect(faultsIn("attic/a.ts", "")[0]).toContain("room 'attic' has no rank");
+  });
+
+  test("nothing in what is allowed, in comments and in words", () => {
+    const text = [
+      '/** Never Date.now(); see "../lambda/x.ts". */',
+      'import { a } from "../core/a.ts";',
+      'import { b } from "./b.ts"; // not from "../lambda/x.ts"',
+      'import { c } from "node:fs";',
+      "const d = new Date(ms); // Math.random()",
+      'const url = "https://example.org";',
+      'const advice = `use it with S3Backend from "somewhere/else"`;',
+      "const setTimeouts = 1;",
+    ];
+    expect(faultsIn("view/a.ts", text.join("\n"))).toEqual([]);
+    expect(faultsIn("s3/a.ts", 'import { S3Client } from "@aws-sdk/client-s3";')).toEqual([]);
+    expect(faultsIn("lambda/a.ts", 'import { S3 } from "../s3/index.ts";')).toEqual([]);
+  });
+
+  test("the codes of errors", () => {
+    expect(errorCodes('override readonly code = "ONE_TWO";\nconst code = "THREE"')).toEqual([
+      "ONE_TWO",
+    ]);
+  });
+});
