@@ -30,5 +30,6 @@ export { FsBackend, type FsBackendOptions } from "./storage/fs-backend.ts";
 export { MemoryBackend } from "./storage/memory-backend.ts";
 export { compact, type CompactOptions } from "./store/compact.ts";
 export type { ManifestInfo } from "./store/manifest-info.ts";
-export type { StoreOptions, WriteMode } from "./store/options.ts";
+export type { StoreOptions } from "./store/options.ts";
 export { Store, type StoreStats } from "./store/store.ts";
+export type { WriteMode } from "./store/write-buffer.ts";

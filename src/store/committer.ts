@@ -46,6 +46,7 @@ export class Committer {
   #queue: Pending[] = [];
   /** Queued or being written. */
   readonly #unsettled = new Set<Pending>();
+  #queuedBytes = 0;
   #flushing = false;
   /** Never goes back, not even when a write fails (FLUSH). */
   #clock = 0;
@@ -84,20 +85,42 @@ export class Committer {
    *   in each case memory is as without them
    */
   commit(operations: readonly StagedOperation[]): Promise<void> {
+    const done = this.enqueue(operations);
+    this.start();
+    return done;
+  }
+
+  /** As `commit`, but nothing is written before `start`. */
+  enqueue(operations: readonly StagedOperation[]): Promise<void> {
     const bytes = operations.reduce((sum, { id, text }) => sum + sizeOf(id, text), 0);
     if (bytes > BATCH_BYTES_MAX) {
       this.unstage(operations);
       const found = `found ${bytes} bytes in ${operations.length} operations`;
-      return Promise.reject(
-        new InvalidArgumentError(`one write holds at most ${BATCH_BYTES_MAX} bytes, ${found}`),
-      );
+      throw new InvalidArgumentError(`one write holds at most ${BATCH_BYTES_MAX} bytes, ${found}`);
     }
     const done = new Deferred();
     const pending = { operations, bytes, done };
     this.#queue.push(pending);
     this.#unsettled.add(pending);
-    if (!this.#flushing) void this.#flushAll();
+    this.#queuedBytes += bytes;
     return done.promise;
+  }
+
+  /** Writes what is queued, unless that is under way. */
+  start(): void {
+    if (!this.#flushing && this.#queue.length > 0) void this.#flushAll();
+  }
+
+  /** Of operations queued or being written. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  /** Operations accepted but not durable yet. */
+  get queuedOperations(): number {
+    let sum = 0;
+    for (const { operations } of this.#unsettled) sum += operations.length;
+    return sum;
   }
 
   /** Resolves when everything accepted so far is durable; rejects when a part of it failed. */
@@ -216,7 +239,7 @@ export class Committer {
   }
 
   #settle(write: Pending): Deferred {
-    this.#unsettled.delete(write);
+    if (this.#unsettled.delete(write)) this.#queuedBytes -= write.bytes;
     return write.done;
   }
 }

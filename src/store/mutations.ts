@@ -75,7 +75,7 @@ export class Mutations {
   }
 
   async #commit(operations: readonly StagedOperation[]): Promise<void> {
-    await this.#session.committer.commit(operations);
+    await this.#session.writes.commit(operations);
     await this.#session.checkpointIfDue();
   }
 

@@ -1,6 +1,6 @@
 /** Options of `open`: names, defaults, checks. */
 import { describeValue } from "../core/describe.ts";
-import { InvalidArgumentError, NotSupportedError } from "../core/errors.ts";
+import { InvalidArgumentError } from "../core/errors.ts";
 import {
   type ProtocolSettings,
   resolveSettings,
@@ -8,8 +8,7 @@ import {
   type SettingOptions,
 } from "../core/settings.ts";
 import type { StorageBackend } from "../storage/backend.ts";
-
-export type WriteMode = "immediate" | "group" | "async";
+import type { WriteMode } from "./write-buffer.ts";
 
 /** Every option; `undefined` means the default. */
 export interface StoreOptions<T = unknown> extends SettingOptions {
@@ -25,8 +24,16 @@ export interface StoreOptions<T = unknown> extends SettingOptions {
   readonly readOnly?: boolean | undefined;
   /** Load nothing at open; records are read one by one. Default false. */
   readonly skipLoad?: boolean | undefined;
-  /** When a write resolves: "immediate", once it is durable. */
+  /**
+   * When a write resolves. "immediate": once it is durable. "group": once it is buffered; the one
+   * that fills the buffer waits for the flush. "async": never waits. With `agentId` always
+   * "immediate", with a warning. Default "immediate".
+   */
   readonly writeMode?: WriteMode | undefined;
+  /** Operations that fill the buffer of "group" and "async". Default 50; 0 is the default. */
+  readonly groupCommitSize?: number | undefined;
+  /** How long the first operation of a buffer waits for others. Default 100; 0 is the default. */
+  readonly groupCommitMs?: number | undefined;
   /** Multi-writer mode: any non-empty string up to 256 characters. Default: single writer. */
   readonly agentId?: string | undefined;
   /** The medium. Default `new FsBackend()`. */
@@ -50,6 +57,9 @@ export interface ResolvedOptions {
   readonly migrate: ((record: unknown, fromVersion: number) => unknown) | undefined;
   readonly readOnly: boolean;
   readonly skipLoad: boolean;
+  readonly writeMode: WriteMode;
+  readonly groupCommitSize: number;
+  readonly groupCommitMs: number;
   /** "" in single-writer mode. */
   readonly agentId: string;
   readonly backend: StorageBackend | undefined;
@@ -72,6 +82,8 @@ const NAMES: ReadonlySet<string> = new Set<string>([
   "readOnly",
   "skipLoad",
   "writeMode",
+  "groupCommitSize",
+  "groupCommitMs",
   "agentId",
   "backend",
   "freezeRecords",
@@ -87,7 +99,6 @@ export function resolveOptions<T>(options: StoreOptions<T> = {}): ResolvedOption
   const skipLoad = flag(options, "skipLoad", false);
   const agentId = checkAgentId(options.agentId);
   const onWarning = callback(options.onWarning, "onWarning") ?? warnOnStderr;
-  checkWriteMode(options.writeMode, agentId, onWarning);
   const { onCorrupt = "skip" } = options;
   if (onCorrupt !== "skip" && onCorrupt !== "throw")
     throw wrong("onCorrupt", '"skip" or "throw"', onCorrupt);
@@ -105,6 +116,9 @@ export function resolveOptions<T>(options: StoreOptions<T> = {}): ResolvedOption
     migrate: callback(options.migrate, "migrate"),
     readOnly: flag(options, "readOnly", false),
     skipLoad,
+    writeMode: resolveWriteMode(options.writeMode, agentId, onWarning),
+    groupCommitSize: positive(options.groupCommitSize || undefined, "groupCommitSize", 50),
+    groupCommitMs: positive(options.groupCommitMs || undefined, "groupCommitMs", 100),
     agentId,
     backend: checkBackend(options.backend),
     freezeRecords: flag(options, "freezeRecords", true),
@@ -141,21 +155,18 @@ function checkAgentId(agentId: unknown): string {
   throw wrong("agentId", `a string of at most ${AGENT_ID_MAX} characters`, agentId);
 }
 
-function checkWriteMode(
+function resolveWriteMode(
   mode: unknown,
   agentId: string,
   onWarning: (message: string) => void,
-): void {
-  if (mode === undefined || mode === "immediate") return;
+): WriteMode {
+  if (mode === undefined || mode === "immediate") return "immediate";
   if (mode !== "group" && mode !== "async") {
     throw wrong("writeMode", '"immediate", "group" or "async"', mode);
   }
-  if (agentId === "") {
-    throw new NotSupportedError(
-      `writeMode "${mode}" is not supported by this version; use "immediate"`,
-    );
-  }
+  if (agentId === "") return mode;
   onWarning(`writeMode "${mode}" is for a single writer; with agentId it is "immediate"`);
+  return "immediate";
 }
 
 type Flag =

@@ -13,6 +13,7 @@ import { createParts, type StoreParts } from "./parts.ts";
 import type { Records } from "./records.ts";
 import { Replica } from "./replica.ts";
 import { checkSchema } from "./schema.ts";
+import { WriteBuffer } from "./write-buffer.ts";
 import { takeWriterLock, type WriterLock } from "./writer-lock.ts";
 
 /** How often a compaction asked for by a user is tried again after losing a race. */
@@ -23,6 +24,7 @@ export class Session {
   readonly replica: Replica;
   readonly #parts: StoreParts;
   readonly #committer: Committer | undefined;
+  readonly #writes: WriteBuffer | undefined;
   readonly #claim: BackendClaim;
   readonly #lock: WriterLock | undefined;
   /** Flushes and refreshes take turns; reads never wait. */
@@ -74,7 +76,9 @@ export class Session {
     this.#turns = new Mutex();
     const checkAllowed = (): void => lock?.check();
     const writing = { agentId, schema, blindWrites, checkAllowed };
-    this.#committer = readOnly ? undefined : new Committer(parts, replica, this.#turns, writing);
+    if (readOnly) return;
+    this.#committer = new Committer(parts, replica, this.#turns, writing);
+    this.#writes = new WriteBuffer(this.#committer, parts.runtime, options);
   }
 
   get records(): Records {
@@ -85,6 +89,17 @@ export class Session {
   get committer(): Committer {
     if (this.#committer === undefined) throw new ReadOnlyError();
     return this.#committer;
+  }
+
+  /** @throws ReadOnlyError */
+  get writes(): WriteBuffer {
+    if (this.#writes === undefined) throw new ReadOnlyError();
+    return this.#writes;
+  }
+
+  /** Operations that no snapshot holds yet: in the log, as far as it was seen, or buffered. */
+  get operationCount(): number {
+    return this.replica.operationCount + (this.#committer?.queuedOperations ?? 0);
   }
 
   /** Makes ids resident; after a failed write, looks again first. */
@@ -105,7 +120,7 @@ export class Session {
   }
 
   async flush(): Promise<void> {
-    await this.#committer?.flush();
+    await this.#writes?.flush();
   }
 
   /**
@@ -113,7 +128,7 @@ export class Session {
    * work.
    */
   async compact(): Promise<CompactionReport> {
-    await this.committer.flush();
+    await this.writes.flush();
     const compactor = new Compactor({ ...this.#parts, limits: DEFAULT_LIMITS });
     for (let pass = 1; ; pass++) {
       const { report, replaced } = await compactor.pass();
@@ -125,25 +140,32 @@ export class Session {
   }
 
   /**
-   * Compacts once the log holds enough operations. The write that asks for it is durable already,
-   * so a failure is a warning, and the next write asks again.
+   * Compacts once the log holds enough operations. What asks for it is made durable first; after
+   * that a failure is a warning, and a later write asks again.
    */
   async checkpointIfDue(): Promise<void> {
     const due = this.#checkpointed + this.options.checkpointThreshold;
-    if (this.replica.operationCount < due) return;
+    if (this.operationCount < due) return;
     this.#checkpointing ??= this.#checkpoint();
     await this.#checkpointing;
   }
 
   async #checkpoint(): Promise<void> {
     try {
-      await this.compact();
-    } catch (error) {
-      this.#parts.onWarning(`checkpoint failed, the log keeps growing: ${String(error)}`);
+      await this.flush();
+      await this.#compactOrWarn();
     } finally {
       this.#checkpointing = undefined;
       // What it had to leave (damaged log, another compactor at work) must not bring it back at once.
       this.#checkpointed = this.replica.operationCount;
+    }
+  }
+
+  async #compactOrWarn(): Promise<void> {
+    try {
+      await this.compact();
+    } catch (error) {
+      this.#parts.onWarning(`checkpoint failed, the log keeps growing: ${String(error)}`);
     }
   }
 

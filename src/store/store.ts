@@ -70,7 +70,6 @@ export class Store<T = unknown> {
     this.#state = { name: "opening" };
     try {
       const session = await Session.open(location, resolved, backend, this.#runtime);
-      this.#closing = undefined;
       this.#state = { name: "open", session, mutations: new Mutations(session) };
     } catch (error) {
       this.#state = { name: "closed" };
@@ -78,14 +77,21 @@ export class Store<T = unknown> {
     }
   }
 
-  /** Flushes, checkpoints if asked, releases locks and sockets. Closing twice is fine. */
+  /**
+   * Flushes, checkpoints if asked, releases locks and sockets, also when one of these fails; it
+   * rejects with the first failure, once. Closing twice is fine.
+   */
   async close(): Promise<void> {
     if (this.#state.name === "open") {
       const { session } = this.#state;
       this.#state = { name: "closed" };
       this.#closing = session.close();
     }
-    await this.#closing;
+    try {
+      await this.#closing;
+    } finally {
+      this.#closing = undefined;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -205,10 +211,10 @@ export class Store<T = unknown> {
   }
 
   stats(): StoreStats {
-    const { records, replica } = this.#session();
+    const { records, replica, operationCount } = this.#session();
     return {
       activeRecords: records.visible.size,
-      opsCount: replica.operationCount,
+      opsCount: operationCount,
       archiveSegments: 0,
       corruptSegments: replica.corruptCount,
     };
@@ -217,8 +223,8 @@ export class Store<T = unknown> {
   /** What the manifest said at the last look; null before `open`. */
   getManifest(): ManifestInfo | null {
     if (this.#state.name !== "open") return null;
-    const { replica } = this.#state.session;
-    return describeManifest(replica.viewWithOwn, replica.operationCount);
+    const { replica, operationCount } = this.#state.session;
+    return describeManifest(replica.viewWithOwn, operationCount);
   }
 
   /** @throws NotOpenError */

@@ -13,6 +13,7 @@ import { readOnlyCases } from "./cases/read-only.ts";
 import { readCases } from "./cases/reads.ts";
 import { refreshCases } from "./cases/refresh.ts";
 import { schemaCases } from "./cases/schema.ts";
+import { writeModeCases } from "./cases/write-modes.ts";
 import { writeCases } from "./cases/writes.ts";
 import type { MakeMedium } from "./fixture.ts";
 
@@ -22,6 +23,7 @@ export function storeSuite(name: string, makeMedium: MakeMedium): void {
     describe("reads", () => readCases(makeMedium));
     describe("order", () => orderCases(makeMedium));
     describe("writes", () => writeCases(makeMedium));
+    describe("write modes", () => writeModeCases(makeMedium));
     describe("failed writes", () => failedWriteCases(makeMedium));
     describe("batch", () => batchCases(makeMedium));
     describe("odd records", () => oddRecordCases(makeMedium));

@@ -95,7 +95,8 @@ export function failedWriteCases(make: MakeMedium): void {
     const next = await open();
     expect(next.count()).toBe(0);
     watched.failing = undefined;
-    await expect(store.close()).rejects.toThrow(UnavailableError);
+    // The failure is told once.
+    await store.close();
     await store.open(medium.location, { backend: medium.backend(), agentId: "again" });
   });
 }
