@@ -56,7 +56,7 @@ export class Compactor {
   async #look({ full }: PassOptions): Promise<{ generation: number; wanted: boolean }> {
     const { log, manifests, settings } = this.#parts;
     const [found, listing] = await Promise.all([manifests.load(), log.list()]);
-    const loaded = found.etag === undefined ? await manifests.confirm(found) : found;
+    const loaded = await manifests.confirm(found);
     const { generation, retired, runs } = loaded.manifest;
     const dated = fillIn(retired, loaded.lastModifiedMs);
     const due = dueRetired(dated, loaded.dateMs, settings.gcGraceMs).length > 0;

@@ -47,6 +47,7 @@ export class Session {
     try {
       if (!readOnly && agentId === "") lock = await takeWriterLock(parts);
       const replica = await Replica.open(parts, options);
+      if (!options.skipLoad) await parts.manifests.confirm(replica.view);
       if (readOnly) checkExists(replica, location);
       if (!options.skipLoad) {
         checkSchema(parts.schema, replica.view.manifest.schema, "a record of this store");

@@ -53,14 +53,14 @@ export class ManifestStore {
   }
 
   /**
-   * Loads again what was read before (V2). Without a manifest it makes sure that none was lost, in
-   * the same round trip.
+   * Where there is no manifest, makes sure that none was lost.
+   * @returns the manifest as it is now
    * @throws CorruptionError when there are runs but no manifest
    */
-  async confirm(before: LoadedManifest): Promise<LoadedManifest> {
-    if (before.etag !== undefined) return this.load(before);
-    const [loaded, runs] = await Promise.all([this.load(), listRuns(this.#backend)]);
-    if (!lacksManifest(loaded.manifest, runs)) return loaded;
+  async confirm(found: LoadedManifest): Promise<LoadedManifest> {
+    if (found.etag !== undefined) return found;
+    const runs = await listRuns(this.#backend);
+    if (!lacksManifest(found.manifest, runs)) return found;
     const again = await this.load();
     checkManifestPresent(again.manifest, runs);
     return again;

@@ -24,7 +24,7 @@ export async function makeView(
   known?: LoadedManifest,
 ): Promise<View> {
   const [before, listing] = await Promise.all([manifests.load(known), log.list()]);
-  const loaded = await manifests.confirm(before);
+  const loaded = await manifests.load(before);
   return liveView(loaded, listing.segments, listing.corrupt);
 }
 

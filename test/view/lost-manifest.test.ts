@@ -21,7 +21,7 @@ test("runs of a later generation without a manifest mean that it was lost", () =
   expect(() => checkManifestPresent(manifest, [at(3)])).not.toThrow();
 });
 
-test("a store whose manifest was lost does not open, and nothing of it changes", async () => {
+test("an eager store whose manifest was lost does not open, and nothing of it changes", async () => {
   const backend = new MemoryBackend();
   const store = await Store.open<number>("x", { backend, agentId: "a" });
   await store.set("k", 1);
