@@ -32,8 +32,8 @@ test("an eager store whose manifest was lost does not open, and nothing of it ch
   const lost = await backend.readBlob("manifest.json");
   await backend.deleteBlob("manifest.json");
 
-  for (const skipLoad of [false, true]) {
-    const options = { backend, agentId: "b", skipLoad };
+  for (const readOnly of [false, true]) {
+    const options = { backend, agentId: "b", readOnly };
     await expect(Store.open("x", options)).rejects.toThrow(
       /manifest.json is missing although snap/,
     );
