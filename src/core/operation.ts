@@ -1,4 +1,5 @@
 /** Operations: what the log holds and what history returns. */
+import type { Version } from "./version.ts";
 
 /** Reverse patch of top-level keys, used in place of `prev` where it is smaller. */
 export interface Delta {
@@ -33,5 +34,8 @@ export interface LogOperation {
   readonly clock: number;
   readonly data?: unknown;
   readonly prev?: unknown;
-  readonly encoding?: "delta";
+  /** "delta": `prev` is a reverse patch; "value": the previous record is the value null. */
+  readonly encoding?: "delta" | "value";
+  /** The operation that this one undoes. */
+  readonly undoes?: Version;
 }

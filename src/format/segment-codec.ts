@@ -5,7 +5,7 @@
  */
 import { assert } from "../core/assert.ts";
 import type { LogOperation } from "../core/operation.ts";
-import { CLOCK_MAX } from "../core/version.ts";
+import { CLOCK_MAX, type Version } from "../core/version.ts";
 import { checkHeader, corrupt, Fields, FORMAT, parseObject, type Place } from "./check.ts";
 import { decodeFilter, encodeFilter, type IdFilter } from "./paths.ts";
 import { checkSealedLine, sealLine } from "./sealed-line.ts";
@@ -45,7 +45,8 @@ const LINE_FEED = 10;
 /** One line of the log; `text` is the record's stored form, so that it is serialised once. */
 export function encodeOperation(operation: LogOperation, text: string | undefined): string {
   const { ts, op, id, clock, prev, encoding } = operation;
-  const head = JSON.stringify({ ts, op, id, clock, prev, encoding });
+  const undoes = operation.undoes && encodeVersion(operation.undoes);
+  const head = JSON.stringify({ ts, op, id, clock, undoes, prev, encoding });
   return text === undefined ? head : `${head.slice(0, -1)},"data":${text}}`;
 }
 
@@ -131,7 +132,9 @@ function decodeOperation(line: string, place: Place): LogOperation {
   const encoding = fields.get("encoding");
   if (op !== "set" && op !== "delete") throw corrupt(`unknown op ${JSON.stringify(op)}`, place);
   if (fields.has("data") !== (op === "set")) throw corrupt(`a ${op} with or without data`, place);
-  if (encoding !== undefined && encoding !== "delta") throw corrupt("unknown encoding", place);
+  if (encoding !== undefined && encoding !== "delta" && encoding !== "value") {
+    throw corrupt("unknown encoding", place);
+  }
   const id = fields.string("id");
   if (id === "") throw corrupt("an empty id", place);
   return {
@@ -142,6 +145,20 @@ function decodeOperation(line: string, place: Place): LogOperation {
     ...(fields.has("data") ? { data: fields.get("data") } : {}),
     ...(fields.has("prev") ? { prev: fields.get("prev") } : {}),
     ...(encoding === undefined ? {} : { encoding }),
+    ...(fields.has("undoes") ? { undoes: decodeVersion(fields.array("undoes"), place) } : {}),
+  };
+}
+
+function encodeVersion({ clock, agent, w }: Version): unknown[] {
+  return [clock, agent, w];
+}
+
+function decodeVersion([clock, agent, w]: readonly unknown[], place: Place): Version {
+  const fields = new Fields({ clock, agent, w }, place);
+  return {
+    clock: fields.integer("clock", 1, CLOCK_MAX),
+    agent: fields.string("agent"),
+    w: fields.matching("w", /^[0-9a-f]{16}$/, "16 hex digits"),
   };
 }
 

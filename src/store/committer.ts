@@ -231,7 +231,8 @@ export class Committer {
         return { id, entry: new ResidentEntry(version, schema, write.operations[at]?.value) };
       }),
     );
-    this.#replica.commit(committed, written);
+    const operations = built.flatMap((one) => one.operations);
+    this.#replica.commit(committed, { agent, w: written.w, v: schema, operations }, written);
     for (const { write } of built) {
       this.unstage(write.operations);
       this.#settle(write).resolve();

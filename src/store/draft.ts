@@ -81,14 +81,15 @@ function valueBefore(
 }
 
 function buildOperation(
-  { op, id, value }: StagedOperation,
+  { op, id, value, undoes }: StagedOperation,
   clock: number,
   current: ReadonlyMap<string, unknown>,
   context: FlushContext,
 ): LogOperation {
   const before = valueBefore(id, current, context);
   const data = op === "set" ? { data: value } : {};
-  return { ts: context.ts, op, id, clock, ...previous(before, value), ...data };
+  const mark = undoes === undefined ? {} : { undoes };
+  return { ts: context.ts, op, id, clock, ...mark, ...previous(before, value), ...data };
 }
 
 /** `prev`: the record before, null for a create, a reverse patch where that is shorter. */
@@ -98,6 +99,7 @@ function previous(
 ): Pick<LogOperation, "prev" | "encoding"> {
   if (before === "unknown") return {};
   if (before.value === undefined) return { prev: null };
+  if (before.value === null) return { prev: null, encoding: "value" };
   const delta = next === undefined ? null : createDelta(before.value, next);
   if (delta === null || !isDeltaSmaller(delta, before.value)) return { prev: before.value };
   return { prev: delta, encoding: "delta" };

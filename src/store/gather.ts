@@ -35,8 +35,8 @@ export interface Gathered {
   readonly entries: Map<string, ResidentEntry>;
   /** RELOAD: `entries` hold everything wanted, and what memory held before must go. */
   readonly replaces: boolean;
-  /** Operations per segment read, by key. */
-  readonly operationCounts: ReadonlyMap<string, number>;
+  /** Segments read, by key. */
+  readonly segments: ReadonlyMap<string, Segment>;
 }
 
 /** How often a compaction may delete under a reader before the reader gives up. */
@@ -61,7 +61,7 @@ class Gathering {
   readonly #wanted: Wanted;
   readonly #hashes: ReadonlySet<string>;
   readonly #onCorrupt: (error: CorruptionError) => void;
-  readonly #operationCounts = new Map<string, number>();
+  readonly #segments = new Map<string, Segment>();
   #view: View;
   /** Of the runs; the log is merged last. */
   #entries = new Map<string, ResidentEntry>();
@@ -88,7 +88,7 @@ class Gathering {
       view: this.#view,
       entries: this.#entries,
       replaces: this.#replaces,
-      operationCounts: this.#operationCounts,
+      segments: this.#segments,
     };
   }
 
@@ -125,7 +125,7 @@ class Gathering {
     this.#entries = new Map();
     this.#logged = [];
     this.#merged = new Set();
-    this.#operationCounts.clear();
+    this.#segments.clear();
     this.#replaces = true;
   }
 
@@ -155,12 +155,13 @@ class Gathering {
     return [...this.#hashes].some((hash) => filterAdmits(filter, hash));
   }
 
-  #mergeSegment({ key }: SegmentRef, { agent, w, v, operations }: Segment): void {
+  #mergeSegment({ key }: SegmentRef, segment: Segment): void {
+    const { agent, w, v, operations } = segment;
     for (const { id, clock, data } of operations) {
       if (this.#wanted !== "all" && !this.#wanted.has(id)) continue;
       this.#logged.push({ id, entry: new ResidentEntry({ clock, agent, w }, v, data) });
     }
-    this.#operationCounts.set(key, operations.length);
+    this.#segments.set(key, segment);
     this.#merged.add(key);
   }
 

@@ -1,11 +1,13 @@
 /** The writing half of an open store: turns calls into staged operations and commits them. */
 import { InvalidArgumentError, RecordNotFoundError } from "../core/errors.ts";
 import { checkId, copyRecord } from "../core/record.ts";
-import type { StagedOperation } from "./records.ts";
+import { ABSENT, type StagedOperation } from "./records.ts";
 import type { Session } from "./session.ts";
 
 export class Mutations {
   readonly #session: Session;
+  /** While an undo is under way, later writes wait for it: they keep the order of the calls. */
+  #undoing: Promise<unknown> | undefined;
   /** Operations of the batch being collected, while its callback runs. */
   #batch: StagedOperation[] | undefined;
 
@@ -14,11 +16,17 @@ export class Mutations {
   }
 
   set(id: string, value: unknown): Promise<void> {
-    return this.#apply(() => setOperation(id, value));
+    return this.#apply(
+      () => setOperation(id, value),
+      () => undefined,
+    );
   }
 
   delete(id: string): Promise<void> {
-    return this.#apply(() => this.#checkedDeletion(id));
+    return this.#apply(
+      () => deletion(checkId(id)),
+      () => this.#checkPresent(id),
+    );
   }
 
   /** @param change gets the record as memory holds it, undefined when there is none */
@@ -34,7 +42,39 @@ export class Mutations {
     await this.#write(next === undefined ? deletion(id) : setOperation(id, next));
   }
 
+  /** Takes back the last operation of this store, where it is still the winner of its id. */
+  undo(): Promise<boolean> {
+    const undone = this.#undoAfter(this.#undoing);
+    // Its failure is its caller's; those who wait only wait.
+    this.#undoing = undone.then(
+      () => undefined,
+      () => undefined,
+    );
+    return undone;
+  }
+
+  async #undoAfter(earlier: Promise<unknown> | undefined): Promise<boolean> {
+    await earlier;
+    return this.#undoLast();
+  }
+
+  async #undoLast(): Promise<boolean> {
+    const { replica, records, writes } = this.#session;
+    await writes.flush();
+    await this.#session.refresh();
+    const undo = replica.history.undoLast((id) => records.durable(id) ?? ABSENT);
+    if (undo === undefined) return false;
+    const { id, value, undoes } = undo;
+    await this.#write({
+      ...(value === undefined ? deletion(id) : setOperation(id, value)),
+      undoes,
+    });
+    await writes.flush();
+    return true;
+  }
+
   async batch(fn: () => unknown): Promise<void> {
+    if (this.#undoing !== undefined) await this.#undoing;
     if (this.#batch !== undefined) throw new InvalidArgumentError("batch cannot be nested");
     const operations: StagedOperation[] = [];
     this.#batch = operations;
@@ -55,9 +95,10 @@ export class Mutations {
     if (operations.length > 0) await this.#commit(operations);
   }
 
-  #apply(makeOperation: () => StagedOperation): Promise<void> {
-    if (this.#batch === undefined) return this.#writeMade(makeOperation);
+  #apply(makeOperation: () => StagedOperation, check: () => void): Promise<void> {
+    if (this.#batch === undefined) return this.#writeChecked(makeOperation, check);
     const operation = makeOperation();
+    check();
     this.#session.committer.stage(operation);
     this.#batch.push(operation);
     // Programs written for the original rely on undefined here; the batch is what is awaited.
@@ -65,8 +106,11 @@ export class Mutations {
   }
 
   /** Async, so that a refused argument rejects instead of being thrown. */
-  async #writeMade(makeOperation: () => StagedOperation): Promise<void> {
-    await this.#write(makeOperation());
+  async #writeChecked(makeOperation: () => StagedOperation, check: () => void): Promise<void> {
+    const operation = makeOperation(); // Copies the caller's value as it is now.
+    if (this.#undoing !== undefined) await this.#undoing;
+    check();
+    await this.#write(operation);
   }
 
   async #write(operation: StagedOperation): Promise<void> {
@@ -80,11 +124,10 @@ export class Mutations {
   }
 
   /** What memory cannot know, also after a failed write, is checked before the flush instead. */
-  #checkedDeletion(id: string): StagedOperation {
+  #checkPresent(id: string): void {
     const { replica, records, committer } = this.#session;
-    const known = replica.isReadable(checkId(id)) && !committer.mustRefresh;
+    const known = replica.isReadable(id) && !committer.mustRefresh;
     if (known && !records.visible.has(id)) throw new RecordNotFoundError(id);
-    return deletion(id);
   }
 }
 

@@ -31,6 +31,8 @@ export interface StagedOperation {
   readonly id: string;
   readonly text: string | undefined;
   readonly value: unknown;
+  /** The operation that this one undoes. */
+  readonly undoes?: Version;
 }
 
 export class Records {

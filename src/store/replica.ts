@@ -4,8 +4,10 @@
  */
 import { type CorruptionError, UnavailableError } from "../core/errors.ts";
 import type { SegmentRef, WrittenSegment } from "../log/log.ts";
+import type { Segment } from "../format/segment-codec.ts";
 import { makeView, type View } from "../view/view.ts";
 import { gather, type Gathered, type Wanted } from "./gather.ts";
+import { History } from "./history.ts";
 import type { StoreParts } from "./parts.ts";
 import { ABSENT, Records, type ResidentEntry } from "./records.ts";
 
@@ -16,6 +18,8 @@ export interface CommittedOperation {
 }
 
 export interface ReplicaOptions {
+  readonly agentId: string;
+  readonly version: number;
   /** "skip": report what cannot be read and go on without it; "throw": stop there. */
   readonly onCorrupt: "skip" | "throw";
 }
@@ -25,6 +29,7 @@ const LOOKUPS_MAX = 50;
 
 export class Replica {
   readonly records = new Records();
+  readonly history: History;
   readonly #parts: StoreParts;
   readonly #options: ReplicaOptions;
   readonly #reported = new Set<string>();
@@ -51,6 +56,7 @@ export class Replica {
     this.#options = options;
     this.#view = view;
     this.#viewedMs = parts.runtime.nowMs();
+    this.history = new History({ agentId: options.agentId, schema: options.version });
     for (const error of view.corrupt) this.#onCorrupt(error);
   }
 
@@ -96,8 +102,9 @@ export class Replica {
     if (this.#complete) return;
     const gathered = await this.#gather(this.viewWithOwn, "all", new Set());
     this.#installRecords(gathered, "all");
-    this.#installView(gathered);
+    this.#installView(gathered, "all");
     this.#complete = true;
+    this.history.adoptLog();
   }
 
   /**
@@ -114,7 +121,7 @@ export class Replica {
       // A lookup that ended meanwhile made more ids resident under the old view: take them in too.
       if (wanted !== "all" && wanted.size !== this.records.residentCount) continue;
       this.#installRecords(gathered, wanted);
-      this.#installView(gathered);
+      this.#installView(gathered, wanted);
       this.#viewedMs = startedMs;
       return;
     }
@@ -123,16 +130,19 @@ export class Replica {
     );
   }
 
-  #installView({ view, operationCounts }: Gathered): void {
+  #installView({ view, segments }: Gathered, wanted: Wanted): void {
     this.#view = view;
     this.#ownSegments = [];
     this.#merged = mergedNames(view);
     const counts = new Map<string, number>();
     for (const { key } of view.segments) {
-      const count = operationCounts.get(key) ?? this.#operationCounts.get(key);
+      const count = segments.get(key)?.operations.length ?? this.#operationCounts.get(key);
       if (count !== undefined) counts.set(key, count);
     }
     this.#operationCounts = counts;
+    // A lazy store's history is what it wrote itself, as in the original.
+    const live = view.segments.map(({ key }) => key);
+    this.history.retain(live, wanted === "all" ? segments : new Map());
     this.#operationCount = [...counts.values()].reduce((sum, count) => sum + count, 0);
   }
 
@@ -167,7 +177,12 @@ export class Replica {
   }
 
   /** Takes in a flush of this store's own: durable now, and part of every later look. */
-  commit(operations: readonly CommittedOperation[], { ref }: WrittenSegment): void {
+  commit(
+    operations: readonly CommittedOperation[],
+    segment: Segment,
+    { ref }: WrittenSegment,
+  ): void {
+    this.history.add(ref.key, segment, (id) => this.records.durable(id)?.version);
     for (const { id, entry } of operations) this.records.merge(id, entry);
     this.#ownSegments.push(ref);
     this.#merged.add(ref.key);

@@ -5,6 +5,7 @@ import {
   NotOpenError,
   ReadOnlyError,
 } from "../core/errors.ts";
+import type { Operation } from "../core/operation.ts";
 import { checkId, deepFreeze } from "../core/record.ts";
 import { type Runtime, systemRuntime } from "../core/runtime.ts";
 import { backendFor } from "./location.ts";
@@ -186,6 +187,29 @@ export class Store<T = unknown> {
    */
   async batch(fn: () => void): Promise<void> {
     await this.#mutations().batch(fn);
+  }
+
+  /**
+   * Takes back this store's last operation (of a batch, the last one), as a new operation that
+   * restores the record before. Several in a row walk back.
+   * @returns false when there is none since the last checkpoint, another has written the record
+   *   since, or the operation was a blind write
+   */
+  async undo(): Promise<boolean> {
+    return this.#mutations().undo();
+  }
+
+  /** Operations on a record that no snapshot holds yet, oldest first; undone ones are not shown. */
+  getHistory(id: string): Operation<T>[] {
+    return this.getOps().filter((operation) => operation.id === id);
+  }
+
+  /**
+   * All operations that no snapshot holds yet, in version order; a lazy store knows its own.
+   * @param since those with a later `ts` only, compared as text
+   */
+  getOps(since?: string): Operation<T>[] {
+    return this.#session().replica.history.operations<T>(since);
   }
 
   /** Merges the log into a new snapshot; without effect while another compactor is at work. */

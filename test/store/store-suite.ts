@@ -4,6 +4,7 @@ import { agentCases } from "./cases/agents.ts";
 import { batchCases } from "./cases/batch.ts";
 import { checkpointCases } from "./cases/checkpoints.ts";
 import { failedWriteCases } from "./cases/failed-writes.ts";
+import { historyCases } from "./cases/history.ts";
 import { lifecycleCases } from "./cases/lifecycle.ts";
 import { lockCases } from "./cases/lock.ts";
 import { oddRecordCases } from "./cases/odd-records.ts";
@@ -26,6 +27,7 @@ export function storeSuite(name: string, makeMedium: MakeMedium): void {
     describe("write modes", () => writeModeCases(makeMedium));
     describe("failed writes", () => failedWriteCases(makeMedium));
     describe("batch", () => batchCases(makeMedium));
+    describe("history", () => historyCases(makeMedium));
     describe("odd records", () => oddRecordCases(makeMedium));
     describe("checkpoints", () => checkpointCases(makeMedium));
     describe("refresh", () => refreshCases(makeMedium));

@@ -1,0 +1,189 @@
+/**
+ * The operations that no snapshot holds yet, as users see them, and this store's own ones in the
+ * order in which they can be undone. Pure.
+ *
+ * An undo is an ordinary operation that restores the previous record and names the version it
+ * undoes; history shows neither of the two.
+ */
+import { applyDelta } from "../core/delta.ts";
+import type { Delta, LogOperation, Operation } from "../core/operation.ts";
+import { compareVersions, type Version } from "../core/version.ts";
+import type { Segment } from "../format/segment-codec.ts";
+
+/** How far back an agent can undo what is compacted already: its memory is bounded. */
+const OWN_OPERATIONS_MAX = 1_000;
+
+/** An operation that this store may undo. */
+interface OwnOperation {
+  readonly segment: string;
+  readonly operation: LogOperation;
+  readonly version: Version;
+  /** Of the record before; undefined when there was none that this store knew. */
+  readonly before: Version | undefined;
+}
+
+/** What undoing an operation writes; `value` undefined deletes the record. */
+export interface Undo {
+  readonly id: string;
+  readonly value: unknown;
+  readonly undoes: Version;
+}
+
+export interface HistoryOptions {
+  /** "" in single-writer mode. */
+  readonly agentId: string;
+  /** Schema version that operations must have to be undone. */
+  readonly schema: number;
+}
+
+export class History {
+  readonly #options: HistoryOptions;
+  /** Live segments, as far as this store has read all of them or written them, by key. */
+  #segments = new Map<string, Segment>();
+  #own: OwnOperation[] = [];
+  /** The version of an undo stands for the version that it restored. */
+  readonly #restored = new Map<string, Version | undefined>();
+
+  constructor(options: HistoryOptions) {
+    this.#options = options;
+  }
+
+  /** Keeps the segments that are still live, with those that were read now. */
+  retain(liveKeys: Iterable<string>, read: ReadonlyMap<string, Segment>): void {
+    const segments = new Map<string, Segment>();
+    for (const key of liveKeys) {
+      const segment = read.get(key) ?? this.#segments.get(key);
+      if (segment !== undefined) segments.set(key, segment);
+    }
+    this.#segments = segments;
+    this.#forgetOwn();
+  }
+
+  /** A checkpoint ends what a single writer can undo; an agent goes on while it is the winner. */
+  #forgetOwn(): void {
+    if (this.#options.agentId === "") {
+      this.#own = this.#own.filter(({ segment }) => this.#segments.has(segment));
+    } else if (this.#own.length > OWN_OPERATIONS_MAX) {
+      this.#own = this.#own.slice(-OWN_OPERATIONS_MAX);
+    }
+    if (this.#own.length === 0) this.#restored.clear();
+  }
+
+  /** After a single writer has loaded everything: what it finds in the log is its own. */
+  adoptLog(): void {
+    if (this.#options.agentId !== "") return;
+    const last = new Map<string, Version>();
+    for (const { segment, key, operation, version } of this.#sorted()) {
+      const mine = segment.agent === "" && segment.v === this.#options.schema;
+      if (mine) this.#push(key, operation, version, last.get(operation.id));
+      last.set(operation.id, version);
+    }
+  }
+
+  /** Takes in a flush of this store's own. @param before version of a record, before the flush */
+  add(key: string, segment: Segment, before: (id: string) => Version | undefined): void {
+    this.#segments.set(key, segment);
+    const last = new Map<string, Version>();
+    for (const operation of segment.operations) {
+      const { id } = operation;
+      const version = versionOf(segment, operation);
+      this.#push(key, operation, version, last.get(id) ?? before(id));
+      last.set(id, version);
+    }
+  }
+
+  #push(
+    segment: string,
+    operation: LogOperation,
+    version: Version,
+    before: Version | undefined,
+  ): void {
+    const { undoes } = operation;
+    if (undoes === undefined) {
+      this.#own.push({ segment, operation, version, before });
+      return;
+    }
+    const at = this.#own.findLastIndex((own) => compareVersions(own.version, undoes) === 0);
+    if (at < 0) return;
+    const [undone] = this.#own.splice(at, 1);
+    this.#restored.set(keyOf(version), undone?.before);
+  }
+
+  /**
+   * How to undo the last own operation, or undefined when there is none, another has written the
+   * record since, or the operation did not look at the record before (a blind write).
+   * @param current the record now
+   */
+  undoLast(
+    current: (id: string) => { readonly value: unknown; readonly version: Version },
+  ): Undo | undefined {
+    const own = this.#own.at(-1);
+    if (own === undefined) return undefined;
+    const { id, prev, encoding } = own.operation;
+    const winner = current(id);
+    const standsFor = this.#standsFor(winner.version);
+    if (standsFor === undefined || compareVersions(standsFor, own.version) !== 0) return undefined;
+    if (prev === undefined) return undefined;
+    const undoes = own.version;
+    if (encoding === "delta") return { id, value: applyDelta(winner.value, asDelta(prev)), undoes };
+    return { id, value: prev === null && encoding !== "value" ? undefined : prev, undoes };
+  }
+
+  #standsFor(version: Version): Version | undefined {
+    let found: Version | undefined = version;
+    while (found !== undefined && this.#restored.has(keyOf(found))) {
+      found = this.#restored.get(keyOf(found));
+    }
+    return found;
+  }
+
+  /** Operations in version order; `since`: those with a later `ts`, compared as text. */
+  operations<T>(since?: string): Operation<T>[] {
+    const sorted = this.#sorted();
+    const undone = new Set(
+      sorted.flatMap(({ operation: { undoes } }) => (undoes === undefined ? [] : [keyOf(undoes)])),
+    );
+    return sorted
+      .filter(({ operation, version }) => {
+        const hidden = operation.undoes !== undefined || undone.has(keyOf(version));
+        return !hidden && (since === undefined || operation.ts > since);
+      })
+      .map(({ segment, operation }) => publicOperation<T>(segment, operation));
+  }
+
+  #sorted(): { segment: Segment; key: string; operation: LogOperation; version: Version }[] {
+    return [...this.#segments]
+      .flatMap(([key, segment]) =>
+        segment.operations.map((operation) => {
+          return { segment, key, operation, version: versionOf(segment, operation) };
+        }),
+      )
+      .toSorted((a, b) => compareVersions(a.version, b.version));
+  }
+}
+
+function versionOf({ agent, w }: Segment, { clock }: LogOperation): Version {
+  return { clock, agent, w };
+}
+
+function keyOf({ clock, agent, w }: Version): string {
+  return JSON.stringify([clock, agent, w]);
+}
+
+function asDelta(prev: unknown): Delta {
+  return typeof prev === "object" && prev !== null ? prev : {};
+}
+
+/** The one place where stored JSON becomes the caller's type: its word for what it wrote. */
+function publicOperation<T>({ agent }: Segment, operation: LogOperation): Operation<T> {
+  const { ts, op, id, clock, data, prev, encoding } = operation;
+  return {
+    ts,
+    op,
+    id,
+    ...(op === "set" ? { data: data as T } : {}),
+    ...(prev === undefined ? {} : { prev }),
+    ...(encoding === "delta" ? { encoding } : {}),
+    ...(agent === "" ? {} : { agent, clock }),
+  };
+}
