@@ -31,5 +31,6 @@ export { MemoryBackend } from "./storage/memory-backend.ts";
 export { compact, type CompactOptions } from "./store/compact.ts";
 export type { ManifestInfo } from "./store/manifest-info.ts";
 export type { StoreOptions } from "./store/options.ts";
+export { verify, type VerifyOptions, type VerifyReport } from "./store/verify.ts";
 export { Store, type StoreStats } from "./store/store.ts";
 export type { WriteMode } from "./store/write-buffer.ts";

@@ -1,0 +1,97 @@
+/** Reads a whole store and tells what is wrong with it. Changes nothing. */
+import { CorruptionError } from "../core/errors.ts";
+import { systemRuntime } from "../core/runtime.ts";
+import { resolveSettings, SETTING_NAMES, type SettingOptions } from "../core/settings.ts";
+import type { RunInfo } from "../format/run-info.ts";
+import { checkRun } from "../runs/run-check.ts";
+import { RunGoneError } from "../runs/run-gone.ts";
+import type { StorageBackend } from "../storage/backend.ts";
+import { makeView, type View } from "../view/view.ts";
+import { BackendClaim } from "./backend-claim.ts";
+import { backendFor } from "./location.ts";
+import { checkBackend, checkNames } from "./options.ts";
+import { createParts, type StoreParts } from "./parts.ts";
+
+export interface VerifyOptions extends SettingOptions {
+  /** Default `new FsBackend()`. */
+  readonly backend?: StorageBackend | undefined;
+}
+
+export interface VerifyReport {
+  /** What is wrong, each with object and offset; empty when all is well. */
+  readonly problems: readonly CorruptionError[];
+  readonly generation: number;
+  readonly runs: number;
+  /** Lines in the runs: a record that several runs hold counts in each, tombstones count. */
+  readonly records: number;
+  /** Of the log that no run holds yet. */
+  readonly segments: number;
+  readonly operations: number;
+}
+
+/** A compaction may replace what is being read; then the look starts again, so often at most. */
+const LOOKS_MAX = 10;
+const NAMES: ReadonlySet<string> = new Set([...SETTING_NAMES, "backend"]);
+
+/**
+ * Reads manifest, runs, indexes and log of the store at `location`, checks every checksum and that
+ * they agree with each other. Writers and compactors may be at work meanwhile.
+ * @throws InvalidArgumentError, StoreNotFoundError, AccessDeniedError, FormatVersionError,
+ *   UnavailableError; CorruptionError when the manifest cannot be read or was lost
+ */
+export async function verify(location: string, options: VerifyOptions = {}): Promise<VerifyReport> {
+  checkNames(options, NAMES);
+  const backend = backendFor(location, checkBackend(options.backend));
+  const settings = resolveSettings({ ...options });
+  const claim = await BackendClaim.take(backend, location, { readOnly: true });
+  try {
+    const schema = { version: Number.MAX_SAFE_INTEGER, migrate: undefined };
+    const parts = createParts(backend, systemRuntime, settings, () => undefined, schema);
+    for (let look = 1; ; look++) {
+      const report = await checkView(parts);
+      if (report !== "overtaken") return report;
+      if (look === LOOKS_MAX) {
+        throw new CorruptionError(`runs were replaced ${LOOKS_MAX} times while they were checked`);
+      }
+    }
+  } finally {
+    await claim.release();
+  }
+}
+
+async function checkView(parts: StoreParts): Promise<VerifyReport | "overtaken"> {
+  const view = await makeView(parts.manifests, parts.log);
+  await parts.manifests.confirm(view);
+  const problems = [...view.corrupt];
+  for (const run of view.manifest.runs) {
+    const found = await checkRunOf(parts, run, view);
+    if (found === "overtaken") return found;
+    problems.push(...found);
+  }
+  let [segments, operations] = [0, 0];
+  for await (const read of parts.log.read(view.segments)) {
+    if (read.status === "corrupt") problems.push(read.error);
+    if (read.status !== "found") continue; // Gone: it was compacted meanwhile.
+    segments++;
+    operations += read.segment.operations.length;
+  }
+  const { runs, generation } = view.manifest;
+  const records = runs.reduce((sum, run) => sum + run.records, 0);
+  return { problems, generation, runs: runs.length, records, segments, operations };
+}
+
+async function checkRunOf(
+  { backend, manifests }: StoreParts,
+  run: RunInfo,
+  view: View,
+): Promise<CorruptionError[] | "overtaken"> {
+  try {
+    return await checkRun(backend, run);
+  } catch (error) {
+    if (!(error instanceof RunGoneError)) throw error;
+    const { manifest } = await manifests.load(view);
+    if (!manifest.runs.some(({ path }) => path === run.path)) return "overtaken";
+    const { path } = run;
+    return [new CorruptionError(`the manifest names ${path}, which is not there`, { path })];
+  }
+}
