@@ -1,0 +1,245 @@
+/**
+ * What each call costs in HTTP requests, counted between the store and a real server. The budgets
+ * are promises to users: raising one is a decision, not a repair.
+ */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { compact } from "../../src/store/compact.ts";
+import type { StoreOptions } from "../../src/store/options.ts";
+import { Store } from "../../src/store/store.ts";
+import { liveS3Bucket, liveS3Endpoint } from "../support/live-s3.ts";
+import type { LiveBucket } from "../support/live-s3.ts";
+import { recordingProxy } from "../support/recording-proxy.ts";
+import type { RecordingProxy } from "../support/recording-proxy.ts";
+import { fillLarge, fillSmall, idOf, RECORDS, task } from "./tasks.ts";
+import type { Task } from "./tasks.ts";
+import { countCost, describeCost } from "./cost.ts";
+import type { Cost } from "./cost.ts";
+
+/** A server nearby answers before the request sent beside it arrives, as if one had waited. */
+const DISTANCE_MS = 30;
+
+let live: LiveBucket;
+let proxy: RecordingProxy;
+const opened: Store<Task>[] = [];
+const measured: string[] = [];
+
+beforeAll(async () => {
+  live = await liveS3Bucket();
+  proxy = await recordingProxy(liveS3Endpoint ?? "", { answerDelayMs: DISTANCE_MS });
+  await fillLarge(live, "large");
+}, 120_000);
+
+beforeEach(() => proxy.reset());
+
+afterAll(async () => {
+  await Promise.all(opened.map((store) => store.close()));
+  await proxy.close();
+  await live[Symbol.asyncDispose]();
+  console.log(["measured:", ...measured].join("\n  "));
+});
+
+/** Opens through the proxy, which has forgotten the opening's requests afterwards. */
+async function openCounted(name: string, options: StoreOptions<Task> = {}): Promise<Store<Task>> {
+  const backend = live.backend({ endpoint: proxy.endpoint });
+  const store = await Store.open<Task>(live.location(name), {
+    backend,
+    agentId: "counted",
+    checkpointOnClose: false,
+    checkpointThreshold: Infinity,
+    ...options,
+  });
+  opened.push(store);
+  return store;
+}
+
+/** What `act` costs; noted for the output of the test. */
+async function cost(what: string, act: () => Promise<unknown>): Promise<Cost> {
+  const counted = await countCost(proxy, act);
+  measured.push(`${what}: ${describeCost(counted)}`);
+  return counted;
+}
+
+describe("opening", () => {
+  test("a lazy store takes one GET beside one LIST, then one conditional GET", async () => {
+    const open = (): Promise<unknown> => openCounted("large", { skipLoad: true });
+    const { requests, trips } = await cost("lazy open of 60,000 records", open);
+    expect(requests.slice(0, 2).toSorted()).toEqual(["GET 200", "LIST 200"]);
+    expect(requests.slice(2)).toEqual(["GET 304"]);
+    expect(trips).toBe(2);
+  });
+
+  test("a store that does not exist yet costs the same", async () => {
+    const open = (): Promise<unknown> => openCounted("new", { skipLoad: true });
+    const { requests, trips } = await cost("lazy open of a new store", open);
+    expect(requests.toSorted()).toEqual(["GET 404", "GET 404", "LIST 200"]);
+    expect(trips).toBe(2);
+  });
+
+  test("closing a store that has nothing to write costs nothing", async () => {
+    const store = await openCounted("large", { skipLoad: true });
+    expect(await cost("close", () => store.close())).toMatchObject({ requests: [] });
+  });
+});
+
+describe("writing", () => {
+  let store: Store<Task>;
+  beforeAll(async () => {
+    await fillSmall(live, "small");
+    store = await openCounted("small");
+  });
+
+  test("set of a resident record is one PUT", async () => {
+    const { requests } = await cost("set, resident", () => store.set("old-1", task(1)));
+    expect(requests).toEqual(["PUT 200"]);
+  });
+
+  test("set of a new record is one PUT", async () => {
+    const { requests } = await cost("set, new", () => store.set("new-1", task(1)));
+    expect(requests).toEqual(["PUT 200"]);
+  });
+
+  test("20 concurrent sets are one PUT or two", async () => {
+    const ids = Array.from({ length: 20 }, (_, n) => `concurrent-${n}`);
+    const { requests } = await cost("20 concurrent sets", () =>
+      Promise.all(ids.map((id, n) => store.set(id, task(n)))),
+    );
+    expect(["PUT 200", "PUT 200, PUT 200"]).toContain(requests.join(", "));
+  });
+
+  test("20 concurrent sets that are called one tick apart are two PUTs at most", async () => {
+    const { requests } = await cost("20 concurrent sets from 20 callers", () =>
+      Promise.all(
+        Array.from({ length: 20 }, async (_, n) => {
+          for (let tick = 0; tick < n; tick++) await Promise.resolve();
+          await store.set(`caller-${n}`, task(n));
+        }),
+      ),
+    );
+    expect(["PUT 200", "PUT 200, PUT 200"]).toContain(requests.join(", "));
+  });
+
+  test("delete of a resident record is one PUT", async () => {
+    const { requests } = await cost("delete, resident", () => store.delete("old-2"));
+    expect(requests).toEqual(["PUT 200"]);
+  });
+
+  test("a batch of 100 is one PUT", async () => {
+    const { requests } = await cost("batch of 100", () =>
+      store.batch(() => {
+        for (let n = 0; n < 100; n++) void store.set(`batch-${n}`, task(n));
+      }),
+    );
+    expect(requests).toEqual(["PUT 200"]);
+  });
+
+  test("update of a resident record is one PUT", async () => {
+    const { requests } = await cost("update, resident", () => store.update("old-3", () => task(0)));
+    expect(requests).toEqual(["PUT 200"]);
+  });
+
+  test("an empty batch is nothing", async () => {
+    expect(await cost("empty batch", () => store.batch(() => {}))).toMatchObject({ requests: [] });
+  });
+});
+
+describe("writing to a lazy store of 60,000 records", () => {
+  test("set of a record that is not resident looks it up, then is one PUT", async () => {
+    const store = await openCounted("large", { skipLoad: true });
+    const { requests, trips } = await cost("lazy set, not resident", () =>
+      store.set(idOf(123), task(123)),
+    );
+    expect(requests.filter((request) => request.startsWith("PUT"))).toEqual(["PUT 200"]);
+    expect(trips).toBeLessThanOrEqual(3);
+  });
+
+  test("set of a new record is one PUT once the index is in memory", async () => {
+    const store = await openCounted("large", { skipLoad: true });
+    await store.read(idOf(125));
+    const { requests } = await cost("lazy set, new, warm", () => store.set("task-new", task(0)));
+    expect(requests).toEqual(["PUT 200"]);
+  });
+
+  test("under blindWrites it is one PUT alone", async () => {
+    const store = await openCounted("large", { skipLoad: true, blindWrites: true });
+    const { requests } = await cost("lazy set, blind", () => store.set(idOf(124), task(124)));
+    expect(requests).toEqual(["PUT 200"]);
+  });
+});
+
+describe("reading one of 60,000 records", () => {
+  test("takes two more round trips and 256 KiB, the next record one round trip", async () => {
+    const store = await openCounted("large", { skipLoad: true });
+    const first = await cost("first lazy read", async () => {
+      expect(await store.read(idOf(40_000))).toEqual(task(40_000));
+    });
+    expect(first.trips).toBeLessThanOrEqual(2);
+    expect(first.kibDown).toBeLessThanOrEqual(256);
+    const second = await cost("second lazy read, another record", async () => {
+      expect(await store.read(idOf(41_000))).toEqual(task(41_000));
+    });
+    expect(second.trips).toBe(1);
+    expect(second.requests).toEqual(["GET 206"]);
+    expect(second.kibDown).toBeLessThanOrEqual(64);
+    const again = await cost("the same record again", () => store.read(idOf(41_000)));
+    expect(again.requests).toEqual([]);
+  });
+
+  test("after the first read, one from any part of the store is one round trip", async () => {
+    const store = await openCounted("large", { skipLoad: true });
+    await store.read(idOf(0));
+    for (const n of [RECORDS - 1, 30_000, 59_000, 15_000, 100, 45_000]) {
+      const { requests, kibDown } = await cost(`lazy read of record ${n}`, async () => {
+        expect(await store.read(idOf(n))).toEqual(task(n));
+      });
+      expect(requests).toEqual(["GET 206"]);
+      expect(kibDown).toBeLessThanOrEqual(64);
+    }
+  });
+
+  test("a record that is not there costs no more than one that is", async () => {
+    const store = await openCounted("large", { skipLoad: true });
+    const absent = await cost("lazy read of an absent id", async () => {
+      expect(await store.read(`${idOf(40_000)}-absent`)).toBeUndefined();
+    });
+    expect(absent.trips).toBeLessThanOrEqual(2);
+    expect(absent.kibDown).toBeLessThanOrEqual(256);
+    const another = await cost("another absent id", async () => {
+      expect(await store.read(`${idOf(20_000)}-absent`)).toBeUndefined();
+    });
+    expect(another.requests).toEqual([]);
+    const outside = await cost("lazy read of an id beyond all others", async () => {
+      expect(await store.read("zzz")).toBeUndefined();
+    });
+    expect(outside.requests).toEqual([]);
+  });
+
+  test("100 records at once take two round trips as well", async () => {
+    const store = await openCounted("large", { skipLoad: true });
+    const ids = Array.from({ length: 100 }, (_, n) => idOf(40_000 + n));
+    const { trips, kibDown } = await cost("readMany of 100 neighbours", async () => {
+      expect((await store.readMany(ids)).size).toBe(100);
+    });
+    expect(trips).toBeLessThanOrEqual(2);
+    expect(kibDown).toBeLessThanOrEqual(512);
+  });
+});
+
+describe("maintenance", () => {
+  test("a compaction pass with nothing to do is two requests", async () => {
+    await fillSmall(live, "idle");
+    const { requests, trips } = await cost("idle compaction pass", async () => {
+      const backend = live.backend({ endpoint: proxy.endpoint });
+      const report = await compact(live.location("idle"), { backend });
+      expect(report.outcome).toBe("idle");
+    });
+    expect(requests.toSorted()).toEqual(["GET 200", "LIST 200"]);
+    expect(trips).toBe(1);
+  });
+
+  test("refresh with nothing new is two conditional GETs and one LIST", async () => {
+    const store = await openCounted("large", { skipLoad: true });
+    const { requests, trips } = await cost("refresh, nothing new", () => store.refresh());
+    expect(requests.toSorted()).toEqual(["GET 304", "GET 304", "LIST 200"]);
+    expect(trips).toBe(2);
+  });
+});

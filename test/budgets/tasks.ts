@@ -1,0 +1,50 @@
+/** The stores that are read and written under a budget, and what they hold. */
+import { expect } from "vitest";
+import { compact } from "../../src/store/compact.ts";
+import { Store } from "../../src/store/store.ts";
+import type { LiveBucket } from "../support/live-s3.ts";
+
+/** A record of about 900 bytes. */
+export interface Task {
+  readonly title: string;
+  readonly text: string;
+}
+
+/** In the large store, with the ids `idOf(0)`, `idOf(1)`, … */
+export const RECORDS = 60_000;
+const RECORD_BYTES = 900;
+const BATCH = 5_000;
+
+export function task(n: number): Task {
+  return { title: `task ${n}`, text: `${n} `.repeat(RECORD_BYTES).slice(0, RECORD_BYTES - 40) };
+}
+
+export function idOf(n: number): string {
+  return `task-${String(n).padStart(6, "0")}`;
+}
+
+/** The large store is written past the proxy, then compacted into one run. */
+export async function fillLarge(live: LiveBucket, name: string): Promise<void> {
+  const backend = live.backend();
+  const options = { backend, agentId: "loader", skipLoad: true, blindWrites: true };
+  const store = await Store.open<Task>(live.location(name), options);
+  for (let from = 0; from < RECORDS; from += BATCH) {
+    await store.batch(() => {
+      for (let n = from; n < from + BATCH; n++) void store.set(idOf(n), task(n));
+    });
+  }
+  await store.close();
+  const report = await compact(live.location(name), { backend: live.backend() });
+  expect(report).toMatchObject({ outcome: "published", records: RECORDS, more: false });
+}
+
+/** A small store of its own for a test, compacted, with the records `old-0`..`old-99`. */
+export async function fillSmall(live: LiveBucket, name: string): Promise<void> {
+  const backend = live.backend();
+  const store = await Store.open<Task>(live.location(name), { backend, agentId: "loader" });
+  await store.batch(() => {
+    for (let n = 0; n < 100; n++) void store.set(`old-${n}`, task(n));
+  });
+  await store.compact();
+  await store.close();
+}

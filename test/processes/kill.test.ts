@@ -1,0 +1,7 @@
+import { describe } from "vitest";
+import { directoryMedium } from "./directory.ts";
+import { killSuite } from "./kill-suite.ts";
+
+describe("on a directory", () => {
+  killSuite({ openMedium: directoryMedium, mayLandLate: false, kills: 40 });
+});

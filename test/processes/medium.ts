@@ -1,0 +1,16 @@
+/** Where a store of several processes lies; used by the tests and, bundled, by their workers. */
+import { FsBackend } from "../../src/storage/fs-backend.ts";
+import type { StorageBackend } from "../../src/storage/backend.ts";
+
+/** A fresh place for one store, removed with all it holds on dispose. */
+export interface Medium extends AsyncDisposable {
+  /** A directory, or `s3://bucket/prefix` on the server of OPSLOG_TEST_S3_ENDPOINT. */
+  readonly location: string;
+}
+
+/** Loads S3 code for S3 locations only: a worker's start counts. */
+export async function backendFor(location: string): Promise<StorageBackend> {
+  if (!location.startsWith("s3://")) return new FsBackend();
+  const { S3Backend } = await import("../../src/s3/index.ts");
+  return new S3Backend({ endpoint: process.env["OPSLOG_TEST_S3_ENDPOINT"] });
+}

@@ -1,0 +1,99 @@
+/**
+ * What other processes do to a store; bundled by worker-process.ts. The task comes as JSON in the
+ * first argument, answers go to stdout, one JSON value a line. A failure ends the process with 1.
+ */
+import type { Interface } from "node:readline";
+import { createInterface } from "node:readline";
+import { setTimeout as delay } from "node:timers/promises";
+import type { CompactionReport } from "../../src/compaction/report.ts";
+import type { ProtocolSettings } from "../../src/core/settings.ts";
+import { compact } from "../../src/store/compact.ts";
+import { Store } from "../../src/store/store.ts";
+import { backendFor } from "./medium.ts";
+import { openPatiently, writeUntilKilled } from "./writer.ts";
+import type { WriterTask } from "./writer.ts";
+
+export type WorkerTask = { readonly location: string; readonly settings: Settings } & (
+  | { readonly kind: "write-one"; readonly agentId: string; readonly id: string }
+  | { readonly kind: "compact" }
+  | { readonly kind: "hold" }
+  | ({ readonly kind: "write" } & WriterTask)
+);
+
+export type Settings = Partial<ProtocolSettings>;
+
+/** Passes of a compactor by outcome, and what they merged. */
+export type CompactorTotals = Record<CompactionReport["outcome"] | "segments" | "deleted", number>;
+
+/** A compactor that has nothing to do looks again after this. */
+const IDLE_MS = 10;
+
+const task: WorkerTask = JSON.parse(process.argv[2] ?? "");
+
+function answer(value: object): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}
+
+/** One record by a store that knows nothing, as a cold invocation of a function does it. */
+async function writeOne(agentId: string, id: string): Promise<void> {
+  const { location, settings } = task;
+  const backend = await backendFor(location);
+  const options = { ...settings, backend, agentId, skipLoad: true };
+  await using store = await Store.open(location, options);
+  await store.set(id, { by: agentId });
+  answer({ acknowledged: id });
+}
+
+async function compactUntilEnd(input: Interface): Promise<void> {
+  const totals: CompactorTotals = {
+    published: 0,
+    idle: 0,
+    busy: 0,
+    lost: 0,
+    segments: 0,
+    deleted: 0,
+  };
+  const end = new AbortController();
+  input.once("close", () => end.abort());
+  while (!end.signal.aborted) {
+    const backend = await backendFor(task.location);
+    const report = await compact(task.location, { ...task.settings, backend });
+    totals[report.outcome]++;
+    totals.segments += report.segments;
+    totals.deleted += report.deleted;
+    if (report.outcome !== "published") await delay(IDLE_MS);
+  }
+  answer(totals);
+}
+
+/** Keeps the store open as its single writer. */
+async function hold(input: Interface): Promise<void> {
+  await using store = await openPatiently(task.location, task.settings, {});
+  await store.set("held", { by: process.pid });
+  answer({ held: true });
+  await new Promise<void>((resolve) => input.once("close", resolve));
+}
+
+async function run(): Promise<void> {
+  const input = createInterface({ input: process.stdin });
+  // What a cold process pays for loading code is not what the tests race about.
+  await backendFor(task.location);
+  answer({ ready: true });
+  await new Promise<void>((resolve) => input.once("line", () => resolve()));
+  switch (task.kind) {
+    case "write-one":
+      await writeOne(task.agentId, task.id);
+      break;
+    case "compact":
+      await compactUntilEnd(input);
+      break;
+    case "hold":
+      await hold(input);
+      break;
+    case "write":
+      await writeUntilKilled(task, task.settings, answer);
+  }
+  input.close();
+}
+
+await run();

@@ -1,0 +1,136 @@
+/** A writer that journals what it is about to do and what was acknowledged, until it is killed. */
+import { setTimeout as delay } from "node:timers/promises";
+import {
+  LockedError,
+  RecordNotFoundError,
+  WriteOutcomeUnknownError,
+} from "../../src/core/errors.ts";
+import type { StoreOptions } from "../../src/store/options.ts";
+import { Store } from "../../src/store/store.ts";
+import { JournalFile } from "./journal-file.ts";
+import { tagOf } from "./journal.ts";
+import type { JournaledOperation } from "./journal.ts";
+import { backendFor } from "./medium.ts";
+import { dice } from "./random.ts";
+import type { Dice } from "./random.ts";
+import type { Settings } from "./worker.ts";
+
+export interface WriterTask {
+  readonly location: string;
+  /** Undefined: the single writer. */
+  readonly agentId?: string | undefined;
+  readonly lazy: boolean;
+  readonly checkpointThreshold?: number | undefined;
+  /** One record a call; deletions among them; whole batches; all of these. */
+  readonly calls: "set" | "delete" | "batch" | "any";
+  /** The only ids it writes, and nobody else does. */
+  readonly ids: readonly string[];
+  /** Counts the processes that wrote these ids, one after the other. */
+  readonly incarnation: number;
+  /** Calls under way at once. */
+  readonly lanes: number;
+  readonly journal: string;
+  readonly seed: number;
+}
+
+const LOCK_WAIT_MS = 20_000;
+const LOCK_LOOK_MS = 50;
+const BATCH_MAX = 8;
+const PADDING_MAX = 400;
+
+/** Waits for a dead single writer's lock to end, as an operator's restart loop would. */
+export async function openPatiently(
+  location: string,
+  settings: Settings,
+  options: StoreOptions,
+): Promise<Store> {
+  const untilMs = Date.now() + LOCK_WAIT_MS;
+  for (;;) {
+    try {
+      const backend = await backendFor(location);
+      return await Store.open(location, { ...settings, ...options, backend });
+    } catch (error) {
+      if (!(error instanceof LockedError) || Date.now() > untilMs) throw error;
+      await delay(LOCK_LOOK_MS);
+    }
+  }
+}
+
+/** Answers when it is open, and for every acknowledgement. Never returns. */
+export async function writeUntilKilled(
+  task: WriterTask,
+  settings: Settings,
+  answer: (value: object) => void,
+): Promise<void> {
+  const { agentId, lazy: skipLoad, checkpointThreshold, ids, lanes } = task;
+  const store = await openPatiently(task.location, settings, {
+    agentId,
+    skipLoad,
+    checkpointThreshold,
+  });
+  const writer = new JournalingWriter(store, task, answer);
+  // Resident from here on, so that `has` knows what may be deleted.
+  await store.readMany(ids);
+  answer({ open: true });
+  await Promise.all(
+    Array.from({ length: lanes }, async () => {
+      for (;;) await writer.call();
+    }),
+  );
+}
+
+class JournalingWriter {
+  readonly #store: Store;
+  readonly #task: WriterTask;
+  readonly #journal: JournalFile;
+  readonly #dice: Dice;
+  readonly #answer: (value: object) => void;
+  #n = 0;
+
+  constructor(store: Store, task: WriterTask, answer: (value: object) => void) {
+    this.#store = store;
+    this.#answer = answer;
+    this.#task = task;
+    this.#journal = new JournalFile(task.journal);
+    this.#dice = dice(task.seed);
+  }
+
+  /** Intent, call, outcome: the order of the intents of an id is the order of its calls. */
+  async call(): Promise<void> {
+    const n = ++this.#n;
+    const operations = this.#choose();
+    this.#journal.append({ n, operations });
+    try {
+      await this.#perform(n, operations);
+      this.#journal.append({ n, outcome: "acknowledged" });
+      this.#answer({ acknowledged: n });
+    } catch (error) {
+      if (error instanceof RecordNotFoundError) this.#journal.append({ n, outcome: "refused" });
+      // It may have landed, as the journal says by the intent alone.
+      else if (!(error instanceof WriteOutcomeUnknownError)) throw error;
+    }
+  }
+
+  #choose(): JournaledOperation[] {
+    const { calls, ids } = this.#task;
+    const batched = calls === "batch" || (calls === "any" && this.#dice.chance(0.3));
+    const deletions = calls === "set" ? 0 : 0.4;
+    const chosen = this.#dice.pick(ids, batched ? 2 + this.#dice.below(BATCH_MAX - 1) : 1);
+    return chosen.map((id) => {
+      const isDeletion = this.#store.has(id) && this.#dice.chance(deletions);
+      return { id, op: isDeletion ? "delete" : "set" };
+    });
+  }
+
+  async #perform(n: number, operations: readonly JournaledOperation[]): Promise<void> {
+    const tag = tagOf(this.#task.incarnation, n);
+    const padding = "x".repeat(this.#dice.below(PADDING_MAX));
+    const one = ({ id, op }: JournaledOperation): Promise<void> =>
+      op === "set" ? this.#store.set(id, { tag, padding }) : this.#store.delete(id);
+    const [first] = operations;
+    if (operations.length === 1 && first !== undefined) return one(first);
+    return this.#store.batch(() => {
+      for (const operation of operations) void one(operation);
+    });
+  }
+}
