@@ -5,7 +5,7 @@
 import { Store } from "../store/store.ts";
 
 export class InvocationStore<T> extends Store<T> {
-  readonly #begun = new Set<Write>();
+  readonly #begun = new Set<Write<unknown>>();
 
   override set(id: string, value: T): Promise<void> {
     return this.#track(super.set(id, value));
@@ -21,6 +21,10 @@ export class InvocationStore<T> extends Store<T> {
 
   override batch(fn: () => void): Promise<void> {
     return this.#track(super.batch(fn));
+  }
+
+  override undo(): Promise<boolean> {
+    return this.#track(super.undo());
   }
 
   override compact(): Promise<void> {
@@ -46,26 +50,26 @@ export class InvocationStore<T> extends Store<T> {
     return [...failures];
   }
 
-  #track(result: Promise<void>): Promise<void> {
+  #track<V>(result: Promise<V>): Promise<V> {
     // Inside a batch, `set` and `delete` give no promise: the batch is what is awaited.
     if (result === undefined) return result;
-    const write = new Write((resolve) => resolve(result));
+    const write = new Write<V>((resolve) => resolve(result));
     this.#begun.add(write);
     return write;
   }
 }
 
 /** A promise that knows whether anybody asked for its outcome. */
-class Write extends Promise<void> {
+class Write<V> extends Promise<V> {
   observed = false;
-  readonly outcome: Promise<PromiseSettledResult<void>>;
+  readonly outcome: Promise<PromiseSettledResult<V>>;
 
   /** What `then` returns is an ordinary promise. */
   static override get [Symbol.species](): PromiseConstructor {
     return Promise;
   }
 
-  constructor(executor: (resolve: (value: PromiseLike<void>) => void) => void) {
+  constructor(executor: (resolve: (value: PromiseLike<V>) => void) => void) {
     super(executor);
     this.outcome = super.then(
       (value) => ({ status: "fulfilled", value }),
@@ -74,8 +78,8 @@ class Write extends Promise<void> {
   }
 
   // oxlint-disable-next-line unicorn/no-thenable -- it is a promise, and hears who asks
-  override then<A = void, B = never>(
-    onFulfilled?: ((value: void) => A | PromiseLike<A>) | null,
+  override then<A = V, B = never>(
+    onFulfilled?: ((value: V) => A | PromiseLike<A>) | null,
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
     this.observed = true;

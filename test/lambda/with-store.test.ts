@@ -31,6 +31,17 @@ describe.each(Object.entries(MEDIA))("withStore on %s", (_name, open) => {
     ]);
   });
 
+  test("an undo that is not awaited is done when the result is there", async () => {
+    await using medium = await open();
+    const handler = withStore<number>(medium, async (_event, _context, store) => {
+      await store.set("kept", 1);
+      await store.set("taken back", 2);
+      void store.undo();
+    });
+    await handler({}, lambdaContext());
+    expect(await readAll(medium)).toEqual([["kept", 1]]);
+  });
+
   test("the request id is the agent", async () => {
     await using medium = await open();
     const handler = withStore(medium, (_event, _context, store) => store.set("a", 1));
