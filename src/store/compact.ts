@@ -46,7 +46,8 @@ export async function compact(
   try {
     // Compaction copies records without looking into them: it needs no schema.
     const schema = { version: Number.MAX_SAFE_INTEGER, migrate: undefined };
-    const parts = createParts(backend, systemRuntime, settings, onWarning, schema);
+    const runtime = systemRuntime;
+    const parts = createParts({ backend, location, runtime, settings, onWarning, schema });
     const { report } = await new Compactor({ ...parts, limits: DEFAULT_LIMITS }).pass({ full });
     return report;
   } finally {

@@ -26,17 +26,38 @@ export interface StoreParts {
   readonly schema: Schema;
 }
 
+/** By backend: a store opened anew over the same one finds warm what the last one read. */
+const runCaches = new WeakMap<
+  StorageBackend,
+  { readonly location: string; readonly cache: RunCache }
+>();
+
+/** Parts of runs, as bytes: valid by construction, because a run's name is never used again. */
+function runCacheOf(backend: StorageBackend, location: string): RunCache {
+  const held = runCaches.get(backend);
+  if (held?.location === location) return held.cache;
+  const cache: RunCache = new ByteCache();
+  runCaches.set(backend, { location, cache });
+  return cache;
+}
+
 /** Beside the default bound for runs; a parsed segment takes a few times its bytes. */
 const SEGMENT_CACHE_BYTES_MAX = 8 * 1024 * 1024;
 
+/** What `createParts` is given. */
+export interface GivenParts {
+  readonly backend: StorageBackend;
+  /** What the backend is bound to. */
+  readonly location: string;
+  readonly runtime: Runtime;
+  readonly settings: ProtocolSettings;
+  readonly onWarning: (message: string) => void;
+  readonly schema: Schema;
+}
+
 /** One protocol, two media: files that grow get a file log, everything else one object per flush. */
-export function createParts(
-  backend: StorageBackend,
-  runtime: Runtime,
-  settings: ProtocolSettings,
-  onWarning: (message: string) => void,
-  schema: Schema,
-): StoreParts {
+export function createParts(given: GivenParts): StoreParts {
+  const { backend, location, runtime, settings, onWarning, schema } = given;
   const { appendable } = backend;
   const log =
     appendable === undefined
@@ -48,7 +69,7 @@ export function createParts(
     settings,
     log,
     manifests: new ManifestStore(backend),
-    cache: new ByteCache(),
+    cache: runCacheOf(backend, location),
     segmentCache: new ByteCache(SEGMENT_CACHE_BYTES_MAX),
     onWarning,
     schema,

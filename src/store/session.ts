@@ -42,7 +42,8 @@ export class Session {
   ): Promise<Session> {
     const { readOnly, settings, onWarning, version, migrate, agentId } = options;
     const claim = await BackendClaim.take(backend, location, { readOnly });
-    const parts = createParts(backend, runtime, settings, onWarning, { version, migrate });
+    const schema = { version, migrate };
+    const parts = createParts({ backend, location, runtime, settings, onWarning, schema });
     let lock: WriterLock | undefined;
     try {
       if (!readOnly && agentId === "") lock = await takeWriterLock(parts);

@@ -46,7 +46,9 @@ export async function verify(location: string, options: VerifyOptions = {}): Pro
   const claim = await BackendClaim.take(backend, location, { readOnly: true });
   try {
     const schema = { version: Number.MAX_SAFE_INTEGER, migrate: undefined };
-    const parts = createParts(backend, systemRuntime, settings, () => undefined, schema);
+    const onWarning = (): void => undefined;
+    const runtime = systemRuntime;
+    const parts = createParts({ backend, location, runtime, settings, onWarning, schema });
     for (let look = 1; ; look++) {
       const report = await checkView(parts);
       if (report !== "overtaken") return report;

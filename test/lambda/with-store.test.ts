@@ -1,4 +1,5 @@
 import {
+  compact,
   MemoryBackend,
   NotHydratedError,
   NotOpenError,
@@ -8,6 +9,7 @@ import {
 } from "opslog-serverless";
 import { withStore } from "opslog-serverless/lambda";
 import { describe, expect, test } from "vitest";
+import { watchBackend } from "../store/watched-backend.ts";
 import { lambdaContext, MEDIA, readAll, readLog, rejection } from "./support.ts";
 
 describe.each(Object.entries(MEDIA))("withStore on %s", (_name, open) => {
@@ -40,6 +42,30 @@ describe.each(Object.entries(MEDIA))("withStore on %s", (_name, open) => {
     });
     await handler({}, lambdaContext());
     expect(await readAll(medium)).toEqual([["kept", 1]]);
+  });
+
+  test("what one invocation read of the snapshots is warm for the next", async () => {
+    await using medium = await open();
+    const writer = withStore<string>(medium, async (_event, _context, store) => {
+      for (let n = 0; n < 200; n++) void store.set(`r${n}`, "x".repeat(1_000));
+    });
+    await writer({}, lambdaContext());
+    await compact(medium.location, { backend: medium.backend() });
+    const watched = watchBackend(medium.backend());
+    const options = { location: medium.location, backend: watched.backend };
+    const reader = withStore<string, string, void>(options, async (id, _context, store) => {
+      expect(await store.read(id)).toHaveLength(1_000);
+    });
+    const readsOf = async (id: string): Promise<number> => {
+      const before = watched.calls.length;
+      await reader(id, lambdaContext());
+      const calls = watched.calls.slice(before);
+      return calls.filter((call) => call.startsWith("get snapshots/")).length;
+    };
+    expect(await readsOf("r100")).toBe(2);
+    expect(await readsOf("r100")).toBe(0);
+    expect(await readsOf("r101")).toBe(0);
+    expect(await readsOf("r7")).toBe(1);
   });
 
   test("the request id is the agent", async () => {

@@ -5,6 +5,7 @@ import type { Runtime } from "../../src/core/runtime.ts";
 import type { StorageBackend } from "../../src/storage/backend.ts";
 import type { StoreOptions } from "../../src/store/options.ts";
 import { Store } from "../../src/store/store.ts";
+import { watchBackend } from "./watched-backend.ts";
 
 /** A place for one store, with the clock that rules there. */
 export interface Medium extends AsyncDisposable {
@@ -70,7 +71,11 @@ export async function setUp(make: MakeMedium): Promise<Fixture> {
     open,
     objects,
     entries: async () => (await open({ readOnly: true })).entries(),
-    lookUp: async (ids) => (await open({ readOnly: true, skipLoad: true })).readMany(ids),
+    lookUp: async (ids) => {
+      // Another instance, as in another process: nothing that was read before is warm.
+      const { backend } = watchBackend(medium.backend());
+      return (await open({ backend, readOnly: true, skipLoad: true })).readMany(ids);
+    },
     flushes: async () => {
       const texts = [...(await objects("ops/")).values()];
       return texts

@@ -19,8 +19,8 @@ export async function compactorPass(
   const process = world.spawn("compactor");
   const onWarning = (message: string): void => checkWarning(world, message);
   const schema = { version: Number.MAX_SAFE_INTEGER, migrate: undefined };
-  const backend = world.backendFor(process);
-  const parts = createParts(backend, process, SETTINGS, onWarning, schema);
+  const given = { backend: world.backendFor(process), location: "store", runtime: process };
+  const parts = createParts({ ...given, settings: SETTINGS, onWarning, schema });
   try {
     const { report } = await new Compactor({ ...parts, limits }).pass({ full });
     world.kernel.trace(`${process.name} ${report.outcome} ${report.generation}`);
