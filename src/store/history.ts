@@ -72,6 +72,9 @@ export class History {
   /** After a single writer has loaded everything: what it finds in the log is its own. */
   adoptLog(): void {
     if (this.#options.agentId !== "") return;
+    // A lazy store that loads everything later finds its own writes again.
+    this.#own = [];
+    this.#restored.clear();
     const last = new Map<string, Version>();
     for (const { segment, key, operation, version } of this.#sorted()) {
       const mine = segment.agent === "" && segment.v === this.#options.schema;

@@ -112,6 +112,21 @@ export function historyCases(make: MakeMedium): void {
     expect(again.count()).toBe(0);
   });
 
+  test("a lazy single writer that hydrates goes on with what was there before it", async () => {
+    const { open } = await setUp(make);
+    await (await open<number>(KEEP)).close();
+    const first = await open<number>(KEEP);
+    await first.set("a", 1);
+    await first.close();
+    const lazy = await open<number>({ ...KEEP, skipLoad: true });
+    await lazy.set("a", 2);
+    expect(lazy.getOps().map(({ data }) => data)).toEqual([2]);
+    await lazy.hydrate();
+    expect(lazy.getOps().map(({ data }) => data)).toEqual([1, 2]);
+    expect([await lazy.undo(), await lazy.undo(), await lazy.undo()]).toEqual([true, true, false]);
+    expect(lazy.count()).toBe(0);
+  });
+
   test("an agent undoes its own last operation only, and never at another's cost", async () => {
     const { open, entries } = await setUp(make);
     const a = await open<string>({ ...KEEP, agentId: "a" });
