@@ -1,5 +1,5 @@
 /**
- * One compaction pass (PROTOCOL, "Compaction"): looks whether there is work, takes the lease, does
+ * One compaction pass (PROTOCOL, C1 to C10): looks whether there is work, takes the lease, does
  * it, gives the lease back. Anyone may run it, and several at once are harmless.
  */
 import { ConflictError } from "../core/errors.ts";
@@ -37,7 +37,7 @@ export class Compactor {
     try {
       return result(await new LeasedPass(this.#parts, lease, options).run());
     } catch (error) {
-      // 404 of a run: another pass has replaced it (step 3).
+      // 404 of a run: another pass has replaced it (C5).
       if (error instanceof RunGoneError) return result(await this.#lostToAnother(error));
       // A name of 64 random bits is taken: by a write of this pass that was repeated on the way.
       if (error instanceof ConflictError) {

@@ -27,7 +27,7 @@ export class LeasedPass {
     this.#options = options;
   }
 
-  /** Steps C3 to C10. @throws RunGoneError when a run was replaced meanwhile */
+  /** C3 to C10. @throws RunGoneError when a run was replaced meanwhile */
   async run(): Promise<PartialResult> {
     const { backend, manifests, log, settings, limits } = this.#parts;
     const loaded = await manifests.load();
@@ -145,7 +145,7 @@ export class LeasedPass {
     });
   }
 
-  /** Steps 6 and 7. A crash in here costs a second, harmless merge, or orphans that the next finds. */
+  /** C8 to C10. A crash in here costs a second, harmless merge, or orphans that the next finds. */
   async #collect(
     done: CompactionInput["units"],
     published: LoadedManifest,

@@ -7,7 +7,10 @@ export interface ProtocolSettings {
   readonly leaseTtlMs: number;
   /** How long replaced runs stay for slow readers; comfort, not safety. Default 3,600,000. */
   readonly gcGraceMs: number;
-  /** How long merged segments stay after the publication. Default 60,000. */
+  /**
+   * For views that skip the second look at the manifest; this version always looks twice and needs
+   * no grace: accepted, without effect. Default 60,000.
+   */
   readonly segmentGraceMs: number;
   /** How long a deletion is remembered; at least twice `writerLagMs`. Default 86,400,000. */
   readonly tombstoneGraceMs: number;

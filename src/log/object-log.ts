@@ -43,7 +43,7 @@ export class ObjectLog implements Log {
     this.#settings = settings;
   }
 
-  /** View step 1: when the first page says there are more, the 16 shards are listed in parallel. */
+  /** V1: when the first page says there are more, the 16 shards are listed in parallel. */
   async list(): Promise<LogListing> {
     const [first] = await takePages(this.#backend.list(LOG_PREFIX), 1);
     let pages = first === undefined ? [] : [first];

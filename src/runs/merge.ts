@@ -26,7 +26,7 @@ export async function* mergeSorted(sources: readonly EntryBatches[]): AsyncGener
   }
 }
 
-/** Leaves out tombstones at or below `clockMax` (PROTOCOL, "Purge"). */
+/** Leaves out tombstones at or below `clockMax` (PROTOCOL, C9). */
 export async function* dropTombstones(
   batches: EntryBatches,
   clockMax: number,

@@ -28,6 +28,7 @@ export class Lease {
   readonly #stop = new AbortController();
   #etag: string;
   #lost = false;
+  #lostBecause: unknown;
   #renewing: Promise<void> = Promise.resolve();
 
   /** Takes the lease, or tells that another holds it. */
@@ -69,6 +70,11 @@ export class Lease {
     return this.#lost;
   }
 
+  /** What the last renewal failed with; undefined when another holder took over. */
+  get lostBecause(): unknown {
+    return this.#lostBecause;
+  }
+
   async #renewUntilStopped(): Promise<void> {
     const { signal } = this.#stop;
     for (;;) {
@@ -86,8 +92,9 @@ export class Lease {
   async #renew(): Promise<string | undefined> {
     try {
       return await swap(this.#backend, this.#options, this.#owner, { ifMatch: this.#etag });
-    } catch {
+    } catch (error) {
       // Whatever the reason: a lease that cannot be renewed is treated as lost, its holder stops.
+      this.#lostBecause = error;
       return undefined;
     }
   }

@@ -1,6 +1,6 @@
 /**
  * The only way into the log: stages operations, writes whatever is pending as one flush, and makes
- * memory agree with what became durable (PROTOCOL, "Write").
+ * memory agree with what became durable (PROTOCOL, W1 to W6).
  */
 import { Deferred } from "../core/deferred.ts";
 import { InvalidArgumentError, WriteOutcomeUnknownError } from "../core/errors.ts";
@@ -47,6 +47,7 @@ export class Committer {
   /** Queued or being written. */
   readonly #unsettled = new Set<Pending>();
   #queuedBytes = 0;
+  #queuedOperations = 0;
   #flushing = false;
   /** Never goes back, not even when a write fails (FLUSH). */
   #clock = 0;
@@ -103,6 +104,7 @@ export class Committer {
     this.#queue.push(pending);
     this.#unsettled.add(pending);
     this.#queuedBytes += bytes;
+    this.#queuedOperations += operations.length;
     return done.promise;
   }
 
@@ -118,9 +120,7 @@ export class Committer {
 
   /** Operations accepted but not durable yet. */
   get queuedOperations(): number {
-    let sum = 0;
-    for (const { operations } of this.#unsettled) sum += operations.length;
-    return sum;
+    return this.#queuedOperations;
   }
 
   /** Resolves when everything accepted so far is durable; rejects when a part of it failed. */
@@ -240,7 +240,10 @@ export class Committer {
   }
 
   #settle(write: Pending): Deferred {
-    if (this.#unsettled.delete(write)) this.#queuedBytes -= write.bytes;
+    if (this.#unsettled.delete(write)) {
+      this.#queuedBytes -= write.bytes;
+      this.#queuedOperations -= write.operations.length;
+    }
     return write.done;
   }
 }

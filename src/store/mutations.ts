@@ -119,8 +119,9 @@ export class Mutations {
   }
 
   async #commit(operations: readonly StagedOperation[]): Promise<void> {
-    await this.#session.writes.commit(operations);
-    await this.#session.checkpointIfDue();
+    const { writes } = this.#session;
+    await writes.commit(operations);
+    await writes.waitFor(this.#session.checkpointIfDue());
   }
 
   /** What memory cannot know, also after a failed write, is checked before the flush instead. */

@@ -56,8 +56,9 @@ export class Session {
       }
       return new Session(parts, options, replica, claim, lock);
     } catch (error) {
-      await lock?.release();
-      await claim.release();
+      // The first error is the one that tells; a lock left behind is recovered as after a crash.
+      await Promise.allSettled([lock?.release()]);
+      await Promise.allSettled([claim.release()]);
       throw error;
     }
   }

@@ -53,7 +53,17 @@ export class WriteBuffer {
     else void this.#startLater();
     const waits = writeMode === "group" ? isFull : this.#committer.queuedBytes > BUFFER_BYTES_MAX;
     if (waits) return done;
-    done.catch((error: unknown) => {
+    this.#tellLater(done);
+  }
+
+  /** What a write starts beside itself: waited for, except in "async" mode, which never waits. */
+  async waitFor(work: Promise<void>): Promise<void> {
+    if (this.#options.writeMode === "async") this.#tellLater(work);
+    else await work;
+  }
+
+  #tellLater(work: Promise<void>): void {
+    work.catch((error: unknown) => {
       this.#failure ??= { error };
     });
   }

@@ -33,7 +33,7 @@ export async function takeWriterLock({
     if (!lease.lost) return;
     throw new LockedError(
       `${path} was lost: another writer took over, or it could not be renewed; open the store again`,
-      { path },
+      { path, cause: lease.lostBecause },
     );
   };
   return { check, release: () => lease.release() };

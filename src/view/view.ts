@@ -15,7 +15,7 @@ export interface View extends LoadedManifest {
 }
 
 /**
- * Step 1: manifest and listing in parallel. Step 2: the manifest again, 304 when it stands; a
+ * V1: manifest and listing in parallel. V2: the manifest again, 304 when it stands; a
  * newer one is used with the same listing, which is never repeated for this.
  */
 export async function makeView(

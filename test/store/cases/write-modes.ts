@@ -147,10 +147,40 @@ export function writeModeCases(make: MakeMedium): void {
     },
   );
 
-  test.each(MODES)("%s: a checkpoint flushes first, and counts what is buffered", async (mode) => {
+  test("async: the write that is due for a checkpoint does not wait for it", async () => {
+    const { medium, open, entries } = await setUp(make);
+    const watched = watchBackend(medium.backend());
+    const options = { groupCommitMs: LATER_MS, checkpointThreshold: 3 };
+    const store = await open({ backend: watched.backend, writeMode: "async", ...options });
+    let release = (): void => {};
+    const held = new Promise<void>((resolve) => (release = resolve));
+    watched.delay = () => held;
+    for (let n = 0; n < 5; n++) await store.set(`r${n}`, n);
+    expect(store.stats().opsCount).toBe(5);
+    release();
+    await store.close();
+    expect(await entries()).toHaveLength(5);
+  });
+
+  test("async: a checkpoint that cannot flush is told to the next call", async () => {
+    const { medium, open } = await setUp(make);
+    const watched = watchBackend(medium.backend());
+    const options = { groupCommitMs: LATER_MS, checkpointThreshold: 2, checkpointOnClose: false };
+    const store = await open({ backend: watched.backend, writeMode: "async", ...options });
+    const failure = new UnavailableError("no room");
+    watched.failing = { error: () => failure, landing: false };
+    await store.set("a", 1);
+    await store.set("b", 2);
+    while (store.has("a")) await new Promise((resolve) => setImmediate(resolve));
+    await expect(store.set("c", 3)).rejects.toThrow(failure);
+    watched.failing = undefined;
+    expect(store.count()).toBe(0);
+  });
+
+  test("group: a checkpoint flushes first, and counts what is buffered", async () => {
     const { open, entries, flushes } = await setUp(make);
     const options = { groupCommitMs: LATER_MS, checkpointThreshold: 5 };
-    const store = await open({ writeMode: mode, ...options });
+    const store = await open({ writeMode: "group", ...options });
     for (let n = 0; n < 5; n++) await store.set(`r${n}`, n);
     expect(store.stats().opsCount).toBe(0);
     expect(await flushes()).toBe(0);
