@@ -18,6 +18,8 @@ import { takeWriterLock, type WriterLock } from "./writer-lock.ts";
 
 /** How often a compaction asked for by a user is tried again after losing a race. */
 const COMPACTIONS_MAX = 20;
+/** Of the checkpoint threshold: operations after which a checkpoint that could not run is retried. */
+const RETRY_SHARE = 0.1;
 
 export class Session {
   readonly options: ResolvedOptions;
@@ -154,21 +156,26 @@ export class Session {
   }
 
   async #checkpoint(): Promise<void> {
+    const { checkpointThreshold } = this.options;
     try {
       await this.flush();
-      await this.#compactOrWarn();
+      const compacted = await this.#compactOrWarn();
+      // What had to stay (damaged log) must not bring the next one at once; after another's lease,
+      // perhaps a dead one's, or a failure it is tried again soon.
+      const soon = checkpointThreshold - Math.ceil(checkpointThreshold * RETRY_SHARE);
+      this.#checkpointed = this.replica.operationCount - (compacted ? 0 : soon);
     } finally {
       this.#checkpointing = undefined;
-      // What it had to leave (damaged log, another compactor at work) must not bring it back at once.
-      this.#checkpointed = this.replica.operationCount;
     }
   }
 
-  async #compactOrWarn(): Promise<void> {
+  /** False when another compactor holds the lease, or it failed. */
+  async #compactOrWarn(): Promise<boolean> {
     try {
-      await this.compact();
+      return (await this.compact()).outcome !== "busy";
     } catch (error) {
       this.#parts.onWarning(`checkpoint failed, the log keeps growing: ${String(error)}`);
+      return false;
     }
   }
 

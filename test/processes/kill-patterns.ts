@@ -24,7 +24,7 @@ const PURGING: Settings = { ...SETTINGS, tombstoneGraceMs: 4_000, writerLagMs: 2
 export const PATTERNS: readonly Pattern[] = [
   {
     name: "one eager writer that compacts by itself",
-    writers: [{ lazy: false, checkpointThreshold: 15, calls: "set", lanes: 4 }],
+    writers: [{ lazy: false, checkpointThreshold: 8, calls: "set", lanes: 4 }],
     compactors: 0,
     compacts: true,
     settings: SETTINGS,
@@ -50,8 +50,8 @@ export const PATTERNS: readonly Pattern[] = [
   {
     name: "two agents that compact by themselves, deletions purged",
     writers: [
-      { agentId: "a", lazy: true, checkpointThreshold: 20, calls: "any", lanes: 4 },
-      { agentId: "b", lazy: false, checkpointThreshold: 30, calls: "delete", lanes: 2 },
+      { agentId: "a", lazy: true, checkpointThreshold: 5, calls: "any", lanes: 4 },
+      { agentId: "b", lazy: false, checkpointThreshold: 8, calls: "delete", lanes: 2 },
     ],
     compactors: 0,
     compacts: true,
