@@ -2,6 +2,7 @@
 import { hash } from "node:crypto";
 import type { CorruptionError } from "../core/errors.ts";
 import { runPaths } from "../format/paths.ts";
+import type { Manifest } from "../format/manifest-codec.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import type { CompactionInput } from "../log/log.ts";
 import { dropTombstones, fromMap, mergeSorted } from "../runs/merge.ts";
@@ -52,12 +53,13 @@ export class LeasedPass {
     const change = {
       nonce: this.#nonce(done),
       dateMs: input.firstDateMs,
-      newRun,
+      newRuns: newRun === undefined ? [] : [newRun],
       keptRuns: plan.keptRuns,
       replacedRuns: plan.runs,
       purgeFloor,
       clock,
       schema,
+      activeRecords: countActive(manifest, plan, newRun, merged.created),
     };
     const next = preparePublication(loaded, change, settings);
     const generation = manifest.generation;
@@ -157,6 +159,17 @@ export class LeasedPass {
     await backend.delete(garbage);
     return done.length + garbage.length;
   }
+}
+
+/** Exact when everything is in one run; otherwise by what the log says of the records before. */
+function countActive(
+  manifest: Manifest,
+  { keptRuns }: CompactionPlan,
+  newRun: RunInfo | undefined,
+  created: number,
+): number {
+  if (keptRuns.length === 0) return newRun === undefined ? 0 : newRun.records - newRun.tombstones;
+  return Math.max(0, (manifest.stats?.activeRecords ?? 0) + created);
 }
 
 /** What the new run stands for: runs by path, segments by key. */

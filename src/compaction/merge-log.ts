@@ -1,6 +1,6 @@
 /** Merges listed segments into one map of winners: the delta of a compaction. */
 import type { CorruptionError } from "../core/errors.ts";
-import { type Entry, wins } from "../core/version.ts";
+import { compareVersions, type Entry, type Version, wins } from "../core/version.ts";
 import type { Segment } from "../format/segment-codec.ts";
 import type { Log, LogUnit } from "../log/log.ts";
 
@@ -12,6 +12,8 @@ export interface MergedLog {
   /** Keys of the segments merged. */
   readonly merged: readonly string[];
   readonly operations: number;
+  /** How many more records there are after the merged operations than before the first of them. */
+  readonly created: number;
   /** Highest clock and schema version merged. */
   readonly clock: number;
   readonly schema: number;
@@ -24,6 +26,7 @@ export async function mergeLog(
   purgeFloor: number,
 ): Promise<MergedLog> {
   const entries = new Map<string, Entry>();
+  const firsts = new Map<string, FirstOperation>();
   const corrupt: CorruptionError[] = [];
   const unreadable = new Set<string>();
   const merged: string[] = [];
@@ -36,21 +39,49 @@ export async function mergeLog(
       unreadable.add(read.ref.key);
       continue;
     }
-    mergeSegment(entries, read.segment);
+    mergeSegment(entries, firsts, read.segment);
     merged.push(read.ref.key);
     totals.operations += read.segment.operations.length;
     totals.clock = Math.max(totals.clock, read.ref.hi);
     totals.schema = Math.max(totals.schema, read.segment.v);
   }
   const done = units.filter(({ segments }) => segments.every(({ key }) => !unreadable.has(key)));
-  return { entries, done, corrupt, merged, ...totals };
+  return { entries, done, corrupt, merged, created: countCreated(entries, firsts), ...totals };
+}
+
+/** The lowest operation on a record tells whether it was there before. */
+interface FirstOperation {
+  readonly version: Version;
+  readonly existed: boolean;
+}
+
+function countCreated(
+  entries: ReadonlyMap<string, Entry>,
+  firsts: ReadonlyMap<string, FirstOperation>,
+): number {
+  let created = 0;
+  for (const [id, { text }] of entries) {
+    const existed = firsts.get(id)?.existed === true;
+    created += Number(text !== undefined) - Number(existed);
+  }
+  return created;
 }
 
 /** Data is taken over as its stored JSON (VERBATIM): JSON.stringify of what JSON.parse made of it. */
-function mergeSegment(entries: Map<string, Entry>, segment: Segment): void {
+function mergeSegment(
+  entries: Map<string, Entry>,
+  firsts: Map<string, FirstOperation>,
+  segment: Segment,
+): void {
   const { agent, w, v: schema } = segment;
-  for (const { id, op, clock, data } of segment.operations) {
+  for (const { id, op, clock, data, prev, encoding } of segment.operations) {
     const version = { clock, agent, w };
+    const first = firsts.get(id);
+    if (first === undefined || compareVersions(version, first.version) < 0) {
+      // A blind write does not know; it counts as a create.
+      const existed = prev !== undefined && (prev !== null || encoding === "value");
+      firsts.set(id, { version, existed });
+    }
     const text = op === "set" ? JSON.stringify(data) : undefined;
     const entry = { version, schema, text };
     if (wins(entry, entries.get(id))) entries.set(id, entry);

@@ -4,6 +4,7 @@ import type { ProtocolSettings } from "../core/settings.ts";
 import {
   LINEAGE_MAX,
   type HistoryEntry,
+  type ArchiveInfo,
   type Manifest,
   type Retired,
 } from "../format/manifest-codec.ts";
@@ -13,13 +14,18 @@ import type { LoadedManifest } from "../view/manifest-store.ts";
 export interface Change {
   readonly nonce: string;
   readonly keptRuns: readonly RunInfo[];
-  readonly newRun: RunInfo | undefined;
+  readonly newRuns: readonly RunInfo[];
   readonly replacedRuns: readonly RunInfo[];
   /** Highest clock and schema version merged. */
   readonly clock: number;
   readonly schema: number;
   /** The new floor when this merge purged. */
   readonly purgeFloor: number | undefined;
+  /** Records that are there afterwards. */
+  readonly activeRecords: number;
+  readonly archived?: readonly ArchiveInfo[];
+  /** Retired beside the replaced runs. */
+  readonly retired?: readonly Retired[];
   readonly dateMs: number;
 }
 
@@ -39,7 +45,9 @@ export function preparePublication(
   const retired = [
     ...fillIn(manifest.retired, loaded.lastModifiedMs),
     ...change.replacedRuns.flatMap(({ path, index }) => [{ path }, { path: index }]),
+    ...(change.retired ?? []),
   ];
+  const archive = [...manifest.archive, ...(change.archived ?? [])];
   const due = dueRetired(retired, change.dateMs, settings.gcGraceMs);
   const date = new Date(change.dateMs).toISOString();
   const next: Manifest = {
@@ -49,13 +57,19 @@ export function preparePublication(
       .filter((nonce) => nonce !== "")
       .slice(0, LINEAGE_MAX),
     clock: Math.max(manifest.clock, change.clock),
-    runs: [...change.keptRuns, ...(change.newRun === undefined ? [] : [change.newRun])],
+    runs: [...change.keptRuns, ...change.newRuns],
     purgeFloor: change.purgeFloor ?? manifest.purgeFloor,
     lastPurge: change.purgeFloor === undefined ? manifest.lastPurge : generation,
     history: thinHistory(nextHistory(loaded), change.dateMs, settings.tombstoneGraceMs),
     retired: retired.filter((entry) => !due.includes(entry)),
+    archive,
     schema: Math.max(manifest.schema, change.schema),
-    stats: { created: manifest.stats?.created ?? date, lastCheckpoint: date },
+    stats: {
+      activeRecords: change.activeRecords,
+      archivedRecords: archive.reduce((sum, { records }) => sum + records, 0),
+      created: manifest.stats?.created ?? date,
+      lastCheckpoint: date,
+    },
   };
   checkSuccessor(manifest, next);
   return { manifest: next, due };

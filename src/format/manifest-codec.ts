@@ -16,11 +16,27 @@ export interface HistoryEntry {
 /** An object no longer referenced, deleted once it has been so for the grace period. */
 export interface Retired {
   readonly path: string;
+  /** The object lists further ones, which are deleted before it (FORMAT, "Lists"). */
+  readonly list?: true;
   /** LastModified of the manifest that retired it; filled in by the next one. */
   readonly at?: number;
 }
 
+/** One object of archived records; a period may have several, and a later one wins. */
+export interface ArchiveInfo {
+  /** What the user called it. */
+  readonly period: string;
+  /** `archive/….jsonl`; `archive/….json` where the original opslog wrote it. */
+  readonly path: string;
+  readonly records: number;
+  /** Undefined for an archive of the original opslog. */
+  readonly sha256?: string;
+}
+
 export interface ManifestStats {
+  /** Records that are not deleted or archived: exact after a full merge, else by the log's `prev`. */
+  readonly activeRecords: number;
+  readonly archivedRecords: number;
   /** ISO 8601, by the medium's clock. */
   readonly created: string;
   readonly lastCheckpoint: string;
@@ -42,6 +58,8 @@ export interface Manifest {
   readonly lastPurge: number;
   readonly history: readonly HistoryEntry[];
   readonly retired: readonly Retired[];
+  /** In the order of their publication. */
+  readonly archive: readonly ArchiveInfo[];
   /** Highest schema version included. */
   readonly schema: number;
   /** Information only. */
@@ -59,6 +77,7 @@ export const EMPTY_MANIFEST: Manifest = {
   lastPurge: 0,
   history: [],
   retired: [],
+  archive: [],
   schema: 0,
   stats: undefined,
 };
@@ -114,15 +133,34 @@ export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
     }),
     retired: fields.array("retired").map((entry) => {
       const f = nested(entry);
-      return { path: f.string("path"), ...(f.has("at") ? { at: f.integer("at") } : {}) };
+      return {
+        path: f.string("path"),
+        ...(f.has("list") ? { list: true } : {}),
+        ...(f.has("at") ? { at: f.integer("at") } : {}),
+      };
     }),
+    archive: fields.array("archive").map((entry) => decodeArchiveInfo(nested(entry))),
     schema: fields.integer("schema"),
     stats: fields.has("stats") ? decodeStats(nested(fields.get("stats"))) : undefined,
   };
 }
 
 function decodeStats(fields: Fields): ManifestStats {
-  return { created: fields.string("created"), lastCheckpoint: fields.string("lastCheckpoint") };
+  return {
+    activeRecords: fields.integer("activeRecords"),
+    archivedRecords: fields.integer("archivedRecords"),
+    created: fields.string("created"),
+    lastCheckpoint: fields.string("lastCheckpoint"),
+  };
+}
+
+function decodeArchiveInfo(fields: Fields): ArchiveInfo {
+  return {
+    period: fields.string("period"),
+    path: fields.matching("path", ARCHIVE_PATH, "a path in archive/"),
+    records: fields.integer("records"),
+    ...(fields.has("sha256") ? { sha256: fields.matching("sha256", SHA256, "64 hex digits") } : {}),
+  };
 }
 
 function decodeRunInfo(fields: Fields, place: Place): RunInfo {
@@ -136,11 +174,13 @@ function decodeRunInfo(fields: Fields, place: Place): RunInfo {
     tombstones: fields.integer("tombstones"),
     minId: fields.string("minId"),
     maxId: fields.string("maxId"),
-    sha256: fields.matching("sha256", /^[0-9a-f]{64}$/, "64 hex digits"),
+    sha256: fields.matching("sha256", SHA256, "64 hex digits"),
     partitions,
   };
 }
 
+const SHA256 = /^[0-9a-f]{64}$/;
+const ARCHIVE_PATH = /^archive\/[^/]+\.jsonl?$/;
 const RUN_PATH = /^snapshots\/[A-Za-z0-9-]+\.(?:jsonl|index)$/;
 
 function decodePartition(value: unknown, place: Place): IndexPartition {

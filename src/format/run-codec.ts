@@ -38,7 +38,7 @@ export function encodeRunLine(entry: RunEntry): string {
   const { text, schema } = entry;
   const { clock, w } = entry.version;
   assert(entry.id !== "", "a record id is never empty");
-  assert(Number.isInteger(clock) && clock >= 1 && clock <= CLOCK_MAX, `clock ${clock}`);
+  assert(Number.isInteger(clock) && clock >= 0 && clock <= CLOCK_MAX, `clock ${clock}`);
   assert(Number.isSafeInteger(schema) && schema >= 1, `schema version ${schema}`);
   assert(W_PATTERN.test(w), `w must be 16 hex digits, found ${w}`);
   const head = encodeHead(entry);
@@ -119,7 +119,8 @@ function decodeHead(head: string, text: string | undefined, place: Place): RunEn
   return {
     id: fields.string("id"),
     version: {
-      clock: fields.integer("clock", 1, CLOCK_MAX),
+      // 0: it was in a snapshot of the original opslog, below every operation.
+      clock: fields.integer("clock", 0, CLOCK_MAX),
       agent: fields.string("agent"),
       w: fields.matching("w", W_PATTERN, "16 hex digits"),
     },

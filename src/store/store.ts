@@ -1,24 +1,24 @@
 /** The public class: each method checks its arguments and makes one call into the open session. */
-import {
-  InvalidArgumentError,
-  NotHydratedError,
-  NotOpenError,
-  ReadOnlyError,
-} from "../core/errors.ts";
+import { InvalidArgumentError, NotOpenError, ReadOnlyError } from "../core/errors.ts";
 import type { Operation } from "../core/operation.ts";
-import { checkId, deepFreeze } from "../core/record.ts";
+import { checkId } from "../core/record.ts";
 import { type Runtime, systemRuntime } from "../core/runtime.ts";
 import { backendFor } from "./location.ts";
 import { describeManifest, type ManifestInfo } from "./manifest-info.ts";
 import { Mutations } from "./mutations.ts";
 import { resolveOptions, type StoreOptions } from "./options.ts";
+import { ResidentReads } from "./resident-reads.ts";
 import { Session } from "./session.ts";
 
 /** State union: no method can see a half-open store. */
-type State =
-  | { readonly name: "closed" }
-  | { readonly name: "opening" }
-  | { readonly name: "open"; readonly session: Session; readonly mutations: Mutations };
+type State<T> = { readonly name: "closed" } | { readonly name: "opening" } | OpenState<T>;
+
+interface OpenState<T> {
+  readonly name: "open";
+  readonly session: Session;
+  readonly mutations: Mutations;
+  readonly reads: ResidentReads<T>;
+}
 
 export interface StoreStats {
   /** Records in memory: all of an eager store. */
@@ -44,7 +44,7 @@ export interface StoreStats {
  */
 export class Store<T = unknown> {
   readonly #runtime: Runtime;
-  #state: State = { name: "closed" };
+  #state: State<T> = { name: "closed" };
   #closing: Promise<void> | undefined;
 
   /** @param parts for tests: where time and randomness come from */
@@ -71,7 +71,8 @@ export class Store<T = unknown> {
     this.#state = { name: "opening" };
     try {
       const session = await Session.open(location, resolved, backend, this.#runtime);
-      this.#state = { name: "open", session, mutations: new Mutations(session) };
+      const mutations = new Mutations(session);
+      this.#state = { name: "open", session, mutations, reads: new ResidentReads(session) };
     } catch (error) {
       this.#state = { name: "closed" };
       throw error;
@@ -101,15 +102,11 @@ export class Store<T = unknown> {
 
   /** The record, when it is resident. @throws NotHydratedError under `strictHydration` */
   get(id: string): T | undefined {
-    const session = this.#session();
-    this.#checkReadable(session, id);
-    return this.#handOut(session, session.records.visible.get(id));
+    return this.#open().reads.get(id);
   }
 
   has(id: string): boolean {
-    const session = this.#session();
-    this.#checkReadable(session, id);
-    return session.records.visible.has(id);
+    return this.#open().reads.has(id);
   }
 
   /** All resident records, in insertion order. */
@@ -119,19 +116,15 @@ export class Store<T = unknown> {
 
   /** All resident records with their ids. */
   entries(): [string, T][] {
-    const session = this.#session();
-    this.#checkComplete(session);
-    return [...session.records.visible].map(([id, value]) => [id, this.#record(session, value)]);
+    return this.#open().reads.entries();
   }
 
   filter(predicate: (value: T, id: string) => boolean): T[] {
-    return this.entries().flatMap(([id, value]) => (predicate(value, id) ? [value] : []));
+    return this.#open().reads.filter(predicate);
   }
 
   count(predicate?: (value: T, id: string) => boolean): number {
-    const session = this.#session();
-    this.#checkComplete(session);
-    return predicate === undefined ? session.records.visible.size : this.filter(predicate).length;
+    return this.#open().reads.count(predicate);
   }
 
   /** A record, resident or not; read by ranged reads and resident from then on. */
@@ -141,15 +134,7 @@ export class Store<T = unknown> {
 
   /** Those of the records that exist, by id; looked up together, as of one view. */
   async readMany(ids: Iterable<string>): Promise<Map<string, T>> {
-    const session = this.#session();
-    const wanted = [...ids].map(checkId);
-    await session.lookup(wanted);
-    const found = new Map<string, T>();
-    for (const id of wanted) {
-      const value = session.records.visible.get(id);
-      if (value !== undefined) found.set(id, this.#record(session, value));
-    }
-    return found;
+    return this.#open().reads.readMany(ids);
   }
 
   /** Makes these records resident, or all, so that the synchronous reads answer for them. */
@@ -177,8 +162,8 @@ export class Store<T = unknown> {
    * absent). Nothing of this process comes in between; of two processes the later write wins.
    */
   async update(id: string, change: (current: T | undefined) => T | undefined): Promise<void> {
-    const session = this.#session();
-    await this.#mutations().update(id, (current) => change(this.#handOut(session, current)));
+    const { reads } = this.#open();
+    await this.#mutations().update(id, (current) => change(reads.handOut(current)));
   }
 
   /**
@@ -252,39 +237,19 @@ export class Store<T = unknown> {
   }
 
   /** @throws NotOpenError */
-  #session(): Session {
+  #open(): OpenState<T> {
     if (this.#state.name !== "open") throw new NotOpenError();
-    return this.#state.session;
+    return this.#state;
+  }
+
+  #session(): Session {
+    return this.#open().session;
   }
 
   /** @throws NotOpenError, ReadOnlyError */
   #mutations(): Mutations {
-    if (this.#state.name !== "open") throw new NotOpenError();
-    if (this.#state.session.options.readOnly) throw new ReadOnlyError();
-    return this.#state.mutations;
-  }
-
-  #checkReadable({ options, replica }: Session, id: string): void {
-    if (!options.strictHydration || replica.isReadable(id)) return;
-    throw new NotHydratedError(
-      `Record '${id}' is not resident: use await store.read(id), or hydrate it first`,
-      { id },
-    );
-  }
-
-  #checkComplete({ options, replica }: Session): void {
-    if (!options.strictHydration || replica.complete) return;
-    throw new NotHydratedError(
-      "Not every record is resident: use await store.hydrate() first, or store.readMany(ids)",
-    );
-  }
-
-  #handOut(session: Session, value: unknown): T | undefined {
-    return value === undefined ? undefined : this.#record(session, value);
-  }
-
-  /** The one place where stored JSON becomes the caller's type: its word for what it wrote. */
-  #record({ options }: Session, value: unknown): T {
-    return (options.freezeRecords ? deepFreeze(value) : value) as T;
+    const { session, mutations } = this.#open();
+    if (session.options.readOnly) throw new ReadOnlyError();
+    return mutations;
   }
 }

@@ -44,7 +44,8 @@ function publish(
   const full: Change = {
     nonce: "new",
     keptRuns: [],
-    newRun: NEW_RUN,
+    newRuns: [NEW_RUN],
+    activeRecords: 10,
     replacedRuns: before.manifest.runs,
     clock: 0,
     schema: 0,
@@ -130,7 +131,7 @@ test("a store that is compacted all the time can purge in the end", () => {
   let floor = 0;
   for (let dateMs = 10; dateMs < 3 * GRACE; dateMs += 10) {
     floor = purgeFloorAt(current.manifest, nextHistory(current), dateMs, GRACE);
-    const { manifest } = publish(current, dateMs, { clock: dateMs, newRun: undefined });
+    const { manifest } = publish(current, dateMs, { clock: dateMs, newRuns: [] });
     current = loaded(manifest, dateMs);
   }
   // Not older than the grace period and the spacing of the history ask for.
@@ -157,12 +158,19 @@ test("the first publication has no history, and tells when the store was created
   const first = publish(loaded(EMPTY_MANIFEST, 50), 1_000).manifest;
   expect(first).toMatchObject({ generation: 1, lineage: [], history: [], retired: [] });
   expect(first.stats).toEqual({
+    activeRecords: 10,
+    archivedRecords: 0,
     created: "1970-01-01T00:00:01.000Z",
     lastCheckpoint: "1970-01-01T00:00:01.000Z",
   });
-  const second = publish(loaded(first, 1_000), 2_000, { newRun: run(3, 1) }).manifest;
+  const second = publish(loaded(first, 1_000), 2_000, {
+    newRuns: [run(3, 1)],
+    activeRecords: 7,
+  }).manifest;
   expect(second.history).toEqual([{ generation: 1, clock: 0, at: 1_000 }]);
   expect(second.stats).toEqual({
+    activeRecords: 7,
+    archivedRecords: 0,
     created: "1970-01-01T00:00:01.000Z",
     lastCheckpoint: "1970-01-01T00:00:02.000Z",
   });

@@ -37,6 +37,11 @@ const runs: fc.Arbitrary<RunInfo> = fc
   })
   .map(({ stem, ...run }) => ({ path: `${stem}.jsonl`, index: `${stem}.index`, ...run }));
 
+const archivePaths = fc.constantFrom(
+  "archive/archive-1-0-ab.jsonl",
+  "archive/archive-2026-Q1.json",
+);
+
 const manifests: fc.Arbitrary<Manifest> = fc
   .record({
     generation: fc.integer({ min: 1 }),
@@ -48,12 +53,33 @@ const manifests: fc.Arbitrary<Manifest> = fc
     lastPurge: fc.nat(),
     history: fc.array(fc.record({ generation: fc.nat(), clock: clocks, at: fc.nat() })),
     retired: fc.array(
-      fc.oneof(fc.record({ path: names }), fc.record({ path: names, at: fc.nat() })),
+      fc.oneof(
+        fc.record({ path: names }),
+        fc.record({ path: names, at: fc.nat() }),
+        fc.record({ path: names, list: fc.constant(true as const) }),
+      ),
+    ),
+    archive: fc.array(
+      fc.oneof(
+        fc.record({ period: fc.string(), path: archivePaths, records: fc.nat() }),
+        fc.record({
+          period: fc.string(),
+          path: archivePaths,
+          records: fc.nat(),
+          sha256: fc.constant("ab".repeat(32)),
+        }),
+      ),
     ),
     schema: fc.nat(),
-    stats: fc.option(fc.record({ created: fc.string(), lastCheckpoint: fc.string() }), {
-      nil: undefined,
-    }),
+    stats: fc.option(
+      fc.record({
+        activeRecords: fc.nat(),
+        archivedRecords: fc.nat(),
+        created: fc.string(),
+        lastCheckpoint: fc.string(),
+      }),
+      { nil: undefined },
+    ),
   })
   .map((manifest) => ({ ...manifest, lastPurge: manifest.lastPurge % (manifest.generation + 1) }));
 
@@ -77,8 +103,9 @@ const EXAMPLE: Manifest = {
     },
   ],
   history: [{ generation: 2, clock: 5, at: 1_000 }],
-  retired: [{ path: "snapshots/x" }, { path: "snapshots/y", at: 5 }],
-  stats: { created: "2026", lastCheckpoint: "2027" },
+  retired: [{ path: "snapshots/x" }, { path: "snapshots/y", list: true, at: 5 }],
+  archive: [{ period: "2026-Q1", path: "archive/archive-2026_Q1-1-ab.jsonl", records: 2 }],
+  stats: { activeRecords: 1, archivedRecords: 2, created: "2026", lastCheckpoint: "2027" },
 };
 
 test("a manifest is read back as it was", () => {

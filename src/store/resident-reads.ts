@@ -1,0 +1,76 @@
+/** The synchronous reads: what is in memory, handed out so that it cannot be changed by accident. */
+import { NotHydratedError } from "../core/errors.ts";
+import { checkId, deepFreeze } from "../core/record.ts";
+import type { Session } from "./session.ts";
+
+export class ResidentReads<T> {
+  readonly #session: Session;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  /** @throws NotHydratedError under `strictHydration`, as all of them */
+  get(id: string): T | undefined {
+    this.#checkReadable(id);
+    return this.handOut(this.#session.records.visible.get(id));
+  }
+
+  has(id: string): boolean {
+    this.#checkReadable(id);
+    return this.#session.records.visible.has(id);
+  }
+
+  entries(): [string, T][] {
+    this.#checkComplete();
+    return [...this.#session.records.visible].map(([id, value]) => [id, this.record(value)]);
+  }
+
+  filter(predicate: (value: T, id: string) => boolean): T[] {
+    return this.entries().flatMap(([id, value]) => (predicate(value, id) ? [value] : []));
+  }
+
+  count(predicate?: (value: T, id: string) => boolean): number {
+    this.#checkComplete();
+    if (predicate === undefined) return this.#session.records.visible.size;
+    return this.filter(predicate).length;
+  }
+
+  /** Makes ids resident, then reads them. */
+  async readMany(ids: Iterable<string>): Promise<Map<string, T>> {
+    const wanted = [...ids].map(checkId);
+    await this.#session.lookup(wanted);
+    const found = new Map<string, T>();
+    for (const id of wanted) {
+      const value = this.#session.records.visible.get(id);
+      if (value !== undefined) found.set(id, this.record(value));
+    }
+    return found;
+  }
+
+  handOut(value: unknown): T | undefined {
+    return value === undefined ? undefined : this.record(value);
+  }
+
+  /** The one place where stored JSON becomes the caller's type: its word for what it wrote. */
+  record(value: unknown): T {
+    return (this.#session.options.freezeRecords ? deepFreeze(value) : value) as T;
+  }
+
+  #checkReadable(id: string): void {
+    const { options, replica } = this.#session;
+    if (!options.strictHydration || replica.isReadable(id)) return;
+    throw new NotHydratedError(
+      `Record '${id}' is not resident: use await store.read(id), or hydrate it first`,
+      { id },
+    );
+  }
+
+  #checkComplete(): void {
+    const { options, replica } = this.#session;
+    if (!options.strictHydration || replica.complete) return;
+    throw new NotHydratedError(
+      "Not every record is resident: use await store.hydrate() first, or store.readMany(ids)",
+    );
+  }
+}
