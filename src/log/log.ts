@@ -19,6 +19,8 @@ export interface SegmentRef {
   readonly hi: number;
   readonly filter: IdFilter;
   readonly bytes: number;
+  /** Where it was read already: a log of the original opslog is read whole, at once. */
+  readonly segment?: Segment;
 }
 
 export interface LogListing {

@@ -4,6 +4,7 @@
  */
 import type { CorruptionError } from "../core/errors.ts";
 import type { Log, SegmentRef } from "../log/log.ts";
+import type { OriginalBase } from "../original/original-base.ts";
 import type { LoadedManifest, ManifestStore } from "./manifest-store.ts";
 
 export interface View extends LoadedManifest {
@@ -12,6 +13,8 @@ export interface View extends LoadedManifest {
   readonly corrupt: readonly CorruptionError[];
   /** Highest clock of the manifest and of every listed segment. */
   readonly clock: number;
+  /** Until the first compaction of a store of the original opslog; `segments` hold its log too. */
+  readonly original?: OriginalBase;
 }
 
 /**

@@ -16,14 +16,16 @@ export const RANKS: Readonly<Record<string, number>> = {
   log: 2,
   runs: 2,
   s3: 2,
+  // Presents stores of another format as log and runs.
+  original: 3,
   // A view is a manifest together with a listing of the log.
-  view: 3,
-  compaction: 4,
-  store: 5,
-  lambda: 6,
+  view: 4,
+  compaction: 5,
+  store: 6,
+  lambda: 7,
   // The package's front doors.
-  "index.ts": 7,
-  testing: 7,
+  "index.ts": 8,
+  testing: 8,
 };
 
 /** Packages of others, and the only room that may import them. */
