@@ -1,6 +1,6 @@
 /**
  * Every object name of a store, made and parsed here only. No caller-supplied text enters a name
- * except the agent's label, which is for people.
+ * except the labels of agents and archives, which are for people.
  */
 import { hashId } from "../core/hash.ts";
 import { CLOCK_MAX } from "../core/version.ts";
@@ -15,6 +15,7 @@ export const WRITER_LEASE_PATH = "writer.lease";
 export const WRITER_LOCK_PATH = ".lock";
 export const LOG_PREFIX = "ops/";
 export const RUNS_PREFIX = "snapshots/";
+export const ARCHIVE_PREFIX = "archive/";
 
 /** `snapshots/snap-12-9f86d081884c7d65.jsonl` and `….index`, made on generation 12. */
 export function runPaths(base: number, rand: string): { path: string; index: string } {
@@ -22,10 +23,61 @@ export function runPaths(base: number, rand: string): { path: string; index: str
   return { path: `${stem}.jsonl`, index: `${stem}.index` };
 }
 
-/** The generation a run or index was made on; undefined when the name is not one of ours. */
+/** `snapshots/snap-0-9f86d081884c7d65.retired`: names objects that are deleted later. */
+export function retiredListPath(base: number, rand: string): string {
+  return `${RUNS_PREFIX}snap-${base}-${rand}.retired`;
+}
+
+/** The generation that a run, index or list was made on; undefined when the name is not ours. */
 export function parseRunBase(path: string): number | undefined {
-  const match = /^snapshots\/snap-(\d{1,16})-[0-9a-f]{16}\.(?:jsonl|index)$/.exec(path);
+  const match = /^snapshots\/snap-(\d{1,16})-[0-9a-f]{16}\.(?:jsonl|index|retired)$/.exec(path);
   return match?.[1] === undefined ? undefined : Number(match[1]);
+}
+
+/**
+ * Whether the original opslog gives such a name to a log: `ops/ops-<ms>.jsonl`,
+ * `ops/agent-<id>-<ms>.jsonl`, and its S3 backend `ops/wal-<ms>/batch-<ms>-<seq>.jsonl` and
+ * `ops/agent-<id>-<ms>/batch-<ms>-<seq>.jsonl`. No name of ours is one.
+ */
+export function isOriginalLog(path: string): boolean {
+  return /^ops\/(?:ops|wal|agent-.+)-\d{1,16}(?:\/batch-\d{1,16}-\d{1,16})?\.jsonl$/s.test(path);
+}
+
+/** Where a batch stands in its log: time and number; undefined when it is none. */
+export function originalBatchOrder(path: string): readonly [number, number] | undefined {
+  const match = /\/batch-(\d{1,16})-(\d{1,16})\.jsonl$/.exec(path);
+  return match === null ? undefined : [Number(match[1]), Number(match[2])];
+}
+
+/** `snapshots/snap-<ms>.jsonl`, `.json` in old versions; `.tmp` when its writer crashed. */
+export function isOriginalSnapshot(path: string): boolean {
+  return /^snapshots\/snap-\d{1,16}\.jsonl?(?:\.tmp)?$/.test(path);
+}
+
+export interface ArchiveParts {
+  /** What the user calls the archive. */
+  readonly period: string;
+  /** Generation of the manifest its writer started from. */
+  readonly base: number;
+  /** 16 hex digits, new for every object. */
+  readonly rand: string;
+}
+
+/** `archive/archive-2026-Q4-12-9f86d081884c7d65.jsonl`; the true period is in the object. */
+export function archivePath({ period, base, rand }: ArchiveParts): string {
+  const label = period.replace(/[^A-Za-z0-9-]/g, "_").slice(0, 32);
+  return `${ARCHIVE_PREFIX}archive-${label}-${base}-${rand}.jsonl`;
+}
+
+/** The generation an archive was made on; undefined for one of the original, and what is not ours. */
+export function parseArchiveBase(path: string): number | undefined {
+  const match = /^archive\/archive-[A-Za-z0-9_-]{1,32}-(\d{1,16})-[0-9a-f]{16}\.jsonl$/.exec(path);
+  return match?.[1] === undefined ? undefined : Number(match[1]);
+}
+
+/** What users call all objects of a period; an object of the original lies under this name. */
+export function archiveName(period: string): string {
+  return `${ARCHIVE_PREFIX}archive-${period}.json`;
 }
 
 export interface StreamParts {

@@ -5,12 +5,13 @@
 import { CorruptionError, FormatVersionError } from "../core/errors.ts";
 import { mapParallel } from "../core/parallel.ts";
 import type { Runtime } from "../core/runtime.ts";
-import { LOG_PREFIX, logFilePath, parseLogFilePath } from "../format/paths.ts";
+import { isOriginalLog, LOG_PREFIX, logFilePath, parseLogFilePath } from "../format/paths.ts";
 import { decodeSegment } from "../format/segment-codec.ts";
 import type { AppendableStorage, ListedObject, StorageBackend } from "../storage/backend.ts";
 import { FileLogWriter } from "./file-log-writer.ts";
 import { scanFrames } from "./frames.ts";
 import {
+  isFilledOriginalLog,
   readSegmentBytes,
   type CompactionInput,
   type Log,
@@ -38,6 +39,12 @@ interface LogFile extends ListedObject {
   readonly k: number;
 }
 
+interface ListedFiles {
+  readonly files: LogFile[];
+  readonly dateMs: number;
+  readonly originalLog: string | undefined;
+}
+
 export class FileLog implements Log {
   readonly #backend: StorageBackend;
   readonly #appendable: AppendableStorage;
@@ -51,36 +58,40 @@ export class FileLog implements Log {
   }
 
   async list(): Promise<LogListing> {
-    const { files, dateMs } = await this.#listFiles();
+    const { files, dateMs, originalLog } = await this.#listFiles();
     const known = await mapParallel(files, READS_PARALLEL, (file) => this.#scan(file));
     this.#forgetAllBut(files);
     return {
       segments: known.flatMap(({ frames }) => frames),
       corrupt: known.flatMap(({ corrupt }) => corrupt),
+      originalLog,
       firstDateMs: dateMs,
       lastDateMs: dateMs,
     };
   }
 
-  async #listFiles(): Promise<{ files: LogFile[]; dateMs: number }> {
+  async #listFiles(): Promise<ListedFiles> {
     const files: LogFile[] = [];
+    let originalLog: string | undefined;
     let dateMs = 0;
     for await (const page of this.#backend.list(LOG_PREFIX)) {
       dateMs ||= page.dateMs;
+      originalLog ??= page.objects.find(isFilledOriginalLog)?.path;
       for (const object of page.objects) {
         if (!object.path.endsWith(".jsonl")) continue;
         const name = parseLogFilePath(object.path);
         if (name === undefined) {
+          if (isOriginalLog(object.path)) continue; // Its manifest says whether it counts.
           throw new FormatVersionError(
             `${object.path} is not a log file this version of opslog-serverless knows: ` +
-              "a newer one or the original @backloghq/opslog wrote it, or it does not belong here",
+              "a newer one wrote it, or it does not belong here",
             { path: object.path },
           );
         }
         files.push({ ...object, ...name });
       }
     }
-    return { files, dateMs };
+    return { files, dateMs, originalLog };
   }
 
   /** Reads what the file has grown by since the last look. */

@@ -4,9 +4,9 @@
  */
 import type { CorruptionError } from "../core/errors.ts";
 import type { LogOperation } from "../core/operation.ts";
-import type { IdFilter } from "../format/paths.ts";
+import { type IdFilter, isOriginalLog } from "../format/paths.ts";
 import type { Segment } from "../format/segment-codec.ts";
-import type { ByteRange, StorageBackend } from "../storage/backend.ts";
+import type { ByteRange, ListedObject, StorageBackend } from "../storage/backend.ts";
 
 /** Where one segment lies and what is known of it without reading it. */
 export interface SegmentRef {
@@ -27,6 +27,8 @@ export interface LogListing {
   readonly segments: readonly SegmentRef[];
   /** What cannot be read as a segment; left out of `segments`. */
   readonly corrupt: readonly CorruptionError[];
+  /** A log object of the original opslog that is not empty, when there is one. */
+  readonly originalLog?: string | undefined;
   /** Date of the first and of the last page, by the medium's clock. */
   readonly firstDateMs: number;
   readonly lastDateMs: number;
@@ -92,6 +94,11 @@ export interface LogWriter {
 
 export interface LogSettings {
   readonly writeTimeoutMs: number;
+}
+
+/** Whether this is a log of the original opslog that somebody has written to. */
+export function isFilledOriginalLog({ path, bytes }: ListedObject): boolean {
+  return bytes > 0 && isOriginalLog(path);
 }
 
 /** Reads a segment by its place. */

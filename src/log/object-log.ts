@@ -4,6 +4,7 @@ import type { Runtime } from "../core/runtime.ts";
 import {
   clocksPlausible,
   decodeFilter,
+  isOriginalLog,
   LOG_PREFIX,
   parseSegmentPath,
   segmentPath,
@@ -12,6 +13,7 @@ import {
 import { decodeSegment, encodeSegment, type Segment } from "../format/segment-codec.ts";
 import type { ListedObject, ListPage, StorageBackend } from "../storage/backend.ts";
 import {
+  isFilledOriginalLog,
   readSegmentBytes,
   type CompactionInput,
   type Log,
@@ -47,6 +49,7 @@ export class ObjectLog implements Log {
   async list(): Promise<LogListing> {
     const [first] = await takePages(this.#backend.list(LOG_PREFIX), 1);
     let pages = first === undefined ? [] : [first];
+    const originalLog = first?.objects.find(isFilledOriginalLog)?.path;
     if (first?.truncated === true) {
       const shards = SHARDS.map((shard) => takePages(this.#backend.list(`${LOG_PREFIX}${shard}/`)));
       pages = (await Promise.all(shards)).flat();
@@ -54,6 +57,7 @@ export class ObjectLog implements Log {
     const dates = pages.map(({ dateMs }) => dateMs);
     return {
       ...sortOut(pages.flatMap(({ objects }) => objects)),
+      originalLog,
       firstDateMs: first?.dateMs ?? 0,
       lastDateMs: Math.max(...dates),
     };
@@ -129,6 +133,7 @@ function sortOut(objects: readonly ListedObject[]): Pick<LogListing, "segments" 
     if (!path.endsWith(".jsonl")) continue; // Folder markers and the like.
     const name = parseSegmentPath(path);
     if (name === undefined) {
+      if (isOriginalLog(path)) continue; // Its manifest says whether it counts.
       throw new FormatVersionError(
         `${path} is not a log segment this version of opslog-serverless knows: a newer one wrote it, ` +
           "or it does not belong here",

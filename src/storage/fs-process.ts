@@ -28,13 +28,18 @@ export async function thisProcess(token: string): Promise<LockHolder> {
   };
 }
 
+/** The pid comes first, because that is all the original opslog reads of a lock. */
 export function encodeHolder(holder: LockHolder, startedAt: string): Uint8Array {
-  return Buffer.from(`${JSON.stringify({ ...holder, startedAt })}\n`);
+  return Buffer.from(`${holder.pid} ${JSON.stringify({ ...holder, startedAt })}\n`);
 }
 
 /** Undefined for bytes that no holder writes: its writer crashed, or they are no lock at all. */
 export function parseHolder(bytes: Uint8Array): LockHolder | undefined {
-  const text = Buffer.from(bytes).toString("utf8").trim();
+  // Without the pid in front, which is in the JSON as well; locks of before have none.
+  const text = Buffer.from(bytes)
+    .toString("utf8")
+    .trim()
+    .replace(/^\d+ (?=\{)/, "");
   let value: unknown;
   try {
     value = JSON.parse(text);

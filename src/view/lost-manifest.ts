@@ -1,25 +1,41 @@
-/** Guard: runs that no store without a manifest can have mean that the manifest was lost. */
+/** Guard: objects that no store without a manifest can have mean that the manifest was lost. */
 import { CorruptionError } from "../core/errors.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
-import { MANIFEST_PATH, parseRunBase, RUNS_PREFIX } from "../format/paths.ts";
+import {
+  ARCHIVE_PREFIX,
+  MANIFEST_PATH,
+  parseArchiveBase,
+  parseRunBase,
+  RUNS_PREFIX,
+} from "../format/paths.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 
 /** Every object in `snapshots/`. */
-export async function listRuns(backend: StorageBackend): Promise<string[]> {
+export function listRuns(backend: StorageBackend): Promise<string[]> {
+  return listPaths(backend, RUNS_PREFIX);
+}
+
+/** Every object that a manifest names: in `snapshots/` and `archive/`. */
+export async function listReferable(backend: StorageBackend): Promise<string[]> {
+  const prefixes = [RUNS_PREFIX, ARCHIVE_PREFIX];
+  return (await Promise.all(prefixes.map((prefix) => listPaths(backend, prefix)))).flat();
+}
+
+async function listPaths(backend: StorageBackend, prefix: string): Promise<string[]> {
   const paths: string[] = [];
-  for await (const page of backend.list(RUNS_PREFIX)) {
+  for await (const page of backend.list(prefix)) {
     paths.push(...page.objects.map(({ path }) => path));
   }
   return paths;
 }
 
-/** Whether there are runs that were made on a manifest, and there is none. */
+/** Whether there are objects that were made on a manifest, and there is none. */
 export function lacksManifest(manifest: Manifest, listed: readonly string[]): boolean {
   return manifest.generation === 0 && listed.some(isOfManifest);
 }
 
 function isOfManifest(path: string): boolean {
-  return (parseRunBase(path) ?? 0) >= 1;
+  return (parseRunBase(path) ?? parseArchiveBase(path) ?? 0) >= 1;
 }
 
 /**
@@ -29,9 +45,9 @@ function isOfManifest(path: string): boolean {
  */
 export function checkManifestPresent(manifest: Manifest, listed: readonly string[]): void {
   if (!lacksManifest(manifest, listed)) return;
-  const run = listed.find(isOfManifest);
+  const found = listed.find(isOfManifest);
   throw new CorruptionError(
-    `${MANIFEST_PATH} is missing although ${run} exists: restore it; nothing was changed`,
+    `${MANIFEST_PATH} is missing although ${found} exists: restore it; nothing was changed`,
     { path: MANIFEST_PATH },
   );
 }

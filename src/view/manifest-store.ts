@@ -1,5 +1,5 @@
 /** The manifest as an object that is replaced only by compare-and-swap. */
-import { CorruptionError, WriteOutcomeUnknownError } from "../core/errors.ts";
+import { CorruptionError, OpslogError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import {
   decodeManifest,
   EMPTY_MANIFEST,
@@ -7,6 +7,9 @@ import {
   type Manifest,
 } from "../format/manifest-codec.ts";
 import { MANIFEST_PATH } from "../format/paths.ts";
+import { loadOriginalBase, type OriginalBase } from "../original/original-base.ts";
+import { type OriginalManifest, recognizeOriginalManifest } from "../original/original-manifest.ts";
+import { RunGoneError } from "../runs/run-gone.ts";
 import type { Precondition, StorageBackend } from "../storage/backend.ts";
 import { checkManifestPresent, lacksManifest, listRuns } from "./lost-manifest.ts";
 
@@ -18,6 +21,13 @@ export interface LoadedManifest {
   readonly lastModifiedMs: number | undefined;
   /** Date of the response that last showed it to be current. */
   readonly dateMs: number;
+  /** What lies there is a store of the original opslog; `manifest` is the empty one then. */
+  readonly originalManifest?: OriginalManifest | undefined;
+}
+
+/** A look at a store: a manifest and what the listing says about one that is missing. */
+export interface Look extends LoadedManifest {
+  readonly originalLog?: string | undefined;
 }
 
 export class ManifestStore {
@@ -32,7 +42,7 @@ export class ManifestStore {
     const found = await this.#backend.get(MANIFEST_PATH, { ifNoneMatch: known?.etag });
     switch (found.status) {
       case "unchanged":
-        return { ...(known ?? ABSENT), dateMs: found.dateMs };
+        return { ...withoutView(known ?? ABSENT), dateMs: found.dateMs };
       case "absent":
         if (known?.etag !== undefined) {
           throw new CorruptionError(`${MANIFEST_PATH} was there and is gone`, {
@@ -42,27 +52,55 @@ export class ManifestStore {
         return { ...ABSENT, dateMs: found.dateMs };
       case "found": {
         const { etag, lastModifiedMs, dateMs } = found;
-        return {
-          manifest: decodeManifest(found.body, MANIFEST_PATH),
-          etag,
-          lastModifiedMs,
-          dateMs,
-        };
+        const originalManifest = recognizeOriginalManifest(found.body, MANIFEST_PATH);
+        const read = { etag, lastModifiedMs, dateMs };
+        if (originalManifest === undefined) {
+          return { manifest: decodeManifest(found.body, MANIFEST_PATH), ...read };
+        }
+        if ((known?.manifest.generation ?? 0) > 0) throw replacedByOriginal();
+        return { manifest: EMPTY_MANIFEST, ...read, originalManifest };
       }
     }
   }
 
   /**
-   * Where there is no manifest, makes sure that none was lost.
-   * @returns the manifest as it is now
-   * @throws CorruptionError when there are runs but no manifest
+   * What a store of the original holds, as far as it can be told without reading its snapshot.
+   * It counts only while `load` still gives the same manifest afterwards.
+   * @returns the error when its snapshot is not there
    */
-  async confirm(found: LoadedManifest): Promise<LoadedManifest> {
-    if (found.etag !== undefined) return found;
+  async loadOriginal(
+    { originalManifest, etag }: LoadedManifest,
+    known?: OriginalBase,
+  ): Promise<OriginalBase | RunGoneError | undefined> {
+    if (originalManifest === undefined || etag === undefined) return undefined;
+    try {
+      return await loadOriginalBase(this.#backend, originalManifest, etag, known);
+    } catch (error) {
+      if (error instanceof RunGoneError) return error;
+      throw error;
+    }
+  }
+
+  /**
+   * Where there is no manifest of ours, makes sure that none was lost.
+   * @returns the manifest as it is now
+   * @throws CorruptionError when there are runs, or a log of the original, but no manifest for them
+   */
+  async confirm(found: Look): Promise<LoadedManifest> {
+    if (found.manifest.generation > 0) return found;
     const runs = await listRuns(this.#backend);
-    if (!lacksManifest(found.manifest, runs)) return found;
+    const lacksLog = found.etag === undefined && found.originalLog !== undefined;
+    if (!lacksManifest(found.manifest, runs) && !lacksLog) return found;
     const again = await this.load();
-    checkManifestPresent(again.manifest, runs);
+    if (again.originalManifest === undefined) checkManifestPresent(again.manifest, runs);
+    else if (lacksManifest(again.manifest, runs)) throw replacedByOriginal();
+    if (again.etag === undefined && found.originalLog !== undefined) {
+      throw new CorruptionError(
+        `${MANIFEST_PATH} is missing although ${found.originalLog}, a log of the original opslog, ` +
+          "exists: restore it; nothing was changed",
+        { path: MANIFEST_PATH },
+      );
+    }
     return again;
   }
 
@@ -83,10 +121,43 @@ export class ManifestStore {
       // It may have landed all the same; reading it back tells.
       if (!(error instanceof WriteOutcomeUnknownError)) throw error;
     }
-    const after = await this.load();
+    const after = await this.#readBack();
     const { nonce, lineage } = after.manifest;
     return nonce === next.nonce || lineage.includes(next.nonce) ? after : undefined;
   }
+
+  /** @throws WriteOutcomeUnknownError when it cannot be read: what was sent may be current */
+  async #readBack(): Promise<LoadedManifest> {
+    try {
+      return await this.load();
+    } catch (cause) {
+      if (cause instanceof OpslogError && cause.action === "stop") throw cause;
+      throw new WriteOutcomeUnknownError(
+        `${MANIFEST_PATH} was sent and could not be read back: it may have been replaced`,
+        { path: MANIFEST_PATH, cause },
+      );
+    }
+  }
+}
+
+/** A view is a manifest too, but what belongs to its listing is not passed on. */
+function withoutView(known: Omit<LoadedManifest, "dateMs">): Omit<LoadedManifest, "dateMs"> {
+  const { manifest, etag, lastModifiedMs, originalManifest } = known;
+  return {
+    manifest,
+    etag,
+    lastModifiedMs,
+    ...(originalManifest === undefined ? {} : { originalManifest }),
+  };
+}
+
+/** Only a program that had the store open before it was upgraded can do that. */
+function replacedByOriginal(): CorruptionError {
+  return new CorruptionError(
+    `${MANIFEST_PATH} was replaced by the original opslog after the store was upgraded: stop that ` +
+      "program and restore the manifest; nothing was changed",
+    { path: MANIFEST_PATH },
+  );
 }
 
 const ABSENT: Omit<LoadedManifest, "dateMs"> = {

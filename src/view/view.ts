@@ -2,33 +2,37 @@
  * VIEW = (manifest, listing): the manifest was current at some moment after the last page of the
  * listing had arrived. Every read and every write of a store starts from one.
  */
-import type { CorruptionError } from "../core/errors.ts";
+import { type CorruptionError, UnavailableError } from "../core/errors.ts";
 import type { Log, SegmentRef } from "../log/log.ts";
 import type { OriginalBase } from "../original/original-base.ts";
-import type { LoadedManifest, ManifestStore } from "./manifest-store.ts";
+import { snapshotMissing } from "../original/original-snapshot.ts";
+import { RunGoneError } from "../runs/run-gone.ts";
+import type { Look, LoadedManifest, ManifestStore } from "./manifest-store.ts";
 
-export interface View extends LoadedManifest {
+export interface View extends Look {
   /** Live segments: those above the purge floor (FLOOR). */
   readonly segments: readonly SegmentRef[];
   readonly corrupt: readonly CorruptionError[];
   /** Highest clock of the manifest and of every listed segment. */
   readonly clock: number;
   /** Until the first compaction of a store of the original opslog; `segments` hold its log too. */
-  readonly original?: OriginalBase;
+  readonly original?: OriginalBase | undefined;
 }
+
+/** What was known before: an unchanged manifest then costs no body. */
+type Known = LoadedManifest & Pick<View, "original">;
+
+/** How often the original may publish while its log is read. */
+const LOOKS_MAX = 50;
 
 /**
  * V1: manifest and listing in parallel. V2: the manifest again, 304 when it stands; a
  * newer one is used with the same listing, which is never repeated for this.
  */
-export async function makeView(
-  manifests: ManifestStore,
-  log: Log,
-  known?: LoadedManifest,
-): Promise<View> {
+export async function makeView(manifests: ManifestStore, log: Log, known?: Known): Promise<View> {
   const [before, listing] = await Promise.all([manifests.load(known), log.list()]);
   const loaded = await manifests.load(before);
-  return liveView(loaded, listing.segments, listing.corrupt);
+  return liveView(await withOriginal(manifests, loaded, known?.original), listing);
 }
 
 /** The same listing under a newer manifest, without segments that turned out to be gone. */
@@ -38,17 +42,44 @@ export async function renewView(
   gone: ReadonlySet<string> = new Set(),
 ): Promise<View> {
   const loaded = await manifests.load(view);
-  const segments = view.segments.filter(({ key }) => !gone.has(key));
-  const renewed = liveView(loaded, segments, view.corrupt);
+  const known = await withOriginal(manifests, loaded, view.original);
+  const segments = view.segments.filter((ref) => ref.segment === undefined && !gone.has(ref.key));
+  const { originalLog } = view;
+  const corrupt = view.corrupt.filter((error) => view.original?.corrupt.includes(error) !== true);
+  const renewed = liveView(known, { segments, corrupt, originalLog });
   return { ...renewed, clock: Math.max(view.clock, renewed.clock) };
 }
 
-function liveView(
-  loaded: LoadedManifest,
-  listed: readonly SegmentRef[],
-  corrupt: readonly CorruptionError[],
-): View {
-  const { purgeFloor } = loaded.manifest;
-  const clock = listed.reduce((max, { hi }) => Math.max(max, hi), loaded.manifest.clock);
-  return { ...loaded, segments: listed.filter(({ lo }) => lo > purgeFloor), corrupt, clock };
+/**
+ * V2 for a store of the original: its log is read before the manifest that it stands for is found
+ * to be current still, so nothing that it names was deleted meanwhile.
+ */
+async function withOriginal(
+  manifests: ManifestStore,
+  first: LoadedManifest,
+  known: OriginalBase | undefined,
+): Promise<Known> {
+  let loaded = first;
+  for (let look = 1; look <= LOOKS_MAX; look++) {
+    const original = await manifests.loadOriginal(loaded, known);
+    if (original === undefined) return loaded;
+    const after = await manifests.load(loaded);
+    if (after.etag === loaded.etag) {
+      if (original instanceof RunGoneError) throw snapshotMissing(original.path ?? "", original);
+      return { ...after, original };
+    }
+    loaded = after;
+  }
+  throw new UnavailableError("the original opslog publishes faster than its log can be read");
+}
+
+function liveView(known: Known, listing: Pick<View, "segments" | "corrupt" | "originalLog">): View {
+  const { manifest, original } = known;
+  const { purgeFloor } = manifest;
+  const listed = [...(original?.segments ?? []), ...listing.segments];
+  const clock = listed.reduce((max, { hi }) => Math.max(max, hi), manifest.clock);
+  const corrupt =
+    original === undefined ? listing.corrupt : [...original.corrupt, ...listing.corrupt];
+  const segments = listed.filter(({ lo }) => lo > purgeFloor);
+  return { ...known, segments, corrupt, clock, originalLog: listing.originalLog };
 }

@@ -38,9 +38,18 @@ test("listing refuses log files of others and ignores what is no log", async () 
   const { backend, log } = await scene();
   await backend.writeBlob("ops/README", "x");
   expect((await log().list()).segments).toEqual([]);
-  await backend.writeBlob("ops/ops-1766400000000.jsonl", "x");
+  await backend.writeBlob("ops/ops-1766400000000.jsonl.1.jsonl", "x");
   await expect(log().list()).rejects.toThrow(FormatVersionError);
-  await expect(log().prepareCompaction()).rejects.toThrow("the original @backloghq/opslog");
+  await expect(log().prepareCompaction()).rejects.toThrow("a newer one wrote it");
+});
+
+test("log files of the original are no part of ours, but told of when they are not empty", async () => {
+  const { backend, log } = await scene();
+  await backend.writeBlob("ops/agent-a b-1766400000000.jsonl", "");
+  expect(await log().list()).toMatchObject({ segments: [], corrupt: [], originalLog: undefined });
+  await backend.writeBlob("ops/ops-1766400000000.jsonl", "x");
+  expect((await log().list()).originalLog).toBe("ops/ops-1766400000000.jsonl");
+  expect(await log().prepareCompaction()).toMatchObject({ units: [], leftOut: false });
 });
 
 test("a file that was deleted since it was listed is gone", async () => {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { CorruptionError } from "../../src/core/errors.ts";
 import { EMPTY_MANIFEST } from "../../src/format/manifest-codec.ts";
-import { runPaths } from "../../src/format/paths.ts";
+import { archivePath, runPaths } from "../../src/format/paths.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import { Store } from "../../src/store/store.ts";
 import { checkManifestPresent, lacksManifest } from "../../src/view/lost-manifest.ts";
@@ -17,6 +17,11 @@ test("runs of a later generation without a manifest mean that it was lost", () =
   for (const listed of [[], [at(0)], ["snapshots/notes.txt"]]) {
     expect(() => checkManifestPresent(EMPTY_MANIFEST, listed)).not.toThrow();
   }
+  const archive = archivePath({ period: "p", base: 3, rand: "0".repeat(16) });
+  expect(() => checkManifestPresent(EMPTY_MANIFEST, [archive])).toThrow(
+    `manifest.json is missing although ${archive} exists: restore it`,
+  );
+  expect(lacksManifest(EMPTY_MANIFEST, ["archive/archive-2026-Q1.json"])).toBe(false);
   const manifest = { ...EMPTY_MANIFEST, generation: 1 };
   expect(() => checkManifestPresent(manifest, [at(3)])).not.toThrow();
 });

@@ -1,0 +1,227 @@
+/**
+ * The first compaction of a store of the original opslog (PROTOCOL, "Stores of the original"): its
+ * snapshot and log become runs, which generation 1 names in place of them. Nothing of the original
+ * is changed before that, and nothing deleted for a grace period after it.
+ */
+import { hash } from "node:crypto";
+import { ConflictError, CorruptionError } from "../core/errors.ts";
+import type { Entry, RunEntry } from "../core/version.ts";
+import type { ArchiveInfo } from "../format/manifest-codec.ts";
+import {
+  isOriginalLog,
+  isOriginalSnapshot,
+  LOG_PREFIX,
+  retiredListPath,
+  runPaths,
+  RUNS_PREFIX,
+} from "../format/paths.ts";
+import { encodeRetiredList } from "../format/retired-list.ts";
+import type { RunInfo } from "../format/run-info.ts";
+import { countArchived, originalPeriod } from "../original/original-archive.ts";
+import type { OriginalBase } from "../original/original-base.ts";
+import { fromMap, mergeSorted } from "../runs/merge.ts";
+import { RunReader } from "../runs/run-reader.ts";
+import { writeRun } from "../runs/run-writer.ts";
+import type { Lease } from "../storage/lease.ts";
+import { listReferable } from "../view/lost-manifest.ts";
+import { makeView, type View } from "../view/view.ts";
+import { orphans } from "./collector.ts";
+import { preparePublication } from "./publication.ts";
+import type { CompactorParts, PartialResult } from "./report.ts";
+
+/** Of the empty manifest, which stands for the original's. */
+const BASE = 0;
+const LOST = { outcome: "lost", generation: BASE } as const;
+
+export class UpgradePass {
+  readonly #parts: CompactorParts;
+  readonly #lease: Lease;
+
+  constructor(parts: CompactorParts, lease: Lease) {
+    this.#parts = parts;
+    this.#lease = lease;
+  }
+
+  /** @throws CorruptionError when the snapshot cannot be read, RunGoneError when it is gone */
+  async run(): Promise<PartialResult> {
+    const { backend, manifests, log, limits } = this.#parts;
+    const view = await makeView(manifests, log);
+    const { original } = view;
+    if (original === undefined) return LOST;
+    await manifests.confirm(view);
+    for (const { message } of view.corrupt) this.#warn(message);
+    const left = await listReferable(backend);
+
+    const runs = await this.#writeRuns(original);
+    const activeRecords = await this.#countRecords(runs);
+    const archived = await this.#countArchives(original);
+    const retired = await this.#writeRetiredList(original);
+    const next = preparePublication(
+      view,
+      {
+        nonce: this.#nonce(original, runs),
+        dateMs: view.dateMs,
+        newRuns: runs,
+        keptRuns: [],
+        replacedRuns: [],
+        purgeFloor: undefined,
+        clock: original.segments.reduce((max, { hi }) => Math.max(max, hi), 0),
+        schema: original.head.version,
+        activeRecords,
+        archived,
+        created: original.manifest.stats.created,
+        retired: [retired],
+      },
+      this.#parts.settings,
+    );
+    if (this.#lease.lost || !(await this.#isUnchanged(view))) return LOST;
+    const { writeTimeoutMs } = this.#parts.settings;
+    const published = await manifests.publish(view, next.manifest, writeTimeoutMs);
+    if (published === undefined) return { ...LOST, more: true };
+
+    const garbage = orphans(published.manifest, left);
+    await backend.delete(garbage);
+    const { segments } = original;
+    return {
+      outcome: "published",
+      generation: published.manifest.generation,
+      segments: segments.length,
+      operations: segments.length,
+      records: runs.reduce((sum, run) => sum + run.records, 0),
+      bytes: runs.reduce((sum, run) => sum + run.bytes, 0),
+      deleted: garbage.length,
+      corrupt: view.corrupt.length,
+      // What this store's own writers have written meanwhile is for an ordinary pass.
+      more: view.segments.length > segments.length || runs.length > limits.runsMax,
+      replaced: {
+        runs: runs.map(({ path }) => path),
+        sources: [original.fingerprint, ...segments.map(({ key }) => key)],
+      },
+    };
+  }
+
+  #warn(message: string): void {
+    this.#parts.onWarning(`not compacted, because it cannot be read: ${message}`);
+  }
+
+  /** The snapshot in parts that fit in memory, and the winners of the log, deletions included. */
+  async #writeRuns({ snapshot, segments }: OriginalBase): Promise<RunInfo[]> {
+    const runs: RunInfo[] = [];
+    for await (const entries of inParts(snapshot(), this.#parts.limits.logBytesMax)) {
+      runs.push(...(await this.#writeRun(entries)));
+    }
+    const logged = new Map<string, Entry>();
+    // In the order of their versions: a later one wins.
+    for (const { segment } of segments) {
+      if (segment === undefined) continue;
+      const { agent, w, v: schema, operations } = segment;
+      for (const { id, clock, op, data } of operations) {
+        const text = op === "set" ? JSON.stringify(data) : undefined;
+        logged.set(id, { version: { clock, agent, w }, schema, text });
+      }
+    }
+    return [...runs, ...(await this.#writeRun(logged))];
+  }
+
+  async #writeRun(entries: ReadonlyMap<string, Entry>): Promise<RunInfo[]> {
+    const { backend, runtime, settings } = this.#parts;
+    const { path, index } = runPaths(BASE, runtime.randomHex(16));
+    const run = await writeRun(backend, {
+      path,
+      indexPath: index,
+      base: BASE,
+      entries: fromMap(entries),
+      timeoutMs: settings.writeTimeoutMs,
+    });
+    return run === undefined ? [] : [run];
+  }
+
+  /** Reads back all that was written, which also shows that it can be read. */
+  async #countRecords(runs: readonly RunInfo[]): Promise<number> {
+    const { backend, cache, onWarning } = this.#parts;
+    const scans = runs.map((run) => new RunReader(backend, cache, run, onWarning).scan());
+    let records = 0;
+    for await (const batch of mergeSorted(scans)) {
+      for (const { text } of batch) if (text !== undefined) records++;
+    }
+    return records;
+  }
+
+  /** Archives stay as they are; one that cannot be read stays listed, and says so when it is loaded. */
+  async #countArchives({ manifest }: OriginalBase): Promise<ArchiveInfo[]> {
+    const found: ArchiveInfo[] = [];
+    for (const path of new Set(manifest.archiveSegments)) {
+      const records = await countArchived(this.#parts.backend, path).catch((error: unknown) => {
+        if (!(error instanceof CorruptionError)) throw error;
+        this.#parts.onWarning(`an archive cannot be read: ${error.message}`);
+        return 0;
+      });
+      found.push({ period: originalPeriod(path), path, records });
+    }
+    return found;
+  }
+
+  /**
+   * Names everything of the original that is not needed any more. A log with lines that cannot be
+   * read is not among it: it stays, as whatever cannot be read does.
+   */
+  async #writeRetiredList({
+    manifest,
+    corrupt,
+  }: OriginalBase): Promise<{ readonly path: string; readonly list: true }> {
+    const { backend, runtime, settings } = this.#parts;
+    const kept = new Set(corrupt.map(({ path }) => path));
+    const paths = new Set([manifest.currentSnapshot]);
+    for (const prefix of [LOG_PREFIX, RUNS_PREFIX]) {
+      for await (const { objects } of backend.list(prefix)) {
+        for (const object of objects) {
+          if (isOriginalLog(object.path) || isOriginalSnapshot(object.path)) paths.add(object.path);
+        }
+      }
+    }
+    const body = encodeRetiredList([...paths].filter((path) => !kept.has(path)).toSorted());
+    const path = retiredListPath(BASE, runtime.randomHex(16));
+    const timeoutMs = settings.writeTimeoutMs;
+    const put = await backend.put(path, body, { ifAbsent: true }, { timeoutMs });
+    if (put.status === "conflict") throw new ConflictError(`${path} exists already`, { path });
+    return { path, list: true };
+  }
+
+  /** Random, and bound to what is published: clones of one process have the same dice. */
+  #nonce({ fingerprint }: OriginalBase, runs: readonly RunInfo[]): string {
+    const { runtime } = this.#parts;
+    const text = JSON.stringify([runtime.randomHex(16), fingerprint, runs.map(({ path }) => path)]);
+    return hash("sha256", text).slice(0, 16);
+  }
+
+  /** The original appends to its log without touching the manifest: what it wrote must count. */
+  async #isUnchanged({ original }: View): Promise<boolean> {
+    const { manifests, log } = this.#parts;
+    const now = await makeView(manifests, log);
+    return now.original?.fingerprint === original?.fingerprint;
+  }
+}
+
+/**
+ * Later parts have a higher `w`: of two lines for one id the later one counts, as it does for the
+ * original, also when they end up in different runs.
+ */
+async function* inParts(
+  snapshot: AsyncIterable<readonly RunEntry[]>,
+  bytesMax: number,
+): AsyncGenerator<Map<string, Entry>> {
+  let entries = new Map<string, Entry>();
+  let [bytes, part] = [0, 0];
+  for await (const batch of snapshot) {
+    for (const { id, version, schema, text } of batch) {
+      const w = part.toString(16).padStart(16, "0");
+      entries.set(id, { version: { ...version, w }, schema, text });
+      bytes += id.length + (text?.length ?? 0);
+      if (bytes < bytesMax) continue;
+      yield entries;
+      entries = new Map();
+      [bytes, part] = [0, part + 1];
+    }
+  }
+  if (entries.size > 0) yield entries;
+}
