@@ -24,17 +24,19 @@ export interface CompactionPlan {
   readonly more: boolean;
 }
 
+/** @param mustJoin runs that take part, whatever the tiers say */
 export function planCompaction(
   manifest: Manifest,
   { units, leftOut }: Pick<CompactionInput, "units" | "leftOut">,
   limits: CompactionLimits,
   wantsFull: boolean,
+  mustJoin: (run: RunInfo) => boolean = () => false,
 ): CompactionPlan {
   const mergeable = units.filter(({ corrupt }) => !corrupt);
   const chosen = takeBytes(mergeable, limits.logBytesMax);
   const runs = wantsFull
     ? manifest.runs
-    : chooseRuns(manifest.runs, bytesOf(chosen), limits.runsMax);
+    : chooseRuns(manifest.runs, bytesOf(chosen), limits.runsMax, mustJoin);
   const complete = chosen.length === units.length && !leftOut;
   return {
     units: chosen,
@@ -65,7 +67,19 @@ function takeBytes(units: readonly LogUnit[], bytesMax: number): LogUnit[] {
  * Size-tiered: the new run takes in every run that is no larger than what it holds already, like a
  * carry in a binary counter, so that a record is rewritten once per doubling of the store.
  */
-function chooseRuns(runs: readonly RunInfo[], deltaBytes: number, runsMax: number): RunInfo[] {
+function chooseRuns(
+  runs: readonly RunInfo[],
+  deltaBytes: number,
+  runsMax: number,
+  mustJoin: (run: RunInfo) => boolean,
+): RunInfo[] {
+  const joining = runs.filter(mustJoin);
+  if (joining.length > 0) {
+    const others = runs.filter((run) => !joining.includes(run));
+    const joiningBytes = joining.reduce((sum, { bytes }) => sum + bytes, deltaBytes);
+    const kept = runsMax - 1;
+    return [...joining, ...chooseRuns(others, joiningBytes, Math.max(kept, 1), () => false)];
+  }
   const ascending = runs.toSorted((a, b) => a.bytes - b.bytes);
   const chosen: RunInfo[] = [];
   let bytes = deltaBytes;

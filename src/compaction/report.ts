@@ -33,10 +33,16 @@ export interface CompactionReport {
   readonly durationMs: number;
 }
 
-/** A report, and for a store that holds memory: which run now stands for what. */
+/** What new runs stand for: runs by path, segments by key, an original's store by fingerprint. */
+export interface Replaced {
+  readonly runs: readonly string[];
+  readonly sources: readonly string[];
+}
+
+/** A report, and for a store that holds memory: which runs now stand for what. */
 export interface PassResult {
   readonly report: CompactionReport;
-  readonly replaced?: { readonly run: string; readonly sources: readonly string[] } | undefined;
+  readonly replaced?: Replaced | undefined;
 }
 
 export interface CompactorParts {
@@ -53,6 +59,16 @@ export interface CompactorParts {
 export interface PassOptions {
   /** Merge every run into one, whatever the tiers say. Default false. */
   readonly full?: boolean | undefined;
+  /** Writes records of older schema versions anew. Default: they are copied as they are. */
+  readonly migration?: Migration | undefined;
+}
+
+/** What a program knows of its records that a compactor does not. */
+export interface Migration {
+  /** Schema version that `migrate` gives. */
+  readonly version: number;
+  /** The stored JSON of a record, from that of an older version. @throws InvalidArgumentError */
+  migrate(id: string, text: string, fromVersion: number): string;
 }
 
 /** What a pass came to, without what is always reported. */

@@ -37,14 +37,17 @@ export interface Entry {
 
 /**
  * Whether `candidate` replaces `current`: the higher version; at one version a tombstone beats a
- * value, and of two values (a cloned process) the greater text.
+ * value, of two values the one of the higher schema (a checkpoint has migrated it), and of two of
+ * one schema (a cloned process) the greater text.
  */
 export function wins(candidate: Entry, current: Entry | undefined): boolean {
   if (current === undefined) return true;
   const order = compareVersions(candidate.version, current.version);
   if (order !== 0) return order > 0;
   if (current.text === undefined) return false;
-  return candidate.text === undefined || candidate.text > current.text;
+  if (candidate.text === undefined) return true;
+  if (candidate.schema !== current.schema) return candidate.schema > current.schema;
+  return candidate.text > current.text;
 }
 
 /** An entry with its id: one line of a run. */

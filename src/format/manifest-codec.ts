@@ -1,6 +1,5 @@
 /** `manifest.json`: the root of a store (FORMAT, "Manifest"). Its size does not depend on traffic. */
 import { CLOCK_MAX } from "../core/version.ts";
-import { FormatVersionError } from "../core/errors.ts";
 import { checkHeader, corrupt, Fields, FORMAT, parseObject, type Place } from "./check.ts";
 import type { IndexPartition, RunInfo } from "./run-info.ts";
 import { checkSealedLine, sealLine } from "./sealed-line.ts";
@@ -100,12 +99,6 @@ export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
   const text = Buffer.from(bytes).toString("utf8");
   const line = text.trimEnd();
   const object = parseObject(line, place);
-  if (Object.hasOwn(object, "currentSnapshot")) {
-    throw new FormatVersionError(
-      `${path} was written by the original @backloghq/opslog, whose stores this version does not open`,
-      { path },
-    );
-  }
   checkHeader(object, "manifest", place);
   if (text !== `${line}\n`) throw corrupt("expected one line with its line feed", place);
   checkSealedLine(line, place);
@@ -174,13 +167,16 @@ function decodeRunInfo(fields: Fields, place: Place): RunInfo {
     tombstones: fields.integer("tombstones"),
     minId: fields.string("minId"),
     maxId: fields.string("maxId"),
+    // Manifests of before it was counted lack it: any of its records may be that old.
+    minSchema: fields.has("minSchema") ? fields.integer("minSchema", 1) : 1,
     sha256: fields.matching("sha256", SHA256, "64 hex digits"),
     partitions,
   };
 }
 
 const SHA256 = /^[0-9a-f]{64}$/;
-const ARCHIVE_PATH = /^archive\/[^/]+\.jsonl?$/;
+/** The original's S3 backend takes any period, one with a slash too. */
+const ARCHIVE_PATH = /^archive\/.+\.jsonl?$/s;
 const RUN_PATH = /^snapshots\/[A-Za-z0-9-]+\.(?:jsonl|index)$/;
 
 function decodePartition(value: unknown, place: Place): IndexPartition {

@@ -21,6 +21,8 @@ export interface RunInfo {
   readonly tombstones: number;
   readonly minId: string;
   readonly maxId: string;
+  /** Lowest schema version inside. */
+  readonly minSchema: number;
   /** Of the whole run, hex. */
   readonly sha256: string;
   readonly partitions: readonly IndexPartition[];

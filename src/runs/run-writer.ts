@@ -122,6 +122,7 @@ class RunEncoder {
   #tombstones = 0;
   #minId: string | undefined;
   #maxId: string | undefined;
+  #minSchema = Number.MAX_SAFE_INTEGER;
   #isFinished = false;
   pieceBytes = 0;
 
@@ -142,6 +143,7 @@ class RunEncoder {
     this.#blockBytes += lineBytes;
     this.#records++;
     if (entry.text === undefined) this.#tombstones++;
+    this.#minSchema = Math.min(this.#minSchema, entry.schema);
     this.#minId ??= id;
     this.#maxId = id;
   }
@@ -171,6 +173,7 @@ class RunEncoder {
       tombstones: this.#tombstones,
       minId,
       maxId,
+      minSchema: this.#minSchema,
       sha256: this.#sha256.digest("hex"),
       partitions,
     };

@@ -1,4 +1,5 @@
 /** Schema versions: every record carries the one it was written under and is migrated on read. */
+import type { Migration } from "../compaction/report.ts";
 import { InvalidArgumentError, SchemaTooNewError } from "../core/errors.ts";
 import { copyRecord } from "../core/record.ts";
 
@@ -31,6 +32,16 @@ export function migrateRecord(
       { id, cause },
     );
   }
+}
+
+/** How checkpoints migrate; undefined when the program brings no `migrate`. */
+export function migrationOf(schema: Schema): Migration | undefined {
+  if (schema.migrate === undefined) return undefined;
+  return {
+    version: schema.version,
+    migrate: (id, text, fromVersion) =>
+      JSON.stringify(migrateRecord(schema, id, JSON.parse(text), fromVersion)),
+  };
 }
 
 /** @throws SchemaTooNewError */

@@ -16,6 +16,7 @@ export function run(n: number, bytes: number, tombstones = 0, records = 10): Run
     tombstones,
     minId: "a",
     maxId: "z",
+    minSchema: 1,
     sha256: "0".repeat(64),
     partitions: [{ separator: "", offset: 0, length: 1, dataOffset: 0 }],
   };

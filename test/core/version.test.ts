@@ -53,10 +53,10 @@ test("winning is transitive", () => {
   );
 });
 
-test("clock, then agent by UTF-16 code unit, then w, then a tombstone, then the greater text", () => {
-  const entry = (clock: number, agent: string, w: string, text?: string): Entry => ({
+test("clock, then agent by UTF-16 code unit, then w, then a tombstone, then schema and text", () => {
+  const entry = (clock: number, agent: string, w: string, text?: string, schema = 1): Entry => ({
     version: { clock, agent, w },
-    schema: 1,
+    schema,
     text,
   });
   const ascending = [
@@ -66,6 +66,7 @@ test("clock, then agent by UTF-16 code unit, then w, then a tombstone, then the 
     entry(2, "a", "0", '"z"'),
     entry(2, "a", "f", '"a"'),
     entry(2, "a", "f", '"b"'),
+    entry(2, "a", "f", '"a"', 2),
     entry(2, "a", "f"),
     entry(2, "\u{1f600}", "0", '"a"'),
     // U+FFFF is below U+1F600 as a code point, but not as code units.

@@ -68,6 +68,21 @@ test("log file names and run names are parsed back", () => {
   );
 });
 
+test("archives are parsed back, and lie in archive/ whatever they are called", () => {
+  fc.assert(
+    fc.property(streams, fc.string({ minLength: 1 }), fc.nat(), ({ rand }, period, base) => {
+      const path = paths.archivePath({ period, base, rand });
+      expect(path).toMatch(/^archive\/archive-[A-Za-z0-9_-]{1,32}-\d+-[0-9a-f]{16}\.jsonl$/);
+      expect(paths.parseArchiveBase(checkPath(path))).toBe(base);
+      expect(paths.parseRunBase(path)).toBeUndefined();
+    }),
+    { seed: SEED, numRuns: 300 },
+  );
+  const name = paths.archivePath({ period: "2026-Q4", base: 12, rand: RAND });
+  expect(name).toBe(`archive/archive-2026-Q4-12-${RAND}.jsonl`);
+  expect(paths.archiveName("2026-Q4")).toBe("archive/archive-2026-Q4.json");
+});
+
 describe("a name that this code does not write", () => {
   const good = `ops/9/${STREAM}/1-41-42-mfzwi4.jsonl`;
 
@@ -109,6 +124,17 @@ describe("a name that this code does not write", () => {
     "ops/ops-1766400000000.jsonl",
   ])("is no log file: %s", (path) => {
     expect(paths.parseLogFilePath(path)).toBeUndefined();
+  });
+
+  test.each([
+    "archive/archive-2026-Q4.json",
+    `archive/archive-2026-Q4-1-${RAND}.json`,
+    `archive/archive-1-${RAND}.jsonl`,
+    `archive/archive-a-b-${RAND}.jsonl`,
+    `archive/a-1-${RAND}.jsonl`,
+    `snapshots/archive-a-1-${RAND}.jsonl`,
+  ])("is no archive of ours: %s", (path) => {
+    expect(paths.parseArchiveBase(path)).toBeUndefined();
   });
 
   test.each([`snapshots/snap-1.json`, `snapshots/snap-x-${RAND}.jsonl`, `snap-1-${RAND}.jsonl`])(
@@ -154,4 +180,44 @@ test("impossible clocks are told", () => {
   ] as const) {
     expect(paths.clocksPlausible({ lo, hi })).toBe(false);
   }
+});
+
+describe("names of the original", () => {
+  test.each([
+    "ops/ops-1766400000000.jsonl",
+    "ops/agent-a-1766400000000.jsonl",
+    "ops/agent-a b/c\n-5-1766400000000.jsonl",
+    "ops/wal-1766400000000/batch-1766400000001-0000.jsonl",
+    "ops/agent-x-1766400000000/batch-1766400000001-12345.jsonl",
+  ])("%j is a log", (path) => {
+    expect(paths.isOriginalLog(path)).toBe(true);
+    expect([paths.parseLogFilePath(path), paths.parseSegmentPath(path)]).toEqual([undefined, undefined]); // prettier-ignore
+  });
+
+  test.each([
+    "ops/ops-1766400000000.jsonl.bak",
+    "ops/ops-x.jsonl",
+    "ops/agent-1766400000000.jsonl",
+    "ops/wal-1/batch-1.jsonl",
+    "other/ops-1.jsonl",
+    `ops/ops-1766400000000-${"0".repeat(16)}.1.jsonl`,
+    `ops/agent-a-1766400000000-${"1".repeat(16)}.2.jsonl`,
+    `ops/0/agent-a-1-${"0".repeat(16)}/1-1-2-0.jsonl`,
+  ])("%j is no log", (path) => {
+    expect(paths.isOriginalLog(path)).toBe(false);
+  });
+
+  test("batches have an order; snapshots are told from our runs", () => {
+    const batch = "ops/wal-1/batch-1766400000001-0012.jsonl";
+    expect(paths.originalBatchOrder(batch)).toEqual([1_766_400_000_001, 12]);
+    expect(paths.originalBatchOrder("ops/wal-1/other.jsonl")).toBeUndefined();
+    const { path, index } = paths.runPaths(0, "0".repeat(16));
+    for (const ours of [path, index, paths.retiredListPath(0, "0".repeat(16))]) {
+      expect([paths.parseRunBase(ours), paths.isOriginalSnapshot(ours)]).toEqual([0, false]);
+    }
+    for (const ending of ["jsonl", "json", "jsonl.tmp"]) {
+      const original = `snapshots/snap-1766400000000.${ending}`;
+      expect([paths.isOriginalSnapshot(original), paths.parseRunBase(original)]).toEqual([true, undefined]); // prettier-ignore
+    }
+  });
 });

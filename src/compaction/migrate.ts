@@ -1,0 +1,31 @@
+/** Checkpoints of a program that migrates its records: they are written anew under its version. */
+import type { RunEntry } from "../core/version.ts";
+import type { RunInfo } from "../format/run-info.ts";
+import type { EntryBatches } from "../runs/merge.ts";
+import type { Migration, PassOptions } from "./report.ts";
+
+/** Whether a run holds records that the caller would migrate. */
+export function isOutdated({ minSchema }: RunInfo, { migration }: PassOptions): boolean {
+  return migration !== undefined && minSchema < migration.version;
+}
+
+/** Versions stay: a migrated record is the same one, and wins against its older form. */
+export async function* migrateEntries(
+  batches: EntryBatches,
+  migration: Migration | undefined,
+): AsyncGenerator<readonly RunEntry[]> {
+  for await (const batch of batches) {
+    yield migration === undefined ? batch : batch.map((entry) => migrateEntry(entry, migration));
+  }
+}
+
+function migrateEntry(entry: RunEntry, { version, migrate }: Migration): RunEntry {
+  const { id, text, schema } = entry;
+  if (schema >= version) return entry;
+  // A tombstone is of every version.
+  return {
+    ...entry,
+    schema: version,
+    text: text === undefined ? undefined : migrate(id, text, schema),
+  };
+}
