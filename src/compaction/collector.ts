@@ -1,18 +1,50 @@
-/** Which objects in `snapshots/` nobody can ever reference again (ORPHAN). Pure. */
-import type { Manifest } from "../format/manifest-codec.ts";
-import { parseRunBase } from "../format/paths.ts";
+/** Which runs and archives nobody can ever reference again (ORPHAN), and what lists name. */
+import { CorruptionError } from "../core/errors.ts";
+import type { Manifest, Retired } from "../format/manifest-codec.ts";
+import { parseArchiveBase, parseRunBase } from "../format/paths.ts";
+import { decodeRetiredList } from "../format/retired-list.ts";
+import type { CompactorParts } from "./report.ts";
 
 /**
- * A run made on generation b can be published only as b + 1, so what an earlier base left behind
+ * What was made on generation b can be published only as b + 1, so what an earlier base left behind
  * and the manifest does not mention is garbage for good.
+ * @param listed objects in `snapshots/` and `archive/`; what this code does not name is left alone
  */
 export function orphans(manifest: Manifest, listed: readonly string[]): string[] {
   const mentioned = new Set([
     ...manifest.runs.flatMap(({ path, index }) => [path, index]),
     ...manifest.retired.map(({ path }) => path),
+    ...manifest.archive.map(({ path }) => path),
   ]);
   return listed.filter((path) => {
-    const base = parseRunBase(path);
+    const base = parseRunBase(path) ?? parseArchiveBase(path);
     return base !== undefined && base < manifest.generation && !mentioned.has(path);
   });
+}
+
+/**
+ * Deletes what lists among the retired objects name, not the lists.
+ * @param due retired long enough
+ * @returns how many objects they name
+ */
+export async function deleteListed(
+  { backend, onWarning }: Pick<CompactorParts, "backend" | "onWarning">,
+  due: readonly Retired[],
+): Promise<number> {
+  let deleted = 0;
+  for (const { path } of due.filter(({ list }) => list === true)) {
+    const found = await backend.get(path);
+    if (found.status !== "found") continue;
+    try {
+      const paths = decodeRetiredList(found.body, path);
+      await backend.delete(paths);
+      deleted += paths.length;
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error;
+      onWarning(
+        `objects of the original opslog stay, because their list is damaged: ${error.message}`,
+      );
+    }
+  }
+  return deleted;
 }

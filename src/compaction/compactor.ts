@@ -4,9 +4,11 @@
  */
 import { ConflictError } from "../core/errors.ts";
 import { COMPACT_LEASE_PATH } from "../format/paths.ts";
+import { snapshotMissing } from "../original/original-snapshot.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import { Lease } from "../storage/lease.ts";
 import { LeasedPass } from "./leased-pass.ts";
+import { isOutdated } from "./migrate.ts";
 import { dueRetired, fillIn } from "./publication.ts";
 import type { CompactorParts, PartialResult, PassOptions, PassResult } from "./report.ts";
 
@@ -53,20 +55,28 @@ export class Compactor {
   }
 
   /** Whether log, retired objects or the caller ask for a pass: two requests when none does. */
-  async #look({ full }: PassOptions): Promise<{ generation: number; wanted: boolean }> {
+  async #look(options: PassOptions): Promise<{ generation: number; wanted: boolean }> {
     const { log, manifests, settings } = this.#parts;
     const [found, listing] = await Promise.all([manifests.load(), log.list()]);
-    const loaded = await manifests.confirm(found);
+    const loaded = await manifests.confirm({ ...found, originalLog: listing.originalLog });
     const { generation, retired, runs } = loaded.manifest;
+    if (loaded.originalManifest !== undefined) return { generation, wanted: true };
     const dated = fillIn(retired, loaded.lastModifiedMs);
     const due = dueRetired(dated, loaded.dateMs, settings.gcGraceMs).length > 0;
     const hasLog = listing.segments.length > 0 || listing.corrupt.length > 0;
-    return { generation, wanted: hasLog || due || (full === true && runs.length > 1) };
+    const wanted =
+      hasLog ||
+      due ||
+      (options.full === true && runs.length > 1) ||
+      runs.some((run) => isOutdated(run, options));
+    return { generation, wanted };
   }
 
   /** A run that the current manifest still names must be there: otherwise the store is damaged. */
   async #lostToAnother(error: RunGoneError): Promise<PartialResult> {
-    const { manifest } = await this.#parts.manifests.load();
+    const { manifest, originalManifest } = await this.#parts.manifests.load();
+    const snapshot = originalManifest?.currentSnapshot;
+    if (snapshot !== undefined && snapshot === error.path) throw snapshotMissing(snapshot, error);
     if (manifest.runs.some(({ path, index }) => path === error.path || index === error.path))
       throw error;
     return { outcome: "lost", generation: manifest.generation };

@@ -9,13 +9,15 @@ import { dropTombstones, fromMap, mergeSorted } from "../runs/merge.ts";
 import { RunReader } from "../runs/run-reader.ts";
 import { writeRun } from "../runs/run-writer.ts";
 import type { Lease } from "../storage/lease.ts";
-import { checkManifestPresent, lacksManifest, listRuns } from "../view/lost-manifest.ts";
+import { checkManifestPresent, lacksManifest, listReferable } from "../view/lost-manifest.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
-import { orphans } from "./collector.ts";
+import { deleteListed, orphans } from "./collector.ts";
 import { mergeLog, type MergedLog } from "./merge-log.ts";
+import { isOutdated, migrateEntries } from "./migrate.ts";
 import { type CompactionPlan, planCompaction, purgeFloorAt, wantsPurge } from "./plan.ts";
 import { nextHistory, preparePublication } from "./publication.ts";
 import type { CompactorParts, PartialResult, PassOptions } from "./report.ts";
+import { UpgradePass } from "./upgrade-pass.ts";
 
 export class LeasedPass {
   readonly #parts: CompactorParts;
@@ -32,7 +34,11 @@ export class LeasedPass {
   async run(): Promise<PartialResult> {
     const { backend, manifests, log, settings, limits } = this.#parts;
     const loaded = await manifests.load();
-    const [input, listed] = await Promise.all([log.prepareCompaction(), listRuns(backend)]);
+    if (loaded.originalManifest !== undefined) {
+      const upgraded = await new UpgradePass(this.#parts, this.#lease).run();
+      return { ...upgraded, more: upgraded.more === true || this.#options.migration !== undefined };
+    }
+    const [input, listed] = await Promise.all([log.prepareCompaction(), listReferable(backend)]);
     const { manifest } = loaded;
     if (lacksManifest(manifest, listed)) return this.#checkLacking(listed);
 
@@ -41,7 +47,9 @@ export class LeasedPass {
     // One run with nothing to merge into it, and nothing to purge from it, would only be copied.
     const mergeable = manifest.runs.length > 1 || input.units.length > 0;
     const full = (this.#options.full === true && mergeable) || wantsPurge(manifest, floor);
-    const plan = planCompaction(manifest, input, limits, full);
+    const plan = planCompaction(manifest, input, limits, full, (run) =>
+      isOutdated(run, this.#options),
+    );
     const merged = await mergeLog(log, plan.units, manifest.purgeFloor);
     this.#reportCorrupt([...input.corrupt, ...merged.corrupt]);
     const corrupt = input.corrupt.length + merged.corrupt.length;
@@ -49,7 +57,8 @@ export class LeasedPass {
     const purgeFloor = this.#purgeFloor(manifest.purgeFloor, floor, plan, merged);
     const newRun = await this.#writeRun(manifest.generation, plan, merged, purgeFloor);
     const segments = merged.merged.length;
-    const { clock, schema, done, operations } = merged;
+    const { clock, done, operations } = merged;
+    const schema = Math.max(merged.schema, newRun?.minSchema ?? 0);
     const change = {
       nonce: this.#nonce(done),
       dateMs: input.firstDateMs,
@@ -69,11 +78,13 @@ export class LeasedPass {
       await log.deleteUnits(done); // Empty files only: nothing of theirs needs publishing.
       return { outcome: "idle", generation, corrupt, deleted: done.length };
     }
+    // While the manifest still names the list: a crash in here leaves it to the next pass.
+    const listedDeleted = await deleteListed(this.#parts, next.due);
     if (this.#lease.lost) return { outcome: "lost", generation, corrupt };
     const published = await manifests.publish(loaded, next.manifest, settings.writeTimeoutMs);
     if (published === undefined) return { outcome: "lost", generation, corrupt, more: true };
 
-    const deleted = await this.#collect(done, published, listed);
+    const deleted = listedDeleted + (await this.#collect(done, published, listed));
     return {
       outcome: "published",
       generation: published.manifest.generation,
@@ -86,11 +97,13 @@ export class LeasedPass {
       corrupt,
       more: plan.more,
       replaced:
-        newRun === undefined ? undefined : { run: newRun.path, sources: sourcesOf(plan, merged) },
+        newRun === undefined
+          ? undefined
+          : { runs: [newRun.path], sources: sourcesOf(plan, merged) },
     };
   }
 
-  /** Runs without a manifest: the first publications came between the two looks, or it is lost. */
+  /** Objects of a lost manifest, or the first publications came between the two looks. */
   async #checkLacking(listed: readonly string[]): Promise<PartialResult> {
     const { manifest } = await this.#parts.manifests.load();
     checkManifestPresent(manifest, listed);
@@ -142,7 +155,10 @@ export class LeasedPass {
       path,
       indexPath: index,
       base,
-      entries: purgeFloor === undefined ? all : dropTombstones(all, purgeFloor),
+      entries: migrateEntries(
+        purgeFloor === undefined ? all : dropTombstones(all, purgeFloor),
+        this.#options.migration,
+      ),
       timeoutMs: settings.writeTimeoutMs,
     });
   }

@@ -24,6 +24,8 @@ export interface Change {
   /** Records that are there afterwards. */
   readonly activeRecords: number;
   readonly archived?: readonly ArchiveInfo[];
+  /** Since when there is the store, where its manifest does not say; default: since now. */
+  readonly created?: string;
   /** Retired beside the replaced runs. */
   readonly retired?: readonly Retired[];
   readonly dateMs: number;
@@ -67,7 +69,7 @@ export function preparePublication(
     stats: {
       activeRecords: change.activeRecords,
       archivedRecords: archive.reduce((sum, { records }) => sum + records, 0),
-      created: manifest.stats?.created ?? date,
+      created: manifest.stats?.created ?? change.created ?? date,
       lastCheckpoint: date,
     },
   };

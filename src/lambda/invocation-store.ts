@@ -27,6 +27,13 @@ export class InvocationStore<T> extends Store<T> {
     return this.#track(super.undo());
   }
 
+  override archive(
+    predicate: (value: T, id: string) => boolean,
+    segment?: string,
+  ): Promise<number> {
+    return this.#track(super.archive(predicate, segment));
+  }
+
   override compact(): Promise<void> {
     return this.#track(super.compact());
   }

@@ -99,6 +99,7 @@ test("no role may do more than it needs", async () => {
     `s3:AbortMultipartUpload ${store}snapshots/*`,
     `s3:DeleteObject ${store}ops/*`,
     `s3:DeleteObject ${store}snapshots/*`,
+    `s3:DeleteObject ${store}archive/*`,
     "s3:ListBucket Bucket.Arn",
     "logs:CreateLogStream CompactLogs.Arn",
     "logs:PutLogEvents CompactLogs.Arn",

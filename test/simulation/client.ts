@@ -1,5 +1,6 @@
 /** A store open in a process, with the oracle looking over its shoulder. */
 import {
+  ConflictError,
   LockedError,
   OpslogError,
   RecordNotFoundError,
@@ -9,6 +10,7 @@ import {
 } from "../../src/core/errors.ts";
 import { Store } from "../../src/store/store.ts";
 import type { StoreOptions } from "../../src/store/options.ts";
+import { isOfThird, periodOf } from "./archive-judge.ts";
 import { compareOps, type Intent, type Op } from "./ledger.ts";
 import type { Mark } from "./oracle.ts";
 import type { SimProcess } from "./sim-process.ts";
@@ -104,11 +106,59 @@ export class Client {
       if (!(error instanceof WriteOutcomeUnknownError)) oracle.rejected(name, from, intents);
       return false;
     }
-    for (const op of oracle.acked(name, from, intents, mark)) {
+    this.#know(oracle.acked(name, from, intents, mark));
+    return true;
+  }
+
+  /** From now on this store must see these, or what is above them. */
+  #know(ops: readonly Op[]): void {
+    for (const op of ops) {
       const before = this.#own.get(op.id);
       if (before === undefined || compareOps(op, before) > 0) this.#own.set(op.id, op);
     }
-    return true;
+  }
+
+  /** Archives a third of what this store sees; false when it failed. */
+  async archive(rest: number): Promise<boolean> {
+    const { oracle } = this.#world;
+    const { name } = this.process;
+    const period = periodOf(rest, name, this.#world.uniqueRecord(this.process).n);
+    const mark = oracle.mark();
+    try {
+      const count = await this.#store.archive(({ n }) => isOfThird(n, rest), period);
+      this.#mark = mark;
+      this.#know(oracle.archived(name, period, count));
+      return true;
+    } catch (error) {
+      oracle.archived(name, period, undefined);
+      if (!(error instanceof ConflictError)) {
+        checkExpected(this.#world, this.process, "archive", error);
+      }
+      return false;
+    }
+  }
+
+  /** Every archive, as this store finds it after a refresh, is what the objects hold. */
+  async checkArchives(): Promise<boolean> {
+    const { truth } = this.#world.oracle;
+    return this.#try("archives", async () => {
+      const { archive } = truth.manifest();
+      const names = archive.map(({ period }) => `archive/archive-${period}.json`).toSorted();
+      const found = this.#store.listArchiveSegments();
+      if (found.join() !== names.join()) {
+        this.#world.oracle.fail("DIVERGED", `${this.process.name} lists ${found.join()}`);
+      }
+      for (const info of archive) {
+        const records = await this.#store.loadArchive(info.period);
+        const seen = [...records].map(([id, record]) => `${id}=${textOf(record)}`);
+        const expected = [...truth.archived(info)].map(([id, { text }]) => `${id}=${text}`);
+        if (seen.join() === expected.join()) continue;
+        this.#world.oracle.fail(
+          "DIVERGED",
+          `${this.process.name} finds ${seen.join()} in ${info.path}`,
+        );
+      }
+    });
   }
 
   /** Picks up what others wrote; false when it failed. */

@@ -55,6 +55,7 @@ export class Ledger {
   readonly #attempts = new Map<string, SegmentRecord[]>();
   readonly #landedByText = new Map<string, Op[]>();
   readonly #landedById = new Map<string, Op[]>();
+  readonly #archivedById = new Map<string, Op[]>();
   readonly #byVersion = new Map<string, Op>();
   readonly #etagByPath = new Map<string, string>();
   /** `w` of cloned processes: the one source of equal versions. */
@@ -123,9 +124,24 @@ export class Ledger {
     return ops.some(({ w }) => this.cloned.has(w));
   }
 
-  /** Absence is right when a deletion, purged or not, stands above what is known. */
+  /** Absence is right when a deletion or an archive, purged or not, stands above what is known. */
   mayBeAbsent(id: string, least: Op): boolean {
-    return this.landedOf(id).some((op) => op.text === undefined && compareOps(op, least) >= 0);
+    const deletions = this.landedOf(id).filter(({ text }) => text === undefined);
+    return [...deletions, ...this.archivedOf(id)].some((op) => compareOps(op, least) >= 0);
+  }
+
+  /** An archive with this operation was published; `op` is what stands in its place. */
+  archived(op: Op): void {
+    push(this.#archivedById, op.id, op);
+  }
+
+  archivedOf(id: string): readonly Op[] {
+    return this.#archivedById.get(id) ?? [];
+  }
+
+  /** Every id of which something is archived, with that. */
+  allArchived(): ReadonlyMap<string, readonly Op[]> {
+    return this.#archivedById;
   }
 
   #checkUnique(op: Op, isCloned: boolean): string[] {

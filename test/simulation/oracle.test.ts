@@ -1,6 +1,11 @@
 /** The oracle itself: damage done by hand must not go unseen. */
 import { expect, test } from "vitest";
+import type { RunEntry } from "../../src/core/version.ts";
+import { encodeArchive } from "../../src/format/archive-codec.ts";
+import { encodeManifest } from "../../src/format/manifest-codec.ts";
+import { archivePath } from "../../src/format/paths.ts";
 import { longReader } from "./actors/reader.ts";
+import { ArchiveJudge } from "./archive-judge.ts";
 import { type Change, Client } from "./client.ts";
 import { CALM_NETWORK } from "./network.ts";
 import type { Weather } from "./world.ts";
@@ -20,6 +25,7 @@ const CALM: Weather = {
   shortGapMs: 1_000,
   readerGapMs: 1_000,
   compactorGapMs: 1_000,
+  archiverGapMs: Infinity,
   longWriters: 0,
   longReaders: 0,
 };
@@ -79,6 +85,76 @@ test("a reader that sees a deleted record, or one that nobody wrote, is noticed"
   world.oracle.checkView("reader", ["a"], new Map([["a", JSON.stringify(record(1))]]), least);
   world.oracle.checkView("reader", ["a"], new Map([["a", JSON.stringify(record(9))]]), least);
   expect(rules(world)).toEqual(["RESURRECTED", "INVENTED"]);
+});
+
+/** Makes a manifest current that names such an archive. */
+function publishArchive(world: World, period: string, entries: readonly RunEntry[]): void {
+  const manifest = world.oracle.truth.manifest();
+  const base = manifest.generation;
+  const path = archivePath({ period, base, rand: "0".repeat(16) });
+  world.server.put(path, Buffer.concat([...encodeArchive({ period, base, entries })]), "none");
+  const archive = [...manifest.archive, { period, path, records: entries.length, sha256: "0".repeat(64) }]; // prettier-ignore
+  const next = { ...manifest, generation: base + 1, nonce: `by hand ${base}`, archive };
+  world.server.put("manifest.json", encodeManifest(next), "none");
+}
+
+/** What the log holds of "a". */
+function written(world: World): RunEntry {
+  const { clock = 0, agent = "", w = "", text } = world.oracle.truth.winners().get("a") ?? {};
+  return { id: "a", version: { clock, agent, w }, schema: 1, text };
+}
+
+test("an archive of what nobody wrote, or nobody asked for, is noticed", async () => {
+  const world = await worldWith([{ id: "a", record: record(3) }]);
+  const { version } = written(world);
+  const invented = { id: "a", version, schema: 1, text: '{"by":"hand","n":4}' };
+  publishArchive(world, "0 of 3: hand", [invented]);
+  expect(rules(world)).toEqual(["INVENTED"]);
+  const other = await worldWith([{ id: "a", record: record(3) }]);
+  publishArchive(other, "1 of 3: hand", [written(other)]);
+  expect(rules(other)).toContain("UNASKED");
+});
+
+test("a record that is archived and live, or archived twice, is noticed", async () => {
+  const world = await worldWith([{ id: "a", record: record(3) }]);
+  publishArchive(world, "0 of 3: hand", [written(world)]);
+  expect(rules(world)).toEqual(["BOTH"]);
+  publishArchive(world, "0 of 3: again", [written(world)]);
+  expect(rules(world)).toContain("TWICE");
+});
+
+test("a tombstone that is nobody's deletion and no archive's is noticed", async () => {
+  const world = await worldWith([{ id: "a", record: record(3) }]);
+  const { version } = written(world);
+  const winners = new Map([["a", { ...version, text: undefined }]]);
+  const { ledger, truth } = world.oracle;
+  const found: string[] = [];
+  const judge = new ArchiveJudge({ ledger, truth, fail: (rule) => found.push(rule) });
+  judge.checkWinners("now", winners);
+  expect(found).toEqual(["NEITHER"]);
+});
+
+test("a reader that still sees what was archived is noticed", async () => {
+  const world = await worldWith([{ id: "a", record: record(3) }]);
+  const text = JSON.stringify(record(3));
+  publishArchive(world, "0 of 3: hand", [written(world)]);
+  world.oracle.violations.length = 0;
+  world.oracle.checkView("reader", ["a"], new Map(), world.oracle.mark().least);
+  expect(rules(world)).toEqual([]);
+  world.oracle.checkView("reader", ["a"], new Map([["a", text]]), world.oracle.mark().least);
+  expect(rules(world)).toEqual(["RESURRECTED"]);
+});
+
+test("an archive that vanishes, and a number that is not right, are noticed", async () => {
+  const world = await worldWith([{ id: "a", record: record(3) }]);
+  publishArchive(world, "0 of 3: hand", [written(world)]);
+  world.oracle.violations.length = 0;
+  world.oracle.archived("hand", "0 of 3: hand", 2);
+  expect(rules(world)).toEqual(["ARCHIVE"]);
+  for (const path of world.server.objects.keys()) {
+    if (path.startsWith("archive/")) world.server.delete(path);
+  }
+  expect(rules(world)).toContain("ORPHAN");
 });
 
 test("an error that no fault explains ends the simulation", async () => {

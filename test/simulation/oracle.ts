@@ -3,6 +3,7 @@
  * (ledger), and what the objects hold (truth); it never asks the engine.
  */
 import { LOG_PREFIX, MANIFEST_PATH } from "../../src/format/paths.ts";
+import { ArchiveJudge } from "./archive-judge.ts";
 import type { Kernel } from "./kernel.ts";
 import { compareOps, describeOp, type Intent, Ledger, type Op } from "./ledger.ts";
 import type { ObjectServer, ServerObserver, StoredObject } from "./object-server.ts";
@@ -36,6 +37,7 @@ export class Oracle implements ServerObserver {
   readonly #server: ObjectServer;
   readonly #acked = new Map<string, Op>();
   readonly #views: ViewJudge;
+  readonly #archives: ArchiveJudge;
   #ackedClock = 0;
   /** How often each kind of event happened: a simulation that checks nothing proves nothing. */
   readonly counts = {
@@ -49,17 +51,22 @@ export class Oracle implements ServerObserver {
     /** Segments that landed below the purge floor, and those that would bring a record back. */
     ghosts: 0,
     ghostsOfDeleted: 0,
+    /** Calls of `archive` that moved something, and the records they moved. */
+    archives: 0,
+    archived: 0,
   };
 
   constructor(kernel: Kernel, server: ObjectServer) {
     this.#kernel = kernel;
     this.#server = server;
     this.truth = new Truth(server);
-    this.#views = new ViewJudge({
+    const parts = {
       ledger: this.ledger,
       truth: this.truth,
-      fail: (rule, message) => this.fail(rule, message),
-    });
+      fail: (rule: string, message: string) => this.fail(rule, message),
+    };
+    this.#views = new ViewJudge(parts);
+    this.#archives = new ArchiveJudge(parts);
     server.observe(this);
   }
 
@@ -81,6 +88,7 @@ export class Oracle implements ServerObserver {
     const { generation, lastPurge } = this.truth.manifest();
     this.counts.published++;
     if (lastPurge === generation) this.counts.purges++;
+    this.#archives.published();
     this.#checkStore(`generation ${generation} was published`);
   }
 
@@ -96,7 +104,7 @@ export class Oracle implements ServerObserver {
 
   onDelete(path: string, { body }: StoredObject): void {
     this.#checkPublished(path, body);
-    if (path.startsWith(LOG_PREFIX) || path.startsWith("snapshots/")) {
+    if (/^(ops|snapshots|archive)\//.test(path)) {
       this.#checkStore(`${path} was deleted`);
     }
   }
@@ -121,6 +129,7 @@ export class Oracle implements ServerObserver {
       return this.fail("ORPHAN", `${when}: the manifest names ${missing[0]}, which is not there`);
     }
     const winners = this.truth.winners();
+    this.#archives.checkWinners(when, winners);
     for (const [id, least] of this.#acked) {
       const winner = winners.get(id);
       const isKept =
@@ -140,6 +149,12 @@ export class Oracle implements ServerObserver {
       // What was never acknowledged may vanish below the floor: it came too late (LATE, FLOOR).
       if (op.segment.lo <= purgeFloor) continue;
       if (acked === undefined || compareOps(op, acked) > 0) least.set(id, op);
+    }
+    for (const [id, ops] of this.ledger.allArchived()) {
+      for (const op of ops) {
+        const known = least.get(id);
+        if (known === undefined || compareOps(op, known) > 0) least.set(id, op);
+      }
     }
     const { objects, changes } = this.#server;
     const isEmpty = [...objects.keys()].every((path) => path.includes(".lease"));
@@ -185,6 +200,19 @@ export class Oracle implements ServerObserver {
         );
       }
     }
+  }
+
+  /**
+   * A call of `archive` has ended: with so many records archived, or (undefined) with an error.
+   * @returns what stands in the place of those records
+   */
+  archived(process: string, period: string, count: number | undefined): readonly Op[] {
+    if (count !== undefined && count > 0) {
+      this.counts.archives++;
+      this.counts.archived += count;
+      this.#kernel.trace(`${process} archived ${count} as "${period}"`);
+    }
+    return this.#archives.ended(period, count);
   }
 
   /**

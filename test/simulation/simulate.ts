@@ -1,6 +1,7 @@
 /** One simulation: a storm of writers, readers, compactors and faults, then calm, then the account. */
 import { DEFAULT_LIMITS } from "../../src/compaction/plan.ts";
 import { MANIFEST_PATH } from "../../src/format/paths.ts";
+import { archiver } from "./actors/archiver.ts";
 import { compactorPass } from "./actors/compactor.ts";
 import { freshReader, longReader } from "./actors/reader.ts";
 import { clonedWriters, longWriter, shortWriter } from "./actors/writer.ts";
@@ -58,13 +59,14 @@ function startActors(world: World, clients: Client[]): void {
   const repeat = (gapMs: number, act: () => Promise<unknown>): void => {
     void loop(world, platform, gapMs, act);
   };
-  const { limits, shortGapMs, readerGapMs, compactorGapMs } = world.weather;
+  const { limits, shortGapMs, readerGapMs, compactorGapMs, archiverGapMs } = world.weather;
   repeat(shortGapMs, async () => {
     if (world.isBusy || prng.chance(0.3)) await shortWriter(world);
   });
   repeat(readerGapMs, () => freshReader(world));
   repeat(compactorGapMs, () => compactorPass(world, { full: full(), limits }));
   repeat(compactorGapMs * 2, () => compactorPass(world, { full: full(), limits }));
+  if (Number.isFinite(archiverGapMs)) repeat(archiverGapMs, () => archiver(world));
   if (prng.chance(0.3)) repeat(60_000, () => clonedWriters(world));
   for (let count = world.weather.longWriters; count > 0; count--) {
     void watch(world, () => longWriter(world, clients));
@@ -110,6 +112,7 @@ async function settleAccounts(world: World, clients: readonly Client[]): Promise
     await world.finish("the last look", 60_000, client.refresh());
     const seen = await world.finish("the last look", 60_000, client.check());
     if (seen === undefined) world.oracle.fail("PROGRESS", `${client.process.name} sees nothing`);
+    await world.finish("the last look", 60_000, client.checkArchives());
   }
   if (world.server.changes !== changes) world.oracle.fail("QUIET", "reading changed the store");
 }
@@ -143,8 +146,9 @@ async function compactAll(world: World): Promise<void> {
     const report = await world.finish("the last compaction", 60_000, work);
     if (report?.outcome === "idle") break;
   }
-  const { runs } = oracle.truth.manifest();
-  const needed = new Set([MANIFEST_PATH, ...runs.flatMap(({ path, index }) => [path, index])]);
+  const { runs, archive } = oracle.truth.manifest();
+  const kept = [...runs.flatMap(({ path, index }) => [path, index]), ...archive.map((a) => a.path)];
+  const needed = new Set([MANIFEST_PATH, ...kept]);
   const left = [...server.objects.keys()].filter(
     (path) => !needed.has(path) && !path.includes(".lease"),
   );

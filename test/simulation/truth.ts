@@ -1,5 +1,13 @@
-/** What the objects themselves say, at this moment: runs of the current manifest and live segments. */
-import { decodeManifest, EMPTY_MANIFEST, type Manifest } from "../../src/format/manifest-codec.ts";
+/**
+ * What the objects themselves say, at this moment: runs and archives of the current manifest, and
+ * live segments.
+ */
+import {
+  type ArchiveInfo,
+  decodeManifest,
+  EMPTY_MANIFEST,
+  type Manifest,
+} from "../../src/format/manifest-codec.ts";
 import { LOG_PREFIX, MANIFEST_PATH, parseSegmentPath } from "../../src/format/paths.ts";
 import { decodeRunLines } from "../../src/format/run-codec.ts";
 import { decodeSegment } from "../../src/format/segment-codec.ts";
@@ -30,8 +38,16 @@ export class Truth {
 
   /** Objects the current manifest needs and that are not there. */
   missing(): string[] {
-    const needed = this.manifest().runs.flatMap(({ path, index }) => [path, index]);
+    const { runs, archive } = this.manifest();
+    const needed = [...runs.flatMap(({ path, index }) => [path, index]), ...archive.map(pathOf)];
     return needed.filter((path) => !this.#server.objects.has(path));
+  }
+
+  /** The records of an archive, at their versions; none when it is not there. */
+  archived({ path }: ArchiveInfo): ReadonlyMap<string, Versioned> {
+    const object = this.#server.objects.get(path);
+    // After the header, lines are those of a run.
+    return object === undefined ? new Map() : this.#decode(path, object, decodeRun);
   }
 
   /** The highest version of each id, deletions included as far as they are not purged. */
@@ -66,6 +82,10 @@ export class Truth {
     this.#decoded.set(key, known);
     return known;
   }
+}
+
+function pathOf({ path }: ArchiveInfo): string {
+  return path;
 }
 
 function decodeRun(path: string, body: Uint8Array): Winners {

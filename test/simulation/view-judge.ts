@@ -55,6 +55,10 @@ export class ViewJudge {
   #checkLeast(reader: string, id: string, op: Op | undefined, least: Op | undefined): void {
     if (least === undefined) return;
     if (op === undefined ? this.#ledger.mayBeAbsent(id, least) : compareOps(op, least) >= 0) return;
+    // A clone may take the name of a merged and deleted segment; until the next compaction, whoever
+    // knows that name holds the other of the two records at this version.
+    const isTie = op !== undefined && op.clock === least.clock && op.w === least.w;
+    if (isTie && this.#ledger.isCloned(least.segment)) return;
     const isDeleted = least.text === undefined;
     const { purgeFloor } = this.#truth.manifest();
     if (!least.segment.isAcked && least.segment.lo <= purgeFloor) return;

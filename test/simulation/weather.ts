@@ -38,6 +38,7 @@ export function drawWeather(prng: Prng): Weather {
     compactorGapMs: prng.between(3_000, 9_000),
     longWriters: prng.between(1, 3),
     longReaders: prng.between(1, 3),
+    archiverGapMs: prng.pick([5_000, 12_000, 30_000, Infinity]),
   };
 }
 

@@ -48,6 +48,8 @@ export interface Weather {
   readonly shortGapMs: number;
   readonly readerGapMs: number;
   readonly compactorGapMs: number;
+  /** Infinity: nobody archives. */
+  readonly archiverGapMs: number;
   readonly longWriters: number;
   readonly longReaders: number;
 }

@@ -1,0 +1,134 @@
+/**
+ * Publishes records as archived: one object that holds them, and one run with a tombstone for each
+ * at the record's own version, in one manifest (PROTOCOL, A3 to A5). An update that the caller's
+ * view did not hold has a higher version and survives.
+ */
+import { createHash, hash } from "node:crypto";
+import { assert } from "../core/assert.ts";
+import { ConflictError, UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
+import { compareText, type RunEntry } from "../core/version.ts";
+import { encodeArchive } from "../format/archive-codec.ts";
+import type { ArchiveInfo } from "../format/manifest-codec.ts";
+import { archivePath, runPaths } from "../format/paths.ts";
+import type { RunInfo } from "../format/run-info.ts";
+import { fromSorted } from "../runs/merge.ts";
+import { writeRun } from "../runs/run-writer.ts";
+import type { LoadedManifest } from "../view/manifest-store.ts";
+import { preparePublication } from "./publication.ts";
+import type { CompactorParts } from "./report.ts";
+
+export interface ArchiveRequest {
+  /** The manifest of the view that the records were taken from. */
+  readonly loaded: LoadedManifest;
+  readonly period: string;
+  /** Winners of that view, no tombstones, as they are stored. */
+  readonly records: readonly RunEntry[];
+}
+
+/** Objects that only the next manifest after `loaded` can name. */
+export interface PreparedArchive {
+  readonly loaded: LoadedManifest;
+  readonly archive: ArchiveInfo;
+  readonly tombstones: RunInfo;
+  /** Highest clock and schema version among the records. */
+  readonly clock: number;
+  readonly schema: number;
+}
+
+type PassParts = Pick<CompactorParts, "backend" | "runtime" | "settings" | "manifests">;
+
+/**
+ * Writes archive and tombstones; nothing refers to them yet. Undefined: a name of 64 random bits is
+ * taken, by a write of this pass that was repeated on the way.
+ * @param request with at least one record
+ * @throws what the backend throws; UnavailableError also where a write may have landed: what nothing
+ *   refers to has no effect
+ */
+export async function prepareArchive(
+  parts: PassParts,
+  request: ArchiveRequest,
+): Promise<PreparedArchive | undefined> {
+  try {
+    return await writeObjects(parts, request);
+  } catch (error) {
+    if (error instanceof ConflictError) return undefined;
+    if (!(error instanceof WriteOutcomeUnknownError)) throw error;
+    throw new UnavailableError(`archive: nothing was archived: ${error.message}`, {
+      path: error.path,
+      cause: error,
+    });
+  }
+}
+
+async function writeObjects(
+  parts: PassParts,
+  { loaded, period, records }: ArchiveRequest,
+): Promise<PreparedArchive | undefined> {
+  const { backend, runtime, settings } = parts;
+  const base = loaded.manifest.generation;
+  const entries = records.toSorted((a, b) => compareText(a.id, b.id));
+  const timeoutMs = settings.writeTimeoutMs;
+  const encode = (): Generator<Buffer> => encodeArchive({ period, base, entries });
+  const path = archivePath({ period, base, rand: runtime.randomHex(16) });
+  const put = await backend.put(path, bodyOf(encode), { ifAbsent: true }, { timeoutMs });
+  if (put.status === "conflict") return undefined;
+  const run = runPaths(base, runtime.randomHex(16));
+  const tombstones = await writeRun(backend, {
+    path: run.path,
+    indexPath: run.index,
+    base,
+    entries: fromSorted(entries.map((entry) => ({ ...entry, text: undefined }))),
+    timeoutMs,
+  });
+  assert(tombstones !== undefined, "an archive holds at least one record");
+  const archive = { period, path, records: entries.length, sha256: sha256Of(encode()) };
+  const clock = entries.reduce((highest, { version }) => Math.max(highest, version.clock), 0);
+  const schema = entries.reduce((highest, entry) => Math.max(highest, entry.schema), 0);
+  return { loaded, archive, tombstones, clock, schema };
+}
+
+/**
+ * Makes both current at once. Undefined: somebody else published first, or the outcome is not
+ * known; the archive's path in a later manifest tells.
+ */
+export async function publishArchive(
+  { runtime, settings, manifests }: PassParts,
+  { loaded, archive, tombstones, clock, schema }: PreparedArchive,
+): Promise<LoadedManifest | undefined> {
+  const { runs, stats } = loaded.manifest;
+  const change = {
+    // Bound to the object, so that clones of one process do not take each other's for their own.
+    nonce: hash("sha256", JSON.stringify([runtime.randomHex(16), archive])).slice(0, 16),
+    dateMs: loaded.dateMs,
+    keptRuns: runs,
+    newRuns: [tombstones],
+    replacedRuns: [],
+    clock,
+    schema,
+    purgeFloor: undefined,
+    activeRecords: Math.max(0, (stats?.activeRecords ?? 0) - archive.records),
+    archived: [archive],
+  };
+  // Retired objects stay so until a compaction deletes them.
+  const keeping = { ...settings, gcGraceMs: Number.POSITIVE_INFINITY };
+  const { manifest } = preparePublication(loaded, change, keeping);
+  return manifests.publish(loaded, manifest, settings.writeTimeoutMs);
+}
+
+/** One piece as bytes, which can be sent again as they are; more as a stream. */
+function bodyOf(encode: () => Generator<Buffer>): Uint8Array | AsyncIterable<Uint8Array> {
+  const pieces = encode();
+  const first = pieces.next();
+  const isWhole = first.done !== true && pieces.next().done === true;
+  return isWhole ? first.value : streamOf(encode);
+}
+
+async function* streamOf(encode: () => Generator<Buffer>): AsyncGenerator<Uint8Array> {
+  for (const piece of encode()) yield piece;
+}
+
+function sha256Of(pieces: Iterable<Buffer>): string {
+  const digest = createHash("sha256");
+  for (const piece of pieces) digest.update(piece);
+  return digest.digest("hex");
+}
