@@ -3,14 +3,28 @@
  * It is expired by the medium's clock only: Date - LastModified of the same response. It saves work
  * and keeps long work progressing; no safety rule may rest on it.
  */
-import { WriteOutcomeUnknownError } from "../core/errors.ts";
+import { UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
+import { Mutex } from "../core/mutex.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { Precondition, StorageBackend } from "./backend.ts";
 
 /** No holder can block others for longer, whatever its object says. */
 const TTL_MAX_MS = 15 * 60_000;
 
+/** How often a renewal may find an earlier attempt of its own. */
+const ATTEMPTS_MAX = 3;
+
+/** What the last successful write of a holder left behind. */
+interface Held {
+  readonly etag: string;
+  /** Local clock before it was sent. */
+  readonly atMs: number;
+  /** The medium's clock. */
+  readonly dateMs: number;
+}
+
 interface LeaseContent {
+  /** Random, new at each renewal, so that no two versions of the object are the same. */
   readonly owner: string | null;
   readonly ttlMs: number;
 }
@@ -24,12 +38,14 @@ export class Lease {
   readonly #backend: StorageBackend;
   readonly #runtime: Runtime;
   readonly #options: LeaseOptions;
-  readonly #owner: string;
+  /** Of writes since the last that surely took effect: one of them may be what lies there. */
+  readonly #attempts = new Set<string>();
   readonly #stop = new AbortController();
-  #etag: string;
-  #lost = false;
-  #lostBecause: unknown;
-  #renewing: Promise<void> = Promise.resolve();
+  readonly #renewing: Promise<void>;
+  readonly #turns = new Mutex();
+  #held: Held;
+  #taken = false;
+  #failure: unknown;
 
   /** Takes the lease, or tells that another holds it. */
   static async take(
@@ -46,66 +62,116 @@ export class Lease {
     const precondition: Precondition =
       found.status === "found" ? { ifMatch: found.etag } : { ifAbsent: true };
     const owner = runtime.randomHex(16);
-    const etag = await swap(backend, options, owner, precondition);
-    return etag === undefined ? undefined : new Lease(backend, runtime, options, owner, etag);
+    try {
+      const held = await swap(backend, runtime, options, owner, precondition);
+      return held && new Lease(backend, runtime, options, held);
+    } catch (error) {
+      if (error instanceof WriteOutcomeUnknownError) return undefined;
+      throw error;
+    }
   }
 
-  constructor(
+  private constructor(
     backend: StorageBackend,
     runtime: Runtime,
     options: LeaseOptions,
-    owner: string,
-    etag: string,
+    held: Held,
   ) {
     this.#backend = backend;
     this.#runtime = runtime;
     this.#options = options;
-    this.#owner = owner;
-    this.#etag = etag;
+    this.#held = held;
     this.#renewing = this.#renewUntilStopped();
   }
 
-  /** Whether another holder took over, or a renewal failed for good. */
+  /** Whether another holder took over, or could have: it was not renewed for the whole time. */
   get lost(): boolean {
-    return this.#lost;
+    return this.#taken || this.#ageMs(0) > this.#options.ttlMs;
   }
 
-  /** What the last renewal failed with; undefined when another holder took over. */
-  get lostBecause(): unknown {
-    return this.#lostBecause;
+  /** What the last renewal failed with; undefined when it did not fail. */
+  get failure(): unknown {
+    return this.#failure;
+  }
+
+  /**
+   * Whether it is still held. One request at most, and none while renewals keep up: only when none
+   * came through for two thirds of the time, by the local clock or by the medium's, is it asked.
+   * Nobody may have taken it meanwhile: then it is held again.
+   * @param seenMs the latest date that a response of the medium carried
+   * @throws what renewing fails with: nobody knows then
+   */
+  async confirm(seenMs: number): Promise<boolean> {
+    const limitMs = (this.#options.ttlMs * 2) / 3;
+    if (!this.#taken && this.#ageMs(seenMs) > limitMs) await this.#renew();
+    return !this.#taken;
+  }
+
+  /** Since the last renewal, by whichever clock says more: one may have been set, or stood still. */
+  #ageMs(seenMs: number): number {
+    const { atMs, dateMs } = this.#held;
+    return Math.max(this.#runtime.nowMs() - atMs, seenMs - dateMs);
   }
 
   async #renewUntilStopped(): Promise<void> {
     const { signal } = this.#stop;
-    for (;;) {
+    while (!this.#taken) {
       await this.#runtime.idle(this.#options.ttlMs / 3, signal);
       if (signal.aborted) return;
-      const etag = await this.#renew();
-      if (etag === undefined) {
-        this.#lost = true;
+      // What it failed with is kept, and tried again: as long as nobody else takes it, it is held.
+      await this.#renew().catch(() => undefined);
+    }
+  }
+
+  /** @throws what it fails with */
+  async #renew(): Promise<void> {
+    await this.#turns.run(async () => {
+      if (this.#taken) return;
+      try {
+        await this.#write(this.#runtime.randomHex(16));
+        this.#failure = undefined;
+      } catch (error) {
+        this.#failure = error;
+        throw error;
+      }
+    });
+  }
+
+  /** Replaces the object while it is this holder's; sees whether it is not any more. */
+  async #write(owner: string | null): Promise<void> {
+    const { path, ttlMs } = this.#options;
+    if (owner !== null) this.#attempts.add(owner);
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+      const precondition = { ifMatch: this.#held.etag };
+      const held = await swap(this.#backend, this.#runtime, this.#options, owner, precondition);
+      if (held !== undefined) {
+        this.#held = held;
+        this.#attempts.clear();
         return;
       }
-      this.#etag = etag;
+      const found = await this.#backend.get(path);
+      const lying = found.status === "found" ? parseContent(found.body, ttlMs).owner : null;
+      if (found.status !== "found" || lying === null || !this.#attempts.has(lying)) {
+        this.#taken = true;
+        return;
+      }
+      // An earlier attempt of its own, whose answer was lost, had landed.
+      this.#held = { ...this.#held, etag: found.etag };
     }
+    throw new UnavailableError(`${path} changed ${ATTEMPTS_MAX} times while it was renewed`, {
+      path,
+    });
   }
 
-  async #renew(): Promise<string | undefined> {
-    try {
-      return await swap(this.#backend, this.#options, this.#owner, { ifMatch: this.#etag });
-    } catch (error) {
-      // Whatever the reason: a lease that cannot be renewed is treated as lost, its holder stops.
-      this.#lostBecause = error;
-      return undefined;
-    }
-  }
-
-  /** Gives it up for the next one. A lease already lost is left alone. */
+  /** Gives it up for the next one. A lease taken by another is left alone. */
   async release(): Promise<void> {
+    if (this.#stop.signal.aborted) return;
     this.#stop.abort();
     await this.#renewing;
-    if (this.#lost) return;
-    this.#lost = true;
-    await swap(this.#backend, this.#options, null, { ifMatch: this.#etag });
+    await this.#turns.run(async () => {
+      if (this.#taken) return;
+      await this.#write(null).finally(() => (this.#taken = true));
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -113,23 +179,23 @@ export class Lease {
   }
 }
 
-/** The new etag, or undefined when another was faster or the outcome is unknown. */
+/** Undefined when another was faster. @throws what the write fails with */
 async function swap(
   backend: StorageBackend,
+  runtime: Runtime,
   { path, ttlMs }: LeaseOptions,
   owner: string | null,
   precondition: Precondition,
-): Promise<string | undefined> {
+): Promise<Held | undefined> {
   const content: LeaseContent = { owner, ttlMs };
   const body = Buffer.from(`${JSON.stringify(content)}\n`);
-  try {
-    const put = await backend.put(path, body, precondition, { timeoutMs: ttlMs });
-    return put.status === "written" ? put.etag : undefined;
-  } catch (error) {
-    if (error instanceof WriteOutcomeUnknownError) return undefined;
-    throw error;
-  }
+  const atMs = runtime.nowMs();
+  const put = await backend.put(path, body, precondition, { timeoutMs: ttlMs });
+  return put.status === "written" ? { etag: put.etag, atMs, dateMs: put.dateMs } : undefined;
 }
+
+/** No holder's name: those are hex digits. */
+const UNREADABLE = "unreadable";
 
 /** What nobody can read is treated as held: it expires by its age like any other. */
 function parseContent(body: Uint8Array, defaultTtlMs: number): LeaseContent {
@@ -138,10 +204,11 @@ function parseContent(body: Uint8Array, defaultTtlMs: number): LeaseContent {
     if (typeof value === "object" && value !== null && "owner" in value && "ttlMs" in value) {
       const ttlMs =
         typeof value.ttlMs === "number" && value.ttlMs >= 0 ? value.ttlMs : defaultTtlMs;
-      return { owner: value.owner === null ? null : "another", ttlMs };
+      const { owner } = value;
+      return { owner: owner === null || typeof owner === "string" ? owner : UNREADABLE, ttlMs };
     }
   } catch {
     // Not JSON: as unreadable as an object without the fields.
   }
-  return { owner: "unreadable", ttlMs: defaultTtlMs };
+  return { owner: UNREADABLE, ttlMs: defaultTtlMs };
 }

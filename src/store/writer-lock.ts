@@ -1,12 +1,16 @@
 /** One single writer at a time: the medium's own lock where it has one, else a lease. */
-import { LockedError } from "../core/errors.ts";
+import { LockedError, UnavailableError } from "../core/errors.ts";
 import { WRITER_LEASE_PATH, WRITER_LOCK_PATH } from "../format/paths.ts";
 import { Lease } from "../storage/lease.ts";
 import type { StoreParts } from "./parts.ts";
 
 export interface WriterLock {
-  /** @throws LockedError once another writer took over */
-  check(): void;
+  /**
+   * To be called before each flush.
+   * @param seenMs the latest date that a response of the medium carried
+   * @throws LockedError once another writer took over; UnavailableError when nobody can tell
+   */
+  check(seenMs: number): Promise<void>;
   release(): Promise<void>;
 }
 
@@ -18,23 +22,36 @@ export async function takeWriterLock({
 }: StoreParts): Promise<WriterLock> {
   if (backend.lock !== undefined) {
     const handle = await backend.lock(WRITER_LOCK_PATH);
-    return { check: () => undefined, release: () => handle.release() };
+    return { check: () => Promise.resolve(), release: () => handle.release() };
   }
   const path = WRITER_LEASE_PATH;
-  const lease = await Lease.take(backend, runtime, { path, ttlMs: settings.leaseTtlMs });
+  const ttlMs = backend.lockTtlMs ?? settings.leaseTtlMs;
+  const lease = await Lease.take(backend, runtime, { path, ttlMs });
   if (lease === undefined) {
     throw new LockedError(
-      `Store is locked by another agent. Lock key: ${path}. Its lease ends ${settings.leaseTtlMs} ms ` +
+      `Store is locked by another agent. Lock key: ${path}. Its lease ends ${ttlMs} ms ` +
         "after its holder stops; open with an agentId to write beside others",
       { path },
     );
   }
-  const check = (): void => {
-    if (!lease.lost) return;
-    throw new LockedError(
-      `${path} was lost: another writer took over, or it could not be renewed; open the store again`,
-      { path, cause: lease.lostBecause },
-    );
+  const check = async (seenMs: number): Promise<void> => {
+    if (await confirm(lease, seenMs, path)) return;
+    throw new LockedError(`${path} was lost: another writer took over; open the store again`, {
+      path,
+    });
   };
   return { check, release: () => lease.release() };
+}
+
+/** @throws UnavailableError */
+async function confirm(lease: Lease, seenMs: number, path: string): Promise<boolean> {
+  try {
+    return await lease.confirm(seenMs);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new UnavailableError(
+      `${path} could not be renewed, so that another may write by now: ${reason}`,
+      { path, cause },
+    );
+  }
 }

@@ -39,4 +39,35 @@ export function lockSuite({ openMedium, endsWithProcess }: LockSuiteOptions): vo
     await store.set("after", {});
     await expect(open()).rejects.toThrow(LockedError);
   });
+
+  test("a frozen holder keeps its lock, or finds at its next write that it lost it", async () => {
+    await using medium = await openMedium();
+    await using program = await bundleWorkerProgram();
+    const { location } = medium;
+    const holder = program.start({ kind: "hold", location, settings: SETTINGS });
+    await holder.answer();
+    holder.go();
+    await holder.answer();
+    holder.go();
+    expect(await holder.answer()).toEqual({ acknowledged: "written 1" });
+    holder.freeze();
+    const open = async (): Promise<Store> =>
+      Store.open(location, { ...SETTINGS, backend: await backendFor(location) });
+    await expect(open()).rejects.toThrow(LockedError);
+    if (endsWithProcess) {
+      holder.thaw();
+      holder.go();
+      expect(await holder.answer()).toEqual({ acknowledged: "written 2" });
+      return;
+    }
+    await using store = await openPatiently(location, SETTINGS, {});
+    await store.set("after", {});
+    holder.thaw();
+    holder.go();
+    expect(await holder.answer()).toEqual({ code: "LOCKED" });
+    await store.set("after", { again: true });
+    await store.refresh();
+    const ids = store.entries().map(([id]) => id);
+    expect(ids.toSorted()).toEqual(["after", "held", "written 1"]);
+  });
 }

@@ -21,6 +21,9 @@ export interface WorkerProcess {
   go(): void;
   /** Ends its stdin: the last it hears. */
   finish(): void;
+  /** Freezes it in the middle of whatever it does, and lets it go on. */
+  freeze(): void;
+  thaw(): void;
   /** SIGKILL; resolves when the process is gone. */
   kill(): Promise<Ending>;
   readonly ended: Promise<Ending>;
@@ -92,6 +95,8 @@ function startWorker(file: string, task: WorkerTask): WorkerProcess {
     },
     go: () => void child.stdin.write("go\n"),
     finish: () => void child.stdin.end(),
+    freeze: () => void child.kill("SIGSTOP"),
+    thaw: () => void child.kill("SIGCONT"),
     kill: () => {
       child.kill("SIGKILL");
       return ended;

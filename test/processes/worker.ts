@@ -6,6 +6,7 @@ import type { Interface } from "node:readline";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import type { CompactionReport } from "../../src/compaction/report.ts";
+import { OpslogError } from "../../src/core/errors.ts";
 import type { ProtocolSettings } from "../../src/core/settings.ts";
 import { compact } from "../../src/store/compact.ts";
 import { Store } from "../../src/store/store.ts";
@@ -66,12 +67,22 @@ async function compactUntilEnd(input: Interface): Promise<void> {
   answer(totals);
 }
 
-/** Keeps the store open as its single writer. */
+/** Keeps the store open as its single writer, and writes whenever it is told to. */
 async function hold(input: Interface): Promise<void> {
   await using store = await openPatiently(task.location, task.settings, {});
   await store.set("held", { by: process.pid });
   answer({ held: true });
-  await new Promise<void>((resolve) => input.once("close", resolve));
+  let n = 0;
+  for await (const _ of input) {
+    const id = `written ${++n}`;
+    try {
+      await store.set(id, { by: process.pid });
+      answer({ acknowledged: id });
+    } catch (error) {
+      if (!(error instanceof OpslogError)) throw error;
+      answer({ code: error.code });
+    }
+  }
 }
 
 async function run(): Promise<void> {

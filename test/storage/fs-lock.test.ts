@@ -1,5 +1,5 @@
 import { hostname } from "node:os";
-import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { StoreDirectory } from "../../src/storage/fs-directory.ts";
@@ -24,16 +24,26 @@ const DEAD_PID = 2 ** 30;
 async function lockText(changes: object): Promise<string> {
   const { backend, path } = await openFs();
   const held = await backend.lock(".lock");
-  const text = await readFile(join(path, ".lock"), "utf8");
+  const fields = await readLock(path);
   await held.release();
-  return JSON.stringify({ ...JSON.parse(text), ...changes });
+  const changed: { pid?: unknown } = { ...fields, ...changes };
+  return `${String(changed.pid)} ${JSON.stringify(changed)}\n`;
+}
+
+/** What a lock file says: the pid, then a line of JSON that holds it too. */
+async function readLock(directory: string): Promise<{ readonly pid: number }> {
+  const [, pid, json] =
+    /^(\d+) (\{.*\})\n$/.exec(await readFile(join(directory, ".lock"), "utf8")) ?? [];
+  const fields = JSON.parse(json ?? "null");
+  expect(String(fields.pid)).toBe(pid);
+  return fields;
 }
 
 test("a lock is a private file that names its holder; release removes it", async () => {
   const { backend, path } = await openFs();
   const held = await backend.lock(".lock");
   const file = join(path, ".lock");
-  expect(JSON.parse(await readFile(file, "utf8"))).toMatchObject({
+  expect(await readLock(path)).toMatchObject({
     pid: process.pid,
     host: hostname(),
     startedAt: expect.stringMatching(/^\d{4}-.*Z$/),
@@ -79,7 +89,7 @@ test.each([
   const { backend, path } = await openFs();
   await writeFile(join(path, ".lock"), await lockText(changes));
   const held = await backend.lock(".lock");
-  expect(JSON.parse(await readFile(join(path, ".lock"), "utf8"))).toMatchObject({
+  expect(await readLock(path)).toMatchObject({
     pid: process.pid,
   });
   await held.release();
@@ -88,6 +98,7 @@ test.each([
 test.each([
   ["empty", ""],
   ["garbage", '{"pid":'],
+  ["garbage behind a live pid", `${process.pid} {"pid":`],
   ["other JSON", '{"pid":"twelve"}'],
   ["a dead pid in text, as the original writes it", `${DEAD_PID}\n`],
 ])("a lock file that holds %s is taken over", async (_, content) => {
@@ -101,6 +112,31 @@ test("a live pid in text, as the original writes it, is respected", async () => 
   await writeFile(join(path, ".lock"), `${process.pid}`);
   await expect(backend.lock(".lock")).rejects.toThrow(`locked by process ${process.pid}.`);
 });
+
+test("a lock in the form of before, without the pid in front, is respected", async () => {
+  const { backend, path } = await openFs();
+  const [, json = ""] = /^\d+ (.*)$/s.exec(await lockText({})) ?? [];
+  await writeFile(join(path, ".lock"), json);
+  await expect(backend.lock(".lock")).rejects.toThrow(`locked by process ${process.pid}.`);
+  await writeFile(join(path, ".lock"), json.replace(`${process.pid}`, `${DEAD_PID}`));
+  await (await backend.lock(".lock")).release();
+});
+
+test.each([
+  ["long ago", "1970-01-01T00:00:00.000Z"],
+  ["in the future", "2999-01-01T00:00:00.000Z"],
+])(
+  "no clock matters: a lock from %s is respected while its process lives",
+  async (_, startedAt) => {
+    const { backend, path } = await openFs();
+    await writeFile(join(path, ".lock"), await lockText({ startedAt }));
+    await utimes(join(path, ".lock"), new Date(startedAt), new Date(startedAt));
+    await expect(backend.lock(".lock")).rejects.toMatchObject({ code: "LOCKED" });
+    await writeFile(join(path, ".lock"), await lockText({ startedAt, pid: DEAD_PID }));
+    await utimes(join(path, ".lock"), new Date(startedAt), new Date(startedAt));
+    await (await backend.lock(".lock")).release();
+  },
+);
 
 test("a lock of another host is never taken over, dead pid or not", async () => {
   const { backend, path } = await openFs();
@@ -162,7 +198,7 @@ test("a claim keeps others out while its process lives, and not after", async ()
     await writeFile(claim, await lockText({}));
   };
   await expect(takeLock(directory, staging, ".lock")).rejects.toMatchObject({ code: "LOCKED" });
-  expect(JSON.parse(await readFile(join(path, ".lock"), "utf8"))).toMatchObject({ pid: DEAD_PID });
+  expect(await readLock(path)).toMatchObject({ pid: DEAD_PID });
   await writeFile(claim, await lockText({ pid: DEAD_PID }));
   const held = await backend.lock(".lock");
   expect(await readdir(join(path, ".tmp"))).toEqual([]);

@@ -1,4 +1,4 @@
-/** Starts fs-worker.ts in processes of its own. */
+/** Starts fs-worker.ts, or another worker, in processes of its own. */
 import { spawn } from "node:child_process";
 import { chmod } from "node:fs/promises";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ export interface Worker {
   /** The next answer. */
   answer(): Promise<unknown>;
   /** Gives it a line to go on. */
-  go(): void;
+  go(line?: string): void;
   /** Ends its stdin: it goes on, or ends. */
   finish(): void;
   kill(): Promise<void>;
@@ -23,12 +23,14 @@ export interface Workers extends AsyncDisposable {
   start(args: readonly string[], uid?: number): Worker;
 }
 
-export async function bundleWorker(): Promise<Workers> {
+const FS_WORKER = new URL("fs-worker.ts", import.meta.url);
+
+export async function bundleWorker(entry: URL = FS_WORKER): Promise<Workers> {
   const directory = await tempDir();
   await chmod(directory.path, 0o755);
   const outfile = join(directory.path, "worker.mjs");
   await build({
-    entryPoints: [fileURLToPath(new URL("fs-worker.ts", import.meta.url))],
+    entryPoints: [fileURLToPath(entry)],
     outfile,
     bundle: true,
     platform: "node",
@@ -61,7 +63,7 @@ function startWorker(file: string, args: readonly string[], uid: number | undefi
       if (line.done === true) throw new Error(`worker ${args[0]} ended without an answer`);
       return JSON.parse(line.value);
     },
-    go: () => void child.stdin.write("go\n"),
+    go: (line = "go") => void child.stdin.write(`${line}\n`),
     finish: () => void child.stdin.end(),
     kill,
   };

@@ -43,6 +43,16 @@ async function scene(): Promise<Scene> {
   return { backend, runtime, take };
 }
 
+let others = 0;
+
+/** Another process: its own clock, its own dice. */
+function another(startMs?: number): ManualRuntime {
+  const name = (++others).toString(16).padStart(4, "f");
+  let counter = 0;
+  const randomHex = (digits: number): string => name + (++counter).toString(16).padStart(digits - 4, "0"); // prettier-ignore
+  return Object.assign(manualRuntime(startMs), { randomHex });
+}
+
 async function taken(lease: Promise<Lease | undefined>): Promise<Lease> {
   const found = await lease;
   if (found === undefined) throw new Error("the lease was not given");
@@ -67,7 +77,7 @@ test("one holder at a time; released for the next one without being deleted", as
 
 test("of many that ask at once one gets it, also when it was released or has expired", async () => {
   const { runtime, take } = await scene();
-  const frozen = manualRuntime();
+  const frozen = another();
   for (let round = 0; round < 3; round++) {
     const askers = await Promise.all(Array.from({ length: 8 }, () => take(frozen)));
     const holders = askers.filter((lease) => lease !== undefined);
@@ -93,9 +103,9 @@ test("a holder that works renews at a third of the time and keeps it", async () 
 describe("expiry", () => {
   test("is by the medium's clock alone, one ms after the time", async () => {
     const { runtime, take } = await scene();
-    const frozen = manualRuntime(0);
+    const frozen = another(0);
     const dead = await taken(take(frozen));
-    const eager = manualRuntime(runtime.nowMs() + 1e9);
+    const eager = another(runtime.nowMs() + 1e9);
     expect(await take(eager)).toBeUndefined();
     await runtime.advance(TTL_MS);
     expect(await take(eager)).toBeUndefined();
@@ -111,14 +121,14 @@ describe("expiry", () => {
 
   test("is by the holder's time, but never later than 15 minutes", async () => {
     const { runtime, take } = await scene();
-    await taken(take(manualRuntime(), 1_000));
+    await taken(take(another(), 1_000));
     await runtime.advance(1_001);
-    const greedy = await take(manualRuntime(), 1e9);
+    const greedy = await take(another(), 1e9);
     expect(greedy).toBeDefined();
     await runtime.advance(15 * 60_000);
     expect(await take()).toBeUndefined();
     await runtime.advance(1);
-    expect(await take(manualRuntime())).toBeDefined();
+    expect(await take(another())).toBeDefined();
   });
 
   test.each(["", "garbage", "null", "[]", '{"owner":"x"}', '{"owner":"x","ttlMs":-5}'])(
@@ -128,9 +138,58 @@ describe("expiry", () => {
       await backend.writeBlob(PATH, body);
       expect(await take()).toBeUndefined();
       await runtime.advance(TTL_MS + 1);
-      expect(await take(manualRuntime())).toBeDefined();
+      expect(await take(another())).toBeDefined();
     },
   );
+});
+
+describe("confirm", () => {
+  test("asks nobody while renewals keep up", async () => {
+    const { backend, runtime, take } = await scene();
+    const lease = await taken(take());
+    for (let n = 0; n < 9; n++) {
+      await runtime.advance(TTL_MS / 3);
+      const before = backend.puts;
+      expect(await lease.confirm(runtime.nowMs())).toBe(true);
+      expect(backend.puts).toBe(before);
+    }
+  });
+
+  test.each(["the local clock", "the medium's dates"])("renews by %s", async (clock) => {
+    const { backend, runtime, take } = await scene();
+    // Its own waits never end: it was frozen. Its clock went on, or stood still.
+    const idle = (): Promise<void> => new Promise(() => {});
+    const holder = Object.assign(another(runtime.nowMs()), { idle });
+    const lease = await taken(take(holder));
+    await runtime.advance(TTL_MS - 1);
+    const seenMs = clock === "the local clock" ? 0 : runtime.nowMs();
+    if (seenMs === 0) await holder.advance(TTL_MS - 1);
+    expect(await lease.confirm(seenMs)).toBe(true);
+    expect(backend.puts).toBe(2);
+    await runtime.advance(TTL_MS);
+    expect(await take(), "counted from the renewal on").toBeUndefined();
+    await runtime.advance(1);
+    await taken(take());
+    if (seenMs === 0) await holder.advance(TTL_MS + 1);
+    expect(await lease.confirm(seenMs === 0 ? 0 : runtime.nowMs())).toBe(false);
+  });
+
+  test("a clock set back hides nothing that the medium tells, one set forward costs a request", async () => {
+    const { backend, runtime, take } = await scene();
+    const holder = another(runtime.nowMs());
+    const lease = await taken(take(holder));
+    await holder.advance(-1e9);
+    await runtime.advance(TTL_MS + 1);
+    await taken(take(another()));
+    expect(await lease.confirm(runtime.nowMs())).toBe(false);
+
+    const other = await taken(Lease.take(backend, holder, { path: "other.lease", ttlMs: TTL_MS }));
+    const ahead = another(runtime.nowMs() + 1e9);
+    const third = await taken(Lease.take(backend, ahead, { path: "third.lease", ttlMs: TTL_MS }));
+    const before = backend.puts;
+    expect([await other.confirm(0), await third.confirm(0)]).toEqual([true, true]);
+    expect(backend.puts).toBe(before);
+  });
 });
 
 describe("a write that fails", () => {
@@ -143,20 +202,54 @@ describe("a write that fails", () => {
     backend.failing = undefined;
     expect(await take()).toBeUndefined();
     await runtime.advance(TTL_MS + 1);
-    expect(await take(manualRuntime())).toBeDefined();
+    expect(await take(another())).toBeDefined();
   });
 
-  test.each([true, false])("at renewing: the holder stops, landed %s", async (landing) => {
+  test.each([true, false])("at renewing: tried again, landed %s", async (landing) => {
     const { backend, runtime, take } = await scene();
     const lease = await taken(take());
-    backend.failing = { error: new UnavailableError("down"), landing };
+    const down = new UnavailableError("down");
+    backend.failing = { error: down, landing };
     await runtime.advance(TTL_MS / 3);
-    expect(lease.lost).toBe(true);
-    expect(runtime.waitsMs).toEqual([]);
+    expect([lease.failure, lease.lost]).toEqual([down, false]);
+    await runtime.advance(TTL_MS / 3);
     backend.failing = undefined;
-    const before = backend.puts;
+    await runtime.advance(TTL_MS / 3);
+    expect([lease.failure, lease.lost]).toEqual([undefined, false]);
+    await runtime.advance(TTL_MS / 3);
+    expect(await take(), "it is held").toBeUndefined();
     await lease.release();
-    expect(backend.puts).toBe(before);
+    expect(await content(backend)).toEqual({ owner: null, ttlMs: TTL_MS });
+  });
+
+  test("for the whole time: lost, and held again when nobody took it", async () => {
+    const { backend, runtime, take } = await scene();
+    const lease = await taken(take());
+    backend.failing = { error: new UnavailableError("down"), landing: false };
+    for (let n = 0; n < 4; n++) await runtime.advance(TTL_MS / 3);
+    expect(lease.lost).toBe(true);
+    await expect(lease.confirm(0)).rejects.toThrow("down");
+    backend.failing = undefined;
+    expect(await lease.confirm(0)).toBe(true);
+    expect(lease.lost).toBe(false);
+    expect(await take(another())).toBeUndefined();
+  });
+
+  test("for the whole time: lost for good when another took it, in use or not", async () => {
+    for (const inUse of [true, false]) {
+      const { backend, runtime, take } = await scene();
+      const lease = await taken(take());
+      backend.failing = { error: new UnavailableError("down"), landing: false };
+      for (let n = 0; n < 4; n++) await runtime.advance(TTL_MS / 3);
+      backend.failing = undefined;
+      const next = await taken(take(another(runtime.nowMs())));
+      if (!inUse) await next.release();
+      const before = await content(backend);
+      expect(await lease.confirm(0)).toBe(false);
+      expect(await lease.confirm(0)).toBe(false);
+      await lease.release();
+      expect([lease.lost, await content(backend)]).toEqual([true, before]);
+    }
   });
 
   test("at releasing: the caller is told, the lease ends by its age", async () => {
@@ -167,6 +260,6 @@ describe("a write that fails", () => {
     backend.failing = undefined;
     expect(await take()).toBeUndefined();
     await runtime.advance(TTL_MS + 1);
-    expect(await take(manualRuntime())).toBeDefined();
+    expect(await take(another())).toBeDefined();
   });
 });

@@ -1,5 +1,5 @@
 /** A bucket that is not there, credentials and permissions that do not suffice, a server that is off. */
-import { S3Client } from "@aws-sdk/client-s3";
+import { PutBucketPolicyCommand, S3Client } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
   AccessDeniedError,
@@ -7,7 +7,7 @@ import {
   StoreNotFoundError,
   UnavailableError,
 } from "../../src/core/errors.ts";
-import type { S3BackendOptions } from "../../src/s3/index.ts";
+import { S3Backend, type S3BackendOptions } from "../../src/s3/index.ts";
 import { compact } from "../../src/store/compact.ts";
 import { Store } from "../../src/store/store.ts";
 import { liveS3Bucket, liveS3Endpoint, recordingProxy } from "../support/live-s3.ts";
@@ -41,9 +41,9 @@ describe("live server", () => {
   ): Promise<void> {
     const backend = () => live.backend({ endpoint: proxy.endpoint, ...options });
     const entrances = [
-      () => Store.open(location, { backend: backend() }),
-      () => Store.open(location, { backend: backend(), agentId: "a", skipLoad: true }),
-      () => Store.open(location, { backend: backend(), readOnly: true }),
+      () => Store.open<unknown>(location, { backend: backend() }),
+      () => Store.open<unknown>(location, { backend: backend(), agentId: "a", skipLoad: true }),
+      () => Store.open<unknown>(location, { backend: backend(), readOnly: true }),
       () => compact(location, { backend: backend() }),
     ];
     for (const enter of entrances) {
@@ -75,7 +75,7 @@ describe("live server", () => {
 
   test("without permission to list, an error names it; nothing is taken for empty", async () => {
     const medium = s3Medium(live);
-    const store = await Store.open(medium.location, { backend: medium.backend() });
+    const store = await Store.open<unknown>(medium.location, { backend: medium.backend() });
     await store.set("a", 1);
     await store.close();
     const before = await medium.contents();
@@ -91,14 +91,14 @@ describe("live server", () => {
     await expectRefused(medium.location, {}, AccessDeniedError, /Allow s3:GetObject/);
     const after = new Map([...(await medium.contents())].filter(([name]) => !name.endsWith(".lease"))); // prettier-ignore
     expect(new Map([...before].filter(([name]) => !name.endsWith(".lease")))).toEqual(after);
-    await using again = await Store.open(medium.location, { backend: medium.backend() });
+    await using again = await Store.open<unknown>(medium.location, { backend: medium.backend() });
     expect(again.entries()).toEqual([["a", 1]]);
   });
 
   test("without permission to write, a write is refused and rolled back", async () => {
     const medium = s3Medium(live);
     const backend = live.backend({ endpoint: proxy.endpoint });
-    const store = await Store.open(medium.location, { backend, agentId: "a" });
+    const store = await Store.open<unknown>(medium.location, { backend, agentId: "a" });
     await store.set("a", 1);
     proxy.fault = ({ method }) =>
       method === "PUT" ? { status: 403, body: "<Error><Code>AccessDenied</Code></Error>" } : undefined; // prettier-ignore
@@ -108,8 +108,59 @@ describe("live server", () => {
     proxy.reset();
     await store.set("b", 3);
     await store.close();
-    await using again = await Store.open(medium.location, { backend: medium.backend() });
+    await using again = await Store.open<unknown>(medium.location, { backend: medium.backend() });
     expect(again.entries()).toEqual([["a", 1], ["b", 3]]); // prettier-ignore
+  });
+
+  /** Whoever signs nothing may read and list this bucket from now on, and nothing else. */
+  async function letAnyoneRead(): Promise<S3Client> {
+    const [bucket, objects] = [`arn:aws:s3:::${live.bucket}`, `arn:aws:s3:::${live.bucket}/*`];
+    const allow = (Action: string, Resource: string): object => ({ Effect: "Allow", Principal: "*", Action, Resource }); // prettier-ignore
+    const Statement = [allow("s3:ListBucket", bucket), allow("s3:GetObject", objects)];
+    const Policy = JSON.stringify({ Version: "2012-10-17", Statement });
+    await live.client.send(new PutBucketPolicyCommand({ Bucket: live.bucket, Policy }));
+    return new S3Client({
+      endpoint: proxy.endpoint,
+      forcePathStyle: true,
+      region: "us-east-1",
+      credentials: { accessKeyId: "none", secretAccessKey: "none" },
+      signer: { sign: (request) => Promise.resolve(request) },
+    });
+  }
+
+  test("credentials that may only read follow a writer; no other request is sent", async () => {
+    const medium = s3Medium(live);
+    const client = await letAnyoneRead();
+    await using writer = await Store.open<unknown>(medium.location, { backend: medium.backend(), checkpointThreshold: 3 }); // prettier-ignore
+    await writer.set("a", 1);
+    const backends = [1, 2].map(() => new S3Backend({ client }));
+    const readers = await Promise.all(
+      backends.map((backend) => Store.open<unknown>(medium.location, { backend, readOnly: true })),
+    );
+    const copies = readers.map((reader) => new Map(reader.entries()));
+    for (let n = 1; n <= 6; n++) {
+      await writer.set(`r${n % 4}`, n);
+      for (const [at, reader] of readers.entries()) {
+        for (const { id, data } of await reader.tail()) copies[at]?.set(id, data);
+        expect(copies[at]).toEqual(new Map(reader.entries()));
+        expect(copies[at]).toEqual(new Map(writer.entries()));
+      }
+    }
+    const [watching] = readers;
+    const told = new Promise((resolve) => watching?.watch(([first]) => resolve(first?.id), 10));
+    await writer.set("watched", 1);
+    expect(await told).toBe("watched");
+    for (const reader of readers) await reader.close();
+    expect(proxy.requests.length).toBeGreaterThan(10);
+    expect(proxy.requests.filter(({ method }) => !["GET", "HEAD"].includes(method))).toEqual([]);
+    const agent = await Store.open<unknown>(medium.location, {
+      backend: new S3Backend({ client }),
+      agentId: "a",
+      checkpointOnClose: false,
+    });
+    await expect(agent.set("x", 1), "they really may not write").rejects.toThrow(AccessDeniedError);
+    await agent.close();
+    client.destroy();
   });
 
   test("a server that cannot be reached is unavailable, which may be tried again", async () => {

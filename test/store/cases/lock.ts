@@ -1,9 +1,10 @@
 /** One single writer at a time. */
 import { expect, test } from "vitest";
-import { LockedError } from "../../../src/core/errors.ts";
+import { LockedError, UnavailableError } from "../../../src/core/errors.ts";
 import type { Runtime } from "../../../src/core/runtime.ts";
 import { Store } from "../../../src/store/store.ts";
 import { type Medium, type MakeMedium, setUp } from "../fixture.ts";
+import { watchBackend } from "../watched-backend.ts";
 
 /** A process that was killed or frozen: it renews no lease. */
 function frozen({ runtime }: Medium): Runtime {
@@ -55,7 +56,7 @@ export function lockCases(make: MakeMedium): void {
     const { medium, open, entries } = await setUp(make);
     if (medium.name === "directory") return; // its lock names a process: see crash.test.ts
     const leaseTtlMs = 3_000;
-    const dead = new Store({ runtime: frozen(medium) });
+    const dead = new Store<unknown>({ runtime: frozen(medium) });
     await dead.open(medium.location, { backend: medium.backend(), leaseTtlMs });
     await dead.set("a", 1);
     await expect(open({ leaseTtlMs })).rejects.toThrow(LockedError);
@@ -63,8 +64,64 @@ export function lockCases(make: MakeMedium): void {
     const next = await open({ leaseTtlMs, checkpointOnClose: false });
     await next.set("b", 2);
     expect(await entries()).toEqual([["a", 1], ["b", 2]]); // prettier-ignore
-    await dead.close().catch((error: unknown) => expect(error).toBeInstanceOf(LockedError));
+    await expect(dead.set("late", 1)).rejects.toThrow("another writer took over");
+    await expect(dead.set("late", 1)).rejects.toThrow(LockedError);
+    expect(dead.has("late")).toBe(false);
+    await dead.close();
     await next.set("c", 3);
     expect((await entries()).length).toBe(3);
+  });
+
+  test("a writer frozen in the middle of a flush loses nothing, nor does who took over", async () => {
+    const { medium, open, entries } = await setUp(make);
+    if (medium.name === "directory") return; // a frozen process keeps its lock there
+    const leaseTtlMs = 3_000;
+    const slow = watchBackend(medium.backend());
+    const first = new Store<unknown>({ runtime: frozen(medium) });
+    await first.open(medium.location, { backend: slow.backend, leaseTtlMs });
+    let next: Store<unknown> | undefined;
+    slow.delay = async () => {
+      slow.delay = undefined;
+      await medium.pass(leaseTtlMs + 2_000);
+      next = await open({ leaseTtlMs, checkpointOnClose: false });
+      await next.set("theirs", 1);
+    };
+    await first.set("mine", 1);
+    expect(new Map(await entries())).toEqual(new Map([["mine", 1], ["theirs", 1]])); // prettier-ignore
+    await expect(first.set("more", 1), "now it can know").rejects.toThrow(LockedError);
+    await next?.set("theirs", 2);
+    await next?.refresh();
+    expect(new Map(next?.entries())).toEqual(new Map([["mine", 1], ["theirs", 2]])); // prettier-ignore
+    await first.close();
+  });
+
+  test("an outage that no other writer used costs no reopening", async () => {
+    const { medium, open, entries } = await setUp(make);
+    if (medium.name === "directory") return;
+    const leaseTtlMs = 3_000;
+    const backend = medium.backend();
+    const put = backend.put.bind(backend);
+    const store = new Store<unknown>({ runtime: frozen(medium) });
+    const own = new Proxy(backend, {
+      get: (_, name) => {
+        const value: unknown = Reflect.get(backend, name, backend);
+        if (name === "put") return (...args: Parameters<typeof put>) => down ?? put(...args);
+        return typeof value === "function" ? value.bind(backend) : value;
+      },
+    });
+    let down: Promise<never> | undefined;
+    await store.open(medium.location, { backend: own, leaseTtlMs, checkpointOnClose: false });
+    await store.set("a", 1);
+    down = Promise.reject(new UnavailableError("down"));
+    down.catch(() => undefined);
+    await medium.pass(leaseTtlMs + 2_000);
+    await expect(store.set("a", 2)).rejects.toThrow(UnavailableError);
+    await expect(store.set("a", 2)).rejects.toThrow("writer.lease could not be renewed");
+    expect([store.get("a"), await entries()]).toEqual([1, [["a", 1]]]);
+    down = undefined;
+    await store.set("a", 3);
+    await expect(open({ leaseTtlMs }), "it holds its lease again").rejects.toThrow(LockedError);
+    expect(await entries()).toEqual([["a", 3]]);
+    await store.close();
   });
 }

@@ -1,0 +1,255 @@
+/** tail: what others changed, told once. */
+import { expect, test } from "vitest";
+import type { Operation } from "../../../src/core/operation.ts";
+import { compact } from "../../../src/store/compact.ts";
+import { type MakeMedium, setUp, SHORT_GRACES } from "../fixture.ts";
+import { watchBackend } from "../watched-backend.ts";
+
+/** "set a 1", "delete a": what a follower would apply. */
+function brief(operations: readonly Operation<unknown>[]): string[] {
+  return operations.map(({ op, id, data }) => [op, id, ...(op === "set" ? [data] : [])].join(" "));
+}
+
+function byId(entries: Iterable<[string, unknown]>): [string, unknown][] {
+  return [...entries].toSorted(([a], [b]) => (a < b ? -1 : 1));
+}
+
+export function followCases(make: MakeMedium): void {
+  tailCases(make);
+  compactedCases(make);
+}
+
+function tailCases(make: MakeMedium): void {
+  test("tail gives new operations in order, each once, beside a single writer", async () => {
+    const { open } = await setUp(make);
+    const writer = await open();
+    await writer.set("a", 1);
+    const reader = await open({ readOnly: true });
+    expect(await reader.tail()).toEqual([]);
+    await writer.set("a", 2);
+    await writer.delete("a");
+    await writer.batch(() => {
+      void writer.set("b", { n: 1 });
+      void writer.set("c", 3);
+    });
+    const told = await reader.tail();
+    expect(told).toEqual(writer.getOps().slice(1));
+    expect(told[0]).toEqual({ ts: expect.any(String), op: "set", id: "a", prev: 1, data: 2 });
+    expect(reader.entries()).toEqual([["b", { n: 1 }], ["c", 3]]); // prettier-ignore
+    expect(await reader.tail()).toEqual([]);
+    expect(() => Object.assign(told[2]?.data ?? {}, { n: 2 })).toThrow(TypeError);
+  });
+
+  test("an agent is told of others, never of itself", async () => {
+    const { open } = await setUp(make);
+    const [a, b] = [await open({ agentId: "a" }), await open({ agentId: "b" })];
+    await a.set("x", 1);
+    await b.set("y", 1);
+    await b.set("x", 2);
+    expect(brief(await a.tail())).toEqual(["set y 1", "set x 2"]);
+    expect(await b.tail(), "it had lost before it came into view").toEqual([]);
+    await a.set("x", 3);
+    const [told] = await b.tail();
+    expect(told).toMatchObject({ op: "set", id: "x", data: 3, agent: "a", clock: 3 });
+  });
+
+  test("a single writer is told of agents, by tail as by refresh", async () => {
+    const { open } = await setUp(make);
+    const writer = await open();
+    const agent = await open({ agentId: "a" });
+    await writer.set("w", 1);
+    await agent.set("x", 1);
+    expect(brief(await writer.tail())).toEqual(["set x 1"]);
+    await agent.set("x", 2);
+    await writer.refresh();
+    expect(writer.get("x")).toBe(2);
+    expect(brief(await writer.tail()), "what came into view by refresh").toEqual(["set x 2"]);
+  });
+
+  test("what came into view before a write is told all the same", async () => {
+    const { open } = await setUp(make);
+    const [a, b] = [await open({ agentId: "a", refreshEveryMs: 0 }), await open({ agentId: "b" })];
+    await a.tail();
+    await b.set("x", "theirs");
+    await b.set("y", "theirs");
+    await a.set("x", "mine");
+    await a.set("x", "mine again");
+    expect(brief(await a.tail())).toEqual(["set y theirs"]);
+    await b.refresh();
+    await b.set("x", "theirs again");
+    expect(brief(await a.tail())).toEqual(["set x theirs again"]);
+  });
+
+  test("an undo whose target was told is an operation; a pair that comes at once is none", async () => {
+    const { open } = await setUp(make);
+    const writer = await open();
+    const reader = await open({ readOnly: true });
+    await reader.tail();
+    await writer.set("a", 1);
+    await writer.set("a", 2);
+    expect(brief(await reader.tail())).toEqual(["set a 1", "set a 2"]);
+    await writer.undo();
+    expect(brief(await reader.tail())).toEqual(["set a 1"]);
+    await writer.undo();
+    expect(brief(await reader.tail())).toEqual(["delete a"]);
+    await writer.set("b", 1);
+    await writer.set("c", 1);
+    await writer.undo();
+    expect(brief(await reader.tail())).toEqual(["set b 1"]);
+    expect(reader.entries()).toEqual(writer.entries());
+  });
+
+  test("a lazy store is told of records that are not resident, too", async () => {
+    const { medium, open } = await setUp(make);
+    const writer = await open({ agentId: "w" });
+    await writer.set("a", 1);
+    const reader = await open({ readOnly: true, skipLoad: true });
+    await reader.hydrate(["a"]);
+    expect(await reader.tail()).toEqual([]);
+    await writer.set("a", 2);
+    await writer.set("b", 1);
+    expect(brief(await reader.tail())).toEqual(["set a 2", "set b 1"]);
+    expect([reader.get("a"), reader.get("b")]).toEqual([2, undefined]);
+    await writer.set("a", 3);
+    await writer.set("c", 1);
+    await compact(medium.location, { backend: medium.backend() });
+    await writer.set("d", 1);
+    expect(brief(await reader.tail())).toEqual(["set a 3", "set d 1"]);
+    expect(await reader.tail()).toEqual([]);
+  });
+
+  test("what becomes resident has not changed, and blind writes are one's own", async () => {
+    const { open } = await setUp(make);
+    const other = await open({ agentId: "o" });
+    await other.set("a", 1);
+    const lazy = await open({ agentId: "l", skipLoad: true, blindWrites: true });
+    expect(await lazy.tail()).toEqual([]);
+    expect(await lazy.read("a")).toBe(1);
+    await lazy.set("b", 1);
+    await lazy.set("b", 2);
+    await lazy.hydrate();
+    expect(await lazy.tail()).toEqual([]);
+    await other.set("c", 1);
+    expect(brief(await lazy.tail())).toEqual(["set c 1"]);
+  });
+
+  test("records come as this version of the program works with them", async () => {
+    const { open } = await setUp(make);
+    const writer = await open({ agentId: "w" });
+    const migrate = (record: unknown): unknown => ({ migrated: record });
+    const reader = await open({ readOnly: true, version: 2, migrate });
+    await reader.tail();
+    const long = "x".repeat(100);
+    await writer.set("a", { long, n: 1 });
+    await writer.set("a", { long, n: 2 });
+    const [created, changed] = await reader.tail();
+    expect(created).toMatchObject({ prev: null, data: { migrated: { long, n: 1 } } });
+    expect(changed).toMatchObject({
+      prev: { migrated: { long, n: 1 } },
+      data: { migrated: { long, n: 2 } },
+    });
+    expect(changed).not.toHaveProperty("encoding");
+    expect(reader.get("a")).toEqual(changed?.data);
+  });
+
+  test("a look that fails has told nothing", async () => {
+    const { medium, open } = await setUp(make);
+    const writer = await open({ agentId: "w" });
+    const { backend } = watchBackend(medium.backend());
+    const reader = await open({ backend, readOnly: true });
+    await reader.tail();
+    await writer.set("a", 1);
+    const { get } = backend;
+    backend.get = () => Promise.reject(new Error("down"));
+    await expect(reader.tail()).rejects.toThrow("down");
+    backend.get = get;
+    expect(brief(await reader.tail())).toEqual(["set a 1"]);
+  });
+}
+
+function compactedCases(make: MakeMedium): void {
+  test("what was compacted between two looks is told as the net change", async () => {
+    const { open } = await setUp(make);
+    const writer = await open();
+    await writer.set("changed", 1);
+    await writer.set("deleted", 1);
+    await writer.set("same", 1);
+    const reader = await open({ readOnly: true });
+    await reader.tail();
+    await writer.set("changed", 2);
+    await writer.set("changed", 3);
+    await writer.delete("deleted");
+    await writer.set("created", 1);
+    await writer.set("gone", 1);
+    await writer.delete("gone");
+    await writer.compact();
+    await writer.set("later", 1);
+    const told = await reader.tail();
+    const ts = reader.getManifest()?.stats.lastCheckpoint;
+    expect(told.slice(0, 3)).toEqual([
+      { ts, op: "set", id: "changed", data: 3, prev: 1 },
+      { ts, op: "delete", id: "deleted", prev: 1 },
+      { ts, op: "set", id: "created", data: 1, prev: null },
+    ]);
+    expect(brief(told.slice(3))).toEqual(["set later 1"]);
+    expect(byId(reader.entries())).toEqual(byId(writer.entries()));
+    expect(await reader.tail()).toEqual([]);
+  });
+
+  test("a follower misses nothing of a writer that checkpoints by itself", async () => {
+    const { open } = await setUp(make);
+    const writer = await open({ checkpointThreshold: 3 });
+    const agent = await open({ agentId: "a", checkpointThreshold: 4 });
+    const readers = [await open({ readOnly: true }), await open({ readOnly: true })];
+    const copies = readers.map(() => new Map<string, unknown>());
+    for (const reader of readers) await reader.tail();
+    for (let n = 0; n < 20; n++) {
+      const store = n % 3 === 2 ? agent : writer;
+      await store.set(`r${n % 7}`, n);
+      if (n % 5 === 4) await store.delete(`r${n % 7}`);
+      for (const [at, reader] of readers.entries()) {
+        if (n % (at + 2) > 0) continue;
+        for (const { op, id, data } of await reader.tail()) {
+          if (op === "set") copies[at]?.set(id, data);
+          else copies[at]?.delete(id);
+        }
+        const entries = byId(copies[at] ?? []);
+        expect(entries, `after ${n}`).toEqual(byId(reader.entries()));
+      }
+    }
+  });
+
+  test("an agent's record keeps its agent and clock in the net change", async () => {
+    const { medium, open } = await setUp(make);
+    const reader = await open({ agentId: "r" });
+    await reader.tail();
+    const agent = await open({ agentId: "a" });
+    await agent.set("x", 1);
+    await compact(medium.location, { backend: medium.backend() });
+    expect(await reader.tail()).toMatchObject([{ op: "set", id: "x", agent: "a", clock: 1 }]);
+  });
+
+  const slow = { timeout: 60_000 };
+  test("after a purge (RELOAD) the two states are compared", slow, async () => {
+    const { medium, open, objects } = await setUp(make);
+    const writer = await open({ agentId: "w", ...SHORT_GRACES });
+    for (const id of ["a", "b", "kept"]) await writer.set(id, 1);
+    const reader = await open({ readOnly: true, ...SHORT_GRACES });
+    await reader.tail();
+    await writer.delete("a");
+    await writer.set("b", 2);
+    const options = { ...SHORT_GRACES, backend: medium.backend(), full: true };
+    await compact(medium.location, options);
+    await medium.pass(SHORT_GRACES.tombstoneGraceMs + 2_000);
+    for (const n of [1, 2]) {
+      await writer.set("c", n);
+      await compact(medium.location, options);
+    }
+    const left = [...(await objects("snapshots/")).values()].join("");
+    expect(left).toContain('"kept"');
+    expect(left, "nothing tells of the deletion").not.toContain('"a"');
+    const told = await reader.tail();
+    expect(brief(told)).toEqual(["delete a", "set b 2", "set c 2"]);
+    expect(told[0]).toEqual({ ts: expect.any(String), op: "delete", id: "a", prev: 1 });
+  });
+}

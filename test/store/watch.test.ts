@@ -1,0 +1,160 @@
+/** When a watch looks, and what it survives. */
+import { expect, onTestFinished, test } from "vitest";
+import { UnavailableError } from "../../src/core/errors.ts";
+import type { Operation } from "../../src/core/operation.ts";
+import { MemoryBackend } from "../../src/storage/memory-backend.ts";
+import { Store } from "../../src/store/store.ts";
+import { manualRuntime } from "../support/manual-runtime.ts";
+
+/** Listing can be made to fail, or to wait. */
+class LookedAtBackend extends MemoryBackend {
+  looks = 0;
+  before: () => Promise<void> = () => Promise.resolve();
+
+  override async *list(prefix: string): ReturnType<MemoryBackend["list"]> {
+    if (prefix === "ops/") {
+      this.looks++;
+      await this.before();
+    }
+    yield* super.list(prefix);
+  }
+}
+
+async function scene() {
+  const runtime = manualRuntime();
+  const warnings: string[] = [];
+  const open = async (backend: MemoryBackend, agentId: string): Promise<Store<unknown>> => {
+    const store = new Store<unknown>({ runtime });
+    const onWarning = (message: string): void => void warnings.push(message);
+    await store.open("x", { backend, agentId, onWarning });
+    onTestFinished(() => store.close());
+    return store;
+  };
+  const backend = new LookedAtBackend({ runtime });
+  const store = await open(backend, "follower");
+  // Over the same instance: its own looks are at opening only.
+  const writer = await open(backend, "writer");
+  backend.looks = 0;
+  const told: string[] = [];
+  const callback = (operations: Operation<unknown>[]): void => void told.push(operations.map(({ id }) => id).join()); // prettier-ignore
+  return { runtime, backend, store, writer, warnings, told, callback };
+}
+
+test("looks every second by default, and calls back only with news", async () => {
+  const { runtime, backend, store, writer, told, callback } = await scene();
+  store.watch(callback);
+  await runtime.advance(0);
+  expect(runtime.waitsMs).toEqual([1_000]);
+  await writer.set("a", 1);
+  await runtime.advance(999);
+  expect([backend.looks, told]).toEqual([0, []]);
+  await runtime.advance(1);
+  expect([backend.looks, told]).toEqual([1, ["a"]]);
+  await runtime.advance(1_000);
+  expect([backend.looks, told]).toEqual([2, ["a"]]);
+  await writer.batch(() => {
+    void writer.set("b", 1);
+    void writer.set("c", 1);
+  });
+  await runtime.advance(1_000);
+  expect(told).toEqual(["a", "b,c"]);
+  store.watch(callback, 5);
+  await runtime.advance(0);
+  expect(runtime.waitsMs, "the first watch ended").toEqual([5]);
+  store.unwatch();
+  await runtime.advance(0);
+  expect(runtime.waitsMs).toEqual([]);
+});
+
+test("looks never overlap; close and a second watch wait for the one under way", async () => {
+  const { runtime, backend, store, writer, told, callback } = await scene();
+  let release = (): void => {};
+  backend.before = () => new Promise((resolve) => (release = resolve));
+  store.watch(callback, 10);
+  await runtime.advance(10);
+  await runtime.advance(100);
+  expect(backend.looks).toBe(1);
+  backend.before = () => Promise.resolve();
+  await writer.set("a", 1);
+  const second: string[] = [];
+  store.watch((operations) => second.push(operations.map(({ id }) => id).join()), 10);
+  await runtime.advance(100);
+  expect(backend.looks).toBe(1);
+  release();
+  await runtime.advance(0);
+  await runtime.advance(10);
+  expect([told, second], "the first look took nothing").toEqual([[], ["a"]]);
+
+  backend.before = () => new Promise((resolve) => (release = resolve));
+  await writer.set("b", 1);
+  await runtime.advance(10);
+  let closed = false;
+  const closing = store.close().then(() => (closed = true));
+  await runtime.advance(0);
+  expect(closed).toBe(false);
+  backend.before = () => Promise.resolve();
+  release();
+  await closing;
+  expect(second).toEqual(["a"]);
+});
+
+test("a look that fails is told once while it goes on, and what it missed comes later", async () => {
+  const { runtime, backend, store, writer, warnings, told, callback } = await scene();
+  store.watch(callback, 10);
+  backend.before = () => Promise.reject(new UnavailableError("down"));
+  await writer.set("a", 1);
+  for (let n = 0; n < 3; n++) await runtime.advance(10);
+  expect(warnings).toEqual(["watch failed: down"]);
+  backend.before = () => Promise.reject(new UnavailableError("still down"));
+  for (let n = 0; n < 2; n++) await runtime.advance(10);
+  expect(warnings).toEqual(["watch failed: down", "watch failed: still down"]);
+  backend.before = () => Promise.resolve();
+  await runtime.advance(10);
+  expect(told).toEqual(["a"]);
+  backend.before = () => Promise.reject(new UnavailableError("still down"));
+  await runtime.advance(10);
+  expect(warnings).toHaveLength(3);
+  backend.before = () => Promise.resolve();
+});
+
+test("a callback that throws or rejects is told, and the watch goes on", async () => {
+  const { runtime, store, writer, warnings } = await scene();
+  const told: string[] = [];
+  let failing: "throws" | "rejects" | undefined = "throws";
+  const callback = ([first]: Operation<unknown>[]): unknown => {
+    told.push(first?.id ?? "");
+    if (failing === "throws") throw new Error("thrown");
+    return failing === "rejects" ? Promise.reject(new Error("rejected")) : undefined;
+  };
+  store.watch(callback, 10);
+  for (const id of ["a", "b"]) {
+    await writer.set(id, 1);
+    await runtime.advance(10);
+  }
+  expect(warnings).toEqual(["the callback of watch failed: thrown"]);
+  failing = "rejects";
+  await writer.set("c", 1);
+  await runtime.advance(10);
+  expect(warnings.slice(1)).toEqual(["the callback of watch failed: rejected"]);
+  failing = undefined;
+  await writer.set("d", 1);
+  await runtime.advance(10);
+  expect(told).toEqual(["a", "b", "c", "d"]);
+  expect(warnings).toHaveLength(2);
+});
+
+test("a callback may use the store, write to it, end the watch and close it", async () => {
+  const { runtime, store, writer, warnings } = await scene();
+  let done: Promise<void> | undefined;
+  store.watch((operations) => {
+    expect(store.get("a")).toBe(operations[0]?.data);
+    done = store.set("seen", true).then(() => store.close());
+  }, 10);
+  await writer.set("a", 1);
+  await runtime.advance(10);
+  await done;
+  expect(warnings).toEqual([]);
+  await writer.refresh();
+  expect(writer.get("seen")).toBe(true);
+  expect(runtime.waitsMs).toEqual([]);
+});
