@@ -21,9 +21,22 @@ export {
   UnavailableError,
   WriteOutcomeUnknownError,
 } from "./core/errors.ts";
-export type { Delta, Operation } from "./core/operation.ts";
+export type { Delta, Delta as DeltaPatch, Operation } from "./core/operation.ts";
 export type { Runtime } from "./core/runtime.ts";
 export { DEFAULT_SETTINGS, type ProtocolSettings } from "./core/settings.ts";
+export { LamportClock } from "./original/lamport-clock.ts";
+export { acquireLock, releaseLock } from "./original/lock-files.ts";
+export { streamSnapshotFile } from "./original/stream-snapshot-file.ts";
+export {
+  type ArchiveSegment,
+  type Manifest,
+  type ManifestStats,
+  type Snapshot,
+  validateArchiveSegment,
+  validateManifest,
+  validateOp,
+  validateSnapshot,
+} from "./original/validate.ts";
 export type * from "./storage/backend.ts";
 export { BaseBackend } from "./storage/base-backend.ts";
 export { FsBackend, type FsBackendOptions } from "./storage/fs-backend.ts";

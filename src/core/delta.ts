@@ -45,7 +45,8 @@ export function applyDelta(next: unknown, delta: Delta): Fields {
   return old;
 }
 
-/** Whether the patch is shorter, as JSON, than the record it stands for. */
-export function isDeltaSmaller(delta: Delta, old: unknown): boolean {
+/** Whether the patch is shorter, as JSON, than the record it stands for; false where one is null. */
+export function isDeltaSmaller(delta: Delta | null, old: unknown): boolean {
+  if (delta === null || old === null) return false;
   return JSON.stringify(delta).length < JSON.stringify(old).length;
 }

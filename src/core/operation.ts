@@ -9,8 +9,11 @@ export interface Delta {
   $unset?: string[];
 }
 
+/** What a record is where a program does not say. */
+export type Fields = Record<string, unknown>;
+
 /** One operation as users see it: a WAL line. */
-export interface Operation<T = unknown> {
+export interface Operation<T = Fields> {
   /** ISO 8601 with ms, by the writer's clock; for people, never for order. */
   readonly ts: string;
   readonly op: "set" | "delete";

@@ -27,6 +27,7 @@ import { putObject } from "./s3-put.ts";
  * refused with NotSupportedError, or WriteOutcomeUnknownError for a write.
  */
 export class S3Backend extends BaseBackend {
+  readonly lockTtlMs: number | undefined;
   readonly #connection: S3Connection;
   #bucket: S3Bucket | undefined;
   /** Between `initialize` and `shutdown` the place may not change under its users. */
@@ -35,7 +36,9 @@ export class S3Backend extends BaseBackend {
   /** @throws InvalidArgumentError for unknown option names and unusable values */
   constructor(options: S3BackendOptions = {}) {
     super();
-    this.#connection = new S3Connection(resolveOptions(options));
+    const settings = resolveOptions(options);
+    this.#connection = new S3Connection(settings);
+    this.lockTtlMs = settings.lockTtlMs;
   }
 
   /**

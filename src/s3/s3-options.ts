@@ -24,9 +24,9 @@ export interface S3BackendOptions {
    * and `connectTimeoutMs` are then the client's affair and ignored here.
    */
   readonly client?: S3Client | undefined;
-  /** Used when the location is no `s3://` URL. */
+  /** Where the store lies; the location may then be any text but another `s3://` URL. */
   readonly bucket?: string | undefined;
-  /** Used together with `bucket`. Default: the bucket's root. */
+  /** Used together with `bucket`; a "/" at its end does not count. Default: the bucket's root. */
   readonly prefix?: string | undefined;
   /** Default: what the SDK finds (AWS_REGION, the profile). */
   readonly region?: string | undefined;
@@ -42,6 +42,11 @@ export interface S3BackendOptions {
   readonly attemptsMax?: number | undefined;
   /** Requests under way at once. Default 64. */
   readonly maxSockets?: number | undefined;
+  /**
+   * How long the single writer's lease may be silent before another takes over. Default: the
+   * store's `leaseTtlMs`, 60,000.
+   */
+  readonly lockTtlMs?: number | undefined;
   /** Part of a multipart upload; streams up to it are one PUT. Default 8 MiB, at least 5 MiB. */
   readonly partBytes?: number | undefined;
   /** Called once per HTTP attempt, for counting. Must not throw. */
@@ -61,6 +66,7 @@ export interface S3Settings {
   readonly requestTimeoutMs: number;
   readonly attemptsMax: number;
   readonly maxSockets: number;
+  readonly lockTtlMs: number | undefined;
   readonly partBytes: number;
   readonly onRequest: ((event: S3RequestEvent) => void) | undefined;
   readonly runtime: Runtime;
@@ -90,6 +96,7 @@ const OPTION_NAMES: readonly string[] = Object.keys({
   requestTimeoutMs: true,
   attemptsMax: true,
   maxSockets: true,
+  lockTtlMs: true,
   partBytes: true,
   onRequest: true,
   runtime: true,
@@ -115,7 +122,7 @@ export function resolveOptions(options: S3BackendOptions): S3Settings {
   return {
     client: options.client,
     bucket: options.bucket === undefined ? undefined : checkBucket(options.bucket),
-    prefix: options.prefix === undefined ? undefined : checkPlacePrefix(options.prefix),
+    prefix: options.prefix === undefined ? undefined : checkGivenPrefix(options.prefix),
     region: options.region,
     endpoint: options.endpoint,
     forcePathStyle: options.forcePathStyle,
@@ -123,6 +130,8 @@ export function resolveOptions(options: S3BackendOptions): S3Settings {
     requestTimeoutMs: integer("requestTimeoutMs", options.requestTimeoutMs, 10_000),
     attemptsMax: integer("attemptsMax", options.attemptsMax, 6),
     maxSockets: integer("maxSockets", options.maxSockets, 64),
+    lockTtlMs:
+      options.lockTtlMs === undefined ? undefined : integer("lockTtlMs", options.lockTtlMs, 1),
     partBytes: integer("partBytes", options.partBytes, 8 * MIB, PART_BYTES_MIN),
     onRequest: options.onRequest,
     runtime: options.runtime ?? systemRuntime,
@@ -130,21 +139,30 @@ export function resolveOptions(options: S3BackendOptions): S3Settings {
 }
 
 /**
- * `s3://bucket/prefix`, or the options when the location is no such URL.
- * @throws InvalidArgumentError when neither names a bucket, or bucket or prefix cannot be used
+ * `s3://bucket/prefix`; where the options name a bucket, what they say, and then the location may
+ * be any text.
+ * @throws InvalidArgumentError when neither names a bucket, both name different places, or bucket
+ *   or prefix cannot be used
  */
 export function resolvePlace(location: string, settings: S3Settings): S3Place {
   const url = /^s3:\/\/([^/]*)(?:\/(.*))?$/is.exec(location);
-  if (url !== null) {
-    return { bucket: checkBucket(url[1] ?? ""), prefix: checkPlacePrefix(url[2] ?? "") };
-  }
+  const place = url && { bucket: checkBucket(url[1] ?? ""), prefix: checkUrlPrefix(url[2] ?? "") };
   if (settings.bucket === undefined) {
+    if (place !== null) return place;
     throw new InvalidArgumentError(
       `no bucket: open "s3://bucket/prefix", or give S3Backend the option bucket; ` +
         `found location ${JSON.stringify(location)}`,
     );
   }
-  return { bucket: settings.bucket, prefix: settings.prefix ?? "" };
+  const given = { bucket: settings.bucket, prefix: settings.prefix ?? "" };
+  if (place !== null && (place.bucket !== given.bucket || place.prefix !== given.prefix)) {
+    // Whichever were taken, some caller would find an empty store where its data should be.
+    throw new InvalidArgumentError(
+      `location ${location} and the options of S3Backend (bucket ${JSON.stringify(given.bucket)}, ` +
+        `prefix ${JSON.stringify(given.prefix)}) name different places: give one of them`,
+    );
+  }
+  return given;
 }
 
 function integer(name: string, value: number | undefined, fallback: number, least = 1): number {
@@ -167,8 +185,18 @@ function checkBucket(bucket: string): string {
   );
 }
 
-function checkPlacePrefix(prefix: string): string {
-  const trimmed = prefix.replace(/^\/+|\/+$/g, "");
+function checkUrlPrefix(prefix: string): string {
+  return checkPlacePrefix(prefix.replace(/^\/+|\/+$/g, ""));
+}
+
+/** A "/" in front is kept: the original's keys begin with it then. */
+function checkGivenPrefix(prefix: string): string {
+  const trimmed = prefix.replace(/\/+$/, "");
+  const slashes = /^\/*/.exec(trimmed)?.[0] ?? "";
+  return slashes + checkPlacePrefix(trimmed.slice(slashes.length));
+}
+
+function checkPlacePrefix(trimmed: string): string {
   if (trimmed === "") return "";
   checkPath(trimmed);
   const bytes = Buffer.byteLength(trimmed);

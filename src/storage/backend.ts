@@ -125,6 +125,8 @@ export interface StorageBackend {
   readonly appendable?: AppendableStorage | undefined;
   /** Advisory lock among processes, where the medium has one of its own. @throws LockedError */
   lock?(path: string): Promise<LockHandle>;
+  /** Where it has none: how long a single writer's lease may be silent; else `leaseTtlMs` rules. */
+  readonly lockTtlMs?: number | undefined;
 
   /** Writes a file of the application's own at a relative path, replacing what is there. */
   writeBlob(path: string, content: Uint8Array | string): Promise<void>;
@@ -132,7 +134,10 @@ export interface StorageBackend {
   readBlob(path: string): Promise<Buffer>;
   /** Fewer bytes at the end of the blob, none past it. @throws when absent or negative */
   readBlobRange(path: string, offset: number, length: number): Promise<Buffer>;
-  /** Base names of the direct children of `prefix`; empty when there are none. */
+  /**
+   * Base names of the direct children of `prefix`; empty when there are none. A medium that has
+   * directories names these too.
+   */
   listBlobs(prefix: string): Promise<string[]>;
   /** An absent path is fine. */
   deleteBlob(path: string): Promise<void>;

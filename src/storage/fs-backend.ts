@@ -18,7 +18,7 @@ import { BaseBackend } from "./base-backend.ts";
 import { FsAppendable } from "./fs-append.ts";
 import { makeRoot, StoreDirectory } from "./fs-directory.ts";
 import { toStorageError, unlessAbsent } from "./fs-errors.ts";
-import { listFiles, listTree } from "./fs-list.ts";
+import { listNames, listTree } from "./fs-list.ts";
 import { takeLock } from "./fs-lock.ts";
 import { checkLockPath, checkObjectPath } from "./fs-paths.ts";
 import { deletePaths, FILE_TAG, putFile, removeEmptyDirectories } from "./fs-put.ts";
@@ -143,11 +143,10 @@ export class FsBackend extends BaseBackend {
     await deletePaths(bound, paths);
   }
 
-  /** Files only: directories are no blobs. */
+  /** Directories too, as the original's. */
   override async listBlobs(prefix: string): Promise<string[]> {
     const { directory } = this.#bound();
-    const checked = checkPrefix(prefix);
-    return checked === "" ? await super.listBlobs("") : await listFiles(directory, checked);
+    return listNames(directory, checkPrefix(prefix));
   }
 
   /** Also removes the directories that are empty afterwards. */

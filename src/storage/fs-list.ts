@@ -38,11 +38,25 @@ export async function* listTree(
   yield page(waiting, false);
 }
 
-/** Names of the files directly in `prefix`. */
-export async function listFiles(directory: StoreDirectory, prefix: string): Promise<string[]> {
-  const entries = await readEntries(directory, prefix);
-  const files = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
-  return files.filter((name) => SwapName.ofVersion(prefix + name) === undefined);
+/**
+ * Names of the files and directories directly in `prefix`, without the backend's own: of an object
+ * with versions its name, not where they lie.
+ */
+export async function listNames(directory: StoreDirectory, prefix: string): Promise<string[]> {
+  const names = new Set<string>();
+  for (const entry of await readEntries(directory, prefix)) {
+    const { name } = entry;
+    const path = prefix + name;
+    if (entry.isFile() && SwapName.ofVersion(path) === undefined) names.add(name);
+    if (!entry.isDirectory()) continue;
+    // Only directories at the top level hold versions, and their names end so.
+    const inside =
+      prefix === "" && name.endsWith("s") ? await readEntries(directory, `${path}/`) : [];
+    const versions = inside.flatMap((file) => SwapName.ofVersion(`${path}/${file.name}`) ?? []);
+    for (const version of versions) names.add(version.path);
+    if (versions.length === 0 || versions.length < inside.length) names.add(name);
+  }
+  return [...names];
 }
 
 /** The directories below `prefix`, itself included, each after those inside it; all end in `/`. */

@@ -28,7 +28,7 @@ export interface CommitterOptions {
   /** Operations on records that are not resident carry no `prev`, and are not looked up. */
   readonly blindWrites: boolean;
   /** Called before each flush: throws when this writer must not write any more. */
-  readonly checkAllowed: () => void;
+  readonly checkAllowed: (seenMs: number) => Promise<void>;
 }
 
 interface Pending extends PendingWrite {
@@ -51,6 +51,8 @@ export class Committer {
   #flushing = false;
   /** Never goes back, not even when a write fails (FLUSH). */
   #clock = 0;
+  /** Date of the last flush, by the medium's clock. */
+  #writtenMs = 0;
   /** After a failure memory may lack what landed all the same. */
   #mustRefresh = false;
 
@@ -169,15 +171,16 @@ export class Committer {
 
   async #write(group: readonly Pending[]): Promise<void> {
     const { agentId: agent, schema: v, checkAllowed } = this.#options;
-    checkAllowed();
     await this.#freshen();
     await this.#lookUp(group);
+    await checkAllowed(Math.max(this.#replica.view.dateMs, this.#writtenMs));
     const flush = this.#build(group);
     for (const { write, error } of flush.refused) this.#fail([write], error);
     const operations = flush.built.flatMap((one) => one.operations);
     if (operations.length === 0) return;
     this.#clock = operations.at(-1)?.clock ?? this.#clock;
     const written = await this.#writer.write({ agent, v, operations, lines: flush.lines });
+    this.#writtenMs = written.dateMs;
     this.#checkLate(written);
     this.#commitMemory(flush, written);
   }

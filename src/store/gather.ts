@@ -8,6 +8,7 @@ import { filterAdmits, filterHash } from "../format/paths.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import type { Segment } from "../format/segment-codec.ts";
 import type { SegmentRef } from "../log/log.ts";
+import { snapshotMissing } from "../original/original-snapshot.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import { RunReader } from "../runs/run-reader.ts";
 import { renewView, type View } from "../view/view.ts";
@@ -25,6 +26,8 @@ export interface GatherOptions {
   readonly merged: ReadonlySet<string>;
   /** Generation that memory was first loaded from: a later purge makes it unusable (RELOAD). */
   readonly baseGeneration: number;
+  /** Of the original's store that memory was loaded from: another makes it unusable as well. */
+  readonly baseFingerprint?: string | undefined;
   readonly onCorrupt: (error: CorruptionError) => void;
 }
 
@@ -68,6 +71,7 @@ class Gathering {
   #logged: { readonly id: string; readonly entry: ResidentEntry }[] = [];
   #merged: Set<string>;
   #baseGeneration: number;
+  #baseFingerprint: string | undefined;
   #replaces = false;
 
   constructor(parts: StoreParts, options: GatherOptions) {
@@ -77,6 +81,7 @@ class Gathering {
     this.#hashes = new Set(options.wanted === "all" ? [] : [...options.wanted].map(filterHash));
     this.#merged = new Set(options.merged);
     this.#baseGeneration = options.baseGeneration;
+    this.#baseFingerprint = options.baseFingerprint;
     this.#onCorrupt = options.onCorrupt;
   }
 
@@ -94,12 +99,13 @@ class Gathering {
 
   /** Reads what is missing; false when a compaction came in between and the view was renewed. */
   async attempt(): Promise<boolean> {
-    this.#reloadAfterPurge();
+    this.#reloadIfOutdated();
     const gone = new Set<string>();
     const runs = this.#view.manifest.runs.filter(({ path }) => !this.#merged.has(path));
     const results = await Promise.allSettled([
       this.#readSegments(gone),
       ...runs.map((run) => this.#readRun(run)),
+      this.#readOriginal(),
     ]);
     const failures = results.flatMap((result) =>
       result.status === "rejected" ? [result.reason] : [],
@@ -108,9 +114,10 @@ class Gathering {
       failures.find((reason) => !(reason instanceof RunGoneError)) ?? failures[0];
     if (failure === undefined && gone.size === 0) return true;
     if (failure !== undefined && !(failure instanceof RunGoneError)) throw failure;
-    const before = this.#view.manifest.generation;
+    const before = this.#view.etag;
     this.#view = await renewView(this.#parts.manifests, this.#view, gone);
-    if (failure !== undefined && this.#view.manifest.generation === before) {
+    if (failure !== undefined && this.#view.etag === before) {
+      if (this.#view.original !== undefined) throw snapshotMissing(failure.path ?? "", failure);
       throw new CorruptionError(`the manifest names ${failure.path}, which is not there`, {
         path: failure.path,
         cause: failure,
@@ -119,9 +126,13 @@ class Gathering {
     return false;
   }
 
-  #reloadAfterPurge(): void {
-    if (this.#view.manifest.lastPurge <= this.#baseGeneration) return;
-    this.#baseGeneration = this.#view.manifest.generation;
+  /** After a purge; and when the original's store is another now, or was upgraded (RELOAD). */
+  #reloadIfOutdated(): void {
+    const { manifest, original } = this.#view;
+    const isSame = original?.fingerprint === this.#baseFingerprint;
+    if (isSame && manifest.lastPurge <= this.#baseGeneration) return;
+    this.#baseGeneration = manifest.generation;
+    this.#baseFingerprint = original?.fingerprint;
     this.#entries = new Map();
     this.#logged = [];
     this.#merged = new Set();
@@ -134,7 +145,7 @@ class Gathering {
     const missing: SegmentRef[] = [];
     for (const ref of this.#view.segments) {
       if (this.#merged.has(ref.key) || !this.#admits(ref)) continue;
-      const held = segmentCache.get(ref.key);
+      const held = ref.segment ?? segmentCache.get(ref.key);
       if (held === undefined) missing.push(ref);
       else this.#mergeSegment(ref, held);
     }
@@ -180,6 +191,21 @@ class Gathering {
     this.#merged.add(run.path);
   }
 
+  /** A point read goes through the whole snapshot: it has no index. */
+  async #readOriginal(): Promise<void> {
+    const { original } = this.#view;
+    if (original === undefined || this.#merged.has(original.fingerprint)) return;
+    for await (const batch of original.snapshot()) {
+      for (const { id, version, schema, text } of batch) {
+        if (this.#wanted !== "all" && !this.#wanted.has(id)) continue;
+        const value = text === undefined ? undefined : parseRecord(id, text, original.head);
+        // Of two lines for one id the later counts, as for the original; there are no runs yet.
+        this.#entries.set(id, new ResidentEntry(version, schema, value));
+      }
+    }
+    this.#merged.add(original.fingerprint);
+  }
+
   /** Parses a record only when it is wanted and not below what is known already. */
   #mergeRunEntry({ id, version, schema, text }: RunEntry, run: RunInfo): void {
     if (this.#wanted !== "all" && !this.#wanted.has(id)) return;
@@ -216,7 +242,7 @@ class Gathering {
   }
 }
 
-function parseRecord(id: string, text: string, { path }: RunInfo): unknown {
+function parseRecord(id: string, text: string, { path }: Pick<RunInfo, "path">): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {

@@ -69,6 +69,11 @@ export class History {
     if (this.#own.length === 0) this.#restored.clear();
   }
 
+  /** A live segment, where this store has read all of it or written it. */
+  segment(key: string): Segment | undefined {
+    return this.#segments.get(key);
+  }
+
   /** After a single writer has loaded everything: what it finds in the log is its own. */
   adoptLog(): void {
     if (this.#options.agentId !== "") return;
@@ -114,7 +119,8 @@ export class History {
 
   /**
    * How to undo the last own operation, or undefined when there is none, another has written the
-   * record since, or the operation did not look at the record before (a blind write).
+   * record since, it was archived, or the operation did not look at the record before (a blind
+   * write).
    * @param current the record now
    */
   undoLast(
@@ -127,6 +133,8 @@ export class History {
     const standsFor = this.#standsFor(winner.version);
     if (standsFor === undefined || compareVersions(standsFor, own.version) !== 0) return undefined;
     if (prev === undefined) return undefined;
+    // The tombstone of an archive has the version of what it stands for.
+    if (own.operation.op === "set" && winner.value === undefined) return undefined;
     const undoes = own.version;
     if (encoding === "delta") return { id, value: applyDelta(winner.value, asDelta(prev)), undoes };
     return { id, value: prev === null && encoding !== "value" ? undefined : prev, undoes };
@@ -173,12 +181,15 @@ function keyOf({ clock, agent, w }: Version): string {
   return JSON.stringify([clock, agent, w]);
 }
 
-function asDelta(prev: unknown): Delta {
+export function asDelta(prev: unknown): Delta {
   return typeof prev === "object" && prev !== null ? prev : {};
 }
 
 /** The one place where stored JSON becomes the caller's type: its word for what it wrote. */
-function publicOperation<T>({ agent }: Segment, operation: LogOperation): Operation<T> {
+export function publicOperation<T>(
+  { agent }: Pick<Segment, "agent">,
+  operation: LogOperation,
+): Operation<T> {
   const { ts, op, id, clock, data, prev, encoding } = operation;
   return {
     ts,

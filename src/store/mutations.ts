@@ -1,13 +1,18 @@
 /** The writing half of an open store: turns calls into staged operations and commits them. */
+import { Deferred } from "../core/deferred.ts";
 import { InvalidArgumentError, RecordNotFoundError } from "../core/errors.ts";
 import { checkId, copyRecord } from "../core/record.ts";
+import { type ArchiveCall, Archiver } from "./archiver.ts";
+import { checkPeriod, defaultPeriod } from "./archives.ts";
 import { ABSENT, type StagedOperation } from "./records.ts";
 import type { Session } from "./session.ts";
 
 export class Mutations {
   readonly #session: Session;
-  /** While an undo is under way, later writes wait for it: they keep the order of the calls. */
-  #undoing: Promise<unknown> | undefined;
+  /** An undo or archive under way: later writes wait for it, so they keep the order of the calls. */
+  #alone: Promise<void> | undefined;
+  /** Updates that still look their record up, or are being written: the next of those waits. */
+  readonly #updates = new Set<Promise<void>>();
   /** Operations of the batch being collected, while its callback runs. */
   #batch: StagedOperation[] | undefined;
 
@@ -31,7 +36,19 @@ export class Mutations {
 
   /** @param change gets the record as memory holds it, undefined when there is none */
   async update(id: string, change: (current: unknown) => unknown): Promise<void> {
-    await this.#session.lookup([checkId(id)]);
+    const done = new Deferred();
+    this.#updates.add(done.promise);
+    try {
+      if (this.#alone !== undefined) await this.#alone;
+      await this.#update(checkId(id), change);
+    } finally {
+      this.#updates.delete(done.promise);
+      done.resolve();
+    }
+  }
+
+  async #update(id: string, change: (current: unknown) => unknown): Promise<void> {
+    await this.#session.lookup([id]);
     const before = this.#session.records.visible.get(id);
     const next = change(before);
     if (isPromise(next)) {
@@ -44,18 +61,30 @@ export class Mutations {
 
   /** Takes back the last operation of this store, where it is still the winner of its id. */
   undo(): Promise<boolean> {
-    const undone = this.#undoAfter(this.#undoing);
-    // Its failure is its caller's; those who wait only wait.
-    this.#undoing = undone.then(
-      () => undefined,
-      () => undefined,
-    );
-    return undone;
+    return this.#runAlone(() => this.#undoLast());
   }
 
-  async #undoAfter(earlier: Promise<unknown> | undefined): Promise<boolean> {
-    await earlier;
-    return this.#undoLast();
+  /** Moves the records that the caller chooses into an archive; gives their number. */
+  async archive(candidates: ArchiveCall["candidates"], segment?: string): Promise<number> {
+    const { runtime } = this.#session.parts;
+    const period = checkPeriod(segment ?? defaultPeriod(runtime.nowMs()));
+    const call = { period, candidates };
+    return this.#runAlone(() => new Archiver(this.#session, call).run());
+  }
+
+  /** Runs after the mutations called before it, and before those called after it. */
+  async #runAlone<R>(work: () => Promise<R>): Promise<R> {
+    const earlier = [...this.#updates];
+    if (this.#alone !== undefined) earlier.push(this.#alone);
+    const ended = new Deferred();
+    // Stays when it has ended: a write called in that moment must not overtake one that waited.
+    this.#alone = ended.promise;
+    try {
+      await Promise.all(earlier);
+      return await work();
+    } finally {
+      ended.resolve();
+    }
   }
 
   async #undoLast(): Promise<boolean> {
@@ -74,7 +103,7 @@ export class Mutations {
   }
 
   async batch(fn: () => unknown): Promise<void> {
-    if (this.#undoing !== undefined) await this.#undoing;
+    if (this.#alone !== undefined) await this.#alone;
     if (this.#batch !== undefined) throw new InvalidArgumentError("batch cannot be nested");
     const operations: StagedOperation[] = [];
     this.#batch = operations;
@@ -108,7 +137,7 @@ export class Mutations {
   /** Async, so that a refused argument rejects instead of being thrown. */
   async #writeChecked(makeOperation: () => StagedOperation, check: () => void): Promise<void> {
     const operation = makeOperation(); // Copies the caller's value as it is now.
-    if (this.#undoing !== undefined) await this.#undoing;
+    if (this.#alone !== undefined) await this.#alone;
     check();
     await this.#write(operation);
   }

@@ -1,6 +1,7 @@
 /** Options of `open`: names, defaults, checks. */
 import { describeValue } from "../core/describe.ts";
 import { InvalidArgumentError } from "../core/errors.ts";
+import type { Fields } from "../core/operation.ts";
 import {
   type ProtocolSettings,
   resolveSettings,
@@ -11,7 +12,7 @@ import type { StorageBackend } from "../storage/backend.ts";
 import type { WriteMode } from "./write-buffer.ts";
 
 /** Every option; `undefined` means the default. */
-export interface StoreOptions<T = unknown> extends SettingOptions {
+export interface StoreOptions<T = Fields> extends SettingOptions {
   /** Compact when this many operations are in the log. Default 100; never under `skipLoad`. */
   readonly checkpointThreshold?: number | undefined;
   /** Compact on `close` when the log holds operations. Default true; false under `skipLoad`. */
@@ -72,6 +73,8 @@ export interface ResolvedOptions {
 }
 
 const AGENT_ID_MAX = 256;
+/** What a backend must have, beside `initialize`, to be one of this package's. */
+const MEDIUM_CALLS = ["shutdown", "get", "put", "list", "delete"];
 const DEFAULT_CHECKPOINT_THRESHOLD = 100;
 const NAMES: ReadonlySet<string> = new Set<string>([
   ...SETTING_NAMES,
@@ -146,7 +149,12 @@ export function checkBackend(backend: StorageBackend | undefined): StorageBacken
   if (found === undefined) return undefined;
   const usable = typeof found === "object" && found !== null && "initialize" in found;
   if (!usable) throw wrong("backend", "a StorageBackend", found);
-  return backend;
+  if (MEDIUM_CALLS.every((name) => name in found)) return backend;
+  const origin = "readManifest" in found ? "one made for the original opslog" : "another object";
+  throw new InvalidArgumentError(
+    `option backend: expected one of this package, found ${origin}; extend BaseBackend by ` +
+      `${["initialize", ...MEDIUM_CALLS].join(", ")}, and prove it with opslog-serverless/testing`,
+  );
 }
 
 function checkAgentId(agentId: unknown): string {
@@ -214,7 +222,7 @@ function wrong(name: string, expected: string, found: unknown): InvalidArgumentE
 /** One line, whatever the message holds: names and ids come from outside. */
 export function warnOnStderr(message: string): void {
   // eslint-disable-next-line no-control-regex -- control characters are what is replaced
-  process.stderr.write(
-    `opslog-serverless: ${message.replace(/[\u0000-\u001f\u007f-\u009f]/g, " ")}\n`,
-  );
+  const line = message.replace(/[\u0000-\u001f\u007f-\u009f]/g, " ");
+  // Not process.stderr: Lambda adds its request id to what the console writes.
+  console.error(`opslog-serverless: ${line}`);
 }

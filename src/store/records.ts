@@ -76,12 +76,22 @@ export class Records {
     this.#show(id);
   }
 
-  /** Forgets every durable entry for these (RELOAD); staged operations stay. */
-  replace(entries: Map<string, ResidentEntry>): void {
+  /** Whether an operation on this record is not durable yet. */
+  isStaged(id: string): boolean {
+    return this.#staged.has(id);
+  }
+
+  /**
+   * Forgets every durable entry for these (RELOAD); staged operations stay.
+   * @returns the entries from before
+   */
+  replace(entries: Map<string, ResidentEntry>): ReadonlyMap<string, ResidentEntry> {
+    const before = this.#entries;
     this.#entries = entries;
     this.#visible = new Map();
     for (const id of entries.keys()) this.#show(id);
     for (const id of this.#staged.keys()) this.#show(id);
+    return before;
   }
 
   /** Shows an operation to readers before it is durable. */

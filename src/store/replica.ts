@@ -2,10 +2,13 @@
  * A store's copy in memory, whole or in part, and the view it stands for. All that changes it from
  * outside comes through here: opening, refreshing, looking records up.
  */
+import type { Replaced } from "../compaction/report.ts";
 import { type CorruptionError, UnavailableError } from "../core/errors.ts";
+import type { Operation } from "../core/operation.ts";
 import type { SegmentRef, WrittenSegment } from "../log/log.ts";
 import type { Segment } from "../format/segment-codec.ts";
 import { makeView, type View } from "../view/view.ts";
+import { Follower } from "./follower.ts";
 import { gather, type Gathered, type Wanted } from "./gather.ts";
 import { History } from "./history.ts";
 import type { StoreParts } from "./parts.ts";
@@ -30,6 +33,7 @@ const LOOKUPS_MAX = 50;
 export class Replica {
   readonly records = new Records();
   readonly history: History;
+  readonly #follower: Follower;
   readonly #parts: StoreParts;
   readonly #options: ReplicaOptions;
   readonly #reported = new Set<string>();
@@ -39,6 +43,8 @@ export class Replica {
   #ownSegments: SegmentRef[] = [];
   /** Runs by path and segments by key that the resident records stand for. */
   #merged = new Set<string>();
+  /** Of the original's store that they were loaded from, until its upgrade is adopted. */
+  #baseFingerprint: string | undefined;
   #complete = false;
   /** Operations of live segments, as far as they were read or written here, by segment key. */
   #operationCounts = new Map<string, number>();
@@ -55,9 +61,11 @@ export class Replica {
     this.#parts = parts;
     this.#options = options;
     this.#view = view;
+    this.#baseFingerprint = view.original?.fingerprint;
     this.#viewedMs = parts.runtime.nowMs();
     this.history = new History({ agentId: options.agentId, schema: options.version });
-    for (const error of view.corrupt) this.#onCorrupt(error);
+    this.#follower = new Follower(parts, this.records);
+    for (const error of view.corrupt) this.onCorrupt(error);
   }
 
   get view(): View {
@@ -114,7 +122,7 @@ export class Replica {
   async refresh(): Promise<void> {
     const startedMs = this.#parts.runtime.nowMs();
     const view = await makeView(this.#parts.manifests, this.#parts.log, this.#view);
-    for (const error of view.corrupt) this.#onCorrupt(error);
+    for (const error of view.corrupt) this.onCorrupt(error);
     for (let attempt = 1; attempt <= LOOKUPS_MAX; attempt++) {
       const wanted: Wanted = this.#complete ? "all" : this.records.residentIds;
       const gathered = await this.#gather(view, wanted, this.#merged);
@@ -132,6 +140,7 @@ export class Replica {
 
   #installView({ view, segments }: Gathered, wanted: Wanted): void {
     this.#view = view;
+    this.#baseFingerprint = view.original?.fingerprint;
     this.#ownSegments = [];
     this.#merged = mergedNames(view);
     const counts = new Map<string, number>();
@@ -148,8 +157,32 @@ export class Replica {
 
   #installRecords({ entries, replaces }: Gathered, wanted: Wanted): void {
     if (wanted !== "all") for (const id of wanted) if (!entries.has(id)) entries.set(id, ABSENT);
-    if (replaces) this.records.replace(entries);
-    else for (const [id, entry] of entries) this.records.merge(id, entry);
+    if (replaces) {
+      this.#follower.replaced(this.records.replace(entries), this.#complete);
+      return;
+    }
+    for (const [id, entry] of entries) {
+      const before = this.records.durable(id);
+      this.records.merge(id, entry);
+      this.#follower.changed(id, before, this.#complete);
+    }
+  }
+
+  /** From now on `news` tells what others change. */
+  follow(): void {
+    this.#follower.begin(this.viewWithOwn.segments);
+  }
+
+  /**
+   * What others changed since it was told last, as of the last refresh.
+   * @returns to be called at once: tells it, and takes it as told
+   */
+  news(): Promise<() => Operation<unknown>[]> {
+    return this.#follower.prepare({
+      view: this.viewWithOwn,
+      complete: this.#complete,
+      segment: (key) => this.history.segment(key),
+    });
   }
 
   /**
@@ -166,7 +199,7 @@ export class Replica {
       if (this.#view !== view) continue;
       // The same holds when a compaction made this lookup go over to a newer manifest: what is
       // resident must follow, or a batch could be seen in part.
-      if (gathered.view.manifest.generation !== view.manifest.generation) {
+      if (gathered.view.etag !== view.etag) {
         await refresh();
         continue;
       }
@@ -184,25 +217,35 @@ export class Replica {
   ): void {
     this.history.add(ref.key, segment, (id) => this.records.durable(id)?.version);
     for (const { id, entry } of operations) this.records.merge(id, entry);
+    this.#follower.own(
+      ref.key,
+      operations.map(({ id }) => id),
+    );
     this.#ownSegments.push(ref);
     this.#merged.add(ref.key);
     this.#operationCounts.set(ref.key, operations.length);
     this.#operationCount += operations.length;
   }
 
-  /** A compaction made `run` out of `sources`: what stands for all of them stands for it. */
-  adopt({ run, sources }: { readonly run: string; readonly sources: readonly string[] }): void {
-    if (sources.every((source) => this.#merged.has(source))) this.#merged.add(run);
+  /** A compaction made `runs` out of `sources`: what stands for all of them stands for those. */
+  adopt({ runs, sources }: Replaced): void {
+    if (!sources.every((source) => this.#merged.has(source))) return;
+    for (const run of runs) this.#merged.add(run);
+    const base = this.#baseFingerprint;
+    if (base !== undefined && sources.includes(base)) this.#baseFingerprint = undefined;
   }
 
   #gather(view: View, wanted: Wanted, merged: ReadonlySet<string>): Promise<Gathered> {
     // Memory stands for the view held now, so it is this view's generation that a purge outdates.
     const baseGeneration = this.#view.manifest.generation;
-    const onCorrupt = (error: CorruptionError): void => this.#onCorrupt(error);
-    return gather(this.#parts, { view, wanted, merged, baseGeneration, onCorrupt });
+    const baseFingerprint = this.#baseFingerprint;
+    const onCorrupt = (error: CorruptionError): void => this.onCorrupt(error);
+    const base = { baseGeneration, baseFingerprint };
+    return gather(this.#parts, { view, wanted, merged, ...base, onCorrupt });
   }
 
-  #onCorrupt(error: CorruptionError): void {
+  /** What cannot be read and is left out: told once, or thrown under `onCorrupt: "throw"`. */
+  onCorrupt(error: CorruptionError): void {
     if (this.#options.onCorrupt === "throw") throw error;
     if (this.#reported.has(error.message)) return;
     this.#reported.add(error.message);
@@ -210,6 +253,10 @@ export class Replica {
   }
 }
 
-function mergedNames({ manifest, segments }: View): Set<string> {
-  return new Set([...manifest.runs.map(({ path }) => path), ...segments.map(({ key }) => key)]);
+function mergedNames({ manifest, segments, original }: View): Set<string> {
+  return new Set([
+    ...manifest.runs.map(({ path }) => path),
+    ...segments.map(({ key }) => key),
+    ...(original === undefined ? [] : [original.fingerprint]),
+  ]);
 }

@@ -1,6 +1,10 @@
 /** The synchronous reads: what is in memory, handed out so that it cannot be changed by accident. */
-import { NotHydratedError } from "../core/errors.ts";
+import { describeValue } from "../core/describe.ts";
+import { InvalidArgumentError, NotHydratedError, StoreNotFoundError } from "../core/errors.ts";
+import type { Operation } from "../core/operation.ts";
 import { checkId, deepFreeze } from "../core/record.ts";
+import type { Candidate } from "./archiver.ts";
+import { loadArchive } from "./archives.ts";
 import type { Session } from "./session.ts";
 
 export class ResidentReads<T> {
@@ -46,6 +50,34 @@ export class ResidentReads<T> {
       if (value !== undefined) found.set(id, this.record(value));
     }
     return found;
+  }
+
+  /** Gives what a predicate can choose from now, and its answers when they are asked for. */
+  chooser(predicate: (value: T, id: string) => boolean): () => Candidate[] {
+    if (typeof predicate !== "function") {
+      const found = describeValue(predicate);
+      throw new InvalidArgumentError(`archive: expected a predicate function, found ${found}`);
+    }
+    this.#checkComplete();
+    return () => this.entries().map(([id, value]) => ({ id, matches: () => predicate(value, id) }));
+  }
+
+  /** An archive that this store has not heard of yet is looked for. */
+  async loadArchive(segment: string): Promise<Map<string, T>> {
+    const { parts, replica } = this.#session;
+    let records = await loadArchive(parts, replica.view, segment);
+    if (records === undefined) {
+      await this.#session.refresh();
+      records = await loadArchive(parts, replica.view, segment);
+    }
+    if (records === undefined)
+      throw new StoreNotFoundError(`Archive segment '${segment}' not found`);
+    return new Map([...records].map(([id, value]) => [id, this.record(value)]));
+  }
+
+  /** They carry records: frozen like those. */
+  operations(found: Operation<T>[]): Operation<T>[] {
+    return this.#session.options.freezeRecords ? found.map((one) => deepFreeze(one)) : found;
   }
 
   handOut(value: unknown): T | undefined {

@@ -2,17 +2,20 @@
 import { Compactor } from "../compaction/compactor.ts";
 import type { CompactionReport } from "../compaction/report.ts";
 import { DEFAULT_LIMITS } from "../compaction/plan.ts";
-import { ReadOnlyError, StoreNotFoundError } from "../core/errors.ts";
+import { NotOpenError, ReadOnlyError, StoreNotFoundError } from "../core/errors.ts";
 import { Mutex } from "../core/mutex.ts";
+import type { Operation } from "../core/operation.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import { BackendClaim } from "./backend-claim.ts";
+import { publishFirstManifest } from "./birth.ts";
 import { Committer } from "./committer.ts";
+import { describeManifest, type ManifestInfo } from "./manifest-info.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { createParts, type StoreParts } from "./parts.ts";
 import type { Records } from "./records.ts";
 import { Replica } from "./replica.ts";
-import { checkSchema } from "./schema.ts";
+import { checkSchema, migrationOf } from "./schema.ts";
 import { WriteBuffer } from "./write-buffer.ts";
 import { takeWriterLock, type WriterLock } from "./writer-lock.ts";
 
@@ -24,7 +27,7 @@ const RETRY_SHARE = 0.1;
 export class Session {
   readonly options: ResolvedOptions;
   readonly replica: Replica;
-  readonly #parts: StoreParts;
+  readonly parts: StoreParts;
   readonly #committer: Committer | undefined;
   readonly #writes: WriteBuffer | undefined;
   readonly #claim: BackendClaim;
@@ -32,6 +35,7 @@ export class Session {
   /** Flushes and refreshes take turns; reads never wait. */
   readonly #turns: Mutex;
   #checkpointing: Promise<void> | undefined;
+  #closed = false;
   /** Operations that the last checkpoint left in the log. */
   #checkpointed = 0;
 
@@ -50,7 +54,10 @@ export class Session {
     try {
       if (!readOnly && agentId === "") lock = await takeWriterLock(parts);
       const replica = await Replica.open(parts, options);
-      if (!options.skipLoad) await parts.manifests.confirm(replica.view);
+      if (!options.skipLoad) {
+        const { etag } = await parts.manifests.confirm(replica.view);
+        if (etag === undefined && !readOnly) await publishFirstManifest(parts, replica.view);
+      }
       if (readOnly) checkExists(replica, location);
       if (!options.skipLoad) {
         checkSchema(parts.schema, replica.view.manifest.schema, "a record of this store");
@@ -73,13 +80,13 @@ export class Session {
     lock: WriterLock | undefined,
   ) {
     const { agentId, version: schema, blindWrites, readOnly } = options;
-    this.#parts = parts;
+    this.parts = parts;
     this.options = options;
     this.replica = replica;
     this.#claim = claim;
     this.#lock = lock;
     this.#turns = new Mutex();
-    const checkAllowed = (): void => lock?.check();
+    const checkAllowed = async (seenMs: number): Promise<void> => lock?.check(seenMs);
     const writing = { agentId, schema, blindWrites, checkAllowed };
     if (readOnly) return;
     this.#committer = new Committer(parts, replica, this.#turns, writing);
@@ -107,6 +114,10 @@ export class Session {
     return this.replica.operationCount + (this.#committer?.queuedOperations ?? 0);
   }
 
+  describeManifest(): ManifestInfo {
+    return describeManifest(this.replica.viewWithOwn, this.operationCount);
+  }
+
   /** Makes ids resident; after a failed write, looks again first. */
   async lookup(ids: readonly string[]): Promise<void> {
     if (this.#committer?.mustRefresh === true) await this.refresh();
@@ -118,9 +129,24 @@ export class Session {
   }
 
   async refresh(): Promise<void> {
+    await this.#turns.run(() => this.#refresh());
+  }
+
+  async #refresh(): Promise<void> {
+    await this.replica.refresh();
+    this.#committer?.refreshed();
+  }
+
+  /** Refreshes, and hands over what others changed; nothing is taken as told unless it is wanted. */
+  async look(
+    deliver: (told: Operation<unknown>[]) => void,
+    isWanted: () => boolean,
+  ): Promise<void> {
     await this.#turns.run(async () => {
-      await this.replica.refresh();
-      this.#committer?.refreshed();
+      this.replica.follow();
+      await this.#refresh();
+      const take = await this.replica.news();
+      if (isWanted()) deliver(take());
     });
   }
 
@@ -134,9 +160,10 @@ export class Session {
    */
   async compact(): Promise<CompactionReport> {
     await this.writes.flush();
-    const compactor = new Compactor({ ...this.#parts, limits: DEFAULT_LIMITS });
+    const migration = migrationOf(this.parts.schema);
+    const compactor = new Compactor({ ...this.parts, limits: DEFAULT_LIMITS });
     for (let pass = 1; ; pass++) {
-      const { report, replaced } = await compactor.pass();
+      const { report, replaced } = await compactor.pass({ migration });
       if (replaced !== undefined) this.replica.adopt(replaced);
       if ((report.outcome === "lost" || report.more) && pass < COMPACTIONS_MAX) continue;
       await this.refresh();
@@ -156,10 +183,11 @@ export class Session {
   }
 
   async #checkpoint(): Promise<void> {
-    const { checkpointThreshold } = this.options;
+    const { checkpointThreshold, writeMode } = this.options;
     try {
-      await this.flush();
-      const compacted = await this.#compactOrWarn();
+      // An immediate write is durable by now; what fails of others is not its caller's.
+      if (writeMode !== "immediate") await this.flush();
+      const compacted = await this.compactOrWarn();
       // What had to stay (damaged log) must not bring the next one at once; after another's lease,
       // perhaps a dead one's, or a failure it is tried again soon.
       const soon = checkpointThreshold - Math.ceil(checkpointThreshold * RETRY_SHARE);
@@ -169,18 +197,29 @@ export class Session {
     }
   }
 
-  /** False when another compactor holds the lease, or it failed. */
-  async #compactOrWarn(): Promise<boolean> {
+  /** As `compact`; false when another compactor holds the lease, or it failed, which is told. */
+  async compactOrWarn(): Promise<boolean> {
     try {
       return (await this.compact()).outcome !== "busy";
     } catch (error) {
-      this.#parts.onWarning(`checkpoint failed, the log keeps growing: ${String(error)}`);
+      this.parts.onWarning(`checkpoint failed, the log keeps growing: ${String(error)}`);
       return false;
     }
   }
 
+  /** For what writes past the committer. @throws LockedError once another single writer took over */
+  async checkWriter(): Promise<void> {
+    await this.#lock?.check(this.replica.view.dateMs);
+  }
+
+  /** For what goes on over several calls. @throws NotOpenError */
+  checkOpen(): void {
+    if (this.#closed) throw new NotOpenError();
+  }
+
   /** Flushes, checkpoints if asked, and releases everything, whatever fails on the way. */
   async close(): Promise<void> {
+    this.#closed = true;
     const { checkpointOnClose, readOnly } = this.options;
     const steps = [
       () => this.flush(),
@@ -199,7 +238,7 @@ export class Session {
 }
 
 function checkExists({ view }: Replica, location: string): void {
-  if (view.manifest.generation > 0 || view.segments.length > 0) return;
+  if (view.etag !== undefined || view.segments.length > 0) return;
   throw new StoreNotFoundError(
     `Cannot open in readOnly mode: no existing store found at ${location}`,
     { path: location },

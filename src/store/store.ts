@@ -1,34 +1,20 @@
 /** The public class: each method checks its arguments and makes one call into the open session. */
 import { InvalidArgumentError, NotOpenError, ReadOnlyError } from "../core/errors.ts";
-import type { Operation } from "../core/operation.ts";
+import type { Fields, Operation } from "../core/operation.ts";
 import { checkId } from "../core/record.ts";
 import { type Runtime, systemRuntime } from "../core/runtime.ts";
 import { backendFor } from "./location.ts";
-import { describeManifest, type ManifestInfo } from "./manifest-info.ts";
-import { Mutations } from "./mutations.ts";
+import { archiveNames, type ManifestInfo } from "./manifest-info.ts";
+import type { Mutations } from "./mutations.ts";
+import { type OpenState, openState } from "./open-state.ts";
 import { resolveOptions, type StoreOptions } from "./options.ts";
-import { ResidentReads } from "./resident-reads.ts";
 import { Session } from "./session.ts";
+import { describeStats, type StoreStats } from "./store-stats.ts";
 
 /** State union: no method can see a half-open store. */
 type State<T> = { readonly name: "closed" } | { readonly name: "opening" } | OpenState<T>;
 
-interface OpenState<T> {
-  readonly name: "open";
-  readonly session: Session;
-  readonly mutations: Mutations;
-  readonly reads: ResidentReads<T>;
-}
-
-export interface StoreStats {
-  /** Records in memory: all of an eager store. */
-  readonly activeRecords: number;
-  /** Operations in the log that no snapshot holds yet, as far as this store has seen them. */
-  readonly opsCount: number;
-  readonly archiveSegments: number;
-  /** Parts of the log that could not be read and were skipped. */
-  readonly corruptSegments: number;
-}
+export type { StoreStats };
 
 /**
  * An embedded, event-sourced document store on a directory or on S3.
@@ -42,10 +28,12 @@ export interface StoreStats {
  * Every other method resolves when what it promises holds; rejections are `OpslogError`s whose
  * `action` tells what to do.
  */
-export class Store<T = unknown> {
+export class Store<T = Fields> {
   readonly #runtime: Runtime;
   #state: State<T> = { name: "closed" };
   #closing: Promise<void> | undefined;
+  /** What `getManifest` goes on answering after `close`. */
+  #lastManifest: ManifestInfo | null = null;
 
   /** @param parts for tests: where time and randomness come from */
   constructor({ runtime = systemRuntime }: { readonly runtime?: Runtime } = {}) {
@@ -53,7 +41,7 @@ export class Store<T = unknown> {
   }
 
   /** A new store, open. */
-  static async open<T = unknown>(location: string, options?: StoreOptions<T>): Promise<Store<T>> {
+  static async open<T = Fields>(location: string, options?: StoreOptions<T>): Promise<Store<T>> {
     const store = new Store<T>();
     await store.open(location, options);
     return store;
@@ -71,8 +59,7 @@ export class Store<T = unknown> {
     this.#state = { name: "opening" };
     try {
       const session = await Session.open(location, resolved, backend, this.#runtime);
-      const mutations = new Mutations(session);
-      this.#state = { name: "open", session, mutations, reads: new ResidentReads(session) };
+      this.#state = openState(session, this.#runtime);
     } catch (error) {
       this.#state = { name: "closed" };
       throw error;
@@ -85,9 +72,13 @@ export class Store<T = unknown> {
    */
   async close(): Promise<void> {
     if (this.#state.name === "open") {
-      const { session } = this.#state;
+      const { session, watch } = this.#state;
+      this.#lastManifest = session.describeManifest();
       this.#state = { name: "closed" };
-      this.#closing = session.close();
+      const closing = watch.close().then(() => session.close());
+      this.#closing = closing.finally(() => {
+        this.#lastManifest = session.describeManifest();
+      });
     }
     try {
       await this.#closing;
@@ -194,7 +185,47 @@ export class Store<T = unknown> {
    * @param since those with a later `ts` only, compared as text
    */
   getOps(since?: string): Operation<T>[] {
-    return this.#session().replica.history.operations<T>(since);
+    const { session, reads } = this.#open();
+    return reads.operations(session.replica.history.operations<T>(since));
+  }
+
+  /**
+   * The records of the snapshot in id order, in bounded memory; what is in the log is left to
+   * `getWalOps`, to be called afterwards. A compaction meanwhile does no harm.
+   */
+  async *streamSnapshot(): AsyncGenerator<[string, T]> {
+    yield* this.#open().streams.snapshot();
+  }
+
+  /**
+   * The log in version order, undone operations left out, in bounded memory. Applied to the
+   * snapshot streamed last it gives every record as of the call: what compactions took out of the
+   * log since that snapshot comes first, one operation per record (no `prev`, `ts` of the
+   * checkpoint).
+   * @param sinceTimestamp those with a later `ts` only, compared as text
+   * @throws UnavailableError when deletions were purged meanwhile: stream the snapshot again
+   */
+  async *getWalOps(sinceTimestamp?: string): AsyncGenerator<Operation<T>> {
+    yield* this.#open().streams.operations(sinceTimestamp);
+  }
+
+  /**
+   * Moves the resident records that `predicate` wants into an archive, by default the quarter's in
+   * local time ("2026-Q4"), and compacts; gives their number. What others write meanwhile survives.
+   * @throws NotHydratedError, LockedError, ConflictError; otherwise as `set`
+   */
+  async archive(predicate: (value: T, id: string) => boolean, segment?: string): Promise<number> {
+    return this.#mutations().archive(this.#open().reads.chooser(predicate), segment);
+  }
+
+  /** All that was ever archived there, without bringing it back. @throws StoreNotFoundError */
+  async loadArchive(segment: string): Promise<Map<string, T>> {
+    return this.#open().reads.loadArchive(segment);
+  }
+
+  /** One name for each archive, as of the last look: "archive/archive-2026-Q4.json". */
+  listArchiveSegments(): string[] {
+    return archiveNames(this.#session().replica.view);
   }
 
   /** Merges the log into a new snapshot; without effect while another compactor is at work. */
@@ -209,6 +240,26 @@ export class Store<T = unknown> {
     await this.#session().refresh();
   }
 
+  /**
+   * Refreshes; returns, in version order, what others changed since `tail` or `watch` told last, or
+   * since the first call. What was compacted meanwhile is one operation per record: the net change.
+   */
+  async tail(): Promise<Operation<T>[]> {
+    return this.#open().watch.tail();
+  }
+
+  /**
+   * Calls back with what `tail` gives, unless that is nothing, until `unwatch`, `close` or the next
+   * `watch`. Failures go to `onWarning`, and it goes on. @throws InvalidArgumentError, NotOpenError
+   */
+  watch(callback: (operations: Operation<T>[]) => void, intervalMs = 1000): void {
+    this.#open().watch.start(callback, intervalMs);
+  }
+
+  unwatch(): void {
+    if (this.#state.name === "open") this.#state.watch.stop();
+  }
+
   /** Resolves when everything accepted so far is durable. */
   async flush(): Promise<void> {
     if (this.#state.name === "open") await this.#state.session.flush();
@@ -220,20 +271,13 @@ export class Store<T = unknown> {
   }
 
   stats(): StoreStats {
-    const { records, replica, operationCount } = this.#session();
-    return {
-      activeRecords: records.visible.size,
-      opsCount: operationCount,
-      archiveSegments: 0,
-      corruptSegments: replica.corruptCount,
-    };
+    return describeStats(this.#session());
   }
 
-  /** What the manifest said at the last look; null before `open`. */
+  /** The state of the last look or write; after `close` that of the end; null before `open`. */
   getManifest(): ManifestInfo | null {
-    if (this.#state.name !== "open") return null;
-    const { replica, operationCount } = this.#state.session;
-    return describeManifest(replica.viewWithOwn, operationCount);
+    if (this.#state.name !== "open") return this.#lastManifest;
+    return this.#state.session.describeManifest();
   }
 
   /** @throws NotOpenError */

@@ -3,10 +3,12 @@ import { CorruptionError } from "../core/errors.ts";
 import { systemRuntime } from "../core/runtime.ts";
 import { resolveSettings, SETTING_NAMES, type SettingOptions } from "../core/settings.ts";
 import type { RunInfo } from "../format/run-info.ts";
+import { snapshotMissing } from "../original/original-snapshot.ts";
 import { checkRun } from "../runs/run-check.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import { makeView, type View } from "../view/view.ts";
+import { checkArchives } from "./archives.ts";
 import { BackendClaim } from "./backend-claim.ts";
 import { backendFor } from "./location.ts";
 import { checkBackend, checkNames } from "./options.ts";
@@ -22,7 +24,10 @@ export interface VerifyReport {
   readonly problems: readonly CorruptionError[];
   readonly generation: number;
   readonly runs: number;
-  /** Lines in the runs: a record that several runs hold counts in each, tombstones count. */
+  /**
+   * Lines in the runs: a record that several runs hold counts in each, tombstones count. Of a store
+   * of the original opslog: records in its snapshot.
+   */
   readonly records: number;
   /** Of the log that no run holds yet. */
   readonly segments: number;
@@ -34,7 +39,7 @@ const LOOKS_MAX = 10;
 const NAMES: ReadonlySet<string> = new Set([...SETTING_NAMES, "backend"]);
 
 /**
- * Reads manifest, runs, indexes and log of the store at `location`, checks every checksum and that
+ * Reads manifest, runs, indexes, archives and log of the store at `location`, checks every checksum and that
  * they agree with each other. Writers and compactors may be at work meanwhile.
  * @throws InvalidArgumentError, StoreNotFoundError, AccessDeniedError, FormatVersionError,
  *   UnavailableError; CorruptionError when the manifest cannot be read or was lost
@@ -65,21 +70,48 @@ async function checkView(parts: StoreParts): Promise<VerifyReport | "overtaken">
   const view = await makeView(parts.manifests, parts.log);
   await parts.manifests.confirm(view);
   const problems = [...view.corrupt];
+  const base = await checkOriginal(parts, view);
+  if (base === "overtaken") return base;
+  problems.push(...base.problems);
   for (const run of view.manifest.runs) {
     const found = await checkRunOf(parts, run, view);
     if (found === "overtaken") return found;
     problems.push(...found);
   }
-  let [segments, operations] = [0, 0];
-  for await (const read of parts.log.read(view.segments)) {
+  problems.push(...(await checkArchives(parts.backend, view)));
+  // Those of the original were read with the view.
+  const listed = view.segments.filter(({ segment }) => segment === undefined);
+  let segments = view.segments.length - listed.length;
+  let operations = segments;
+  for await (const read of parts.log.read(listed)) {
     if (read.status === "corrupt") problems.push(read.error);
     if (read.status !== "found") continue; // Gone: it was compacted meanwhile.
     segments++;
     operations += read.segment.operations.length;
   }
   const { runs, generation } = view.manifest;
-  const records = runs.reduce((sum, run) => sum + run.records, 0);
+  const records = runs.reduce((sum, run) => sum + run.records, base.records);
   return { problems, generation, runs: runs.length, records, segments, operations };
+}
+
+/** Reads the snapshot of a store of the original, which has neither checksums nor runs. */
+async function checkOriginal(
+  { manifests }: StoreParts,
+  view: View,
+): Promise<{ records: number; problems: CorruptionError[] } | "overtaken"> {
+  const { original } = view;
+  const problems: CorruptionError[] = [];
+  let records = 0;
+  if (original === undefined) return { records, problems };
+  try {
+    for await (const batch of original.snapshot()) records += batch.length;
+  } catch (error) {
+    if (error instanceof CorruptionError) problems.push(error);
+    else if (!(error instanceof RunGoneError)) throw error;
+    else if ((await manifests.load(view)).etag !== view.etag) return "overtaken";
+    else problems.push(snapshotMissing(original.manifest.currentSnapshot, error));
+  }
+  return { records, problems };
 }
 
 async function checkRunOf(

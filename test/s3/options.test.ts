@@ -38,7 +38,20 @@ test("the place comes from an s3:// URL, else from the options", () => {
   expect(resolvePlace("s3://plain", none)).toEqual({ bucket: "plain", prefix: "" });
   const given = resolveOptions({ bucket: "given", prefix: "p/" });
   expect(resolvePlace("./data", given)).toEqual({ bucket: "given", prefix: "p/" });
-  expect(resolvePlace("s3://other/q", given)).toEqual({ bucket: "other", prefix: "q/" });
+  expect(resolvePlace("s3://given/p", given)).toEqual({ bucket: "given", prefix: "p/" });
+  for (const other of ["s3://other/p", "s3://given/q", "s3://given"]) {
+    expect(() => resolvePlace(other, given)).toThrow(/name different places/);
+  }
+  const placeOf = (prefix: string): unknown =>
+    resolvePlace("any name", resolveOptions({ bucket: "given", prefix }));
+  for (const [prefix, expected] of [
+    ["a/b///", "a/b/"],
+    ["/a", "/a/"],
+    ["//", ""],
+    ["", ""],
+  ] as const) {
+    expect(placeOf(prefix)).toEqual({ bucket: "given", prefix: expected });
+  }
   expect(() => resolvePlace("./data", none)).toThrow(/s3:\/\/bucket\/prefix.*found location/);
   expect(() => resolvePlace("s3://", none)).toThrow(InvalidArgumentError);
   expect(() => resolvePlace("s3://b_d/x", none)).toThrow(InvalidArgumentError);

@@ -35,7 +35,7 @@ describe("open", () => {
     const { medium } = await setUp(directoryMedium);
     for (const value of values) {
       const options = untyped({ backend: medium.backend(), [name]: value });
-      const opening = Store.open(medium.location, options);
+      const opening = Store.open<unknown>(medium.location, options);
       await expect(opening, `${name}: ${typeof value}`).rejects.toThrow(InvalidArgumentError);
       await expect(opening).rejects.toThrow(name);
       await expect(opening).rejects.toThrow(/expected|must be/);
@@ -46,13 +46,13 @@ describe("open", () => {
   test("an unknown option is refused, with those there are", async () => {
     const { medium } = await setUp(directoryMedium);
     for (const name of ["readonly", "__proto__x", "agentID", ""]) {
-      const opening = Store.open(medium.location, untyped({ [name]: true }));
+      const opening = Store.open<unknown>(medium.location, untyped({ [name]: true }));
       await expect(opening).rejects.toThrow(InvalidArgumentError);
       await expect(opening).rejects.toThrow(`unknown option ${JSON.stringify(name)}`);
       await expect(opening).rejects.toThrow(/known are agentId, .*readOnly, /);
     }
     for (const options of [null, 7, "readOnly"]) {
-      const opening = Store.open(medium.location, untyped(options));
+      const opening = Store.open<unknown>(medium.location, untyped(options));
       await expect(opening).rejects.toThrow(InvalidArgumentError);
     }
     expect(await medium.contents()).toEqual(new Map());
@@ -61,10 +61,12 @@ describe("open", () => {
   test("a set of settings that cannot be safe is refused", async () => {
     const { medium } = await setUp(memoryMedium);
     const backend = medium.backend();
-    const opening = Store.open("x", { backend, tombstoneGraceMs: 100, writerLagMs: 51 });
+    const opening = Store.open<unknown>("x", { backend, tombstoneGraceMs: 100, writerLagMs: 51 });
     await expect(opening).rejects.toThrow(InvalidArgumentError);
     await expect(opening).rejects.toThrow("found 100 and 51");
-    await expect(Store.open("x", { backend, tombstoneGraceMs: 1 })).rejects.toThrow("3600000");
+    await expect(Store.open<unknown>("x", { backend, tombstoneGraceMs: 1 })).rejects.toThrow(
+      "3600000",
+    );
     await expect(compact("x", { backend, writerLagMs: 43_200_001 })).rejects.toThrow(
       "tombstoneGraceMs must be at least twice writerLagMs",
     );
@@ -73,13 +75,15 @@ describe("open", () => {
   test("a location that cannot be one is refused", async () => {
     const wrong: unknown[] = [undefined, null, 7, {}, ["./data"]];
     for (const location of wrong) {
-      const opening = Store.open(location as string);
+      const opening = Store.open<unknown>(location as string);
       await expect(opening).rejects.toThrow(InvalidArgumentError);
       await expect(compact(location as string)).rejects.toThrow("location must be a string");
     }
-    await expect(Store.open("")).rejects.toThrow("The location is empty: give a directory");
+    await expect(Store.open<unknown>("")).rejects.toThrow(
+      "The location is empty: give a directory",
+    );
     for (const location of ["s3://bucket/prefix", "S3://b", "https://example.org/x"]) {
-      const opening = Store.open(location);
+      const opening = Store.open<unknown>(location);
       await expect(opening).rejects.toThrow(InvalidArgumentError);
       await expect(opening).rejects.toThrow(`${location} needs a backend`);
     }
@@ -90,7 +94,7 @@ describe("open", () => {
     const backend = medium.backend();
     await backend.initialize(medium.location, { readOnly: false });
     await backend.writeBlob("file", "mine");
-    const opening = Store.open(`${medium.location}/file`);
+    const opening = Store.open<unknown>(`${medium.location}/file`);
     await expect(opening).rejects.toThrow(InvalidArgumentError);
     await expect(opening).rejects.toThrow(`not a directory: ${medium.location}/file`);
     expect((await backend.readBlob("file")).toString()).toBe("mine");
@@ -134,8 +138,8 @@ describe("a backend instance", () => {
   test.each(["memory", "directory"])("is shut down by the last to use it: %s", async (name) => {
     const { medium } = await setUp(name === "memory" ? memoryMedium : directoryMedium);
     const backend = medium.backend();
-    const one = await Store.open(medium.location, { backend, agentId: "one" });
-    const two = await Store.open(medium.location, { backend, agentId: "two" });
+    const one = await Store.open<unknown>(medium.location, { backend, agentId: "one" });
+    const two = await Store.open<unknown>(medium.location, { backend, agentId: "two" });
     await two.set("a", 1);
     await one.close();
     await compact(medium.location, { backend });
@@ -148,23 +152,25 @@ describe("a backend instance", () => {
 
   test("that is bound to one location does not serve another at the same time", async () => {
     const backend = new MemoryBackend();
-    await using users = await Store.open("users", { backend });
+    await using users = await Store.open<unknown>("users", { backend });
     await users.set("u", 1);
-    const outcome = await Store.open("orders", { backend }).catch((error: unknown) => error);
+    const outcome = await Store.open<unknown>("orders", { backend }).catch(
+      (error: unknown) => error,
+    );
     expect(outcome).toBeInstanceOf(InvalidArgumentError);
     await users.set("v", 2);
     await users.close();
-    const orders = await Store.open("orders", { backend });
+    const orders = await Store.open<unknown>("orders", { backend });
     expect(orders.entries()).toEqual([]);
     await orders.close();
-    const again = await Store.open("users", { backend });
+    const again = await Store.open<unknown>("users", { backend });
     expect(again.count()).toBe(2);
     await again.close();
   });
 });
 
 test("every refusal carries a code, an action and a message for people", async () => {
-  const error = await Store.open("").catch((thrown: unknown) => thrown);
+  const error = await Store.open<unknown>("").catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(OpslogError);
   expect(error).toMatchObject({ code: "INVALID_ARGUMENT", action: "fix-call" });
 });

@@ -74,8 +74,8 @@ describe.each(MEDIA)("on %s", (_, makeMedium) => {
 
   describe("a foreign file in ops/", () => {
     test.each([
-      "ops/ops-1766400000000.jsonl",
-      "ops/agent-a-1766400000000.jsonl",
+      "ops/ops-1766400000000.2.jsonl",
+      "ops/agent-1766400000000.jsonl",
       "ops/notes.jsonl",
       "ops/a/b/c.jsonl",
       "ops/z/ops-1-0123456789abcdef/1-1-1-aaaaaa.jsonl",
@@ -89,7 +89,8 @@ describe.each(MEDIA)("on %s", (_, makeMedium) => {
 
     test("of another kind is ignored and left alone", async () => {
       const fixture = await fill();
-      const paths = ["ops/README.txt", "ops/0/.keep", "ops/x.jsonl.bak", "other/y.jsonl"];
+      const original = "ops/agent-a-1766400000000.jsonl";
+      const paths = [original, "ops/README.txt", "ops/0/.keep", "ops/x.jsonl.bak", "other/y.jsonl"];
       for (const path of paths) await fixture.files.write(path, "mine");
       expect(await fixture.entries()).toEqual(fixture.all);
       await compact(fixture.medium.location, { backend: fixture.medium.backend() });
@@ -116,13 +117,11 @@ describe.each(MEDIA)("on %s", (_, makeMedium) => {
       expect(await fixture.entries()).toEqual(fixture.all);
     });
 
-    test.each([
-      ["a newer version", '{"format":2,"kind":"manifest","anything":true}\n', "format 2"],
-      ["the original", '{"currentSnapshot":"snapshots/snap-1.json"}', "@backloghq/opslog"],
-    ])("of %s is told as such", async (_what, content, message) => {
+    test("of a newer version is told as such", async () => {
       const fixture = await fill();
+      const content = '{"format":2,"kind":"manifest","anything":true}\n';
       await fixture.files.write(await one(fixture.files, "manifest"), content);
-      await expectRefused(fixture, FormatVersionError, message);
+      await expectRefused(fixture, FormatVersionError, "format 2");
     });
 
     test("that is cut short anywhere is refused", async () => {

@@ -54,7 +54,7 @@ describe.runIf(root)("a full disk", () => {
     const backend = new FsBackend();
     // No compaction but the one that is called for: it needs room of its own.
     const options = { backend, checkpointThreshold: Infinity, checkpointOnClose: false };
-    const store = await Store.open(location, options);
+    const store = await Store.open<unknown>(location, options);
     await backend.writeBlob("filler", Buffer.alloc(700_000));
     const acknowledged = new Map<string, unknown>();
     const text = "x".repeat(40_000);
@@ -67,10 +67,13 @@ describe.runIf(root)("a full disk", () => {
     await expectFull(fill());
     await expectFull(store.set("again", text));
     await expectFull(store.compact());
-    await expectFull(Store.open(join(disk, "another")));
+    await expectFull(Store.open<unknown>(join(disk, "another")));
     expect(acknowledged.size).toBeGreaterThan(10);
     const expectWhole = async (): Promise<void> => {
-      await using reader = await Store.open(location, { readOnly: true, onCorrupt: "throw" });
+      await using reader = await Store.open<unknown>(location, {
+        readOnly: true,
+        onCorrupt: "throw",
+      });
       // What was rejected as unknown may have landed; what was acknowledged must be there.
       const found = new Map(reader.entries());
       for (const [id, value] of acknowledged) expect(found.get(id), id).toEqual(value);
@@ -82,6 +85,36 @@ describe.runIf(root)("a full disk", () => {
     await expectWhole();
     await store.close();
     await expectWhole();
+  });
+
+  test("a batch whose append fails half-way is not there, not a part of it, now or later", async () => {
+    const disk = await smallDisk();
+    if (disk === undefined) return;
+    const location = join(disk, "store");
+    const backend = new FsBackend();
+    const store = await Store.open<unknown>(location, { backend, checkpointOnClose: false });
+    await store.set("r0", "before");
+    const text = "x".repeat(40_000);
+    const batch = (count: number): Promise<void> =>
+      store.batch(() => {
+        for (let n = 0; n < count; n++) void store.set(`r${n}`, { n, text });
+      });
+    // 2.4 MB: the disk takes most of it, then no more.
+    await expectFull(batch(60));
+    expect(store.entries()).toEqual([["r0", "before"]]);
+    const expectBefore = async (): Promise<void> => {
+      await using reader = await Store.open<unknown>(location, {
+        readOnly: true,
+        onCorrupt: "throw",
+      });
+      expect(reader.entries()).toEqual([["r0", "before"]]);
+    };
+    await expectBefore();
+    await store.close();
+    await expectBefore();
+    // What the failed append left behind takes the room until a compaction.
+    await using again = await Store.open<unknown>(location, { backend, checkpointOnClose: false });
+    expect(again.entries()).toEqual([["r0", "before"]]);
   });
 });
 
@@ -116,7 +149,7 @@ describe.runIf(root)("without permission", () => {
   /** A store of root's, with a run and a log. */
   async function filled(): Promise<string> {
     const location = join(await directory(), "store");
-    const store = await Store.open(location, { checkpointOnClose: false });
+    const store = await Store.open<unknown>(location, { checkpointOnClose: false });
     await store.set("a", 1);
     await store.compact();
     await store.set("b", 2);
@@ -148,7 +181,7 @@ describe.runIf(root)("without permission", () => {
     expect(await asNobody("write", location)).toEqual(denied("ops/"));
     expect(await asNobody("read", location)).toEqual({ count: 2 });
     expect(await asNobody("compact", location)).toMatchObject({ code: "ACCESS_DENIED" });
-    await using store = await Store.open(location, { readOnly: true, onCorrupt: "throw" });
+    await using store = await Store.open<unknown>(location, { readOnly: true, onCorrupt: "throw" });
     expect(store.entries()).toEqual([["a", 1], ["b", 2]]); // prettier-ignore
   });
 

@@ -1,9 +1,18 @@
 /** The public Store on one medium: every sentence of its contract that holds on all of them. */
 import { describe } from "vitest";
 import { agentCases } from "./cases/agents.ts";
+import { archiveNameCases, archiveRefusalCases } from "./cases/archive-names.ts";
+import {
+  archiveConcurrencyCases,
+  archiveOrderCases,
+  archiveSchemaCases,
+  archiveUndoCases,
+} from "./cases/archive-order.ts";
+import { archiveCases } from "./cases/archive.ts";
 import { batchCases } from "./cases/batch.ts";
 import { checkpointCases } from "./cases/checkpoints.ts";
 import { failedWriteCases } from "./cases/failed-writes.ts";
+import { followCases } from "./cases/follow.ts";
 import { historyCases } from "./cases/history.ts";
 import { lifecycleCases } from "./cases/lifecycle.ts";
 import { lockCases } from "./cases/lock.ts";
@@ -11,15 +20,20 @@ import { oddRecordCases } from "./cases/odd-records.ts";
 import { orderCases } from "./cases/order.ts";
 import { purgeCases } from "./cases/purge.ts";
 import { readOnlyCases } from "./cases/read-only.ts";
+import { readmeCases } from "./cases/readme.ts";
 import { readCases } from "./cases/reads.ts";
 import { refreshCases } from "./cases/refresh.ts";
 import { schemaCases } from "./cases/schema.ts";
+import { streamRaceCases } from "./cases/stream-races.ts";
+import { streamCases } from "./cases/streams.ts";
+import { watchCases } from "./cases/watch.ts";
 import { writeModeCases } from "./cases/write-modes.ts";
 import { writeCases } from "./cases/writes.ts";
 import type { MakeMedium } from "./fixture.ts";
 
 export function storeSuite(name: string, makeMedium: MakeMedium): void {
   describe(`Store on ${name}`, () => {
+    describe("the README of the original", () => readmeCases(makeMedium));
     describe("open and close", () => lifecycleCases(makeMedium));
     describe("reads", () => readCases(makeMedium));
     describe("order", () => orderCases(makeMedium));
@@ -31,10 +45,23 @@ export function storeSuite(name: string, makeMedium: MakeMedium): void {
     describe("odd records", () => oddRecordCases(makeMedium));
     describe("checkpoints", () => checkpointCases(makeMedium));
     describe("refresh", () => refreshCases(makeMedium));
+    describe("tail", () => followCases(makeMedium));
+    describe("watch", () => watchCases(makeMedium));
     describe("agents", () => agentCases(makeMedium));
     describe("single writer", () => lockCases(makeMedium));
     describe("readOnly", () => readOnlyCases(makeMedium));
+    describe("streams", () => streamCases(makeMedium));
+    describe("streams beside compactions", () => streamRaceCases(makeMedium));
     describe("schema version", () => schemaCases(makeMedium));
+    describe("archive", () => {
+      archiveCases(makeMedium);
+      describe("names", () => archiveNameCases(makeMedium));
+      describe("refusals", () => archiveRefusalCases(makeMedium));
+      describe("order of calls", () => archiveOrderCases(makeMedium));
+      describe("undo", () => archiveUndoCases(makeMedium));
+      describe("several at once", () => archiveConcurrencyCases(makeMedium));
+      describe("schema version", () => archiveSchemaCases(makeMedium));
+    });
     describe("purge", () => purgeCases(makeMedium));
   });
 }

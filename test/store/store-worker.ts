@@ -12,7 +12,11 @@ function answer(value: object): void {
 async function run(): Promise<void> {
   const readOnly = command === "read";
   const backend = new FsBackend({ fsync: false });
-  const store = await Store.open(location, { backend, readOnly, checkpointOnClose: false });
+  const store = await Store.open<unknown>(location, {
+    backend,
+    readOnly,
+    checkpointOnClose: false,
+  });
   if (command === "write") await store.set("by worker", 1);
   if (command === "compact") await store.compact();
   answer({ count: store.count() });

@@ -33,7 +33,7 @@ describe.each(MEDIA)("verify on %s", (_, makeMedium) => {
     const before = await fixture.medium.contents();
     expect(await check(fixture)).toEqual({
       problems: [],
-      generation: 1,
+      generation: 2,
       runs: 1,
       records: 40,
       segments: 2,

@@ -3,6 +3,8 @@ import { expect, test } from "vitest";
 import { compact } from "../../../src/store/compact.ts";
 import { type MakeMedium, setUp } from "../fixture.ts";
 
+const ISO_DATE = /^\d{4}-\d\d-\d\dT[\d:]+\.\d{3}Z$/;
+
 export function checkpointCases(make: MakeMedium): void {
   test("compact moves the log into a snapshot and changes no record", async () => {
     const { open, objects, flushes, entries } = await setUp(make);
@@ -74,14 +76,14 @@ export function checkpointCases(make: MakeMedium): void {
       compact(medium.location, { backend: medium.backend() });
     expect(await run()).toMatchObject({
       outcome: "published",
-      generation: 1,
+      generation: 2,
       segments: 3,
       operations: 3,
       records: 2,
       corrupt: 0,
       more: false,
     });
-    expect(await run()).toMatchObject({ outcome: "idle", generation: 1, segments: 0 });
+    expect(await run()).toMatchObject({ outcome: "idle", generation: 2, segments: 0 });
     expect(await entries()).toEqual([["b", 1]]);
     await store.set("c", 1);
     await store.refresh();
@@ -123,18 +125,60 @@ export function checkpointCases(make: MakeMedium): void {
     await store.set("b", 1);
     const before = store.getManifest();
     expect(before).toEqual({
-      currentSnapshot: "",
+      currentSnapshot: "manifest.json",
       activeOps: expect.stringMatching(/^ops\/.+\.jsonl$/),
       archiveSegments: [],
-      stats: { activeRecords: 0, archivedRecords: 0, opsCount: 2, created: "", lastCheckpoint: "" },
+      stats: {
+        activeRecords: 0,
+        archivedRecords: 0,
+        opsCount: 2,
+        created: expect.stringMatching(ISO_DATE),
+        lastCheckpoint: before?.stats.created,
+      },
     });
     expect([...(await objects("ops/")).keys()]).toContain(before?.activeOps);
     await store.compact();
     const after = store.getManifest();
-    expect(after).toMatchObject({ activeOps: "", stats: { activeRecords: 2, opsCount: 0 } });
+    expect(after).toMatchObject({ activeOps: "ops/", stats: { activeRecords: 2, opsCount: 0 } });
     expect([...(await objects("snapshots/")).keys()]).toContain(after?.currentSnapshot);
-    expect(after?.stats.created).toMatch(/^\d{4}-\d\d-\d\dT/);
-    expect(after?.stats.lastCheckpoint).toBe(after?.stats.created);
+    expect(after?.stats.created).toBe(before?.stats.created);
+    expect(after?.stats.lastCheckpoint).toMatch(ISO_DATE);
+    await store.set("c", 1);
+    await store.close();
+    const atClose = { currentSnapshot: expect.stringMatching(/^snapshots\//), activeOps: "ops/" };
+    expect(store.getManifest()).toMatchObject(atClose);
+    expect(store.getManifest()?.stats).toMatchObject({ activeRecords: 3, opsCount: 0 });
+  });
+
+  test("a store has a manifest before anything is written, and readers open beside its writer", async () => {
+    const { open, objects } = await setUp(make);
+    const writer = await open();
+    expect([...(await objects("")).keys()]).toContain("manifest.json");
+    const reader = await open({ readOnly: true });
+    expect([reader.entries(), reader.getManifest()?.currentSnapshot]).toEqual([
+      [],
+      "manifest.json",
+    ]);
+    await writer.set("a", 1);
+    await reader.refresh();
+    expect(reader.entries()).toEqual([["a", 1]]);
+  });
+
+  test("several that open a fresh store at once publish one first manifest", async () => {
+    const { medium, open } = await setUp(make);
+    const agents = ["a", "b", "c"];
+    const stores = await Promise.all(agents.map((agentId) => open({ agentId })));
+    await Promise.all(stores.map((store, n) => store.set(`r${n}`, n)));
+    const report = await compact(medium.location, { backend: medium.backend() });
+    expect(report).toMatchObject({ outcome: "published", generation: 2, records: 3 });
+  });
+
+  test("a lazy open publishes nothing", async () => {
+    const { medium, open } = await setUp(make);
+    const store = await open({ skipLoad: true, agentId: "lazy" });
+    expect(await store.read("a")).toBeUndefined();
+    expect(await medium.contents()).toEqual(new Map());
+    expect(store.getManifest()).toMatchObject({ currentSnapshot: "manifest.json" });
   });
 
   test("a compaction leaves an application's own blobs alone", async () => {

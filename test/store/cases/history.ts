@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { RecordNotFoundError } from "../../../src/core/errors.ts";
 import { type MakeMedium, setUp } from "../fixture.ts";
+import { watchBackend } from "../watched-backend.ts";
 
 const KEEP = { checkpointOnClose: false, checkpointThreshold: 1_000 };
 
@@ -197,4 +198,43 @@ export function historyCases(make: MakeMedium): void {
       expect(await entries()).toEqual([["a", 1]]);
     },
   );
+
+  test.each(["group", "async"] as const)(
+    "%s: undo takes back what is only buffered",
+    async (writeMode) => {
+      const { open, entries } = await setUp(make);
+      const store = await open({ ...KEEP, writeMode, groupCommitMs: 1_000_000 });
+      await store.set("a", 1);
+      await store.flush();
+      await store.set("a", 2);
+      await store.set("b", 1);
+      expect(await store.undo()).toBe(true);
+      expect(await store.undo()).toBe(true);
+      expect(store.entries()).toEqual([["a", 1]]);
+      expect(store.getOps()).toMatchObject([{ id: "a", data: 1 }]);
+      await store.flush();
+      expect(await entries()).toEqual([["a", 1]]);
+    },
+  );
+
+  test("undo costs the same whatever the store and its log hold", async () => {
+    const costs: string[][] = [];
+    for (const count of [10, 3_000]) {
+      const { medium, open } = await setUp(make);
+      const watched = watchBackend(medium.backend());
+      const store = await open({ ...KEEP, checkpointThreshold: 1e6, backend: watched.backend });
+      await store.batch(() => {
+        for (let n = 0; n < count; n++) void store.set(`r${n}`, { n });
+      });
+      await store.set("last", 1);
+      await store.refresh();
+      watched.calls.length = 0;
+      expect(await store.undo()).toBe(true);
+      expect(store.count()).toBe(count);
+      costs.push(watched.calls.map((call) => call.split(" ")[0] ?? ""));
+      expect(watched.calls.filter((call) => call.startsWith("get ops/")), "no log is read").toEqual([]); // prettier-ignore
+      await store.close();
+    }
+    expect(costs[0]?.toSorted()).toEqual(costs[1]?.toSorted());
+  });
 }

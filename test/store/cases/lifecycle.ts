@@ -10,7 +10,7 @@ import { type MakeMedium, setUp } from "../fixture.ts";
 
 const NOT_OPEN = "Store is not open. Call open() first.";
 
-async function expectNotOpen(store: Store): Promise<void> {
+async function expectNotOpen(store: Store<unknown>): Promise<void> {
   for (const call of [
     () => store.get("a"),
     () => store.has("a"),
@@ -19,6 +19,9 @@ async function expectNotOpen(store: Store): Promise<void> {
     () => store.filter(() => true),
     () => store.count(),
     () => store.stats(),
+    () => store.getHistory("a"),
+    () => store.getOps(),
+    () => store.watch(() => {}),
     () => store.set("a", 1),
     () => store.delete("a"),
   ]) {
@@ -30,22 +33,25 @@ async function expectNotOpen(store: Store): Promise<void> {
     () => store.hydrate(),
     () => store.update("a", () => 1),
     () => store.batch(() => {}),
+    () => store.undo(),
     () => store.compact(),
     () => store.refresh(),
+    () => store.tail(),
   ]) {
     await expect(call()).rejects.toThrow(new NotOpenError(NOT_OPEN));
   }
-  expect(store.getManifest()).toBeNull();
   await store.flush();
   await store.sync();
+  store.unwatch();
 }
 
 export function lifecycleCases(make: MakeMedium): void {
   test("before open and after close every call tells that the store is not open", async () => {
     const { medium } = await setUp(make);
-    const store = new Store();
+    const store = new Store<unknown>();
     await store.close();
     await expectNotOpen(store);
+    expect(store.getManifest()).toBeNull();
     await store.open(medium.location, { backend: medium.backend() });
     expect(store.count()).toBe(0);
     await store.close();
@@ -74,7 +80,9 @@ export function lifecycleCases(make: MakeMedium): void {
     await Promise.all(written);
     expect(new Map(await entries())).toEqual(new Map([["a", 1], ["b", 2]])); // prettier-ignore
     {
-      await using scoped = await Store.open(medium.location, { backend: medium.backend() });
+      await using scoped = await Store.open<unknown>(medium.location, {
+        backend: medium.backend(),
+      });
       void scoped.set("c", 3);
     }
     expect(new Map(await entries()).get("c")).toBe(3);

@@ -5,7 +5,7 @@ import type { Store } from "../../../src/store/store.ts";
 import { type Fixture, type MakeMedium, setUp, SHORT_GRACES } from "../fixture.ts";
 
 /** Deletes "gone" and compacts until no object tells of it any more. */
-async function deleteAndPurge(fixture: Fixture, writer: Store): Promise<void> {
+async function deleteAndPurge(fixture: Fixture, writer: Store<unknown>): Promise<void> {
   const { medium, objects } = fixture;
   await writer.delete("gone");
   const pass = (): ReturnType<typeof compact> =>

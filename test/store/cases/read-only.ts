@@ -16,6 +16,8 @@ export function readOnlyCases(make: MakeMedium): void {
     expect(() => reader.delete("a")).toThrow(new ReadOnlyError(MESSAGE));
     await expect(reader.batch(() => {})).rejects.toThrow(new ReadOnlyError(MESSAGE));
     await expect(reader.update("a", () => 2)).rejects.toThrow(new ReadOnlyError(MESSAGE));
+    await expect(reader.undo()).rejects.toThrow(new ReadOnlyError(MESSAGE));
+    await expect(reader.archive(() => true)).rejects.toThrow(new ReadOnlyError(MESSAGE));
     await expect(reader.compact()).rejects.toThrow(new ReadOnlyError(MESSAGE));
     await reader.flush();
     expect(await reader.read("a")).toBe(1);
@@ -40,7 +42,14 @@ export function readOnlyCases(make: MakeMedium): void {
       });
       await reader.read("r1");
       await reader.hydrate();
+      reader.getHistory("x");
+      for await (const _ of reader.streamSnapshot());
+      for await (const _ of reader.getWalOps());
       await reader.refresh();
+      expect(await reader.tail()).toEqual([]);
+      reader.watch(() => {}, 1);
+      await medium.runtime.sleep(10);
+      reader.unwatch();
       await reader.flush();
       expect(reader.count()).toBe(6);
       await reader.close();

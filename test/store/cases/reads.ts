@@ -134,6 +134,19 @@ export function readCases(make: MakeMedium): void {
     expect(() => filtered?.tags.push("b")).toThrow(TypeError);
   });
 
+  test("records inside operations are frozen as well", async () => {
+    const { open } = await setUp(make);
+    const store = await open({ checkpointOnClose: false });
+    await store.set("a", { nested: { n: 1 } });
+    await store.delete("a");
+    const [created, deleted] = store.getOps();
+    for (const record of [created?.data, deleted?.prev]) {
+      expect(() => Object.assign(record ?? {}, { more: 1 })).toThrow(TypeError);
+    }
+    const [first] = store.getHistory("a");
+    expect(() => Object.assign(first?.data ?? {}, { more: 1 })).toThrow(TypeError);
+  });
+
   test("freezeRecords: false hands out what can be changed, and the log does not see it", async () => {
     const { open, entries } = await setUp(make);
     const store: Store<{ tags: string[] }> = await open({ freezeRecords: false });

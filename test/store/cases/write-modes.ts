@@ -213,4 +213,25 @@ export function writeModeCases(make: MakeMedium): void {
     expect(store.count()).toBe(0);
     await store.flush();
   });
+
+  test("async: above 64 MiB of what is not durable, a write waits (back-pressure)", async () => {
+    const { medium, open } = await setUp(make);
+    const watched = watchBackend(medium.backend());
+    const options = { groupCommitMs: LATER_MS, checkpointOnClose: false };
+    const store = await open({ backend: watched.backend, writeMode: "async", ...options });
+    let release = (): void => {};
+    const held = new Promise<void>((resolve) => (release = resolve));
+    watched.delay = () => held;
+    const text = "x".repeat(8 * 1024 * 1024);
+    for (let n = 0; n < 7; n++) await store.set(`r${n}`, text);
+    const flushed = store.flush();
+    let resolved = false;
+    const waiting = store.set("one too much", text).then(() => (resolved = true));
+    await new Promise((next) => setTimeout(next, 20));
+    expect([store.count(), resolved]).toEqual([8, false]);
+    release();
+    await Promise.all([waiting, flushed]);
+    await store.set("small", 1);
+    expect(store.count()).toBe(9);
+  });
 }

@@ -1,0 +1,28 @@
+/** What a store's methods work with while it is open. */
+import type { Runtime } from "../core/runtime.ts";
+import { Mutations } from "./mutations.ts";
+import { ResidentReads } from "./resident-reads.ts";
+import type { Session } from "./session.ts";
+import { Streams } from "./streams.ts";
+import { Watch } from "./watch.ts";
+
+export interface OpenState<T> {
+  readonly name: "open";
+  readonly session: Session;
+  readonly mutations: Mutations;
+  readonly reads: ResidentReads<T>;
+  readonly streams: Streams<T>;
+  readonly watch: Watch<T>;
+}
+
+export function openState<T>(session: Session, runtime: Runtime): OpenState<T> {
+  const reads = new ResidentReads<T>(session);
+  return {
+    name: "open",
+    session,
+    mutations: new Mutations(session),
+    reads,
+    streams: new Streams(session, reads),
+    watch: new Watch(session, runtime),
+  };
+}

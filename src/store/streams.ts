@@ -1,0 +1,240 @@
+/**
+ * Streams of a store's content for programs that keep it elsewhere: the snapshot, then what was
+ * written since. Through the backend and in bounded memory, whatever is resident.
+ */
+import { CorruptionError, UnavailableError } from "../core/errors.ts";
+import type { LogOperation, Operation } from "../core/operation.ts";
+import { compareVersions, type RunEntry, type Version } from "../core/version.ts";
+import type { Manifest } from "../format/manifest-codec.ts";
+import { RunGoneError } from "../runs/run-gone.ts";
+import { makeView, renewView, type View } from "../view/view.ts";
+import { publicOperation } from "./history.ts";
+import { type LiveOperation, LiveOperations } from "./live-operations.ts";
+import type { StoreParts } from "./parts.ts";
+import type { ResidentReads } from "./resident-reads.ts";
+import { aboveRuns, lookUpRuns, streamChanges, streamRuns } from "./run-streams.ts";
+import { migrateRecord } from "./schema.ts";
+import type { Session } from "./session.ts";
+import { UndoneRecords } from "./undone-records.ts";
+
+/** How often a compaction may delete under a stream before the stream gives up. */
+const VIEWS_MAX = 50;
+
+/** What remains of a stream of operations when a compaction makes it go over to a newer view. */
+interface Progress {
+  /** Every operation of the log up to here was given or left out. */
+  after: Version;
+  readonly undone: UndoneRecords;
+}
+
+export class Streams<T> {
+  readonly #session: Session;
+  readonly #parts: StoreParts;
+  readonly #reads: ResidentReads<T>;
+  /** Of the snapshot streamed last: what came into the runs since is not in it. */
+  #base: View | undefined;
+
+  constructor(session: Session, reads: ResidentReads<T>) {
+    this.#session = session;
+    this.#parts = session.parts;
+    this.#reads = reads;
+  }
+
+  /** As `Store.streamSnapshot` documents. */
+  async *snapshot(): AsyncGenerator<[string, T]> {
+    const view = await renewView(this.#parts.manifests, this.#session.replica.view);
+    this.#base = view;
+    let isWhole = false;
+    try {
+      const batches = view.original === undefined ? this.#ofRuns(view) : this.#ofOriginal(view);
+      for await (const batch of batches) {
+        this.#session.checkOpen();
+        for (const entry of batch) {
+          if (entry.text !== undefined) yield [entry.id, this.#record(entry, entry.text)];
+        }
+      }
+      isWhole = true;
+    } finally {
+      // Who has not taken all of it does not count on what follows it.
+      if (!isWhole && this.#base === view) this.#base = undefined;
+    }
+  }
+
+  /** Goes on after the last id under a newer manifest when a compaction deleted a run. */
+  async *#ofRuns(first: View): AsyncGenerator<RunEntry[]> {
+    let view = first;
+    let from: string | undefined;
+    for (let attempt = 1; attempt <= VIEWS_MAX; attempt++) {
+      try {
+        for await (const batch of streamRuns(this.#parts, view.manifest.runs, from)) {
+          const last = batch.at(-1)?.id;
+          // No text lies between an id and the same with the lowest character behind it.
+          if (last !== undefined) from = `${last}\0`;
+          yield batch;
+        }
+        return;
+      } catch (error) {
+        view = await this.#renewed(view, error);
+      }
+    }
+    throw changedTooOften();
+  }
+
+  /** In the order in which the original opslog wrote it. */
+  async *#ofOriginal({ original }: View): AsyncGenerator<readonly RunEntry[]> {
+    if (original === undefined) return;
+    try {
+      yield* original.snapshot();
+    } catch (error) {
+      if (!(error instanceof RunGoneError)) throw error;
+      const { path } = error;
+      const message = "the store was upgraded while its snapshot was streamed: stream it again";
+      throw new UnavailableError(message, { path, cause: error });
+    }
+  }
+
+  /** As `Store.getWalOps` documents. */
+  async *operations(since = ""): AsyncGenerator<Operation<T>> {
+    await this.#session.flush();
+    const { manifests, log } = this.#parts;
+    let view = await makeView(manifests, log, this.#session.replica.view);
+    for (const error of view.corrupt) this.#session.replica.onCorrupt(error);
+    const base = this.#base ?? view;
+    const progress = { after: { clock: -1, agent: "", w: "" }, undone: new UndoneRecords() };
+    for (let attempt = 1; attempt <= VIEWS_MAX; attempt++) {
+      checkTellable(base, view);
+      const live = new LiveOperations(this.#parts, view.segments, (error) =>
+        this.#session.replica.onCorrupt(error),
+      );
+      try {
+        for await (const batch of this.#ofView(view, base.manifest, live, progress)) {
+          this.#session.checkOpen();
+          for (const operation of batch) if (operation.ts > since) yield operation;
+        }
+        if (live.gone.size === 0) return;
+        view = await renewView(manifests, view, live.gone);
+      } catch (error) {
+        view = await this.#renewed(view, error);
+      }
+    }
+    throw changedTooOften();
+  }
+
+  /** Ends early when segments turn out to be gone. */
+  async *#ofView(
+    view: View,
+    base: Manifest,
+    live: LiveOperations,
+    progress: Progress,
+  ): AsyncGenerator<Operation<T>[]> {
+    await live.survey();
+    if (live.gone.size > 0) return;
+    progress.undone.expect(live.undos);
+    yield* this.#netChanges(view, base, progress);
+    for await (const batch of live.inOrder()) {
+      const rest = batch.filter(({ version }) => compareVersions(version, progress.after) > 0);
+      const above = await aboveRuns(this.#parts, view.manifest, rest);
+      await this.#tellUndone(view, above, progress);
+      const shown = above.filter((each) =>
+        progress.undone.shows(each, live.isUndone(each.version)),
+      );
+      progress.after = rest.at(-1)?.version ?? progress.after;
+      yield shown.map(({ segment, operation }) => this.#operation(segment, operation));
+    }
+  }
+
+  /** What undos restored is compared with what was there before, in the snapshot at first. */
+  async #tellUndone(
+    { manifest: { runs }, original }: View,
+    operations: readonly LiveOperation[],
+    { undone }: Progress,
+  ): Promise<void> {
+    // Not looked up there: what is not told is not left out.
+    if (original !== undefined) return;
+    const asked = operations.map(({ operation }) => operation.id);
+    const ids = new Set(asked.filter((id) => undone.asksFor(id)));
+    const winners = await lookUpRuns(this.#parts, runs, ids);
+    for (const id of ids) {
+      const text = winners.get(id)?.text;
+      undone.tell(id, text === undefined ? undefined : parse(id, text));
+    }
+  }
+
+  /**
+   * What compactions moved from the log into runs since `base`. Winners at or below what was given
+   * are left out: they were given themselves, or nobody was promised them.
+   */
+  async *#netChanges(
+    { manifest, lastModifiedMs, dateMs }: View,
+    base: Manifest,
+    { after, undone }: Progress,
+  ): AsyncGenerator<Operation<T>[]> {
+    if (manifest.generation === base.generation) return;
+    const at = new Date(lastModifiedMs ?? dateMs).toISOString();
+    const ts = manifest.stats?.lastCheckpoint ?? at;
+    for await (const batch of streamChanges(this.#parts, manifest.runs, base.runs)) {
+      const later = batch.filter(({ version }) => compareVersions(version, after) > 0);
+      for (const { id, text } of later) {
+        if (undone.expects(id)) undone.tell(id, text === undefined ? undefined : parse(id, text));
+      }
+      yield later.map(({ id, version: { clock, agent }, schema: v, text }) => {
+        if (text === undefined)
+          return this.#operation({ agent, v }, { ts, op: "delete", id, clock });
+        return this.#operation({ agent, v }, { ts, op: "set", id, clock, data: parse(id, text) });
+      });
+    }
+  }
+
+  #operation(
+    segment: { readonly agent: string; readonly v: number },
+    operation: LogOperation,
+  ): Operation<T> {
+    const shown = publicOperation<T>(segment, operation);
+    if (operation.op === "delete") return shown;
+    return { ...shown, data: this.#handOut(operation.id, operation.data, segment.v) };
+  }
+
+  #record({ id, schema }: RunEntry, text: string): T {
+    return this.#handOut(id, parse(id, text), schema);
+  }
+
+  #handOut(id: string, value: unknown, version: number): T {
+    return this.#reads.record(migrateRecord(this.#parts.schema, id, value, version));
+  }
+
+  /** V4: the view under the manifest that replaced a run which is gone; other errors are thrown. */
+  async #renewed(view: View, error: unknown): Promise<View> {
+    if (!(error instanceof RunGoneError)) throw error;
+    const renewed = await renewView(this.#parts.manifests, view);
+    if (renewed.manifest.generation !== view.manifest.generation) return renewed;
+    const { path } = error;
+    throw new CorruptionError(`the manifest names ${path}, which is not there`, {
+      path,
+      cause: error,
+    });
+  }
+}
+
+/** @throws UnavailableError when nothing is left that could tell what happened since `base` */
+function checkTellable(base: View, { manifest, original }: View): void {
+  const isReplaced =
+    original !== undefined &&
+    original.manifest.currentSnapshot !== base.original?.manifest.currentSnapshot;
+  if (manifest.lastPurge <= base.manifest.generation && !isReplaced) return;
+  const what = isReplaced ? "the original opslog made a new snapshot" : "deletions were purged";
+  throw new UnavailableError(`${what} since the snapshot was streamed: stream the snapshot again`);
+}
+
+function changedTooOften(): UnavailableError {
+  return new UnavailableError(
+    `snapshots and log changed ${VIEWS_MAX} times while they were streamed; is a compaction running in a loop?`,
+  );
+}
+
+function parse(id: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new CorruptionError(`record '${id}' of the snapshot is not JSON`, { id, cause });
+  }
+}

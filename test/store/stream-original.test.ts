@@ -1,0 +1,62 @@
+/** Streams of a store that the original opslog wrote, before and across its upgrade. */
+import { Store as OriginalStore } from "@backloghq/opslog";
+import { expect, test } from "vitest";
+import { UnavailableError } from "../../src/core/errors.ts";
+import type { Store } from "../../src/store/store.ts";
+import { type Fixture, setUp } from "./fixture.ts";
+import { directoryMedium } from "./media.ts";
+import { rebuilt, taken } from "./streamed.ts";
+
+interface Task {
+  readonly n: number;
+}
+
+/** Snapshot: z, a, m; log: a changed, m deleted, b new. */
+async function written(): Promise<Fixture> {
+  const fixture = await setUp(directoryMedium);
+  const original = new OriginalStore<Task>();
+  await original.open(fixture.medium.location, { checkpointOnClose: false });
+  for (const [n, id] of ["z", "a", "m"].entries()) await original.set(id, { n });
+  await original.compact();
+  await original.set("a", { n: 10 });
+  await original.delete("m");
+  await original.set("b", { n: 11 });
+  await original.close();
+  return fixture;
+}
+
+const reader = ({ open }: Fixture): Promise<Store<Task>> =>
+  open<Task>({ readOnly: true, skipLoad: true });
+
+test("its snapshot in its order, then its log", async () => {
+  const store = await reader(await written());
+  expect((await taken(store.streamSnapshot())).map(([id]) => id)).toEqual(["z", "a", "m"]);
+  const operations = await taken(store.getWalOps());
+  expect(operations.map(({ op, id }) => `${op} ${id}`)).toEqual(["set a", "delete m", "set b"]);
+});
+
+test("nothing is missing when it is upgraded in between", async () => {
+  const fixture = await written();
+  const store = await reader(fixture);
+  const state = await rebuilt(store, async () => {
+    await using ours = await fixture.open<Task>();
+    await ours.compact();
+    await ours.set("b", { n: 12 });
+    await ours.compact();
+  });
+  expect(state).toEqual(new Map(await fixture.entries()));
+  expect(state.get("b")).toEqual({ n: 12 });
+});
+
+test("when the original makes a new snapshot in between, that is told", async () => {
+  const fixture = await written();
+  const store = await reader(fixture);
+  const state = rebuilt(store, async () => {
+    const original = new OriginalStore<Task>();
+    await original.open(fixture.medium.location);
+    await original.set("b", { n: 12 });
+    await original.close();
+  });
+  await expect(state).rejects.toThrow(UnavailableError);
+  expect((await rebuilt(store)).get("b")).toEqual({ n: 12 });
+});
