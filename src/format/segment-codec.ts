@@ -96,6 +96,18 @@ export function decodeSegmentHeader(line: string, place: Place): SegmentHeader {
 
 /** Reads a whole segment; `bytes` holds exactly one. @throws CorruptionError, FormatVersionError */
 export function decodeSegment(bytes: Uint8Array, place: Place): Segment {
+  const { header, operations } = openSegment(bytes, place);
+  return { agent: header.agent, w: header.w, v: header.v, operations: [...operations] };
+}
+
+/**
+ * Reads a segment piece by piece: the checksum is verified at once, each operation when it is asked
+ * for. @throws CorruptionError, FormatVersionError; also while the operations are taken
+ */
+export function openSegment(
+  bytes: Uint8Array,
+  place: Place,
+): { readonly header: SegmentHeader; readonly operations: Generator<LogOperation, void> } {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const headEnd = buffer.indexOf(LINE_FEED);
   if (headEnd < 0) throw corrupt("no complete header line", place);
@@ -106,23 +118,39 @@ export function decodeSegment(bytes: Uint8Array, place: Place): Segment {
     throw corrupt(`expected ${header.bytes} bytes of operations, found ${body.length}`, place);
   }
   checkSealedLine(line, place, body);
-  const operations = decodeOperations(body, {
-    path: place.path,
-    offset: place.offset + headEnd + 1,
-  });
-  checkOperations(header, operations, place);
-  return { agent: header.agent, w: header.w, v: header.v, operations };
+  if (body.at(-1) !== LINE_FEED) throw corrupt("the last line is not complete", place);
+  return {
+    header,
+    operations: decodeOperations(header, body, {
+      path: place.path,
+      offset: place.offset + headEnd + 1,
+    }),
+  };
 }
 
-function decodeOperations(body: Buffer, place: Place): LogOperation[] {
-  if (body.at(-1) !== LINE_FEED) throw corrupt("the last line is not complete", place);
-  const text = body.toString("utf8", 0, body.length - 1);
-  let { offset } = place;
-  return text.split("\n").map((line) => {
-    const operation = decodeOperation(line, { path: place.path, offset });
-    offset += Buffer.byteLength(line) + 1;
-    return operation;
-  });
+/** Line by line: one text of all lines would take twice the segment's bytes. */
+function* decodeOperations(
+  header: SegmentHeader,
+  body: Buffer,
+  place: Place,
+): Generator<LogOperation, void> {
+  const expected = `expected ${header.count}, clocks ${header.lo}..${header.hi}`;
+  let [count, last] = [0, 0];
+  for (let start = 0; start < body.length;) {
+    const end = body.indexOf(LINE_FEED, start);
+    const at = { path: place.path, offset: place.offset + start };
+    const operation = decodeOperation(body.toString("utf8", start, end), at);
+    const { clock } = operation;
+    if (clock <= last || (count === 0 && clock !== header.lo)) {
+      throw corrupt(`${expected}, found ${clock} after ${last}`, at);
+    }
+    [count, last] = [count + 1, clock];
+    yield operation;
+    start = end + 1;
+  }
+  if (count !== header.count || last !== header.hi) {
+    throw corrupt(`${expected}, found ${count} operations, the last at clock ${last}`, place);
+  }
 }
 
 function decodeOperation(line: string, place: Place): LogOperation {
@@ -160,17 +188,4 @@ function decodeVersion([clock, agent, w]: readonly unknown[], place: Place): Ver
     agent: fields.string("agent"),
     w: fields.matching("w", /^[0-9a-f]{16}$/, "16 hex digits"),
   };
-}
-
-function checkOperations(header: SegmentHeader, operations: LogOperation[], place: Place): void {
-  const clocks = operations.map(({ clock }) => clock);
-  const ascend = clocks.every((clock, i) => i === 0 || clock > (clocks[i - 1] ?? 0));
-  const whole = operations.length === header.count && clocks[0] === header.lo;
-  if (!whole || clocks.at(-1) !== header.hi || !ascend) {
-    const found = `${operations.length} operations, clocks ${clocks[0]}..${clocks.at(-1)}`;
-    throw corrupt(
-      `expected ${header.count}, clocks ${header.lo}..${header.hi}, found ${found}`,
-      place,
-    );
-  }
 }

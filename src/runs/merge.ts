@@ -6,17 +6,19 @@ import { assert } from "../core/assert.ts";
 import { compareText, type Entry, type RunEntry, wins } from "../core/version.ts";
 
 /** Entries in ascending id order, each id once, cut into batches of any size. */
-export type EntryBatches = AsyncIterable<readonly RunEntry[]>;
+export type EntryBatches<E extends RunEntry = RunEntry> = AsyncIterable<readonly E[]>;
 
 const BATCH_ENTRIES_MAX = 1024;
 /** In characters of record text: keeps a batch of large records small. */
-const BATCH_TEXT_MAX = 1024 * 1024;
+const BATCH_TEXT_MAX = 256 * 1024;
 
 /**
  * One ascending sequence with one winner per id. Closes every source, also when it is left early.
  * @throws AssertionError when a source does not ascend; what a source throws
  */
-export async function* mergeSorted(sources: readonly EntryBatches[]): AsyncGenerator<RunEntry[]> {
+export async function* mergeSorted<E extends RunEntry = RunEntry>(
+  sources: readonly EntryBatches<E>[],
+): AsyncGenerator<E[]> {
   const cursors = sources.map((source) => new Cursor(source));
   try {
     await Promise.all(cursors.map((cursor) => cursor.nextBatch()));
@@ -55,13 +57,15 @@ export function fromMap(entries: ReadonlyMap<string, Entry>): EntryBatches {
   );
 }
 
-async function* mergeCursors(cursors: readonly Cursor[]): AsyncGenerator<RunEntry[]> {
+async function* mergeCursors<E extends RunEntry>(
+  cursors: readonly Cursor<E>[],
+): AsyncGenerator<E[]> {
   const heap = new CursorHeap(cursors.filter((cursor) => !cursor.isDone));
-  let batch: RunEntry[] = [];
+  let batch: E[] = [];
   let batchText = 0;
   for (let top = heap.top; top !== undefined; top = heap.top) {
     let winner = top.entry;
-    for (let same: Cursor | undefined = top; same?.entry.id === winner.id; same = heap.top) {
+    for (let same: Cursor<E> | undefined = top; same?.entry.id === winner.id; same = heap.top) {
       if (wins(same.entry, winner)) winner = same.entry;
       if (!same.advance()) await same.nextBatch();
       heap.restoreTop();
@@ -78,18 +82,18 @@ async function* mergeCursors(cursors: readonly Cursor[]): AsyncGenerator<RunEntr
 }
 
 /** A position in one source. */
-class Cursor {
-  readonly #iterator: AsyncIterator<readonly RunEntry[]>;
-  #batch: readonly RunEntry[] = [];
+class Cursor<E extends RunEntry> {
+  readonly #iterator: AsyncIterator<readonly E[]>;
+  #batch: readonly E[] = [];
   #at = 0;
-  #entry: RunEntry | undefined;
+  #entry: E | undefined;
   isDone = false;
 
-  constructor(source: EntryBatches) {
+  constructor(source: EntryBatches<E>) {
     this.#iterator = source[Symbol.asyncIterator]();
   }
 
-  get entry(): RunEntry {
+  get entry(): E {
     assert(this.#entry !== undefined, "a cursor without an entry was read");
     return this.#entry;
   }
@@ -128,15 +132,15 @@ class Cursor {
 }
 
 /** Binary heap by the id of each cursor's entry. */
-class CursorHeap {
-  readonly #cursors: Cursor[];
+class CursorHeap<E extends RunEntry> {
+  readonly #cursors: Cursor<E>[];
 
-  constructor(cursors: readonly Cursor[]) {
+  constructor(cursors: readonly Cursor<E>[]) {
     // A sorted array is a heap.
     this.#cursors = cursors.toSorted((a, b) => compareText(a.entry.id, b.entry.id));
   }
 
-  get top(): Cursor | undefined {
+  get top(): Cursor<E> | undefined {
     return this.#cursors[0];
   }
 

@@ -16,19 +16,20 @@ export interface Piece {
 }
 
 /** How long the first, second, .. span of a scan is. */
-export function* spanSizes(): Generator<number, never> {
-  for (
-    let bytes = SPAN_BYTES_FIRST;
-    ;
-    bytes = Math.min(bytes * SPAN_BYTES_GROWTH, SPAN_BYTES_MAX)
-  ) {
+export function* spanSizes(bytesMax: number = SPAN_BYTES_MAX): Generator<number, never> {
+  for (let bytes = SPAN_BYTES_FIRST; ; bytes *= SPAN_BYTES_GROWTH) {
+    bytes = Math.min(bytes, bytesMax);
     yield bytes;
   }
 }
 
 /** Cuts offset..end into spans. */
-export function* spansBetween(offset: number, end: number): Generator<ByteRange, void> {
-  const sizes = spanSizes();
+export function* spansBetween(
+  offset: number,
+  end: number,
+  bytesMax?: number,
+): Generator<ByteRange, void> {
+  const sizes = spanSizes(bytesMax);
   for (let at = offset; at < end;) {
     const length = Math.min(sizes.next().value, end - at);
     yield { offset: at, length };

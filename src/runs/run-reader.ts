@@ -78,11 +78,11 @@ export class RunReader {
 
   /**
    * Entries in id order, by a few sequential reads. A scan of everything verifies the run's SHA-256
-   * before its last batch, a part of it the checksum of each block.
+   * before its last batch, a part of it (and everything `byBlocks`) the checksum of each block.
    */
   scan(options: ScanOptions = {}): EntryBatches {
-    const { from = "", to } = options;
-    const isAll = from <= this.run.minId && (to === undefined || to > this.run.maxId);
+    const { from = "", to, byBlocks = false } = options;
+    const isAll = !byBlocks && from <= this.run.minId && (to === undefined || to > this.run.maxId);
     return isAll ? scanAll(this.#objects) : scanRange(this.#objects, options);
   }
 

@@ -13,6 +13,10 @@ export interface ScanOptions {
   readonly from?: string | undefined;
   /** Lowest id not to give any more; default: to the last. */
   readonly to?: string | undefined;
+  /** Verify each block before its entries are given, also where everything is scanned. */
+  readonly byBlocks?: boolean;
+  /** Of one read; up to three times as much is held at a time. Default 4 MiB. */
+  readonly spanBytesMax?: number;
 }
 
 const LINE_FEED = 10;
@@ -46,12 +50,12 @@ export async function* scanAll(objects: RunObjects): AsyncGenerator<RunEntry[]> 
 /** Entries with from <= id < to; only their blocks are read, each verified by its checksum. */
 export async function* scanRange(
   objects: RunObjects,
-  { from = "", to }: ScanOptions,
+  { from = "", to, spanBytesMax }: ScanOptions,
 ): AsyncGenerator<RunEntry[]> {
   const { partitions, minId, maxId } = objects.run;
   if (from > maxId || (to !== undefined && to <= minId)) return;
   const isBelowEnd = (id: string): boolean => to === undefined || id < to;
-  const sizes = spanSizes();
+  const sizes = spanSizes(spanBytesMax);
   for (let at = Math.max(0, findBySeparator(partitions, from)); at < partitions.length; at++) {
     if (!isBelowEnd(partitions[at]?.separator ?? "")) return;
     const partition = await objects.partition(at);
@@ -98,16 +102,15 @@ async function* scanBlocks(
   }));
   let last: string | undefined;
   for await (const piece of readSpans((range) => objects.read(range), spans)) {
-    const entries: RunEntry[] = [];
+    // Block by block: decoded, a whole span would take several times its bytes.
     for (const block of groups.shift() ?? []) {
       const start = block.offset - piece.offset;
       const bytes = piece.bytes.subarray(start, start + block.length);
       const place = { path: objects.run.path, offset: block.offset };
-      const lines = decodeRunLines(await objects.verified(bytes, block), place, last);
-      for (const entry of lines) entries.push(entry);
-      last = lines.at(-1)?.id ?? last;
+      const entries = decodeRunLines(await objects.verified(bytes, block), place, last);
+      last = entries.at(-1)?.id ?? last;
+      yield entries;
     }
-    yield entries;
   }
 }
 

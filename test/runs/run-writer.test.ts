@@ -49,6 +49,7 @@ test("run, index and description are fixed by the format", async () => {
     tombstones: 1,
     minId: "a",
     maxId: "b",
+    minSchema: 1,
     sha256: createHash("sha256").update(text).digest("hex"),
     partitions: [{ separator: "", offset: 76, length: 106, dataOffset: 35 }],
   });
