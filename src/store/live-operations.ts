@@ -28,11 +28,11 @@ interface OpenSegment {
 }
 
 /** Taken of a segment at a time. */
-const TAKEN_MAX = 256;
+const TAKEN_MAX = 64;
 type Reading = Promise<PromiseSettledResult<OpenSegment[]>[]>;
 
 /** Of a window; parsed, operations take a few times as much. A larger segment is never held parsed. */
-const WINDOW_BYTES_MAX = 256 * 1024;
+const WINDOW_BYTES_MAX = 128 * 1024;
 /** A log of up to so many bytes is read once and held, a larger one is read twice. */
 const HELD_BYTES_MAX = 2 * 1024 * 1024;
 

@@ -3,14 +3,19 @@ import { compareVersions, type RunEntry, wins } from "../core/version.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import { type EntryBatches, mergeSorted } from "../runs/merge.ts";
+import { ByteCache } from "../runs/byte-cache.ts";
+import type { RunCache } from "../runs/run-objects.ts";
 import { RunReader } from "../runs/run-reader.ts";
 import type { LiveOperation } from "./live-operations.ts";
 import type { StoreParts } from "./parts.ts";
 
 /** Of the reads under way for all runs together; each run holds about three reads. */
-const SPANS_BYTES_MAX = 2 * 1024 * 1024;
+const SPANS_BYTES_MAX = 1024 * 1024;
 const SPAN_BYTES_MIN = 128 * 1024;
-const SPAN_BYTES_MAX = 1024 * 1024;
+const SPAN_BYTES_MAX = 512 * 1024;
+
+/** Of parts of indexes held by one stream. */
+const INDEX_BYTES_MAX = 1024 * 1024;
 
 /** An entry with whether it comes from a run that was not known before. */
 export interface MarkedEntry extends RunEntry {
@@ -77,7 +82,9 @@ export async function lookUpRuns(
 }
 
 function scansOf(parts: StoreParts, runs: readonly RunInfo[], from?: string): EntryBatches[] {
-  const { backend, cache, onWarning } = parts;
+  const { backend, onWarning } = parts;
+  // Of its own: what is read once would only displace what point reads come back to.
+  const cache: RunCache = new ByteCache(INDEX_BYTES_MAX);
   const share = Math.floor(SPANS_BYTES_MAX / Math.max(1, runs.length));
   const spanBytesMax = Math.min(SPAN_BYTES_MAX, Math.max(SPAN_BYTES_MIN, share));
   // By blocks: what is handed out one by one must be verified before, not at the end of the run.
