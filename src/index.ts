@@ -45,5 +45,7 @@ export { compact, type CompactOptions } from "./store/compact.ts";
 export type { ManifestInfo } from "./store/manifest-info.ts";
 export type { StoreOptions } from "./store/options.ts";
 export { verify, type VerifyOptions, type VerifyReport } from "./store/verify.ts";
-export { Store, type StoreStats } from "./store/store.ts";
+export type { ScanOptions } from "./store/scan-range.ts";
+export { Store } from "./store/store.ts";
+export type { StoreStats } from "./store/store-stats.ts";
 export type { WriteMode } from "./store/write-buffer.ts";

@@ -40,6 +40,11 @@ export class BloomFilter {
   }
 }
 
+/** Length of the filter of so many ids. */
+export function bloomBytes(ids: number): number {
+  return Math.ceil(Math.max(ids * BITS_PER_ID, FILTER_BITS_MIN) / 8);
+}
+
 /** Collects ids, then makes a filter of the size they need. Keeps 12 bytes an id, not the id. */
 export class BloomBuilder {
   readonly #words: number[] = [];
@@ -50,8 +55,7 @@ export class BloomBuilder {
   }
 
   build(): BloomFilter {
-    const ids = this.#words.length / WORDS;
-    const bytes = new Uint8Array(Math.ceil(Math.max(ids * BITS_PER_ID, FILTER_BITS_MIN) / 8));
+    const bytes = new Uint8Array(bloomBytes(this.#words.length / WORDS));
     for (let at = 0; at < this.#words.length; at += WORDS) {
       const [a = 0, b = 0, c = 0] = this.#words.slice(at, at + WORDS);
       for (let i = 0; i < HASHES; i++) {

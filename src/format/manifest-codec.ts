@@ -3,6 +3,7 @@ import { CLOCK_MAX } from "../core/version.ts";
 import { checkHeader, corrupt, Fields, FORMAT, parseObject, type Place } from "./check.ts";
 import type { IndexPartition, RunInfo } from "./run-info.ts";
 import { checkSealedLine, sealLine } from "./sealed-line.ts";
+import { decodeSeparator, encodeSeparator } from "./separators.ts";
 
 /** What was current when: decides how far a purge may go. */
 export interface HistoryEntry {
@@ -87,7 +88,7 @@ export const LINEAGE_MAX = 16;
 export function encodeManifest(manifest: Manifest): Buffer {
   const runs = manifest.runs.map(({ partitions, ...run }) => ({
     ...run,
-    partitions: partitions.map((p) => [p.separator, p.offset, p.length, p.dataOffset]),
+    partitions: partitions.map((part, at) => encodePartition(part, partitions[at - 1])),
   }));
   const json = JSON.stringify({ format: FORMAT, kind: "manifest", ...manifest, runs });
   return Buffer.from(`${sealLine(json)}\n`);
@@ -157,7 +158,10 @@ function decodeArchiveInfo(fields: Fields): ArchiveInfo {
 }
 
 function decodeRunInfo(fields: Fields, place: Place): RunInfo {
-  const partitions = fields.array("partitions").map((part) => decodePartition(part, place));
+  const partitions: IndexPartition[] = [];
+  for (const part of fields.array("partitions")) {
+    partitions.push(decodePartition(part, partitions.at(-1)?.separator ?? "", place));
+  }
   if (partitions.length === 0) throw corrupt("a run without index partitions", place);
   return {
     path: fields.matching("path", RUN_PATH, "a path in snapshots/"),
@@ -179,14 +183,26 @@ const SHA256 = /^[0-9a-f]{64}$/;
 const ARCHIVE_PATH = /^archive\/.+\.jsonl?$/s;
 const RUN_PATH = /^snapshots\/[A-Za-z0-9-]+\.(?:jsonl|index)$/;
 
-function decodePartition(value: unknown, place: Place): IndexPartition {
-  const [separator, offset, length, dataOffset] = Array.isArray(value) ? value : [];
-  const fields = new Fields({ separator, offset, length, dataOffset }, place);
+const CRC = /^[0-9a-f]{8}$/;
+
+function encodePartition(part: IndexPartition, before?: IndexPartition): readonly unknown[] {
+  const { separator, offset, length, dataOffset, crc } = part;
+  const numbers = [offset, length, dataOffset];
+  const item = [...encodeSeparator(separator, before?.separator ?? ""), ...numbers];
+  return crc === undefined ? item : [...item, crc];
+}
+
+function decodePartition(value: unknown, before: string, place: Place): IndexPartition {
+  const { separator, values } = decodeSeparator(value, before, place);
+  const [offset, length, dataOffset, crc] = values;
+  const fields = new Fields({ offset, length, dataOffset, crc }, place);
   return {
-    separator: fields.string("separator"),
+    separator,
     offset: fields.integer("offset"),
     length: fields.integer("length", 1),
     dataOffset: fields.integer("dataOffset"),
+    // Manifests of before it was noted lack it.
+    ...(crc === undefined ? {} : { crc: fields.matching("crc", CRC, "8 hex digits") }),
   };
 }
 

@@ -5,6 +5,7 @@
 import { BloomFilter } from "./bloom.ts";
 import { checkHeader, corrupt, Fields, FORMAT, parseObject, type Place } from "./check.ts";
 import { checkSealedLine, sealLine } from "./sealed-line.ts";
+import { decodeSeparator, encodeSeparator } from "./separators.ts";
 
 const KIND = "index";
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
@@ -28,13 +29,6 @@ export interface PartitionContent {
   readonly records: number;
   /** Over the ids of these blocks. */
   readonly bloom: BloomFilter;
-}
-
-/** The shortest prefix of `first` above `before`; may end within a surrogate pair. */
-export function separatorOf(before: string, first: string): string {
-  let common = 0;
-  while (common < before.length && before[common] === first[common]) common++;
-  return first.slice(0, common + 1);
 }
 
 /**
@@ -72,11 +66,19 @@ export function encodePartition({ blocks, records, bloom }: PartitionContent): s
     JSON.stringify({
       dataOffset: blocks[0]?.offset,
       records,
-      blocks: blocks.map(({ separator, length, crc32 }) => [separator, length, crc32]),
+      blocks: blocks.map((block, at) => encodeBlock(block, blocks[at - 1])),
       k: bloom.k,
       bloom: Buffer.from(bloom.bytes).toString("base64"),
     }),
   );
+}
+
+/** A block as its partition describes it. */
+export function encodeBlock(
+  { separator, length, crc32 }: Omit<Block, "offset">,
+  before: Pick<Block, "separator"> | undefined,
+): readonly unknown[] {
+  return [...encodeSeparator(separator, before?.separator ?? ""), length, crc32];
 }
 
 /** Reads a partition's line, without its line feed. @throws CorruptionError */
@@ -98,16 +100,16 @@ function decodeBlocks(items: readonly unknown[], dataOffset: number, place: Plac
   const blocks: Block[] = [];
   let offset = dataOffset;
   for (const item of items) {
-    if (!Array.isArray(item)) throw corrupt("a block is not an array", place);
-    const [separator, length, crc32] = item;
-    const fields = new Fields({ separator, length, crc32 }, place);
+    const before = blocks.at(-1);
+    const { separator, values } = decodeSeparator(item, before?.separator ?? "", place);
+    const [length, crc32] = values;
+    const fields = new Fields({ length, crc32 }, place);
     const block = {
-      separator: fields.string("separator"),
+      separator,
       offset,
       length: fields.integer("length", 1),
       crc32: fields.integer("crc32", 0, CRC_MAX),
     };
-    const before = blocks.at(-1);
     if (before !== undefined && block.separator <= before.separator) {
       throw corrupt("separators of blocks must ascend", place);
     }

@@ -9,6 +9,8 @@ export interface IndexPartition {
   readonly length: number;
   /** Where the partition's first block lies in the run; it reaches to the next one's, or the end. */
   readonly dataOffset: number;
+  /** The checksum that its line carries, so that no other line is taken for it. */
+  readonly crc?: string;
 }
 
 export interface RunInfo {

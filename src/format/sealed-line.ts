@@ -19,10 +19,15 @@ export function checkSealedLine(
   place: Place,
   following: Uint8Array = new Uint8Array(),
 ): void {
-  const found = /"crc":"([0-9a-f]{8})"\}$/.exec(line)?.[1];
+  const found = sealOf(line);
   if (found === undefined) throw corrupt("no checksum at the end of the line", place);
   const expected = checksum(`${line.slice(0, -ZEROS.length)}${ZEROS}`, following);
   if (found !== expected) throw corrupt(`checksum: expected ${expected}, found ${found}`, place);
+}
+
+/** The checksum that a line carries, whether or not it holds; undefined without one. */
+export function sealOf(line: string): string | undefined {
+  return /"crc":"([0-9a-f]{8})"\}$/.exec(line)?.[1];
 }
 
 function checksum(line: string, following: Uint8Array): string {

@@ -1,15 +1,24 @@
 /** Builds a run's index while the run is written. */
 import { assert } from "../core/assert.ts";
-import { BloomBuilder } from "../format/bloom.ts";
+import { BloomBuilder, bloomBytes } from "../format/bloom.ts";
 import {
   type Block,
+  encodeBlock,
   encodeIndexHeader,
   encodePartition,
-  separatorOf,
 } from "../format/run-index.ts";
 import type { IndexPartition } from "../format/run-info.ts";
+import { sealOf } from "../format/sealed-line.ts";
+import { separatorOf } from "../format/separators.ts";
 
-/** Keeps a partition to about 50 KB, one cheap ranged GET. */
+/**
+ * Of a partition's line: with a block of 32 KiB, a cold point read stays below 128,000 bytes. Only
+ * a partition of one block can be longer, whose separator is an id of that length.
+ */
+export const PARTITION_BYTES_MAX = 92 * 1024;
+/** Of a partition's line without blocks and bloom filter: names, two numbers, checksum. */
+const PARTITION_FRAME_BYTES = 128;
+/** With short ids a partition is about 45 KB. */
 const PARTITION_BLOCKS_MAX = 512;
 /** Keeps a partition's bloom filter to 20 KiB. */
 const PARTITION_RECORDS_MAX = 16_384;
@@ -24,6 +33,8 @@ export class IndexBuilder {
   #blocks: Block[] = [];
   #bloom = new BloomBuilder();
   #records = 0;
+  /** Of the blocks' descriptions. */
+  #blocksBytes = 0;
 
   /**
    * @param run path of the run
@@ -38,13 +49,12 @@ export class IndexBuilder {
   addBlock(ids: readonly string[], length: number, crc32: number): void {
     const [first, last] = [ids[0], ids.at(-1)];
     assert(first !== undefined && last !== undefined, "a block holds at least one line");
-    const records = this.#records + ids.length;
-    if (this.#blocks.length >= PARTITION_BLOCKS_MAX || records > PARTITION_RECORDS_MAX) {
-      this.#closePartition();
-    }
     // Nothing comes before the first block, so it begins below every id.
     const separator = this.#lastId === undefined ? "" : separatorOf(this.#lastId, first);
-    this.#blocks.push({ separator, offset: this.#dataOffset, length, crc32 });
+    const block = { separator, offset: this.#dataOffset, length, crc32 };
+    if (!this.#hasRoom(block, ids.length)) this.#closePartition();
+    this.#blocksBytes += descriptionBytes(block, this.#blocks.at(-1));
+    this.#blocks.push(block);
     for (const id of ids) this.#bloom.add(id);
     this.#records += ids.length;
     this.#dataOffset += length;
@@ -56,16 +66,31 @@ export class IndexBuilder {
     return { partitions: this.#partitions, indexBytes: Buffer.concat(this.#lines) };
   }
 
+  #hasRoom(block: Block, ids: number): boolean {
+    const records = this.#records + ids;
+    if (this.#blocks.length >= PARTITION_BLOCKS_MAX || records > PARTITION_RECORDS_MAX)
+      return false;
+    const blocksBytes = this.#blocksBytes + descriptionBytes(block, this.#blocks.at(-1));
+    const bloomTextBytes = Math.ceil(bloomBytes(records) / 3) * 4;
+    return PARTITION_FRAME_BYTES + blocksBytes + bloomTextBytes <= PARTITION_BYTES_MAX;
+  }
+
   #closePartition(): void {
     const [first] = this.#blocks;
     if (first === undefined) return;
     const bloom = this.#bloom.build();
     const offset = this.#bytes;
-    this.#write(encodePartition({ blocks: this.#blocks, records: this.#records, bloom }));
+    const line = encodePartition({ blocks: this.#blocks, records: this.#records, bloom });
+    this.#write(line);
     const length = this.#bytes - offset - 1;
+    const isBounded = length <= PARTITION_BYTES_MAX || this.#blocks.length === 1;
+    assert(isBounded, `a partition of ${length} bytes`);
     const { separator, offset: dataOffset } = first;
-    this.#partitions.push({ separator, offset, length, dataOffset });
+    const crc = sealOf(line);
+    assert(crc !== undefined, "a partition's line is sealed");
+    this.#partitions.push({ separator, offset, length, dataOffset, crc });
     this.#blocks = [];
+    this.#blocksBytes = 0;
     this.#bloom = new BloomBuilder();
     this.#records = 0;
   }
@@ -75,4 +100,9 @@ export class IndexBuilder {
     this.#lines.push(bytes);
     this.#bytes += bytes.length;
   }
+}
+
+/** With the comma behind it. */
+function descriptionBytes(block: Block, before: Block | undefined): number {
+  return Buffer.byteLength(JSON.stringify(encodeBlock(block, before))) + 1;
 }

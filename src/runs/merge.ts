@@ -5,24 +5,34 @@
 import { assert } from "../core/assert.ts";
 import { compareText, type Entry, type RunEntry, wins } from "../core/version.ts";
 
-/** Entries in ascending id order, each id once, cut into batches of any size. */
+/** Entries in id order, ascending unless said otherwise, each id once, in batches of any size. */
 export type EntryBatches<E extends RunEntry = RunEntry> = AsyncIterable<readonly E[]>;
+
+/** Whether an id comes before another. */
+type IsBefore = (a: string, b: string) => boolean;
+
+const ascending: IsBefore = (a, b) => a < b;
+const descending: IsBefore = (a, b) => a > b;
 
 const BATCH_ENTRIES_MAX = 1024;
 /** In characters of record text: keeps a batch of large records small. */
 const BATCH_TEXT_MAX = 64 * 1024;
 
 /**
- * One ascending sequence with one winner per id. Closes every source, also when it is left early.
- * @throws AssertionError when a source does not ascend; what a source throws
+ * One sequence in the order of the sources, with one winner per id. What is merged is given before
+ * more is waited for. Closes every source, also when it is left early.
+ * @param reverse the sources descend; default: they ascend
+ * @throws AssertionError when a source is not in order; what a source throws
  */
 export async function* mergeSorted<E extends RunEntry = RunEntry>(
   sources: readonly EntryBatches<E>[],
+  { reverse = false }: { readonly reverse?: boolean | undefined } = {},
 ): AsyncGenerator<E[]> {
-  const cursors = sources.map((source) => new Cursor(source));
+  const isBefore = reverse ? descending : ascending;
+  const cursors = sources.map((source) => new Cursor(source, isBefore));
   try {
     await Promise.all(cursors.map((cursor) => cursor.nextBatch()));
-    yield* mergeCursors(cursors);
+    yield* mergeCursors(cursors, isBefore);
   } finally {
     await Promise.all(cursors.map((cursor) => cursor.close()));
   }
@@ -43,15 +53,19 @@ export async function* dropTombstones(
 
 /** Entries that are sorted already, as a source. */
 // eslint-disable-next-line @typescript-eslint/require-await -- the type of a source is async
-export async function* fromSorted(entries: readonly RunEntry[]): AsyncGenerator<RunEntry[]> {
+export async function* fromSorted<E extends RunEntry>(entries: readonly E[]): AsyncGenerator<E[]> {
   for (let start = 0; start < entries.length; start += BATCH_ENTRIES_MAX) {
     yield entries.slice(start, start + BATCH_ENTRIES_MAX);
   }
 }
 
 /** A map from id to entry, sorted, as a source. */
-export function fromMap(entries: ReadonlyMap<string, Entry>): EntryBatches {
+export function fromMap(
+  entries: ReadonlyMap<string, Entry>,
+  { reverse = false }: { readonly reverse?: boolean | undefined } = {},
+): EntryBatches {
   const sorted = [...entries].toSorted(([a], [b]) => compareText(a, b));
+  if (reverse) sorted.reverse();
   return fromSorted(
     sorted.map(([id, { version, schema, text }]) => ({ id, version, schema, text })),
   );
@@ -59,15 +73,22 @@ export function fromMap(entries: ReadonlyMap<string, Entry>): EntryBatches {
 
 async function* mergeCursors<E extends RunEntry>(
   cursors: readonly Cursor<E>[],
+  isBefore: IsBefore,
 ): AsyncGenerator<E[]> {
-  const heap = new CursorHeap(cursors.filter((cursor) => !cursor.isDone));
+  const waiting = cursors.filter((cursor) => !cursor.isDone);
+  const heap = new CursorHeap(waiting, isBefore);
   let batch: E[] = [];
   let batchText = 0;
   for (let top = heap.top; top !== undefined; top = heap.top) {
     let winner = top.entry;
     for (let same: Cursor<E> | undefined = top; same?.entry.id === winner.id; same = heap.top) {
       if (wins(same.entry, winner)) winner = same.entry;
-      if (!same.advance()) await same.nextBatch();
+      if (!same.advance()) {
+        // A consumer that has enough must not have waited for more to be read.
+        if (batch.length > 0) yield batch;
+        [batch, batchText] = [[], 0];
+        await same.nextBatch();
+      }
       heap.restoreTop();
     }
     batch.push(winner);
@@ -84,13 +105,15 @@ async function* mergeCursors<E extends RunEntry>(
 /** A position in one source. */
 class Cursor<E extends RunEntry> {
   readonly #iterator: AsyncIterator<readonly E[]>;
+  readonly #isBefore: IsBefore;
   #batch: readonly E[] = [];
   #at = 0;
   #entry: E | undefined;
   isDone = false;
 
-  constructor(source: EntryBatches<E>) {
+  constructor(source: EntryBatches<E>, isBefore: IsBefore) {
     this.#iterator = source[Symbol.asyncIterator]();
+    this.#isBefore = isBefore;
   }
 
   get entry(): E {
@@ -124,7 +147,8 @@ class Cursor<E extends RunEntry> {
     const entry = this.#batch[at];
     if (entry === undefined) return false;
     const before = this.#entry?.id;
-    assert(before === undefined || before < entry.id, `a source does not ascend at '${entry.id}'`);
+    const isNext = before === undefined || this.#isBefore(before, entry.id);
+    assert(isNext, `a source is not in order at '${entry.id}'`);
     this.#entry = entry;
     this.#at = at;
     return true;
@@ -134,10 +158,15 @@ class Cursor<E extends RunEntry> {
 /** Binary heap by the id of each cursor's entry. */
 class CursorHeap<E extends RunEntry> {
   readonly #cursors: Cursor<E>[];
+  readonly #isBefore: IsBefore;
 
-  constructor(cursors: readonly Cursor<E>[]) {
+  constructor(cursors: readonly Cursor<E>[], isBefore: IsBefore) {
+    this.#isBefore = isBefore;
     // A sorted array is a heap.
-    this.#cursors = cursors.toSorted((a, b) => compareText(a.entry.id, b.entry.id));
+    this.#cursors = cursors.toSorted((a, b) => {
+      const [x, y] = [a.entry.id, b.entry.id];
+      return isBefore(x, y) ? -1 : x === y ? 0 : 1;
+    });
   }
 
   get top(): Cursor<E> | undefined {
@@ -162,9 +191,9 @@ class CursorHeap<E extends RunEntry> {
       const leftId = cursors[left]?.entry.id;
       const rightId = cursors[right]?.entry.id;
       if (leftId === undefined) break;
-      const least = rightId !== undefined && rightId < leftId ? right : left;
+      const least = rightId !== undefined && this.#isBefore(rightId, leftId) ? right : left;
       const lower = cursors[least];
-      if (lower === undefined || lower.entry.id >= id) break;
+      if (lower === undefined || !this.#isBefore(lower.entry.id, id)) break;
       cursors[at] = lower;
       at = least;
     }

@@ -16,8 +16,11 @@ export interface Piece {
 }
 
 /** How long the first, second, .. span of a scan is. */
-export function* spanSizes(bytesMax: number = SPAN_BYTES_MAX): Generator<number, never> {
-  for (let bytes = SPAN_BYTES_FIRST; ; bytes *= SPAN_BYTES_GROWTH) {
+export function* spanSizes(
+  bytesMax: number = SPAN_BYTES_MAX,
+  bytesFirst: number = SPAN_BYTES_FIRST,
+): Generator<number, never> {
+  for (let bytes = bytesFirst; ; bytes *= SPAN_BYTES_GROWTH) {
     bytes = Math.min(bytes, bytesMax);
     yield bytes;
   }
@@ -37,10 +40,14 @@ export function* spansBetween(
   }
 }
 
-/** Reads the spans in order; the next one is under way while one is worked on. */
+/**
+ * Reads the spans in order; the next one is under way while one is worked on.
+ * @param isHesitant the second is not read before it is asked for: the first may be enough
+ */
 export async function* readSpans(
   read: (range: ByteRange) => Promise<Buffer>,
   spans: Iterable<ByteRange>,
+  isHesitant = false,
 ): AsyncGenerator<Piece> {
   const iterator = spans[Symbol.iterator]();
   // A read ahead may fail before anybody waits for it: its outcome is kept as a value.
@@ -50,13 +57,16 @@ export async function* readSpans(
     const { offset } = next.value;
     return Promise.allSettled([read(next.value).then((bytes) => ({ bytes, offset }))]);
   };
+  let hesitates = isHesitant;
   let ahead = start();
   try {
     while (ahead !== undefined) {
       const [outcome] = await ahead;
       if (outcome?.status === "rejected") throw outcome.reason;
-      ahead = start();
+      ahead = hesitates ? undefined : start();
       if (outcome !== undefined) yield outcome.value;
+      if (hesitates) ahead = start();
+      hesitates = false;
     }
   } finally {
     await ahead;

@@ -8,8 +8,10 @@ import { CorruptionError } from "../core/errors.ts";
 import { corrupt } from "../format/check.ts";
 import { type Block, decodePartition, type PartitionContent } from "../format/run-index.ts";
 import type { RunInfo } from "../format/run-info.ts";
+import { sealOf } from "../format/sealed-line.ts";
 import type { ByteRange, StorageBackend } from "../storage/backend.ts";
 import type { ByteCache, Sized } from "./byte-cache.ts";
+import { PARTITION_BYTES_MAX } from "./index-builder.ts";
 import { RunGoneError } from "./run-gone.ts";
 
 /** What is kept of runs between reads. */
@@ -22,10 +24,13 @@ export type RunCache = ByteCache<RunPart>;
 
 /**
  * Up to here an index is read as a whole, so that every later point read costs one GET: the index
- * of some 75,000 records of 1 KB. With a block, a first read stays below 256 KiB; a larger index
- * is read one partition at a time.
+ * of some 32,000 records. A first read takes no more of a larger one, which is read one partition
+ * at a time: with a block less than 128,000 bytes, whatever the size of the run.
  */
-const WHOLE_INDEX_BYTES_MAX = 208 * 1024;
+const WHOLE_INDEX_BYTES_MAX = PARTITION_BYTES_MAX;
+
+/** Of the end of a sealed line, with its checksum. */
+const SEAL_BYTES = 17;
 
 /** Rough cost in memory of a block's description, beside its text. */
 const BLOCK_ENTRY_BYTES = 100;
@@ -190,19 +195,23 @@ export class RunObjects {
 
   /** @param bytes part of the index, from the offset `start` on */
   #decodePartition(at: number, bytes: Buffer, start: number): Sized<RunPart> {
-    const { offset, length, separator } = this.#place(at);
+    const { offset, length, separator, crc } = this.#place(at);
     const place = { path: this.run.index, offset };
     const line = bytes.subarray(offset - start, offset - start + length);
     if (line.length !== length) {
       throw corrupt(`found ${line.length} bytes, expected ${length}`, place);
     }
     const content = decodePartition(line, place);
+    const found = sealOf(line.toString("latin1", line.length - SEAL_BYTES));
+    if (crc !== undefined && found !== crc) {
+      throw corrupt(`partition is of another run: checksum ${found}, expected ${crc}`, place);
+    }
     const [first, last] = [content.blocks[0], content.blocks.at(-1)];
     const data = this.partitionRange(at);
     const end = last === undefined ? 0 : last.offset + last.length;
     if (first?.separator !== separator || first.offset !== data.offset || end !== data.end) {
-      const found = `${first?.offset}..${end}, expected ${data.offset}..${data.end}`;
-      throw corrupt(`partition is of another run: it covers ${found}`, place);
+      const covered = `${first?.offset}..${end}, expected ${data.offset}..${data.end}`;
+      throw corrupt(`partition is of another run: it covers ${covered}`, place);
     }
     const value: RunPart = { kind: "partition", content };
     return { value, bytes: length + content.blocks.length * BLOCK_ENTRY_BYTES };

@@ -8,7 +8,7 @@ import type { RunInfo } from "../format/run-info.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { EntryBatches } from "./merge.ts";
 import { type RunCache, RunObjects } from "./run-objects.ts";
-import { scanAll, scanRange, type ScanOptions, scanUnindexed } from "./run-scan.ts";
+import { type RunScanOptions, scanAll, scanRange, scanUnindexed } from "./run-scan.ts";
 
 /** Reads under way at a time, for one call. */
 const READS_MAX = 16;
@@ -78,11 +78,12 @@ export class RunReader {
 
   /**
    * Entries in id order, by a few sequential reads. A scan of everything verifies the run's SHA-256
-   * before its last batch, a part of it (and everything `byBlocks`) the checksum of each block.
+   * before its last batch, any other (of a part, `byBlocks` ..) the checksum of each block.
    */
-  scan(options: ScanOptions = {}): EntryBatches {
-    const { from = "", to, byBlocks = false } = options;
-    const isAll = !byBlocks && from <= this.run.minId && (to === undefined || to > this.run.maxId);
+  scan(options: RunScanOptions = {}): EntryBatches {
+    const { from = "", to, byBlocks = false, reverse = false, firstBytes } = options;
+    const mayBeAll = !byBlocks && !reverse && firstBytes === undefined;
+    const isAll = mayBeAll && from <= this.run.minId && (to === undefined || to > this.run.maxId);
     return isAll ? scanAll(this.#objects) : scanRange(this.#objects, options);
   }
 

@@ -1,22 +1,36 @@
-/** Entries of a run in id order: all of them, a range, or what a partition without index holds. */
+/** Entries of a run in id order: all, a range in either direction, or what no index tells of. */
 import { createHash } from "node:crypto";
 import { CorruptionError } from "../core/errors.ts";
 import type { RunEntry } from "../core/version.ts";
-import { corrupt } from "../format/check.ts";
+import { corrupt, type Place, shorten } from "../format/check.ts";
 import { decodeRunHeader, decodeRunLines } from "../format/run-codec.ts";
 import { type Block, findBySeparator } from "../format/run-index.ts";
 import { readSpans, spansBetween, spanSizes, wholeLines, type Piece } from "./read-spans.ts";
 import type { RunObjects } from "./run-objects.ts";
 
-export interface ScanOptions {
+export interface RunScanOptions {
   /** Lowest id to give; default: from the first. */
   readonly from?: string | undefined;
   /** Lowest id not to give any more; default: to the last. */
   readonly to?: string | undefined;
+  /** From the highest id to the lowest, of the same range. Default false. */
+  readonly reverse?: boolean | undefined;
   /** Verify each block before its entries are given, also where everything is scanned. */
   readonly byBlocks?: boolean;
   /** Of one read; up to three times as much is held at a time. Default 4 MiB. */
   readonly spanBytesMax?: number;
+  /**
+   * Of the first read, of at least a block; nothing is read ahead of it. Default: 256 KiB, with the
+   * second read under way.
+   */
+  readonly firstBytes?: number | undefined;
+}
+
+/** What of a scan concerns each of its partitions. */
+interface Range {
+  readonly from: string;
+  readonly to: string | undefined;
+  readonly reverse: boolean;
 }
 
 const LINE_FEED = 10;
@@ -50,25 +64,41 @@ export async function* scanAll(objects: RunObjects): AsyncGenerator<RunEntry[]> 
 /** Entries with from <= id < to; only their blocks are read, each verified by its checksum. */
 export async function* scanRange(
   objects: RunObjects,
-  { from = "", to, spanBytesMax }: ScanOptions,
+  { from = "", to, reverse = false, spanBytesMax, firstBytes }: RunScanOptions,
 ): AsyncGenerator<RunEntry[]> {
   const { partitions, minId, maxId } = objects.run;
   if (from > maxId || (to !== undefined && to <= minId)) return;
-  const isBelowEnd = (id: string): boolean => to === undefined || id < to;
-  const sizes = spanSizes(spanBytesMax);
-  for (let at = Math.max(0, findBySeparator(partitions, from)); at < partitions.length; at++) {
-    if (!isBelowEnd(partitions[at]?.separator ?? "")) return;
+  const range = { from, to, reverse };
+  const sizes = spanSizes(spanBytesMax, firstBytes);
+  let isHesitant = firstBytes !== undefined;
+  for (const at of positionsWithin(partitions, range)) {
     const partition = await objects.partition(at);
     const batches =
       partition instanceof CorruptionError
-        ? scanUnindexed(objects, at, partition)
-        : scanBlocks(objects, blocksWithin(partition.blocks, from, isBelowEnd), sizes);
+        ? searchRange(objects, at, partition, range)
+        : scanBlocks(objects, partition.blocks, range, { sizes, isHesitant });
+    isHesitant = false;
     for await (const batch of batches) {
-      const kept = batch.filter(({ id }) => id >= from && isBelowEnd(id));
+      const kept = batch.filter(({ id }) => id >= from && (to === undefined || id < to));
       if (kept.length > 0) yield kept;
-      if (!isBelowEnd(batch.at(-1)?.id ?? "")) return;
     }
   }
+}
+
+/** Backwards the whole partition is held: without its index nothing tells where a line begins. */
+async function* searchRange(
+  objects: RunObjects,
+  at: number,
+  reason: CorruptionError,
+  { to, reverse }: Range,
+): AsyncGenerator<RunEntry[]> {
+  const held: RunEntry[][] = [];
+  for await (const batch of scanUnindexed(objects, at, reason)) {
+    if (reverse) held.push(batch.toReversed());
+    else yield batch;
+    if (to !== undefined && (batch.at(-1)?.id ?? "") >= to) break;
+  }
+  yield* held.toReversed();
 }
 
 /** All entries of a partition whose index cannot be read: such an index admits everything. */
@@ -89,29 +119,48 @@ export async function* scanUnindexed(
   }
 }
 
-/** @param sizes lengths of the spans to read, growing across the partitions of a scan */
+interface Pace {
+  /** Lengths of the spans to read, growing across the partitions of a scan. */
+  readonly sizes: Generator<number, never>;
+  /** As `readSpans` documents. */
+  readonly isHesitant: boolean;
+}
+
 async function* scanBlocks(
   objects: RunObjects,
   blocks: readonly Block[],
-  sizes: Generator<number, never>,
+  range: Range,
+  { sizes, isHesitant }: Pace,
 ): AsyncGenerator<RunEntry[]> {
-  const groups = groupBlocks(blocks, sizes);
+  const wanted = positionsWithin(blocks, range).flatMap((at) => blocks[at] ?? []);
+  const groups = groupBlocks(wanted, sizes);
   const spans = groups.map((group) => ({
-    offset: group[0]?.offset ?? 0,
+    offset: Math.min(...group.map(({ offset }) => offset)),
     length: group.reduce((sum, block) => sum + block.length, 0),
   }));
   let last: string | undefined;
-  for await (const piece of readSpans((range) => objects.read(range), spans)) {
+  for await (const piece of readSpans((span) => objects.read(span), spans, isHesitant)) {
     // Block by block: decoded, a whole span would take several times its bytes.
     for (const block of groups.shift() ?? []) {
       const start = block.offset - piece.offset;
       const bytes = piece.bytes.subarray(start, start + block.length);
       const place = { path: objects.run.path, offset: block.offset };
-      const entries = decodeRunLines(await objects.verified(bytes, block), place, last);
+      const verified = await objects.verified(bytes, block);
+      const entries = decodeRunLines(verified, place, range.reverse ? undefined : last);
+      if (range.reverse) {
+        checkBelow(entries, last, place);
+        entries.reverse();
+      }
       last = entries.at(-1)?.id ?? last;
       yield entries;
     }
   }
+}
+
+function checkBelow(entries: readonly RunEntry[], next: string | undefined, place: Place): void {
+  const last = entries.at(-1)?.id;
+  if (next === undefined || last === undefined || last < next) return;
+  throw corrupt(`ids must ascend: ${shorten(next)} after ${shorten(last)}`, place);
 }
 
 /** Consecutive blocks in groups of up to the given sizes; a larger block is a group of its own. */
@@ -131,14 +180,18 @@ function groupBlocks(blocks: readonly Block[], sizes: Generator<number, never>):
   return groups;
 }
 
-function blocksWithin(
-  blocks: readonly Block[],
-  from: string,
-  isBelowEnd: (id: string) => boolean,
-): readonly Block[] {
-  const first = Math.max(0, findBySeparator(blocks, from));
-  const end = blocks.findIndex(({ separator }, at) => at > first && !isBelowEnd(separator));
-  return blocks.slice(first, end < 0 ? blocks.length : end);
+/** Positions of the blocks, or partitions, that may hold ids of the range, in its direction. */
+function positionsWithin(
+  items: readonly { readonly separator: string }[],
+  { from, to, reverse }: Range,
+): number[] {
+  const first = Math.max(0, findBySeparator(items, from));
+  const after = items.findIndex(
+    ({ separator }, at) => at > first && to !== undefined && separator >= to,
+  );
+  const count = (after < 0 ? items.length : after) - first;
+  const positions = Array.from({ length: count }, (_, at) => first + at);
+  return reverse ? positions.reverse() : positions;
 }
 
 function linesBetween(objects: RunObjects, offset: number, end: number): AsyncGenerator<Piece> {

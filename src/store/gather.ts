@@ -8,13 +8,13 @@ import { filterAdmits, filterHash } from "../format/paths.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import type { Segment } from "../format/segment-codec.ts";
 import type { SegmentRef } from "../log/log.ts";
-import { snapshotMissing } from "../original/original-snapshot.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import { RunReader } from "../runs/run-reader.ts";
 import { renewView, type View } from "../view/view.ts";
 import type { StoreParts } from "./parts.ts";
 import { ResidentEntry } from "./records.ts";
 import { migrateRecord } from "./schema.ts";
+import { runMissing } from "./view-stream.ts";
 
 /** Ids to look for; "all" takes every record there is. */
 export type Wanted = ReadonlySet<string> | "all";
@@ -116,13 +116,7 @@ class Gathering {
     if (failure !== undefined && !(failure instanceof RunGoneError)) throw failure;
     const before = this.#view.etag;
     this.#view = await renewView(this.#parts.manifests, this.#view, gone);
-    if (failure !== undefined && this.#view.etag === before) {
-      if (this.#view.original !== undefined) throw snapshotMissing(failure.path ?? "", failure);
-      throw new CorruptionError(`the manifest names ${failure.path}, which is not there`, {
-        path: failure.path,
-        cause: failure,
-      });
-    }
+    if (failure !== undefined && this.#view.etag === before) throw runMissing(this.#view, failure);
     return false;
   }
 

@@ -2,15 +2,20 @@
 import type { Runtime } from "../core/runtime.ts";
 import { Mutations } from "./mutations.ts";
 import { ResidentReads } from "./resident-reads.ts";
+import { Scans } from "./scan.ts";
 import type { Session } from "./session.ts";
 import { Streams } from "./streams.ts";
 import { Watch } from "./watch.ts";
+
+/** State union: no method can see a half-open store. */
+export type State<T> = { readonly name: "closed" } | { readonly name: "opening" } | OpenState<T>;
 
 export interface OpenState<T> {
   readonly name: "open";
   readonly session: Session;
   readonly mutations: Mutations;
   readonly reads: ResidentReads<T>;
+  readonly scans: Scans<T>;
   readonly streams: Streams<T>;
   readonly watch: Watch<T>;
 }
@@ -22,6 +27,7 @@ export function openState<T>(session: Session, runtime: Runtime): OpenState<T> {
     session,
     mutations: new Mutations(session),
     reads,
+    scans: new Scans(session, reads),
     streams: new Streams(session, reads),
     watch: new Watch(session, runtime),
   };

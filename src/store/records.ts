@@ -51,6 +51,14 @@ export class Records {
     return new Set(this.#entries.keys());
   }
 
+  /** All ids of which reads can be answered: the record they see, undefined where there is none. */
+  *known(): Generator<[id: string, value: unknown]> {
+    for (const id of this.#entries.keys()) yield [id, this.#visible.get(id)];
+    for (const id of this.#staged.keys()) {
+      if (!this.#entries.has(id)) yield [id, this.#visible.get(id)];
+    }
+  }
+
   get residentCount(): number {
     return this.#entries.size;
   }

@@ -1,4 +1,5 @@
 /** Runs of a manifest merged into one sequence, with memory bounded whatever their number. */
+import { CorruptionError } from "../core/errors.ts";
 import { compareVersions, type RunEntry, wins } from "../core/version.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
 import type { RunInfo } from "../format/run-info.ts";
@@ -6,32 +7,54 @@ import { type EntryBatches, mergeSorted } from "../runs/merge.ts";
 import { ByteCache } from "../runs/byte-cache.ts";
 import type { RunCache } from "../runs/run-objects.ts";
 import { RunReader } from "../runs/run-reader.ts";
+import { BLOCK_BYTES_MAX } from "../runs/run-writer.ts";
 import type { LiveOperation } from "./live-operations.ts";
 import type { StoreParts } from "./parts.ts";
+import type { IdRange } from "./view-stream.ts";
 
 /** Of the reads under way for all runs together; each run holds about three reads. */
 const SPANS_BYTES_MAX = 1024 * 1024;
 const SPAN_BYTES_MIN = 128 * 1024;
 const SPAN_BYTES_MAX = 512 * 1024;
-
 /** Of parts of indexes held by one stream. */
 const INDEX_BYTES_MAX = 1024 * 1024;
+/** Of a scan without limit, which may be left early all the same. */
+const SCAN_BYTES_FIRST = 64 * 1024;
 
 /** An entry with whether it comes from a run that was not known before. */
 export interface MarkedEntry extends RunEntry {
   readonly isNew: boolean;
 }
 
-/**
- * The winner of every id from `from` on, tombstones included; of equal entries one of any run.
- * @throws RunGoneError, CorruptionError
- */
-export function streamRuns(
-  parts: StoreParts,
+/** What is read of runs. */
+export interface RunsRange extends IdRange {
+  /** Given for scans that may stop soon: about so many records, Infinity when nobody knows. */
+  readonly recordsWanted?: number;
+}
+
+/** The entries of each run within the range, read ahead with bounded memory for all together. */
+export function scansOf(
+  { backend, cache: sharedCache, onWarning }: StoreParts,
   runs: readonly RunInfo[],
-  from?: string,
-): AsyncGenerator<RunEntry[]> {
-  return mergeSorted(scansOf(parts, runs, from));
+  { recordsWanted, ...range }: RunsRange = {},
+): EntryBatches[] {
+  // What is read once, by a stream of everything, would displace what others come back to.
+  const ownCache: RunCache = new ByteCache(INDEX_BYTES_MAX);
+  const cache = recordsWanted === undefined ? ownCache : sharedCache;
+  const share = Math.floor(SPANS_BYTES_MAX / Math.max(1, runs.length));
+  const spanBytesMax = Math.min(SPAN_BYTES_MAX, Math.max(SPAN_BYTES_MIN, share));
+  return runs.map((run) => {
+    const firstBytes = recordsWanted && Math.min(spanBytesMax, firstBytesOf(run, recordsWanted));
+    // By blocks: what is handed out one by one must be verified before, not at the end of the run.
+    const options = { ...range, byBlocks: true, spanBytesMax, firstBytes };
+    return new RunReader(backend, cache, run, onWarning).scan(options);
+  });
+}
+
+/** The records wanted may begin anywhere in a block. */
+function firstBytesOf({ bytes, records }: RunInfo, recordsWanted: number): number {
+  if (recordsWanted === Infinity) return SCAN_BYTES_FIRST;
+  return Math.ceil((recordsWanted * bytes) / records) + BLOCK_BYTES_MAX;
 }
 
 /** Winners that lie in runs which `known` does not name: what has changed since. */
@@ -81,15 +104,13 @@ export async function lookUpRuns(
   return winners;
 }
 
-function scansOf(parts: StoreParts, runs: readonly RunInfo[], from?: string): EntryBatches[] {
-  const { backend, onWarning } = parts;
-  // Of its own: what is read once would only displace what point reads come back to.
-  const cache: RunCache = new ByteCache(INDEX_BYTES_MAX);
-  const share = Math.floor(SPANS_BYTES_MAX / Math.max(1, runs.length));
-  const spanBytesMax = Math.min(SPAN_BYTES_MAX, Math.max(SPAN_BYTES_MIN, share));
-  // By blocks: what is handed out one by one must be verified before, not at the end of the run.
-  const options = { from, byBlocks: true, spanBytesMax };
-  return runs.map((run) => new RunReader(backend, cache, run, onWarning).scan(options));
+/** The stored JSON of an entry as a value. @throws CorruptionError */
+export function parseRecord(id: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new CorruptionError(`record '${id}' of the snapshot is not JSON`, { id, cause });
+  }
 }
 
 async function* mark(batches: EntryBatches, isNew: boolean): AsyncGenerator<MarkedEntry[]> {

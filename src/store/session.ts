@@ -118,9 +118,14 @@ export class Session {
     return describeManifest(this.replica.viewWithOwn, this.operationCount);
   }
 
-  /** Makes ids resident; after a failed write, looks again first. */
-  async lookup(ids: readonly string[]): Promise<void> {
+  /** Before a read: after a failed write, looks again. */
+  async freshen(): Promise<void> {
     if (this.#committer?.mustRefresh === true) await this.refresh();
+  }
+
+  /** Makes ids resident. */
+  async lookup(ids: readonly string[]): Promise<void> {
+    await this.freshen();
     await this.replica.lookup(ids, () => this.refresh());
   }
 

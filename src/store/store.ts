@@ -6,15 +6,11 @@ import { type Runtime, systemRuntime } from "../core/runtime.ts";
 import { backendFor } from "./location.ts";
 import { archiveNames, type ManifestInfo } from "./manifest-info.ts";
 import type { Mutations } from "./mutations.ts";
-import { type OpenState, openState } from "./open-state.ts";
+import { type OpenState, openState, type State } from "./open-state.ts";
 import { resolveOptions, type StoreOptions } from "./options.ts";
+import type { ScanOptions } from "./scan-range.ts";
 import { Session } from "./session.ts";
 import { describeStats, type StoreStats } from "./store-stats.ts";
-
-/** State union: no method can see a half-open store. */
-type State<T> = { readonly name: "closed" } | { readonly name: "opening" } | OpenState<T>;
-
-export type { StoreStats };
 
 /**
  * An embedded, event-sourced document store on a directory or on S3.
@@ -128,6 +124,14 @@ export class Store<T = Fields> {
     return this.#open().reads.readMany(ids);
   }
 
+  /**
+   * Records in id order (UTF-16 code units), resident or not, as of the first `next()`, which throws
+   * InvalidArgumentError. Read little ahead; of the log, what lies in the range is held in memory.
+   */
+  async *scan(options?: ScanOptions): AsyncGenerator<[string, T]> {
+    yield* this.#open().scans.scan(options);
+  }
+
   /** Makes these records resident, or all, so that the synchronous reads answer for them. */
   async hydrate(ids?: Iterable<string>): Promise<void> {
     const session = this.#session();
@@ -166,10 +170,9 @@ export class Store<T = Fields> {
   }
 
   /**
-   * Takes back this store's last operation (of a batch, the last one), as a new operation that
-   * restores the record before. Several in a row walk back.
-   * @returns false when there is none since the last checkpoint, another has written the record
-   *   since, or the operation was a blind write
+   * Takes back this store's last operation (of a batch, the last one) by a new one that restores
+   * the record before; several in a row walk back. False when there is none since the last
+   * checkpoint, another has written the record since, or the operation was a blind write.
    */
   async undo(): Promise<boolean> {
     return this.#mutations().undo();
@@ -198,10 +201,9 @@ export class Store<T = Fields> {
   }
 
   /**
-   * The log in version order, undone operations left out, in bounded memory. Applied to the
-   * snapshot streamed last it gives every record as of the call: what compactions took out of the
-   * log since that snapshot comes first, one operation per record (no `prev`, `ts` of the
-   * checkpoint).
+   * The log in version order, undone operations left out, in bounded memory. Applied to the snapshot
+   * streamed last it gives every record as of the call: what compactions took out of the log since
+   * that snapshot comes first, one operation per record (no `prev`, `ts` of the checkpoint).
    * @param sinceTimestamp those with a later `ts` only, compared as text
    * @throws UnavailableError when deletions were purged meanwhile: stream the snapshot again
    */
@@ -230,9 +232,8 @@ export class Store<T = Fields> {
 
   /** Merges the log into a new snapshot; without effect while another compactor is at work. */
   async compact(): Promise<void> {
-    const session = this.#session();
-    if (session.options.readOnly) throw new ReadOnlyError();
-    await session.compact();
+    this.#mutations();
+    await this.#session().compact();
   }
 
   /** Picks up what other writers made durable before the call. */
@@ -260,12 +261,11 @@ export class Store<T = Fields> {
     if (this.#state.name === "open") this.#state.watch.stop();
   }
 
-  /** Resolves when everything accepted so far is durable. */
+  /** Resolves when everything accepted so far is durable; `sync` is the same. */
   async flush(): Promise<void> {
     if (this.#state.name === "open") await this.#state.session.flush();
   }
 
-  /** The same as `flush`. */
   async sync(): Promise<void> {
     await this.flush();
   }

@@ -2,7 +2,7 @@
  * Streams of a store's content for programs that keep it elsewhere: the snapshot, then what was
  * written since. Through the backend and in bounded memory, whatever is resident.
  */
-import { CorruptionError, UnavailableError } from "../core/errors.ts";
+import { UnavailableError } from "../core/errors.ts";
 import type { LogOperation, Operation } from "../core/operation.ts";
 import { compareVersions, type RunEntry, type Version } from "../core/version.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
@@ -12,13 +12,11 @@ import { publicOperation } from "./history.ts";
 import { type LiveOperation, LiveOperations } from "./live-operations.ts";
 import type { StoreParts } from "./parts.ts";
 import type { ResidentReads } from "./resident-reads.ts";
-import { aboveRuns, lookUpRuns, streamChanges, streamRuns } from "./run-streams.ts";
+import { aboveRuns, lookUpRuns, parseRecord, scansOf, streamChanges } from "./run-streams.ts";
 import { migrateRecord } from "./schema.ts";
 import type { Session } from "./session.ts";
 import { UndoneRecords } from "./undone-records.ts";
-
-/** How often a compaction may delete under a stream before the stream gives up. */
-const VIEWS_MAX = 50;
+import { changedTooOften, renewedView, streamView, VIEWS_MAX } from "./view-stream.ts";
 
 /** What remains of a stream of operations when a compaction makes it go over to a newer view. */
 interface Progress {
@@ -60,24 +58,10 @@ export class Streams<T> {
     }
   }
 
-  /** Goes on after the last id under a newer manifest when a compaction deleted a run. */
-  async *#ofRuns(first: View): AsyncGenerator<RunEntry[]> {
-    let view = first;
-    let from: string | undefined;
-    for (let attempt = 1; attempt <= VIEWS_MAX; attempt++) {
-      try {
-        for await (const batch of streamRuns(this.#parts, view.manifest.runs, from)) {
-          const last = batch.at(-1)?.id;
-          // No text lies between an id and the same with the lowest character behind it.
-          if (last !== undefined) from = `${last}\0`;
-          yield batch;
-        }
-        return;
-      } catch (error) {
-        view = await this.#renewed(view, error);
-      }
-    }
-    throw changedTooOften();
+  #ofRuns(first: View): AsyncGenerator<RunEntry[]> {
+    return streamView(this.#parts.manifests, first, {}, (view, range) => {
+      return Promise.resolve({ view, sources: scansOf(this.#parts, view.manifest.runs, range) });
+    });
   }
 
   /** In the order in which the original opslog wrote it. */
@@ -114,7 +98,7 @@ export class Streams<T> {
         if (live.gone.size === 0) return;
         view = await renewView(manifests, view, live.gone);
       } catch (error) {
-        view = await this.#renewed(view, error);
+        view = await renewedView(manifests, view, error);
       }
     }
     throw changedTooOften();
@@ -156,7 +140,7 @@ export class Streams<T> {
     const winners = await lookUpRuns(this.#parts, runs, ids);
     for (const id of ids) {
       const text = winners.get(id)?.text;
-      undone.tell(id, text === undefined ? undefined : parse(id, text));
+      undone.tell(id, text === undefined ? undefined : parseRecord(id, text));
     }
   }
 
@@ -175,12 +159,16 @@ export class Streams<T> {
     for await (const batch of streamChanges(this.#parts, manifest.runs, base.runs)) {
       const later = batch.filter(({ version }) => compareVersions(version, after) > 0);
       for (const { id, text } of later) {
-        if (undone.expects(id)) undone.tell(id, text === undefined ? undefined : parse(id, text));
+        if (undone.expects(id))
+          undone.tell(id, text === undefined ? undefined : parseRecord(id, text));
       }
       yield later.map(({ id, version: { clock, agent }, schema: v, text }) => {
         if (text === undefined)
           return this.#operation({ agent, v }, { ts, op: "delete", id, clock });
-        return this.#operation({ agent, v }, { ts, op: "set", id, clock, data: parse(id, text) });
+        return this.#operation(
+          { agent, v },
+          { ts, op: "set", id, clock, data: parseRecord(id, text) },
+        );
       });
     }
   }
@@ -195,23 +183,11 @@ export class Streams<T> {
   }
 
   #record({ id, schema }: RunEntry, text: string): T {
-    return this.#handOut(id, parse(id, text), schema);
+    return this.#handOut(id, parseRecord(id, text), schema);
   }
 
   #handOut(id: string, value: unknown, version: number): T {
     return this.#reads.record(migrateRecord(this.#parts.schema, id, value, version));
-  }
-
-  /** V4: the view under the manifest that replaced a run which is gone; other errors are thrown. */
-  async #renewed(view: View, error: unknown): Promise<View> {
-    if (!(error instanceof RunGoneError)) throw error;
-    const renewed = await renewView(this.#parts.manifests, view);
-    if (renewed.manifest.generation !== view.manifest.generation) return renewed;
-    const { path } = error;
-    throw new CorruptionError(`the manifest names ${path}, which is not there`, {
-      path,
-      cause: error,
-    });
   }
 }
 
@@ -223,18 +199,4 @@ function checkTellable(base: View, { manifest, original }: View): void {
   if (manifest.lastPurge <= base.manifest.generation && !isReplaced) return;
   const what = isReplaced ? "the original opslog made a new snapshot" : "deletions were purged";
   throw new UnavailableError(`${what} since the snapshot was streamed: stream the snapshot again`);
-}
-
-function changedTooOften(): UnavailableError {
-  return new UnavailableError(
-    `snapshots and log changed ${VIEWS_MAX} times while they were streamed; is a compaction running in a loop?`,
-  );
-}
-
-function parse(id: string, text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new CorruptionError(`record '${id}' of the snapshot is not JSON`, { id, cause });
-  }
 }

@@ -20,7 +20,15 @@ export async function countCost(proxy: RecordingProxy, act: () => Promise<unknow
 
 export function describeCost({ requests, trips, kibDown }: Cost): string {
   if (requests.length === 0) return "no request";
-  return `${requests.join(", ")}; ${trips} round trips, ${kibDown.toFixed(1)} KiB down`;
+  return `${summarize(requests)}; ${trips} round trips, ${kibDown.toFixed(1)} KiB down`;
+}
+
+/** Equal ones together when there are many. */
+function summarize(requests: readonly string[]): string {
+  if (requests.length <= 8) return requests.join(", ");
+  const counts = new Map<string, number>();
+  for (const request of requests) counts.set(request, (counts.get(request) ?? 0) + 1);
+  return [...counts].map(([request, count]) => `${count} × ${request}`).join(", ");
 }
 
 function describeRequest({ method, query, status }: RecordedRequest): string {

@@ -27,12 +27,20 @@ const runs: fc.Arbitrary<RunInfo> = fc
     minSchema: fc.integer({ min: 1 }),
     sha256: fc.constantFrom("0".repeat(64), "f".repeat(64)),
     partitions: fc.array(
-      fc.record({
-        separator: fc.oneof(fc.string({ unit: "binary" }), fc.constant("\udfff")),
-        offset: fc.nat(),
-        length: fc.integer({ min: 1 }),
-        dataOffset: fc.nat(),
-      }),
+      fc.record(
+        {
+          separator: fc.oneof(
+            fc.string({ unit: "binary" }),
+            fc.constant("\udfff"),
+            fc.string({ maxLength: 2 }).map((end) => `${"long".repeat(2_500)}${end}`),
+          ),
+          offset: fc.nat(),
+          length: fc.integer({ min: 1 }),
+          dataOffset: fc.nat(),
+          crc: fc.constantFrom("00000000", "1c867196"),
+        },
+        { requiredKeys: ["separator", "offset", "length", "dataOffset"] },
+      ),
       { minLength: 1, maxLength: 3 },
     ),
   })

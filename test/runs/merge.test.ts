@@ -62,6 +62,35 @@ test("merging gives each id once, in order, with the entry that wins", async () 
   );
 });
 
+test("sources that descend are merged from the highest id to the lowest", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(source, { maxLength: 9 }), async (inputs) => {
+      const up = await collect(mergeSorted(inputs.map(({ entries }) => fromSorted(entries))));
+      const reversed = inputs.map(({ entries, sizes }) => new Source(entries.toReversed(), sizes));
+      const down = await collect(mergeSorted(reversed, { reverse: true }));
+      expect(down).toEqual(up.toReversed());
+    }),
+    { seed: SEED, numRuns: 150 },
+  );
+  const ascending = new Source([record("a"), record("b")], []);
+  const wrong = collect(mergeSorted([ascending], { reverse: true }));
+  await expect(wrong).rejects.toThrow(AssertionError);
+});
+
+test("what is merged is given before more is waited for", async () => {
+  const [first, second] = [record("a"), record("b")];
+  let asked = 0;
+  async function* slow(): AsyncGenerator<RunEntry[]> {
+    yield await Promise.resolve([first, second]);
+    asked++;
+    yield [record("c")];
+  }
+  const merged = mergeSorted([slow()]);
+  expect(await merged.next()).toEqual({ done: false, value: [first] });
+  expect(asked).toBe(0);
+  await merged.return(undefined);
+});
+
 test("twenty sources of different lengths come out in order", async () => {
   const inputs = Array.from({ length: 20 }, (_, n) =>
     Array.from({ length: n * 50 }, (__, i) => record(String(i * (n + 1)).padStart(6, "0"))),
@@ -75,7 +104,7 @@ test("large records make small batches", async () => {
   const large = Array.from({ length: 6 }, (_, i) => record(`r${i}`, `"${"x".repeat(40_000)}"`));
   const sizes: number[] = [];
   for await (const batch of mergeSorted([fromSorted(large)])) sizes.push(batch.length);
-  expect(sizes).toEqual([2, 2, 2]);
+  expect(Math.max(...sizes)).toBe(2);
 });
 
 describe("every source is closed", () => {

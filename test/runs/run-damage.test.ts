@@ -83,8 +83,17 @@ test("a damaged block is named by run and offset; the others are still read", as
   expect(offset > 0 && offset <= 50_000 && offset > 50_000 - 32 * 1024).toBe(true);
   expect(await reader().get(run.minId)).toEqual(entries[0]);
   expect(await outcome(reader().getMany([run.minId, bad]))).toBeInstanceOf(CorruptionError);
-  const part = reader().scan({ from: bad });
-  expect(await outcome(collect(part))).toBeInstanceOf(CorruptionError);
+  for (const reverse of [false, true]) {
+    const given: string[] = [];
+    const scan = async (): Promise<void> => {
+      const part = reader().scan({ from: "r000001", reverse });
+      for await (const batch of part) given.push(...batch.map(({ id }) => id));
+    };
+    expect(await outcome(scan())).toMatchObject({ code: "CORRUPTION", path: RUN_PATH, offset });
+    const expected = reverse ? entries.toReversed() : entries.slice(1);
+    expect(given).toEqual(expected.slice(0, given.length).map(({ id }) => id));
+    expect(given.length > 0 && !given.includes(bad)).toBe(true);
+  }
 });
 
 test("a block that arrives damaged once is read again", async () => {
@@ -114,6 +123,8 @@ describe("without a readable index", () => {
     expect([...(await one.getMany(ids)).values()]).toEqual([entries[1], entries[1_500]]);
     const part = one.scan({ from: "r000010", to: "r000020" });
     expect(await collect(part)).toEqual(entries.slice(10, 20));
+    const reverse = one.scan({ from: "r000010", reverse: true });
+    expect(await collect(reverse)).toEqual(entries.slice(10).toReversed());
     expect(one.mayContain("r001500-absent")).toBe(true);
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toContain(RUN_PATH);

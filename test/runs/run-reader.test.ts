@@ -48,6 +48,8 @@ test("a scan of a range gives exactly the ids from..to", async () => {
         return (from === undefined || id >= from) && (to === undefined || id < to);
       });
       expect(await collect(reader().scan({ from, to }))).toEqual(expected);
+      const reverse = reader().scan({ from, to, reverse: true });
+      expect(await collect(reverse)).toEqual(expected.toReversed());
     }),
     { seed: SEED, numRuns: 150 },
   );
@@ -66,6 +68,8 @@ describe("a run of several partitions", async () => {
     const [from, to] = [idOf(101), idOf(39_001)];
     const within = entries.filter(({ id }) => id >= from && id < to);
     expect(await collect(reader().scan({ from, to }))).toEqual(within);
+    const reverse = reader().scan({ from, to, reverse: true });
+    expect(await collect(reverse)).toEqual(within.toReversed());
   });
 
   test("admits at most 1 % of absent ids once its index is in memory", async () => {
@@ -165,6 +169,34 @@ describe("requests", async () => {
     expect(spans(part)[1]).toBeLessThanOrEqual(2 * 32 * 1024);
     expect(await since(() => collect(reader().scan({ from: "s" })))).toEqual([]);
     expect(await since(() => collect(reader().scan({ to: "a" })))).toEqual([]);
+  });
+});
+
+describe("a scan that may stop soon", async () => {
+  const entries = records(2_000, 900);
+  const { backend, run, reader } = await writeEntries(entries);
+  const lengths = (): number[] => backend.gets.map((get) => Number(get.split("+")[1])).slice(1);
+
+  test.each([false, true])(
+    "reads one block, then spans that grow (reverse: %s)",
+    async (reverse) => {
+      backend.gets = [];
+      const scan = reader().scan({ reverse, firstBytes: 1 })[Symbol.asyncIterator]();
+      const first = await scan.next();
+      expect(first.value?.[0]).toEqual(reverse ? entries.at(-1) : entries[0]);
+      expect(lengths()).toHaveLength(1);
+      expect(lengths()[0]).toBeLessThanOrEqual(32 * 1024);
+      await scan.next();
+      expect(lengths().length).toBeGreaterThan(1);
+      await scan.return?.();
+      expect(backend.under).toBe(0);
+      expect(lengths().reduce((sum, length) => sum + length, 0)).toBeLessThan(run.bytes / 4);
+    },
+  );
+
+  test("gives everything when it goes on after all", async () => {
+    const reverse = reader().scan({ reverse: true, firstBytes: 40_000 });
+    expect(await collect(reverse)).toEqual(entries.toReversed());
   });
 });
 

@@ -23,6 +23,8 @@ import { readOnlyCases } from "./cases/read-only.ts";
 import { readmeCases } from "./cases/readme.ts";
 import { readCases } from "./cases/reads.ts";
 import { refreshCases } from "./cases/refresh.ts";
+import { scanRaceCases } from "./cases/scan-races.ts";
+import { scanCases } from "./cases/scan.ts";
 import { schemaCases } from "./cases/schema.ts";
 import { streamRaceCases } from "./cases/stream-races.ts";
 import { streamCases } from "./cases/streams.ts";
@@ -52,6 +54,8 @@ export function storeSuite(name: string, makeMedium: MakeMedium): void {
     describe("readOnly", () => readOnlyCases(makeMedium));
     describe("streams", () => streamCases(makeMedium));
     describe("streams beside compactions", () => streamRaceCases(makeMedium));
+    describe("scan", () => scanCases(makeMedium));
+    describe("scan beside compactions", () => scanRaceCases(makeMedium));
     describe("schema version", () => schemaCases(makeMedium));
     describe("archive", () => {
       archiveCases(makeMedium);

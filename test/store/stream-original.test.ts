@@ -35,6 +35,30 @@ test("its snapshot in its order, then its log", async () => {
   expect(operations.map(({ op, id }) => `${op} ${id}`)).toEqual(["set a", "delete m", "set b"]);
 });
 
+test("a scan gives snapshot and log in id order, also across the upgrade", async () => {
+  const fixture = await written();
+  const store = await reader(fixture);
+  const expected = [
+    ["a", { n: 10 }],
+    ["b", { n: 11 }],
+    ["z", { n: 0 }],
+  ];
+  expect(await taken(store.scan())).toEqual(expected);
+  expect(await taken(store.scan({ reverse: true, to: "z" }))).toEqual([expected[1], expected[0]]);
+  expect(await taken(store.scan({ limit: 1 }))).toEqual([expected[0]]);
+  {
+    await using ours = await fixture.open<Task>({ gcGraceMs: 0 });
+    expect(await taken(ours.scan())).toEqual(expected);
+    await ours.compact();
+    for (const n of [12, 13]) {
+      await ours.set("b", { n });
+      await ours.compact();
+    }
+  }
+  const found = await taken(store.scan());
+  expect(found.map(([id]) => id)).toEqual(["a", "b", "z"]);
+});
+
 test("nothing is missing when it is upgraded in between", async () => {
   const fixture = await written();
   const store = await reader(fixture);

@@ -104,10 +104,10 @@ export function oddRecordCases(make: MakeMedium): void {
     expect(await entries()).toStrictEqual([["a", stored]]);
   });
 
-  test("a record of 20 MB is written, compacted and read", { timeout: 60_000 }, async () => {
+  test("a record of 50 MB is written, compacted and read", { timeout: 60_000 }, async () => {
     const { open, lookUp } = await setUp(make);
     const store = await open();
-    const big = { text: "é\n".repeat(7_000_000) };
+    const big = { text: "é\n".repeat(12_500_000) };
     await store.set("big", big);
     await store.set("small", 1);
     expect((await lookUp(["big"])).get("big")).toEqual(big);
@@ -115,5 +115,16 @@ export function oddRecordCases(make: MakeMedium): void {
     expect(await lookUp(["big", "small"])).toEqual(new Map<string, unknown>([["big", big], ["small", 1]])); // prettier-ignore
     await store.update("big", () => ({ text: "now small" }));
     expect((await lookUp(["big"])).get("big")).toEqual({ text: "now small" });
+  });
+
+  test("a run of one record, of one byte under an id of one byte", async () => {
+    const { open, entries, lookUp } = await setUp(make);
+    const store = await open({ agentId: "a" });
+    await store.set("a", 1);
+    await store.compact();
+    expect(await entries()).toEqual([["a", 1]]);
+    expect(await lookUp(["a", "b", "\u0000"])).toEqual(new Map([["a", 1]]));
+    const lazy = await open({ readOnly: true, skipLoad: true });
+    expect(await lazy.scan({ reverse: true }).next()).toEqual({ done: false, value: ["a", 1] });
   });
 }

@@ -1,0 +1,146 @@
+/**
+ * Scans: records in id order, whether they are in memory, in the log or in runs, read a span ahead
+ * of the consumer. What memory knows of an id counts, the rest is merged from log and runs.
+ */
+import { compareText, type Entry, type RunEntry, wins } from "../core/version.ts";
+import type { Segment } from "../format/segment-codec.ts";
+import type { SegmentRef } from "../log/log.ts";
+import { type EntryBatches, fromMap, fromSorted } from "../runs/merge.ts";
+import { renewView, type View } from "../view/view.ts";
+import { ResidentEntry } from "./records.ts";
+import type { ResidentReads } from "./resident-reads.ts";
+import { parseRecord, scansOf } from "./run-streams.ts";
+import { isEmptyRange, isWithin, type ResolvedScan, resolveScan, type ScanOptions } from "./scan-range.ts"; // prettier-ignore
+import { migrateRecord } from "./schema.ts";
+import type { Session } from "./session.ts";
+import { changedTooOften, type IdRange, streamView, VIEWS_MAX, type ViewSources } from "./view-stream.ts"; // prettier-ignore
+
+/** An entry of a run or of the log, or what memory knew of an id when the scan began. */
+interface ScanEntry extends RunEntry {
+  /** As this program works with it; a value undefined means that there is no such record. */
+  readonly known?: { readonly value: unknown };
+}
+
+/** Above that of every operation. */
+const KNOWN_VERSION = { clock: Infinity, agent: "", w: "" };
+
+export class Scans<T> {
+  readonly #session: Session;
+  readonly #reads: ResidentReads<T>;
+
+  constructor(session: Session, reads: ResidentReads<T>) {
+    this.#session = session;
+    this.#reads = reads;
+  }
+
+  /** As `Store.scan` documents. */
+  async *scan(options?: ScanOptions): AsyncGenerator<[string, T]> {
+    const resolved = resolveScan(options);
+    const { range, limit } = resolved;
+    if (limit === 0 || isEmptyRange(range)) return;
+    await this.#session.freshen();
+    let given = 0;
+    for await (const batch of this.#batches(resolved)) {
+      for (const entry of batch) {
+        this.#session.checkOpen();
+        const value = this.#valueOf(entry);
+        if (value === undefined) continue;
+        yield [entry.id, this.#reads.record(value)];
+        given++;
+        if (given >= limit) return;
+      }
+    }
+  }
+
+  /** View and memory are taken at one moment: they stand for each other. */
+  #batches({ range, limit }: ResolvedScan): AsyncIterable<readonly ScanEntry[]> {
+    const { parts, replica } = this.#session;
+    const known = this.#knownWithin(range);
+    if (replica.complete) return fromSorted(known);
+    return streamView<ScanEntry>(
+      parts.manifests,
+      replica.viewWithOwn,
+      range,
+      async (view, rest) => {
+        const log = await this.#readLog(view, rest);
+        const runs = scansOf(parts, log.view.manifest.runs, { ...rest, recordsWanted: limit });
+        const memory = fromSorted(known.filter(({ id }) => isWithin(rest, id)));
+        const original = await readOriginal(log.view, rest);
+        return { view: log.view, sources: [...runs, ...original, ...log.sources, memory] };
+      },
+    );
+  }
+
+  #knownWithin(range: ResolvedScan["range"]): ScanEntry[] {
+    const known: ScanEntry[] = [];
+    for (const [id, value] of this.#session.records.known()) {
+      if (!isWithin(range, id)) continue;
+      known.push({ id, version: KNOWN_VERSION, schema: 0, text: undefined, known: { value } });
+    }
+    known.sort((a, b) => compareText(a.id, b.id));
+    return range.reverse ? known.reverse() : known;
+  }
+
+  /**
+   * The log's operations in the range, all of them in memory: its names do not tell which ids lie
+   * between two. Begins anew under a newer manifest when segments are gone; what was merged before
+   * must not outlive a purge (RELOAD).
+   */
+  async #readLog(first: View, range: IdRange): Promise<ViewSources<RunEntry>> {
+    let view = first;
+    for (let attempt = 1; attempt <= VIEWS_MAX; attempt++) {
+      const winners = new Map<string, Entry>();
+      const gone = await this.#readSegments(view.segments, ({ agent, w, v, operations }) => {
+        for (const { id, clock, data } of operations) {
+          if (!isWithin(range, id)) continue;
+          const entry = new ResidentEntry({ clock, agent, w }, v, data);
+          if (wins(entry, winners.get(id))) winners.set(id, entry);
+        }
+      });
+      if (gone.size === 0) return { view, sources: [fromMap(winners, range)] };
+      view = await renewView(this.#session.parts.manifests, view, gone);
+    }
+    throw changedTooOften();
+  }
+
+  /** Gives the keys of those that are gone. */
+  async #readSegments(
+    refs: readonly SegmentRef[],
+    take: (segment: Segment) => void,
+  ): Promise<ReadonlySet<string>> {
+    const { replica, parts } = this.#session;
+    const { log, segmentCache } = parts;
+    const missing: SegmentRef[] = [];
+    for (const ref of refs) {
+      const held = ref.segment ?? replica.history.segment(ref.key) ?? segmentCache.get(ref.key);
+      if (held === undefined) missing.push(ref);
+      else take(held);
+    }
+    const gone = new Set<string>();
+    for await (const read of log.read(missing)) {
+      if (read.status === "gone") gone.add(read.ref.key);
+      if (read.status === "corrupt") replica.onCorrupt(read.error);
+      if (read.status !== "found") continue;
+      take(read.segment);
+      segmentCache.keep(read.ref.key, { value: read.segment, bytes: read.ref.bytes });
+    }
+    return gone;
+  }
+
+  #valueOf({ id, schema, text, known }: ScanEntry): unknown {
+    if (known !== undefined) return known.value;
+    if (text === undefined) return undefined;
+    return migrateRecord(this.#session.parts.schema, id, parseRecord(id, text), schema);
+  }
+}
+
+/** What of a snapshot of the original is in the range, in memory: it has no order of ids. */
+async function readOriginal({ original }: View, range: IdRange): Promise<EntryBatches[]> {
+  if (original === undefined) return [];
+  const records = new Map<string, Entry>();
+  for await (const batch of original.snapshot()) {
+    // Of two lines for one id the later counts, as for the original.
+    for (const entry of batch) if (isWithin(range, entry.id)) records.set(entry.id, entry);
+  }
+  return [fromMap(records, range)];
+}
