@@ -1,10 +1,19 @@
 /** What a store's methods work with while it is open. */
+import type { CostMeter } from "../core/cost-meter.ts";
 import type { Runtime } from "../core/runtime.ts";
 import { Mutations } from "./mutations.ts";
 import { ResidentReads } from "./resident-reads.ts";
 import type { Session } from "./session.ts";
 import { Streams } from "./streams.ts";
 import { Watch } from "./watch.ts";
+
+/** What a store is made of that its users have no part in. */
+export interface StoreInternals {
+  /** Default: the system's. */
+  readonly runtime?: Runtime;
+  /** Default: a new one at each opening. */
+  readonly meter?: CostMeter;
+}
 
 export interface OpenState<T> {
   readonly name: "open";

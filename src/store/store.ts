@@ -1,4 +1,5 @@
 /** The public class: each method checks its arguments and makes one call into the open session. */
+import type { CostMeter } from "../core/cost-meter.ts";
 import { InvalidArgumentError, NotOpenError, ReadOnlyError } from "../core/errors.ts";
 import type { Fields, Operation } from "../core/operation.ts";
 import { checkId } from "../core/record.ts";
@@ -6,15 +7,13 @@ import { type Runtime, systemRuntime } from "../core/runtime.ts";
 import { backendFor } from "./location.ts";
 import { archiveNames, type ManifestInfo } from "./manifest-info.ts";
 import type { Mutations } from "./mutations.ts";
-import { type OpenState, openState } from "./open-state.ts";
+import { type OpenState, openState, type StoreInternals } from "./open-state.ts";
 import { resolveOptions, type StoreOptions } from "./options.ts";
 import { Session } from "./session.ts";
 import { describeStats, type StoreStats } from "./store-stats.ts";
 
 /** State union: no method can see a half-open store. */
 type State<T> = { readonly name: "closed" } | { readonly name: "opening" } | OpenState<T>;
-
-export type { StoreStats };
 
 /**
  * An embedded, event-sourced document store on a directory or on S3.
@@ -30,14 +29,16 @@ export type { StoreStats };
  */
 export class Store<T = Fields> {
   readonly #runtime: Runtime;
+  readonly #meter: CostMeter | undefined;
   #state: State<T> = { name: "closed" };
   #closing: Promise<void> | undefined;
   /** What `getManifest` goes on answering after `close`. */
   #lastManifest: ManifestInfo | null = null;
 
-  /** @param parts for tests: where time and randomness come from */
-  constructor({ runtime = systemRuntime }: { readonly runtime?: Runtime } = {}) {
+  /** @param internals for tests and handlers: time and randomness, and who counts the cost */
+  constructor({ runtime = systemRuntime, meter }: StoreInternals = {}) {
     this.#runtime = runtime;
+    this.#meter = meter;
   }
 
   /** A new store, open. */
@@ -58,7 +59,7 @@ export class Store<T = Fields> {
     const backend = backendFor(location, resolved.backend);
     this.#state = { name: "opening" };
     try {
-      const session = await Session.open(location, resolved, backend, this.#runtime);
+      const session = await Session.open(location, resolved, backend, this.#runtime, this.#meter);
       this.#state = openState(session, this.#runtime);
     } catch (error) {
       this.#state = { name: "closed" };
