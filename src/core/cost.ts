@@ -66,8 +66,8 @@ export interface CostBudget {
 }
 
 const BYTES_PER_GB = 2 ** 30;
-/** Sums of prices are not exact: a budget of three GETs must admit three GETs. */
-const ROUNDING = 1 + 1e-9;
+/** Of a price: sums in binary are not exact, and a budget of three GETs must admit three GETs. */
+const DIGITS = 12;
 const PRICE_NAMES = [
   "getPerMillion",
   "putPerMillion",
@@ -87,7 +87,8 @@ export function priceOf(
     requests.put * prices.putPerMillion +
     requests.list * prices.listPerMillion +
     requests.delete * prices.deletePerMillion;
-  return perMillion / 1_000_000 + (bytesIn / BYTES_PER_GB) * prices.egressPerGb;
+  const usd = perMillion / 1_000_000 + (bytesIn / BYTES_PER_GB) * prices.egressPerGb;
+  return Number(usd.toPrecision(DIGITS));
 }
 
 /** @param spent including the request in question. @returns in which respect it is too much */
@@ -100,7 +101,7 @@ export function breachOf(
   if (requestsMax !== undefined && requests > requestsMax) {
     return `requests: ${requests} of at most ${requestsMax}`;
   }
-  if (usdMax !== undefined && spent.usd > usdMax * ROUNDING) {
+  if (usdMax !== undefined && spent.usd > usdMax) {
     return `usd: ${spent.usd} of at most ${usdMax}`;
   }
   if (bytesInMax !== undefined && spent.bytesIn >= bytesInMax) {

@@ -113,11 +113,12 @@ export class MeteredBackend implements StorageBackend {
   async *list(prefix: string): AsyncGenerator<ListPage> {
     let count: OnRequest | undefined;
     const onRequest: OnRequest = (kind, bytesOut) => count?.(kind, bytesOut) ?? ignore;
-    const pages = this.#inner.list(prefix, { onRequest })[Symbol.asyncIterator]();
+    let pages: AsyncIterator<ListPage> | undefined;
     try {
       for (;;) {
         const page = await this.#call({ kind: "list", path: prefix }, (counted) => {
           count = counted;
+          pages ??= this.#inner.list(prefix, { onRequest })[Symbol.asyncIterator]();
           return pages.next();
         });
         if (page.done === true) return;
@@ -126,7 +127,7 @@ export class MeteredBackend implements StorageBackend {
         if (!page.value.truncated) return;
       }
     } finally {
-      await pages.return?.();
+      await pages?.return?.();
     }
   }
 
