@@ -1,9 +1,18 @@
 /** `opslog-serverless`: names only. Loads no AWS code. */
 export type { CompactionReport } from "./compaction/report.ts";
+export {
+  type Cost,
+  type CostBudget,
+  DEFAULT_PRICES,
+  type ListPrices,
+  type PriceOptions,
+  type RequestKind,
+} from "./core/cost.ts";
 export { applyDelta, createDelta, isDeltaSmaller } from "./core/delta.ts";
 export {
   AccessDeniedError,
   AssertionError,
+  BudgetExceededError,
   ConflictError,
   CorruptionError,
   type ErrorAction,
@@ -41,7 +50,8 @@ export type * from "./storage/backend.ts";
 export { BaseBackend } from "./storage/base-backend.ts";
 export { FsBackend, type FsBackendOptions } from "./storage/fs-backend.ts";
 export { MemoryBackend } from "./storage/memory-backend.ts";
-export { compact, type CompactOptions } from "./store/compact.ts";
+export type { Backlog } from "./store/backlog.ts";
+export { compact, type CompactOptions, type CompactReport } from "./store/compact.ts";
 export type { ManifestInfo } from "./store/manifest-info.ts";
 export type { StoreOptions } from "./store/options.ts";
 export { verify, type VerifyOptions, type VerifyReport } from "./store/verify.ts";

@@ -88,6 +88,12 @@ export class NotHydratedError extends OpslogError {
   override readonly action = "fix-call";
 }
 
+/** A call would have exceeded the option `costBudget`; nothing was sent. */
+export class BudgetExceededError extends OpslogError {
+  override readonly code = "BUDGET_EXCEEDED";
+  override readonly action = "fix-call";
+}
+
 /** The location holds no store, or the bucket does not exist. */
 export class StoreNotFoundError extends OpslogError {
   override readonly code = "STORE_NOT_FOUND";

@@ -1,6 +1,7 @@
 /** The scheduled function that compacts: passes, one after the other, while there is time. */
-import type { CompactionReport } from "../compaction/report.ts";
-import { compact, type CompactOptions } from "../store/compact.ts";
+import { resolvePrices } from "../core/cost.ts";
+import { CostMeter } from "../core/cost-meter.ts";
+import { compactMetered, type CompactOptions, type CompactReport } from "../store/compact.ts";
 import type { LambdaContext } from "./context.ts";
 import { type LocationOptions, WarmLocation } from "./warm-location.ts";
 
@@ -10,7 +11,7 @@ export interface CompactorOptions extends LocationOptions, Omit<CompactOptions, 
 }
 
 /** Sums over all passes; `outcome`, `generation` and `more` are the last pass's. */
-export interface CompactorReport extends CompactionReport {
+export interface CompactorReport extends CompactReport {
   readonly passes: number;
 }
 
@@ -26,7 +27,7 @@ const PASSES_MAX = 50;
  * goes on from what was published.
  *
  * Logs one line of JSON and returns the same as an object. When a pass fails, the line tells the
- * error and what was done before it, and the invocation fails.
+ * error, what was done before it and what all of it cost, and the invocation fails.
  *
  * @throws (the handler) as `compact`; InvalidArgumentError for a missing location
  */
@@ -36,12 +37,14 @@ export function createCompactor(
   const { location: _location, backend: _backend, log = consoleLog, ...given } = options;
   const warm = new WarmLocation(options);
   return async (_event, context) => {
+    // One for all passes: round trips of one come after those of the other.
+    const meter = new CostMeter(resolvePrices(options.prices));
     let report: CompactorReport | undefined;
     let longestMs = 0;
     try {
       const { location, backend } = warm.get();
       do {
-        const pass = await compact(location, { ...given, backend });
+        const pass = await compactMetered(location, { ...given, backend }, meter);
         longestMs = Math.max(longestMs, pass.durationMs);
         report = add(report, pass);
       } while (
@@ -49,7 +52,7 @@ export function createCompactor(
         context.getRemainingTimeInMillis() >= Math.max(REMAINING_MIN_MS, 2 * longestMs)
       );
     } catch (error) {
-      log(toLine({ ...report, error: String(error) }));
+      log(toLine({ ...report, cost: meter.cost, error: String(error) }));
       throw error;
     }
     log(toLine(report));
@@ -61,7 +64,7 @@ function isUnfinished({ outcome, more, passes }: CompactorReport): boolean {
   return (more || outcome === "lost") && passes < PASSES_MAX;
 }
 
-function add(sum: CompactorReport | undefined, pass: CompactionReport): CompactorReport {
+function add(sum: CompactorReport | undefined, pass: CompactReport): CompactorReport {
   if (sum === undefined) return { ...pass, passes: 1 };
   return {
     ...pass,

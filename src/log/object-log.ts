@@ -12,6 +12,7 @@ import {
 } from "../format/paths.ts";
 import { decodeSegment, encodeSegment, type Segment } from "../format/segment-codec.ts";
 import type { ListedObject, ListPage, StorageBackend } from "../storage/backend.ts";
+import { beyondBudget } from "../storage/metered-backend.ts";
 import {
   isFilledOriginalLog,
   readSegmentBytes,
@@ -219,12 +220,14 @@ class ObjectLogWriter implements LogWriter {
 
   /** Somebody's bytes are there: ours (an answer was lost), or a clone's. */
   async #settle(path: string, bytes: Buffer): Promise<number | undefined> {
-    const found = await this.#backend.get(path).catch((cause: unknown) => {
-      throw new WriteOutcomeUnknownError(`${path} exists, but could not be read back`, {
-        path,
-        cause,
+    const found = await beyondBudget(this.#backend)
+      .get(path)
+      .catch((cause: unknown) => {
+        throw new WriteOutcomeUnknownError(`${path} exists, but could not be read back`, {
+          path,
+          cause,
+        });
       });
-    });
     if (found.status !== "found") {
       throw new WriteOutcomeUnknownError(
         `${path} existed and is gone: it may have been compacted`,

@@ -3,6 +3,8 @@
  * objects it was read from never change; so entries never expire. One cache per location.
  */
 
+import { BudgetExceededError } from "../core/errors.ts";
+
 /** Default bound of a cache. */
 export const CACHE_BYTES_MAX = 32 * 1024 * 1024;
 
@@ -44,13 +46,21 @@ export class ByteCache<V> {
 
   /**
    * The value held, or what `load` gives. Concurrent calls for one key share one load; a failed
-   * load fails them all and leaves nothing behind.
+   * load fails them all and leaves nothing behind. Except when it was refused by the budget of the
+   * store that began it: the other stores then load for themselves.
    */
   async getOrLoad(key: string, load: () => Promise<Sized<V>>): Promise<V> {
     const held = this.get(key);
     if (held !== undefined) return held;
     const running = this.#loading.get(key);
-    if (running !== undefined) return running;
+    if (running !== undefined) {
+      try {
+        return await running;
+      } catch (error) {
+        if (!(error instanceof BudgetExceededError)) throw error;
+        return this.getOrLoad(key, load);
+      }
+    }
     const loading = this.#load(key, load);
     this.#loading.set(key, loading);
     try {

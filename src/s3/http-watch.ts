@@ -2,6 +2,8 @@
  * Sees every HTTP attempt of one SDK call, from inside the SDK's own middleware: response headers,
  * also of answers the SDK turns into errors, how many attempts there were, and the bytes moved.
  */
+import type { RequestKind } from "../core/cost.ts";
+import type { OnRequest } from "../storage/backend.ts";
 import type { S3RequestEvent } from "./s3-options.ts";
 
 /** The part of an S3Call that events tell. */
@@ -9,6 +11,15 @@ interface WatchedCall {
   readonly operation: string;
   readonly path?: string | undefined;
 }
+
+/** Who hears of each attempt: the user of the backend, and whoever pays for this call. */
+interface Listeners {
+  readonly tell: ((event: S3RequestEvent) => void) | undefined;
+  readonly count: OnRequest | undefined;
+}
+
+/** To be called once, when an attempt has ended. */
+type End = (bytesIn: number, status?: number) => void;
 
 type Handler<In, Out> = (args: In) => Promise<Out>;
 
@@ -22,18 +33,14 @@ export class HttpWatch {
 
   readonly #call: WatchedCall;
   readonly #stream: "body" | undefined;
-  readonly #onRequest: ((event: S3RequestEvent) => void) | undefined;
-  #pending: Omit<S3RequestEvent, "bytesIn"> | undefined;
+  readonly #listeners: Listeners;
+  #pending: ((bytesIn: number) => void) | undefined;
 
   /** `stream`: the body of a success is handed on as it arrives, and `bodyRead` ends it. */
-  constructor(
-    call: WatchedCall,
-    stream: "body" | undefined,
-    onRequest: ((event: S3RequestEvent) => void) | undefined,
-  ) {
+  constructor(call: WatchedCall, stream: "body" | undefined, listeners: Listeners) {
     this.#call = call;
     this.#stream = stream;
-    this.#onRequest = onRequest;
+    this.#listeners = listeners;
   }
 
   /** Middleware for the innermost place; `touch` is told of every sign of life. */
@@ -45,14 +52,12 @@ export class HttpWatch {
       this.attempts++;
       this.dateMs = undefined;
       this.status = undefined;
-      const { request } = args;
-      const { path } = this.#call;
-      const sent = { kind: this.#kindOf(request), path, bytesOut: bytesOf(request) };
+      const end = this.#begin(args.request);
       let out: Out;
       try {
         out = await next(args);
       } catch (error) {
-        this.#onRequest?.({ ...sent, bytesIn: 0 });
+        end(0);
         throw error;
       }
       touch();
@@ -61,7 +66,7 @@ export class HttpWatch {
       this.status = status;
       this.dateMs = parseDate(headerOf(response, "date"));
       if (this.#stream !== undefined && status >= 200 && status < 300) {
-        this.#pending = { ...sent, status };
+        this.#pending = (bytesIn) => end(bytesIn, status);
       } else {
         let bytesIn = 0;
         try {
@@ -70,7 +75,7 @@ export class HttpWatch {
             touch();
           });
         } finally {
-          this.#onRequest?.({ ...sent, status, bytesIn });
+          end(bytesIn, status);
         }
       }
       return out;
@@ -79,8 +84,20 @@ export class HttpWatch {
 
   /** The body kept as a stream has been read, or has broken, after so many bytes. */
   bodyRead(bytesIn: number): void {
-    if (this.#pending !== undefined) this.#onRequest?.({ ...this.#pending, bytesIn });
+    this.#pending?.(bytesIn);
     this.#pending = undefined;
+  }
+
+  #begin(request: unknown): End {
+    const { tell, count } = this.#listeners;
+    const { path, operation } = this.#call;
+    const kind = this.#kindOf(request);
+    const bytesOut = bytesOf(request);
+    const ended = count?.(billedAs(kind, operation), bytesOut);
+    return (bytesIn, status) => {
+      tell?.({ kind, path, bytesOut, status, bytesIn });
+      ended?.(bytesIn);
+    };
   }
 
   #kindOf(request: unknown): S3RequestEvent["kind"] {
@@ -94,6 +111,24 @@ export class HttpWatch {
       default:
         return this.#call.operation === "ListObjectsV2" ? "LIST" : "GET";
     }
+  }
+}
+
+function billedAs(kind: S3RequestEvent["kind"], operation: string): RequestKind {
+  switch (kind) {
+    case "GET":
+      return "get";
+    case "HEAD":
+      return "head";
+    case "LIST":
+      return "list";
+    case "DELETE":
+      return "delete";
+    case "PUT":
+      return "put";
+    case "POST":
+      // The others begin and complete an upload.
+      return operation === "DeleteObjects" ? "delete" : "put";
   }
 }
 

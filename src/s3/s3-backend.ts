@@ -4,9 +4,11 @@ import type {
   GetOptions,
   GetResult,
   ListPage,
+  OnRequest,
   Precondition,
   PutOptions,
   PutResult,
+  RequestOptions,
 } from "../storage/backend.ts";
 import { BaseBackend } from "../storage/base-backend.ts";
 import { checkPath, checkPrefix } from "../storage/paths.ts";
@@ -28,6 +30,7 @@ import { putObject } from "./s3-put.ts";
  */
 export class S3Backend extends BaseBackend {
   readonly lockTtlMs: number | undefined;
+  readonly reportsRequests = true;
   readonly #connection: S3Connection;
   #bucket: S3Bucket | undefined;
   /** Between `initialize` and `shutdown` the place may not change under its users. */
@@ -75,7 +78,7 @@ export class S3Backend extends BaseBackend {
   }
 
   override async get(path: string, options: GetOptions = {}): Promise<GetResult> {
-    return getObject(this.#open(), checkPath(path), options);
+    return getObject(this.#open(options.onRequest), checkPath(path), options);
   }
 
   override async put(
@@ -85,24 +88,25 @@ export class S3Backend extends BaseBackend {
     options: PutOptions = {},
   ): Promise<PutResult> {
     checkPath(path);
+    const bucket = this.#open(options.onRequest);
     return body instanceof Uint8Array
-      ? putObject(this.#open(), path, body, precondition, options)
-      : putStream(this.#open(), path, body, precondition, options);
+      ? putObject(bucket, path, body, precondition, options)
+      : putStream(bucket, path, body, precondition, options);
   }
 
-  override list(prefix: string): AsyncIterable<ListPage> {
-    return listObjects(this.#open(), checkPrefix(prefix));
+  override list(prefix: string, options: RequestOptions = {}): AsyncIterable<ListPage> {
+    return listObjects(this.#open(options.onRequest), checkPrefix(prefix));
   }
 
-  override async delete(paths: readonly string[]): Promise<void> {
+  override async delete(paths: readonly string[], options: RequestOptions = {}): Promise<void> {
     for (const path of paths) checkPath(path);
-    await deleteObjects(this.#open(), paths);
+    await deleteObjects(this.#open(options.onRequest), paths);
   }
 
-  #open(): S3Bucket {
+  #open(onRequest?: OnRequest): S3Bucket {
     if (this.#bucket === undefined) {
       throw new NotOpenError("S3Backend is not initialized. Call initialize() first.");
     }
-    return this.#bucket;
+    return this.#bucket.observedBy(onRequest);
   }
 }

@@ -1,10 +1,22 @@
 /** A connection together with the place it serves: what every operation works on. */
 import { HeadObjectCommand } from "@aws-sdk/client-s3";
-import type { HeadObjectCommandOutput } from "@aws-sdk/client-s3";
+import type {
+  HeadObjectCommandOutput,
+  ServiceInputTypes,
+  ServiceOutputTypes,
+} from "@aws-sdk/client-s3";
 import { assert } from "../core/assert.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { EtagForm } from "./etag-form.ts";
-import type { Attempt, S3Connection } from "./s3-connection.ts";
+import type { OnRequest } from "../storage/backend.ts";
+import type {
+  Attempt,
+  AttemptOptions,
+  Bodied,
+  S3Command,
+  S3Connection,
+  WithBody,
+} from "./s3-connection.ts";
 import { toOpslogError } from "./s3-errors.ts";
 import type { Failure, S3Call } from "./s3-errors.ts";
 import type { S3Place, S3Settings } from "./s3-options.ts";
@@ -13,10 +25,36 @@ import { repeatIdempotent } from "./s3-retry.ts";
 export class S3Bucket {
   readonly connection: S3Connection;
   readonly place: S3Place;
+  readonly #onRequest: OnRequest | undefined;
 
-  constructor(connection: S3Connection, place: S3Place) {
+  /** @param onRequest told of every request, beside the backend's own */
+  constructor(connection: S3Connection, place: S3Place, onRequest?: OnRequest) {
     this.connection = connection;
     this.place = place;
+    this.#onRequest = onRequest;
+  }
+
+  /** The same for one call, whose requests are told. */
+  observedBy(onRequest: OnRequest | undefined): S3Bucket {
+    if (onRequest === undefined) return this;
+    return new S3Bucket(this.connection, this.place, onRequest);
+  }
+
+  /** As `S3Connection.attempt`. */
+  attempt<In extends ServiceInputTypes, Out extends ServiceOutputTypes>(
+    command: S3Command<In, Out>,
+    call: S3Call,
+    options: AttemptOptions = {},
+  ): Promise<Attempt<Out>> {
+    return this.connection.attempt(command, call, { ...options, onRequest: this.#onRequest });
+  }
+
+  /** As `S3Connection.attemptGet`. */
+  attemptGet<In extends ServiceInputTypes, Out extends ServiceOutputTypes & Bodied>(
+    command: S3Command<In, Out>,
+    call: S3Call,
+  ): Promise<Attempt<WithBody<Out>>> {
+    return this.connection.attemptGet(command, call, { onRequest: this.#onRequest });
   }
 
   get settings(): S3Settings {
@@ -49,7 +87,7 @@ export class S3Bucket {
   async head(path: string): Promise<Answered<HeadObjectCommandOutput>> {
     const call = { operation: "HeadObject", permission: "s3:GetObject", path };
     const result = await this.repeat(() =>
-      this.connection.attempt(new HeadObjectCommand(this.object(path)), call),
+      this.attempt(new HeadObjectCommand(this.object(path)), call),
     );
     if (result.ok) return result;
     if (result.failure.kind === "absent") return { output: undefined, dateMs: dateOf(result) };

@@ -29,14 +29,14 @@ export async function completeUpload(
   upload: Upload,
   parts: CompletedPart[],
 ): Promise<PutResult> {
-  const { runtime, connection } = bucket;
+  const { runtime } = bucket;
   const { path } = upload;
   const call = { operation: "CompleteMultipartUpload", permission: "s3:PutObject", path };
   const deadlineMs = runtime.nowMs() + upload.timeoutMs;
   let ifNoneMatch = upload.ifAbsent;
   let doubt: Failure | undefined;
   for (let failures = 1; ; failures++) {
-    const result = await connection.attempt(
+    const result = await bucket.attempt(
       new CompleteMultipartUploadCommand({
         ...bucket.object(path),
         UploadId: upload.id,

@@ -6,6 +6,7 @@ import type {
   ServiceInputTypes,
   ServiceOutputTypes,
 } from "@aws-sdk/client-s3";
+import type { OnRequest } from "../storage/backend.ts";
 import { EtagForm } from "./etag-form.ts";
 import { HttpWatch, isByteStream, readAll } from "./http-watch.ts";
 import { Limiter } from "./limiter.ts";
@@ -35,11 +36,13 @@ export type Attempt<Out> =
       readonly repeated: boolean;
     };
 
-export interface AttemptLimits {
+export interface AttemptOptions {
   /** Shortens the time limit. */
   readonly limitMs?: number | undefined;
   /** Bytes of request body, which lengthen it. */
   readonly bytesOut?: number | undefined;
+  /** Told beside the option `onRequest`. */
+  readonly onRequest?: OnRequest | undefined;
 }
 
 /** The output of a GET with its body read. */
@@ -78,17 +81,18 @@ export class S3Connection {
   attempt<In extends ServiceInputTypes, Out extends ServiceOutputTypes>(
     command: S3Command<In, Out>,
     call: S3Call,
-    limits: AttemptLimits = {},
+    options: AttemptOptions = {},
   ): Promise<Attempt<Out>> {
-    return this.#run(command, call, limits, undefined, async (output) => output);
+    return this.#run(command, call, options, undefined, async (output) => output);
   }
 
   /** Sends a GetObject once and reads its body, both within the one attempt. */
   attemptGet<In extends ServiceInputTypes, Out extends ServiceOutputTypes & Bodied>(
     command: S3Command<In, Out>,
     call: S3Call,
+    options: Pick<AttemptOptions, "onRequest"> = {},
   ): Promise<Attempt<WithBody<Out>>> {
-    return this.#run(command, call, {}, "body", async (head, watch, touch) => ({
+    return this.#run(command, call, options, "body", async (head, watch, touch) => ({
       head,
       body: await readBody(head, watch, touch),
     }));
@@ -97,14 +101,14 @@ export class S3Connection {
   async #run<In extends ServiceInputTypes, Out extends ServiceOutputTypes, Result>(
     command: S3Command<In, Out>,
     call: S3Call,
-    limits: AttemptLimits,
+    options: AttemptOptions,
     stream: "body" | undefined,
     finish: (output: Out, watch: HttpWatch, touch: () => void) => Promise<Result>,
   ): Promise<Attempt<Result>> {
     const { runtime, onRequest, requestTimeoutMs } = this.settings;
-    const uploadMs = Math.ceil((limits.bytesOut ?? 0) / UPLOAD_BYTES_PER_MS);
-    const limitMs = Math.min(requestTimeoutMs + uploadMs, limits.limitMs ?? Infinity);
-    const watch = new HttpWatch(call, stream, onRequest);
+    const uploadMs = Math.ceil((options.bytesOut ?? 0) / UPLOAD_BYTES_PER_MS);
+    const limitMs = Math.min(requestTimeoutMs + uploadMs, options.limitMs ?? Infinity);
+    const watch = new HttpWatch(call, stream, { tell: onRequest, count: options.onRequest });
     const send = (signal: AbortSignal, touch: () => void): Promise<{ out: Result }> => {
       command.middlewareStack.add((next) => watch.around(next, touch), WATCH_PLACE);
       const output = this.client.send(command, { abortSignal: signal });
@@ -146,7 +150,7 @@ const DATED_KINDS: ReadonlySet<FailureKind> = new Set([
   "range",
 ] as const);
 
-interface Bodied {
+export interface Bodied {
   readonly Body?: unknown;
 }
 

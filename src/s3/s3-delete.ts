@@ -43,7 +43,7 @@ async function deleteBatch(bucket: S3Bucket, paths: readonly string[]): Promise<
 async function deleteOne(bucket: S3Bucket, path: string): Promise<void> {
   const call = { operation: "DeleteObject", permission: "s3:DeleteObject", path };
   const result = await bucket.repeat(() =>
-    bucket.connection.attempt(new DeleteObjectCommand(bucket.object(path)), call),
+    bucket.attempt(new DeleteObjectCommand(bucket.object(path)), call),
   );
   if (!result.ok && result.failure.kind !== "absent") throw bucket.error(result.failure, call);
 }
@@ -56,7 +56,7 @@ async function deleteMany(bucket: S3Bucket, paths: readonly string[]): Promise<b
   for (let failures = 1; ; failures++) {
     const Objects = left.map((path) => ({ Key: bucket.object(path).Key }));
     const result = await bucket.repeat(() =>
-      bucket.connection.attempt(
+      bucket.attempt(
         new DeleteObjectsCommand({
           Bucket: bucket.place.bucket,
           Delete: { Quiet: true, Objects },

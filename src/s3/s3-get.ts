@@ -35,7 +35,7 @@ async function getOnce(
   const call = { operation: "GetObject", permission: "s3:GetObject", path };
   const sent = ifNoneMatch === undefined ? undefined : bucket.etags.forRead(ifNoneMatch);
   const result = await bucket.repeat(() =>
-    bucket.connection.attemptGet(
+    bucket.attemptGet(
       new GetObjectCommand({
         ...bucket.object(path),
         ...(range === undefined ? {} : { Range: rangeHeader(range) }),

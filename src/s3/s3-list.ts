@@ -19,7 +19,7 @@ export async function* listObjects(bucket: S3Bucket, prefix: string): AsyncGener
   do {
     const ContinuationToken = token;
     const result = await bucket.repeat(() =>
-      bucket.connection.attempt(
+      bucket.attempt(
         new ListObjectsV2Command({
           Bucket,
           MaxKeys: PAGE_KEYS,

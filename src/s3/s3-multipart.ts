@@ -75,7 +75,7 @@ async function beginUpload(
   const { config } = bucket.connection.client;
   const checksums = (await config.requestChecksumCalculation()) === "WHEN_SUPPORTED";
   const result = await bucket.repeat(() =>
-    bucket.connection.attempt(
+    bucket.attempt(
       new CreateMultipartUploadCommand({
         ...bucket.object(path),
         Metadata: { [UPLOAD_MARK]: mark },
@@ -150,7 +150,7 @@ async function uploadPart(
   const { path } = upload;
   const call = { operation: "UploadPart", permission: "s3:PutObject", path };
   const result = await bucket.repeat(() =>
-    bucket.connection.attempt(
+    bucket.attempt(
       new UploadPartCommand({ ...bucket.object(path), UploadId: upload.id, PartNumber, Body }),
       call,
       { bytesOut: Body.byteLength },
@@ -172,7 +172,7 @@ async function uploadPart(
 async function abortUpload(bucket: S3Bucket, upload: Upload): Promise<void> {
   const call = { operation: "AbortMultipartUpload", permission: "s3:AbortMultipartUpload" };
   await bucket.repeat(() =>
-    bucket.connection.attempt(
+    bucket.attempt(
       new AbortMultipartUploadCommand({ ...bucket.object(upload.path), UploadId: upload.id }),
       { ...call, path: upload.path },
     ),

@@ -59,13 +59,13 @@ class SettledPut {
   }
 
   async run(): Promise<PutResult> {
-    const { connection, runtime, etags } = this.#bucket;
+    const { runtime, etags } = this.#bucket;
     let formsTried = 1;
     for (let failures = 1; ; failures++) {
       const sent = this.#ifMatch();
       const limitMs = Math.max(ATTEMPT_MS_MIN, this.#deadlineMs - runtime.nowMs());
       const limits = { limitMs, bytesOut: this.#body.byteLength };
-      const result = await connection.attempt(this.#command(sent), this.#call, limits);
+      const result = await this.#bucket.attempt(this.#command(sent), this.#call, limits);
       if (result.ok) {
         if (sent !== undefined) etags.putAccepted(sent);
         const etag = normalizeEtag(result.output.ETag ?? "");

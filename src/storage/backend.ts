@@ -5,6 +5,7 @@
  *
  * Paths are relative to the location, `/`-separated, without empty, `.` or `..` parts.
  */
+import type { RequestKind } from "../core/cost.ts";
 
 /** What a request says about time, by the medium's own clock (an HTTP `Date`; FS: Date.now()). */
 export interface Dated {
@@ -18,7 +19,15 @@ export interface ByteRange {
   readonly length: number;
 }
 
-export interface GetOptions {
+/** Told of a request when it is sent; what it gives is called once, when the request has ended. */
+export type OnRequest = (kind: RequestKind, bytesOut: number) => (bytesIn: number) => void;
+
+export interface RequestOptions {
+  /** For counting; used where `reportsRequests` is true. */
+  readonly onRequest?: OnRequest | undefined;
+}
+
+export interface GetOptions extends RequestOptions {
   readonly range?: ByteRange | undefined;
   /** Answers `unchanged` without a body while the object still has this etag. */
   readonly ifNoneMatch?: string | undefined;
@@ -43,7 +52,7 @@ export type GetResult =
 /** When a `put` may take effect: always, only as a create, or only over exactly this version. */
 export type Precondition = { readonly ifAbsent: true } | { readonly ifMatch: string } | "none";
 
-export interface PutOptions {
+export interface PutOptions extends RequestOptions {
   /** How long the same request may be repeated until its outcome is known. Default 20,000. */
   readonly timeoutMs?: number | undefined;
 }
@@ -118,9 +127,15 @@ export interface StorageBackend {
    * may be relied on. Holds every object whose `put` completed before the call and that was not
    * deleted until the last page.
    */
-  list(prefix: string): AsyncIterable<ListPage>;
+  list(prefix: string, options?: RequestOptions): AsyncIterable<ListPage>;
   /** Deletes each path; absent paths are fine; no order between the paths. */
-  delete(paths: readonly string[]): Promise<void>;
+  delete(paths: readonly string[], options?: RequestOptions): Promise<void>;
+
+  /**
+   * Whether the four calls above tell `onRequest` of every request they send, repeated ones
+   * included. Otherwise a call, and each page of a list, counts as one request.
+   */
+  readonly reportsRequests?: boolean | undefined;
 
   readonly appendable?: AppendableStorage | undefined;
   /** Advisory lock among processes, where the medium has one of its own. @throws LockedError */

@@ -11,6 +11,7 @@ import type {
   Precondition,
   PutOptions,
   PutResult,
+  RequestOptions,
   StorageBackend,
 } from "./backend.ts";
 import { checkPath, checkPrefix } from "./paths.ts";
@@ -25,8 +26,8 @@ export abstract class BaseBackend implements StorageBackend {
     precondition: Precondition,
     options?: PutOptions,
   ): Promise<PutResult>;
-  abstract list(prefix: string): AsyncIterable<ListPage>;
-  abstract delete(paths: readonly string[]): Promise<void>;
+  abstract list(prefix: string, options?: RequestOptions): AsyncIterable<ListPage>;
+  abstract delete(paths: readonly string[], options?: RequestOptions): Promise<void>;
 
   async writeBlob(path: string, content: Uint8Array | string): Promise<void> {
     const body = typeof content === "string" ? Buffer.from(content) : content;

@@ -7,6 +7,7 @@ import { UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import { Mutex } from "../core/mutex.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { Precondition, StorageBackend } from "./backend.ts";
+import { beyondBudget } from "./metered-backend.ts";
 
 /** No holder can block others for longer, whatever its object says. */
 const TTL_MAX_MS = 15 * 60_000;
@@ -77,7 +78,8 @@ export class Lease {
     options: LeaseOptions,
     held: Held,
   ) {
-    this.#backend = backend;
+    // Taking it may be too dear; keeping and giving back what was taken may not.
+    this.#backend = beyondBudget(backend);
     this.#runtime = runtime;
     this.#options = options;
     this.#held = held;

@@ -2,6 +2,8 @@
 import { Compactor } from "../compaction/compactor.ts";
 import type { CompactionReport } from "../compaction/report.ts";
 import { DEFAULT_LIMITS } from "../compaction/plan.ts";
+import { type Cost, type PriceOptions, resolvePrices } from "../core/cost.ts";
+import { CostMeter } from "../core/cost-meter.ts";
 import { systemRuntime } from "../core/runtime.ts";
 import { resolveSettings, SETTING_NAMES, type SettingOptions } from "../core/settings.ts";
 import type { StorageBackend } from "../storage/backend.ts";
@@ -23,9 +25,22 @@ export interface CompactOptions extends SettingOptions {
   /** Merge all runs into one, whatever their sizes. Default false. */
   readonly full?: boolean | undefined;
   readonly onWarning?: StoreOptions["onWarning"];
+  /** For `cost.usd`. Default: S3 Standard in us-east-1 (`DEFAULT_PRICES`). */
+  readonly prices?: PriceOptions | undefined;
 }
 
-const NAMES: ReadonlySet<string> = new Set([...SETTING_NAMES, "backend", "full", "onWarning"]);
+export interface CompactReport extends CompactionReport {
+  /** What it took: on S3 HTTP attempts, as they are billed; on other media calls. */
+  readonly cost: Cost;
+}
+
+const NAMES: ReadonlySet<string> = new Set([
+  ...SETTING_NAMES,
+  "backend",
+  "full",
+  "onWarning",
+  "prices",
+]);
 
 /**
  * Runs one compaction pass over the store at `location` and tells what it did. Safe at any time,
@@ -36,7 +51,16 @@ const NAMES: ReadonlySet<string> = new Set([...SETTING_NAMES, "backend", "full",
 export async function compact(
   location: string,
   options: CompactOptions = {},
-): Promise<CompactionReport> {
+): Promise<CompactReport> {
+  return compactMetered(location, options, new CostMeter(resolvePrices(options.prices)));
+}
+
+/** As `compact`, with the cost added to what the meter has counted already. */
+export async function compactMetered(
+  location: string,
+  options: CompactOptions,
+  meter: CostMeter,
+): Promise<CompactReport> {
   checkNames(options, NAMES);
   const full = checkFlag(options.full, "full", false);
   const onWarning = callback(options.onWarning, "onWarning") ?? warnOnStderr;
@@ -47,9 +71,9 @@ export async function compact(
     // Compaction copies records without looking into them: it needs no schema.
     const schema = { version: Number.MAX_SAFE_INTEGER, migrate: undefined };
     const runtime = systemRuntime;
-    const parts = createParts({ backend, location, runtime, settings, onWarning, schema });
+    const parts = createParts({ backend, location, runtime, settings, onWarning, schema, meter });
     const { report } = await new Compactor({ ...parts, limits: DEFAULT_LIMITS }).pass({ full });
-    return report;
+    return { ...report, cost: meter.cost };
   } finally {
     await claim.release();
   }

@@ -1,4 +1,5 @@
 /** What a store's methods work with while it is open. */
+import type { CostMeter } from "../core/cost-meter.ts";
 import type { Runtime } from "../core/runtime.ts";
 import { Mutations } from "./mutations.ts";
 import { ResidentReads } from "./resident-reads.ts";
@@ -9,6 +10,14 @@ import { Watch } from "./watch.ts";
 
 /** State union: no method can see a half-open store. */
 export type State<T> = { readonly name: "closed" } | { readonly name: "opening" } | OpenState<T>;
+
+/** What a store is made of that its users have no part in. */
+export interface StoreInternals {
+  /** Default: the system's. */
+  readonly runtime?: Runtime;
+  /** Default: a new one at each opening. */
+  readonly meter?: CostMeter;
+}
 
 export interface OpenState<T> {
   readonly name: "open";

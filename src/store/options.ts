@@ -1,4 +1,11 @@
 /** Options of `open`: names, defaults, checks. */
+import {
+  type CostBudget,
+  type ListPrices,
+  type PriceOptions,
+  resolveBudget,
+  resolvePrices,
+} from "../core/cost.ts";
 import { describeValue } from "../core/describe.ts";
 import { InvalidArgumentError } from "../core/errors.ts";
 import type { Fields } from "../core/operation.ts";
@@ -9,6 +16,7 @@ import {
   type SettingOptions,
 } from "../core/settings.ts";
 import type { StorageBackend } from "../storage/backend.ts";
+import type { Backlog } from "./backlog.ts";
 import type { WriteMode } from "./write-buffer.ts";
 
 /** Every option; `undefined` means the default. */
@@ -49,6 +57,24 @@ export interface StoreOptions<T = Fields> extends SettingOptions {
   readonly onCorrupt?: "skip" | "throw" | undefined;
   /** Told of what was survived but should be looked at. Default: one line on stderr. */
   readonly onWarning?: ((message: string) => void) | undefined;
+  /** For `stats().cost.usd`, on every medium. Default: S3 Standard in us-east-1 (`DEFAULT_PRICES`). */
+  readonly prices?: PriceOptions | undefined;
+  /** What this store may cost from `open` to `close`. Default: no bound. */
+  readonly costBudget?: CostBudget | undefined;
+  /**
+   * Live segments of the log above which a view is a backlog: each costs its share of a LIST at
+   * every open, and a GET where its records are loaded. Default 1,000; Infinity for never.
+   */
+  readonly backlogSegments?: number | undefined;
+  /**
+   * Asks for a compaction: called by `open` and by each refresh that finds a backlog, while they go
+   * on. The store does not compact because of it. A promise that it returns is awaited by `close`;
+   * what it fails with goes to `onWarning`. Default: one warning. In a Lambda function it is the
+   * place to start the scheduled compactor out of turn, with an asynchronous invocation (`Lambda
+   * Invoke` with the invocation type "Event"). Many stores may ask at once: all but one of the
+   * compactors then find the lease taken and end after a few requests.
+   */
+  readonly onBacklog?: ((backlog: Backlog) => void | Promise<void>) | undefined;
 }
 
 export interface ResolvedOptions {
@@ -69,6 +95,10 @@ export interface ResolvedOptions {
   readonly blindWrites: boolean;
   readonly onCorrupt: "skip" | "throw";
   readonly onWarning: (message: string) => void;
+  readonly prices: ListPrices;
+  readonly costBudget: CostBudget | undefined;
+  readonly backlogSegments: number;
+  readonly onBacklog: ((backlog: Backlog) => void | Promise<void>) | undefined;
   readonly settings: ProtocolSettings;
 }
 
@@ -94,6 +124,10 @@ const NAMES: ReadonlySet<string> = new Set<string>([
   "blindWrites",
   "onCorrupt",
   "onWarning",
+  "prices",
+  "costBudget",
+  "backlogSegments",
+  "onBacklog",
 ]);
 
 /** @throws InvalidArgumentError naming the option, what was found and what was expected */
@@ -129,6 +163,10 @@ export function resolveOptions<T>(options: StoreOptions<T> = {}): ResolvedOption
     blindWrites: flag(options, "blindWrites", false),
     onCorrupt,
     onWarning,
+    prices: resolvePrices(options.prices),
+    costBudget: resolveBudget(options.costBudget),
+    backlogSegments: positive(options.backlogSegments, "backlogSegments", 1_000),
+    onBacklog: callback(options.onBacklog, "onBacklog"),
     settings: resolveSettings({ ...options }),
   };
 }

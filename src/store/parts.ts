@@ -1,4 +1,6 @@
 /** What every part of an open store works with. */
+import type { CostBudget } from "../core/cost.ts";
+import { CostMeter } from "../core/cost-meter.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { ProtocolSettings } from "../core/settings.ts";
 import type { Segment } from "../format/segment-codec.ts";
@@ -8,11 +10,14 @@ import { ObjectLog } from "../log/object-log.ts";
 import { ByteCache } from "../runs/byte-cache.ts";
 import type { RunCache } from "../runs/run-objects.ts";
 import type { StorageBackend } from "../storage/backend.ts";
+import { MeteredBackend } from "../storage/metered-backend.ts";
 import { ManifestStore } from "../view/manifest-store.ts";
 import type { Schema } from "./schema.ts";
 
 export interface StoreParts {
+  /** Counts what this store asks of the medium, and holds it to its budget. */
   readonly backend: StorageBackend;
+  readonly meter: CostMeter;
   readonly runtime: Runtime;
   readonly settings: ProtocolSettings;
   readonly log: Log;
@@ -46,6 +51,7 @@ const SEGMENT_CACHE_BYTES_MAX = 8 * 1024 * 1024;
 
 /** What `createParts` is given. */
 export interface GivenParts {
+  /** As the caller made it, also when others share it: what is warm is found by it. */
   readonly backend: StorageBackend;
   /** What the backend is bound to. */
   readonly location: string;
@@ -53,11 +59,17 @@ export interface GivenParts {
   readonly settings: ProtocolSettings;
   readonly onWarning: (message: string) => void;
   readonly schema: Schema;
+  /** Default: one of its own, at the default prices. */
+  readonly meter?: CostMeter | undefined;
+  readonly costBudget?: CostBudget | undefined;
 }
 
 /** One protocol, two media: files that grow get a file log, everything else one object per flush. */
 export function createParts(given: GivenParts): StoreParts {
-  const { backend, location, runtime, settings, onWarning, schema } = given;
+  const { location, runtime, settings, onWarning, schema, costBudget } = given;
+  const { meter = new CostMeter() } = given;
+  const guard = costBudget && { budget: costBudget, onWarning };
+  const backend = new MeteredBackend(given.backend, meter, guard);
   const { appendable } = backend;
   const log =
     appendable === undefined
@@ -65,11 +77,12 @@ export function createParts(given: GivenParts): StoreParts {
       : new FileLog(backend, appendable, runtime);
   return {
     backend,
+    meter,
     runtime,
     settings,
     log,
     manifests: new ManifestStore(backend),
-    cache: runCacheOf(backend, location),
+    cache: runCacheOf(given.backend, location),
     segmentCache: new ByteCache(SEGMENT_CACHE_BYTES_MAX),
     onWarning,
     schema,

@@ -25,6 +25,8 @@ export interface ReplicaOptions {
   readonly version: number;
   /** "skip": report what cannot be read and go on without it; "throw": stop there. */
   readonly onCorrupt: "skip" | "throw";
+  /** Told of each view that is opened or refreshed to. */
+  readonly onView?: ((view: View) => void) | undefined;
 }
 
 /** How often a lookup starts again because a refresh came in between. */
@@ -66,6 +68,7 @@ export class Replica {
     this.history = new History({ agentId: options.agentId, schema: options.version });
     this.#follower = new Follower(parts, this.records);
     for (const error of view.corrupt) this.onCorrupt(error);
+    options.onView?.(view);
   }
 
   get view(): View {
@@ -123,6 +126,7 @@ export class Replica {
     const startedMs = this.#parts.runtime.nowMs();
     const view = await makeView(this.#parts.manifests, this.#parts.log, this.#view);
     for (const error of view.corrupt) this.onCorrupt(error);
+    this.#options.onView?.(view);
     for (let attempt = 1; attempt <= LOOKUPS_MAX; attempt++) {
       const wanted: Wanted = this.#complete ? "all" : this.records.residentIds;
       const gathered = await this.#gather(view, wanted, this.#merged);

@@ -2,12 +2,15 @@
 import { Compactor } from "../compaction/compactor.ts";
 import type { CompactionReport } from "../compaction/report.ts";
 import { DEFAULT_LIMITS } from "../compaction/plan.ts";
+import { CostMeter } from "../core/cost-meter.ts";
 import { NotOpenError, ReadOnlyError, StoreNotFoundError } from "../core/errors.ts";
 import { Mutex } from "../core/mutex.ts";
 import type { Operation } from "../core/operation.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { StorageBackend } from "../storage/backend.ts";
+import type { View } from "../view/view.ts";
 import { BackendClaim } from "./backend-claim.ts";
+import { BacklogAlarm } from "./backlog.ts";
 import { publishFirstManifest } from "./birth.ts";
 import { Committer } from "./committer.ts";
 import { describeManifest, type ManifestInfo } from "./manifest-info.ts";
@@ -24,6 +27,13 @@ const COMPACTIONS_MAX = 20;
 /** Of the checkpoint threshold: operations after which a checkpoint that could not run is retried. */
 const RETRY_SHARE = 0.1;
 
+/** What `close` gives back. */
+interface Held {
+  readonly claim: BackendClaim;
+  readonly lock: WriterLock | undefined;
+  readonly backlog: BacklogAlarm;
+}
+
 export class Session {
   readonly options: ResolvedOptions;
   readonly replica: Replica;
@@ -32,6 +42,7 @@ export class Session {
   readonly #writes: WriteBuffer | undefined;
   readonly #claim: BackendClaim;
   readonly #lock: WriterLock | undefined;
+  readonly #backlog: BacklogAlarm;
   /** Flushes and refreshes take turns; reads never wait. */
   readonly #turns: Mutex;
   #checkpointing: Promise<void> | undefined;
@@ -45,15 +56,18 @@ export class Session {
     options: ResolvedOptions,
     backend: StorageBackend,
     runtime: Runtime,
+    meter = new CostMeter(options.prices),
   ): Promise<Session> {
-    const { readOnly, settings, onWarning, version, migrate, agentId } = options;
+    const { readOnly, version, migrate, agentId } = options;
     const claim = await BackendClaim.take(backend, location, { readOnly });
     const schema = { version, migrate };
-    const parts = createParts({ backend, location, runtime, settings, onWarning, schema });
+    const parts = createParts({ ...options, backend, location, runtime, schema, meter });
+    const backlog = new BacklogAlarm(location, options);
     let lock: WriterLock | undefined;
     try {
       if (!readOnly && agentId === "") lock = await takeWriterLock(parts);
-      const replica = await Replica.open(parts, options);
+      const onView = (view: View): void => backlog.look(view);
+      const replica = await Replica.open(parts, { ...options, onView });
       if (!options.skipLoad) {
         const { etag } = await parts.manifests.confirm(replica.view);
         if (etag === undefined && !readOnly) await publishFirstManifest(parts, replica.view);
@@ -63,11 +77,12 @@ export class Session {
         checkSchema(parts.schema, replica.view.manifest.schema, "a record of this store");
         await replica.loadAll();
       }
-      return new Session(parts, options, replica, claim, lock);
+      return new Session(parts, options, replica, { claim, lock, backlog });
     } catch (error) {
       // The first error is the one that tells; a lock left behind is recovered as after a crash.
       await Promise.allSettled([lock?.release()]);
       await Promise.allSettled([claim.release()]);
+      await backlog.settle();
       throw error;
     }
   }
@@ -76,8 +91,7 @@ export class Session {
     parts: StoreParts,
     options: ResolvedOptions,
     replica: Replica,
-    claim: BackendClaim,
-    lock: WriterLock | undefined,
+    { claim, lock, backlog }: Held,
   ) {
     const { agentId, version: schema, blindWrites, readOnly } = options;
     this.parts = parts;
@@ -85,6 +99,7 @@ export class Session {
     this.replica = replica;
     this.#claim = claim;
     this.#lock = lock;
+    this.#backlog = backlog;
     this.#turns = new Mutex();
     const checkAllowed = async (seenMs: number): Promise<void> => lock?.check(seenMs);
     const writing = { agentId, schema, blindWrites, checkAllowed };
@@ -235,6 +250,7 @@ export class Session {
       async () => this.#committer?.close(),
       async () => this.#lock?.release(),
       () => this.#claim.release(),
+      () => this.#backlog.settle(),
     ];
     const failures: unknown[] = [];
     for (const step of steps) await step().catch((error: unknown) => failures.push(error));

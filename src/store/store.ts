@@ -2,11 +2,11 @@
 import { InvalidArgumentError, NotOpenError, ReadOnlyError } from "../core/errors.ts";
 import type { Fields, Operation } from "../core/operation.ts";
 import { checkId } from "../core/record.ts";
-import { type Runtime, systemRuntime } from "../core/runtime.ts";
+import { systemRuntime } from "../core/runtime.ts";
 import { backendFor } from "./location.ts";
 import { archiveNames, type ManifestInfo } from "./manifest-info.ts";
 import type { Mutations } from "./mutations.ts";
-import { type OpenState, openState, type State } from "./open-state.ts";
+import { type OpenState, openState, type State, type StoreInternals } from "./open-state.ts";
 import { resolveOptions, type StoreOptions } from "./options.ts";
 import type { ScanOptions } from "./scan-range.ts";
 import { Session } from "./session.ts";
@@ -25,15 +25,15 @@ import { describeStats, type StoreStats } from "./store-stats.ts";
  * `action` tells what to do.
  */
 export class Store<T = Fields> {
-  readonly #runtime: Runtime;
+  readonly #internals: StoreInternals;
   #state: State<T> = { name: "closed" };
   #closing: Promise<void> | undefined;
   /** What `getManifest` goes on answering after `close`. */
   #lastManifest: ManifestInfo | null = null;
 
-  /** @param parts for tests: where time and randomness come from */
-  constructor({ runtime = systemRuntime }: { readonly runtime?: Runtime } = {}) {
-    this.#runtime = runtime;
+  /** @param internals for tests and handlers: time and randomness, and who counts the cost */
+  constructor(internals: StoreInternals = {}) {
+    this.#internals = internals;
   }
 
   /** A new store, open. */
@@ -54,7 +54,8 @@ export class Store<T = Fields> {
     const backend = backendFor(location, resolved.backend);
     this.#state = { name: "opening" };
     try {
-      const session = await Session.open(location, resolved, backend, this.#runtime);
+      const { runtime = systemRuntime, meter } = this.#internals;
+      const session = await Session.open(location, resolved, backend, runtime, meter);
       this.#state = openState(session, this.#runtime);
     } catch (error) {
       this.#state = { name: "closed" };

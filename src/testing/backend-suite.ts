@@ -1,6 +1,6 @@
 /**
  * The contract of `StorageBackend`, as tests that need no particular test runner. What is not
- * offered (`appendable`, `lock`) is not asked for; everything else must hold.
+ * offered (`appendable`, `lock`, `reportsRequests`) is not asked for; everything else must hold.
  *
  * ```ts
  * import { test } from "vitest";
@@ -15,6 +15,7 @@ import { deleteCases } from "./delete-cases.ts";
 import { getCases } from "./get-cases.ts";
 import { listCases } from "./list-cases.ts";
 import { pathCases } from "./path-cases.ts";
+import { reportCases } from "./report-cases.ts";
 import { streamCases } from "./stream-cases.ts";
 import type { BackendUnderTest, Case } from "./support.ts";
 import { swapCases } from "./swap-cases.ts";
@@ -39,6 +40,7 @@ export function backendSuite({ test, factory }: BackendSuiteOptions): void {
     ...deleteCases,
     ...blobCases,
     ...pathCases,
+    ...reportCases,
     ...appendCases,
     ...lockCases,
   ];

@@ -11,6 +11,7 @@ import { loadOriginalBase, type OriginalBase } from "../original/original-base.t
 import { type OriginalManifest, recognizeOriginalManifest } from "../original/original-manifest.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import type { Precondition, StorageBackend } from "../storage/backend.ts";
+import { beyondBudget } from "../storage/metered-backend.ts";
 import { checkManifestPresent, lacksManifest, listRuns } from "./lost-manifest.ts";
 
 /** A manifest as one response gave it. */
@@ -129,7 +130,7 @@ export class ManifestStore {
   /** @throws WriteOutcomeUnknownError when it cannot be read: what was sent may be current */
   async #readBack(): Promise<LoadedManifest> {
     try {
-      return await this.load();
+      return await new ManifestStore(beyondBudget(this.#backend)).load();
     } catch (cause) {
       if (cause instanceof OpslogError && cause.action === "stop") throw cause;
       throw new WriteOutcomeUnknownError(

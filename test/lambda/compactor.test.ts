@@ -102,7 +102,13 @@ describe("createCompactor", () => {
     const log = (line: string): number => lines.push(line);
     const compact = createCompactor({ location: "store", backend, log });
     expect(await rejection(compact({}, lambdaContext()))).toBeInstanceOf(UnavailableError);
-    expect(lines).toEqual(['{"message":"opslog compaction","error":"UnavailableError: busy"}']);
+    expect(lines.map((line) => JSON.parse(line))).toEqual([
+      {
+        message: "opslog compaction",
+        cost: expect.objectContaining({ roundTrips: 1 }),
+        error: "UnavailableError: busy",
+      },
+    ]);
   });
 
   test("names a missing location at the invocation", async () => {

@@ -158,6 +158,31 @@ describe("listing", () => {
     expect(new Set(segments.map(({ key }) => key)).size).toBe(1_100);
   });
 
+  test("of 3,000 segments reads them 32 at a time at most, each once", async () => {
+    const { backend, log } = await scene();
+    for (let n = 1; n <= 3_000; n++) {
+      const stream = `ops-1-${(n % 16).toString(16)}123456789abcdef`;
+      const { bytes, lo, hi, filter } = encoded([`r${n}`], n);
+      await backend.writeBlob(segmentPath({ stream, n, lo, hi, filter }), bytes);
+    }
+    const [reads, underWay] = [new Map<string, number>(), { now: 0, most: 0 }];
+    backend.onGet = async (path, read) => {
+      reads.set(path, (reads.get(path) ?? 0) + 1);
+      underWay.most = Math.max(underWay.most, ++underWay.now);
+      for (let tick = 0; tick < 10; tick++) await Promise.resolve();
+      underWay.now--;
+      return read();
+    };
+    const found = await readAll(log);
+    expect(new Set(found.map(({ operations }) => operations[0]?.id)).size).toBe(3_000);
+    expect([reads.size, new Set(reads.values())]).toEqual([3_000, new Set([1])]);
+    expect(underWay.most).toBe(32);
+    // The first page of all, then every shard beside the others: no second page anywhere.
+    expect(backend.lists.toSorted()).toEqual(
+      ["ops/", ..."0123456789abcdef".split("").map((shard) => `ops/${shard}/`)].toSorted(),
+    );
+  });
+
   test("refuses names of a newer format also among many", async () => {
     const { backend, log } = await scene();
     await backend.writeBlob("ops/a/new-style/1.jsonl", "x");

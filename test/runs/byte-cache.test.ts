@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { BudgetExceededError } from "../../src/core/errors.ts";
 import { ByteCache } from "../../src/runs/byte-cache.ts";
 
 const sized =
@@ -62,6 +63,21 @@ test("a failed load fails all who wait and is forgotten", async () => {
   expect(cache.isHeldOrLoading("a")).toBe(false);
   await fill(cache, "a");
   expect(cache.get("a")).toBe("value of a");
+});
+
+test("a load that a budget refused fails who began it; who waits for it loads for itself", async () => {
+  const cache = new ByteCache<string>();
+  const refusal = new BudgetExceededError("too dear");
+  const refused = () => Promise.reject(refusal);
+  const all = await Promise.allSettled([
+    cache.getOrLoad("a", refused),
+    cache.getOrLoad("a", sized("loaded")),
+    cache.getOrLoad("a", refused),
+  ]);
+  expect(all[0]).toEqual({ status: "rejected", reason: refusal });
+  expect(all[1]).toEqual({ status: "fulfilled", value: "loaded" });
+  expect(cache.get("a")).toBe("loaded");
+  await expect(cache.getOrLoad("b", refused)).rejects.toBe(refusal);
 });
 
 test("a load that throws at once is forgotten too", async () => {

@@ -9,8 +9,10 @@ import {
   archiveUndoCases,
 } from "./cases/archive-order.ts";
 import { archiveCases } from "./cases/archive.ts";
+import { backlogCases } from "./cases/backlog.ts";
 import { batchCases } from "./cases/batch.ts";
 import { checkpointCases } from "./cases/checkpoints.ts";
+import { costCases } from "./cases/cost.ts";
 import { failedWriteCases } from "./cases/failed-writes.ts";
 import { followCases } from "./cases/follow.ts";
 import { historyCases } from "./cases/history.ts";
@@ -66,6 +68,8 @@ export function storeSuite(name: string, makeMedium: MakeMedium): void {
       describe("several at once", () => archiveConcurrencyCases(makeMedium));
       describe("schema version", () => archiveSchemaCases(makeMedium));
     });
+    describe("cost", () => costCases(makeMedium));
+    describe("backlog", () => backlogCases(makeMedium));
     describe("purge", () => purgeCases(makeMedium));
   });
 }

@@ -1,0 +1,250 @@
+/**
+ * The backend as one store uses it: every request is counted for this store, however many share
+ * the instance, and refused when it would exceed the store's budget. Blob calls, which are the
+ * application's, pass through uncounted.
+ */
+import { breachOf, type CostBudget, type RequestKind } from "../core/cost.ts";
+import type { CostMeter } from "../core/cost-meter.ts";
+import { BudgetExceededError } from "../core/errors.ts";
+import type {
+  AppendableStorage,
+  AppendFile,
+  GetOptions,
+  GetResult,
+  ListPage,
+  LockHandle,
+  OnRequest,
+  Precondition,
+  PutOptions,
+  PutResult,
+  StorageBackend,
+} from "./backend.ts";
+
+/** A budget, and who is told of its breach where that is only to be told. */
+export interface BudgetGuard {
+  readonly budget: CostBudget;
+  readonly onWarning: (message: string) => void;
+}
+
+/** One call, for the meter and for the message of a refusal. */
+interface Call {
+  readonly kind: RequestKind;
+  readonly path: string;
+  /** Where the medium itself does not tell. */
+  readonly bytesOut?: number;
+}
+
+/**
+ * The same backend without its budget: for what settles the outcome of a write already sent, and
+ * for what gives back. Refusing these would turn "nothing was written" into "nobody knows", and
+ * leave others locked out.
+ */
+export function beyondBudget(backend: StorageBackend): StorageBackend {
+  return backend instanceof MeteredBackend ? backend.unlimited : backend;
+}
+
+export class MeteredBackend implements StorageBackend {
+  readonly appendable: AppendableStorage | undefined;
+  readonly lock?: (path: string) => Promise<LockHandle>;
+  readonly unlimited: MeteredBackend;
+  readonly #inner: StorageBackend;
+  readonly #meter: CostMeter;
+  readonly #guard: BudgetGuard | undefined;
+  #hasWarned = false;
+
+  constructor(inner: StorageBackend, meter: CostMeter, guard?: BudgetGuard) {
+    this.#inner = inner;
+    this.#meter = meter;
+    this.#guard = guard;
+    this.unlimited = guard === undefined ? this : new MeteredBackend(inner, meter);
+    const { appendable } = inner;
+    this.appendable = appendable && this.#meteredFiles(appendable);
+    const take = inner.lock?.bind(inner);
+    // Its presence tells that the medium has one.
+    if (take !== undefined) this.lock = (path) => this.#lock(path, take);
+  }
+
+  get lockTtlMs(): number | undefined {
+    return this.#inner.lockTtlMs;
+  }
+
+  get reportsRequests(): boolean | undefined {
+    return this.#inner.reportsRequests;
+  }
+
+  initialize(location: string, options: { readonly readOnly: boolean }): Promise<void> {
+    return this.#inner.initialize(location, options);
+  }
+
+  shutdown(): Promise<void> {
+    return this.#inner.shutdown();
+  }
+
+  get(path: string, options: GetOptions = {}): Promise<GetResult> {
+    return this.#call(
+      { kind: "get", path },
+      (onRequest) => this.#inner.get(path, { ...options, onRequest }),
+      (result) => (result.status === "found" ? result.body.byteLength : 0),
+    );
+  }
+
+  put(
+    path: string,
+    body: Uint8Array | AsyncIterable<Uint8Array>,
+    precondition: Precondition,
+    options: PutOptions = {},
+  ): Promise<PutResult> {
+    const bytesOut = body instanceof Uint8Array ? body.byteLength : 0;
+    const isCounted = body instanceof Uint8Array || this.#inner.reportsRequests === true;
+    const sent = isCounted ? body : this.#countedStream(body);
+    return this.#call({ kind: "put", path, bytesOut }, (onRequest) =>
+      this.#inner.put(path, sent, precondition, { ...options, onRequest }),
+    );
+  }
+
+  async *#countedStream(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const piece of body) {
+      this.#meter.sent(piece.byteLength);
+      yield piece;
+    }
+  }
+
+  /** Page by page: each is a request that the budget may refuse. */
+  async *list(prefix: string): AsyncGenerator<ListPage> {
+    let count: OnRequest | undefined;
+    const onRequest: OnRequest = (kind, bytesOut) => count?.(kind, bytesOut) ?? ignore;
+    let pages: AsyncIterator<ListPage> | undefined;
+    try {
+      for (;;) {
+        const page = await this.#call({ kind: "list", path: prefix }, (counted) => {
+          count = counted;
+          pages ??= this.#inner.list(prefix, { onRequest })[Symbol.asyncIterator]();
+          return pages.next();
+        });
+        if (page.done === true) return;
+        yield page.value;
+        // The one after the last would be no request any more.
+        if (!page.value.truncated) return;
+      }
+    } finally {
+      await pages?.return?.();
+    }
+  }
+
+  async delete(paths: readonly string[]): Promise<void> {
+    const [first] = paths;
+    if (first === undefined) return;
+    await this.#call({ kind: "delete", path: first }, (onRequest) =>
+      this.#inner.delete(paths, { onRequest }),
+    );
+  }
+
+  writeBlob(path: string, content: Uint8Array | string): Promise<void> {
+    return this.#inner.writeBlob(path, content);
+  }
+
+  readBlob(path: string): Promise<Buffer> {
+    return this.#inner.readBlob(path);
+  }
+
+  readBlobRange(path: string, offset: number, length: number): Promise<Buffer> {
+    return this.#inner.readBlobRange(path, offset, length);
+  }
+
+  listBlobs(prefix: string): Promise<string[]> {
+    return this.#inner.listBlobs(prefix);
+  }
+
+  deleteBlob(path: string): Promise<void> {
+    return this.#inner.deleteBlob(path);
+  }
+
+  deleteBlobDir(prefix: string): Promise<void> {
+    return this.#inner.deleteBlobDir(prefix);
+  }
+
+  /** Creating and appending are writes; a look whether a file exists settles one and is a HEAD. */
+  #meteredFiles(appendable: AppendableStorage): AppendableStorage {
+    return {
+      create: async (path) => {
+        const file = await this.#count({ kind: "put", path }, () => appendable.create(path));
+        return file && this.#meteredFile(file, path);
+      },
+      exists: (path) =>
+        this.unlimited.#count({ kind: "head", path }, () => appendable.exists(path)),
+    };
+  }
+
+  #meteredFile(file: AppendFile, path: string): AppendFile {
+    return {
+      append: (bytes) =>
+        this.#count({ kind: "put", path, bytesOut: bytes.byteLength }, () => file.append(bytes)),
+      close: () => file.close(),
+    };
+  }
+
+  async #lock(path: string, take: (path: string) => Promise<LockHandle>): Promise<LockHandle> {
+    const handle = await this.#count({ kind: "put", path }, () => take(path));
+    const release = (): Promise<void> =>
+      this.unlimited.#count({ kind: "delete", path }, () => handle.release());
+    return { release };
+  }
+
+  /** Counts what the medium reports, or else the call. */
+  async #call<R>(
+    call: Call,
+    act: (onRequest: OnRequest) => Promise<R>,
+    bytesInOf: (result: R) => number = () => 0,
+  ): Promise<R> {
+    if (this.#inner.reportsRequests !== true) {
+      return this.#count(call, () => act(() => ignore), bytesInOf);
+    }
+    this.#check(call);
+    const arrived = this.#meter.expect(call.kind);
+    try {
+      return await act((kind, bytesOut) => {
+        arrived();
+        return this.#meter.begin(kind, bytesOut);
+      });
+    } finally {
+      arrived();
+    }
+  }
+
+  /** Counts the call itself. */
+  async #count<R>(
+    call: Call,
+    act: () => Promise<R>,
+    bytesInOf: (result: R) => number = () => 0,
+  ): Promise<R> {
+    this.#check(call);
+    const ended = this.#meter.begin(call.kind, call.bytesOut ?? 0);
+    let bytesIn = 0;
+    try {
+      const result = await act();
+      bytesIn = bytesInOf(result);
+      return result;
+    } finally {
+      ended(bytesIn);
+    }
+  }
+
+  /** @throws BudgetExceededError */
+  #check({ kind, path }: Call): void {
+    if (this.#guard === undefined) return;
+    const { budget, onWarning } = this.#guard;
+    const breach = breachOf(budget, this.#meter.costWith(kind));
+    if (breach === undefined) return;
+    if (budget.onBreach === "throw") {
+      throw new BudgetExceededError(
+        `the option costBudget does not allow ${kind} ${path}: ${breach}; nothing was sent`,
+        { path },
+      );
+    }
+    if (!this.#hasWarned) onWarning(`costBudget is exceeded by ${kind} ${path}: ${breach}`);
+    this.#hasWarned = true;
+  }
+}
+
+/** What no meter counts. */
+function ignore(): void {}
