@@ -17,7 +17,7 @@ export interface Plot {
 
 const WIDTH = 640;
 const HEIGHT = 400;
-const FRAME = { left: 84, right: 620, top: 52, bottom: 330 };
+const FRAME = { left: 84, right: 600, top: 52, bottom: 330 };
 const STYLE = `
   text { font: 13px system-ui, sans-serif; fill: #1f2328; }
   .title { font-size: 15px; font-weight: 600; }

@@ -36,7 +36,7 @@ describe("a plot", () => {
 
   test("draws powers of ten at equal distances, the smallest at the lower left", () => {
     const svg = toSvg(plot);
-    expect(svg).toContain('points="84.0,330.0 620.0,52.0"');
+    expect(svg).toContain('points="84.0,330.0 600.0,52.0"');
     const doubled = {
       ...plot.series[0],
       points: [
@@ -48,7 +48,7 @@ describe("a plot", () => {
       ...plot,
       series: [...plot.series, { name: "c", points: doubled.points }],
     });
-    expect(other).toContain('points="84.0,330.0 352.0,52.0"');
+    expect(other).toContain('points="84.0,330.0 342.0,52.0"');
   });
 
   test("labels its axes in units, and knows light and dark", () => {
