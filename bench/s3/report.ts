@@ -55,9 +55,9 @@ Medians of ${setting.rounds} rounds. Every value read was compared with what had
   free, and no transfer costs inside the region. The time of the function is not in it.
 - *Peak MB*: the largest resident set of the process until then, Node and the AWS SDK included.
 - The original reads nothing without loading everything, so its point read, \`readMany\` and scan
-  are an open. It is opened read only where that finds everything, which saves it three requests;
-  to see other writers' logs it has to register as one. Its compactions leave the merged objects
-  in the bucket.
+  are an open. It is opened read only where that finds everything, which saves it the requests of
+  a lock; to see other writers' logs it has to register as one of them. Its compactions leave the
+  merged objects in the bucket.
 `;
 }
 
