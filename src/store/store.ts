@@ -56,7 +56,7 @@ export class Store<T = Fields> {
     try {
       const { runtime = systemRuntime, meter } = this.#internals;
       const session = await Session.open(location, resolved, backend, runtime, meter);
-      this.#state = openState(session, this.#runtime);
+      this.#state = openState(session, runtime);
     } catch (error) {
       this.#state = { name: "closed" };
       throw error;
