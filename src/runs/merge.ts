@@ -10,7 +10,7 @@ export type EntryBatches<E extends RunEntry = RunEntry> = AsyncIterable<readonly
 
 const BATCH_ENTRIES_MAX = 1024;
 /** In characters of record text: keeps a batch of large records small. */
-const BATCH_TEXT_MAX = 64 * 1024;
+const BATCH_TEXT_MAX = 16 * 1024;
 
 /**
  * One ascending sequence with one winner per id. Closes every source, also when it is left early.

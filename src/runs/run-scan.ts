@@ -20,6 +20,8 @@ export interface ScanOptions {
 }
 
 const LINE_FEED = 10;
+/** Of a block, decoded at a time. */
+const DECODED_BYTES_MIN = 4 * 1024;
 
 /**
  * All entries. The last batch is given only when the SHA-256 of the whole run holds, so a scan that
@@ -102,15 +104,29 @@ async function* scanBlocks(
   }));
   let last: string | undefined;
   for await (const piece of readSpans((range) => objects.read(range), spans)) {
-    // Block by block: decoded, a whole span would take several times its bytes.
     for (const block of groups.shift() ?? []) {
       const start = block.offset - piece.offset;
-      const bytes = piece.bytes.subarray(start, start + block.length);
-      const place = { path: objects.run.path, offset: block.offset };
-      const entries = decodeRunLines(await objects.verified(bytes, block), place, last);
-      last = entries.at(-1)?.id ?? last;
-      yield entries;
+      const whole = piece.bytes.subarray(start, start + block.length);
+      for (const { bytes, offset } of fewLines(await objects.verified(whole, block))) {
+        const place = { path: objects.run.path, offset: block.offset + offset };
+        const entries = decodeRunLines(bytes, place, last);
+        last = entries.at(-1)?.id ?? last;
+        yield entries;
+      }
     }
+  }
+}
+
+/**
+ * A block in pieces of whole lines: decoded, a span takes several times its bytes, and what is held
+ * for long costs a process more than what it gives back at once.
+ */
+function* fewLines(block: Buffer): Generator<Piece> {
+  for (let start = 0; start < block.length;) {
+    const lineEnd = block.indexOf(LINE_FEED, start + DECODED_BYTES_MIN);
+    const end = lineEnd < 0 ? block.length : lineEnd + 1;
+    yield { bytes: block.subarray(start, end), offset: start };
+    start = end;
   }
 }
 
