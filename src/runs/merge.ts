@@ -16,7 +16,7 @@ const descending: IsBefore = (a, b) => a > b;
 
 const BATCH_ENTRIES_MAX = 1024;
 /** In characters of record text: keeps a batch of large records small. */
-const BATCH_TEXT_MAX = 64 * 1024;
+const BATCH_TEXT_MAX = 16 * 1024;
 
 /**
  * One sequence in the order of the sources, with one winner per id. What is merged is given before

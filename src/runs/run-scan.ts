@@ -34,6 +34,8 @@ interface Range {
 }
 
 const LINE_FEED = 10;
+/** Of a block, decoded at a time. */
+const DECODED_BYTES_MIN = 4 * 1024;
 
 /**
  * All entries. The last batch is given only when the SHA-256 of the whole run holds, so a scan that
@@ -140,19 +142,20 @@ async function* scanBlocks(
   }));
   let last: string | undefined;
   for await (const piece of readSpans((span) => objects.read(span), spans, isHesitant)) {
-    // Block by block: decoded, a whole span would take several times its bytes.
     for (const block of groups.shift() ?? []) {
       const start = block.offset - piece.offset;
-      const bytes = piece.bytes.subarray(start, start + block.length);
-      const place = { path: objects.run.path, offset: block.offset };
-      const verified = await objects.verified(bytes, block);
-      const entries = decodeRunLines(verified, place, range.reverse ? undefined : last);
-      if (range.reverse) {
-        checkBelow(entries, last, place);
-        entries.reverse();
+      const whole = piece.bytes.subarray(start, start + block.length);
+      const few = [...fewLines(await objects.verified(whole, block))];
+      for (const { bytes, offset } of range.reverse ? few.toReversed() : few) {
+        const place = { path: objects.run.path, offset: block.offset + offset };
+        const entries = decodeRunLines(bytes, place, range.reverse ? undefined : last);
+        if (range.reverse) {
+          checkBelow(entries, last, place);
+          entries.reverse();
+        }
+        last = entries.at(-1)?.id ?? last;
+        yield entries;
       }
-      last = entries.at(-1)?.id ?? last;
-      yield entries;
     }
   }
 }
@@ -161,6 +164,19 @@ function checkBelow(entries: readonly RunEntry[], next: string | undefined, plac
   const last = entries.at(-1)?.id;
   if (next === undefined || last === undefined || last < next) return;
   throw corrupt(`ids must ascend: ${shorten(next)} after ${shorten(last)}`, place);
+}
+
+/**
+ * A block in pieces of whole lines: decoded, a span takes several times its bytes, and what is held
+ * for long costs a process more than what it gives back at once.
+ */
+function* fewLines(block: Buffer): Generator<Piece> {
+  for (let start = 0; start < block.length;) {
+    const lineEnd = block.indexOf(LINE_FEED, start + DECODED_BYTES_MIN);
+    const end = lineEnd < 0 ? block.length : lineEnd + 1;
+    yield { bytes: block.subarray(start, end), offset: start };
+    start = end;
+  }
 }
 
 /** Consecutive blocks in groups of up to the given sizes; a larger block is a group of its own. */

@@ -186,7 +186,8 @@ describe("a scan that may stop soon", async () => {
       expect(first.value?.[0]).toEqual(reverse ? entries.at(-1) : entries[0]);
       expect(lengths()).toHaveLength(1);
       expect(lengths()[0]).toBeLessThanOrEqual(32 * 1024);
-      await scan.next();
+      // A block comes in several batches.
+      for (let batch = 1; batch < 100 && lengths().length === 1; batch++) await scan.next();
       expect(lengths().length).toBeGreaterThan(1);
       await scan.return?.();
       expect(backend.under).toBe(0);
