@@ -86,7 +86,7 @@ export function coldReadPlots(
     "cold-read-time.svg": {
       title: `One cold point read: time, at ${latencyMs} ms a request`,
       xLabel,
-      yLabel: "milliseconds",
+      yLabel: "wall time",
       format: formatMilliseconds,
       series: seriesOf("wallMs"),
     },
