@@ -18,21 +18,30 @@ const BATCH_ENTRIES_MAX = 1024;
 /** In characters of record text: keeps a batch of large records small. */
 const BATCH_TEXT_MAX = 16 * 1024;
 
+export interface MergeOptions {
+  /** The sources descend. Default: they ascend. */
+  readonly reverse?: boolean | undefined;
+  /**
+   * What is merged is given before more is waited for, for a consumer that may have enough.
+   * Default: batches are filled.
+   */
+  readonly isPrompt?: boolean | undefined;
+}
+
 /**
- * One sequence in the order of the sources, with one winner per id. What is merged is given before
- * more is waited for. Closes every source, also when it is left early.
- * @param reverse the sources descend; default: they ascend
+ * One sequence in the order of the sources, with one winner per id. Closes every source, also when
+ * it is left early.
  * @throws AssertionError when a source is not in order; what a source throws
  */
 export async function* mergeSorted<E extends RunEntry = RunEntry>(
   sources: readonly EntryBatches<E>[],
-  { reverse = false }: { readonly reverse?: boolean | undefined } = {},
+  { reverse = false, isPrompt = false }: MergeOptions = {},
 ): AsyncGenerator<E[]> {
   const isBefore = reverse ? descending : ascending;
   const cursors = sources.map((source) => new Cursor(source, isBefore));
   try {
     await Promise.all(cursors.map((cursor) => cursor.nextBatch()));
-    yield* mergeCursors(cursors, isBefore);
+    yield* mergeCursors(cursors, isBefore, isPrompt);
   } finally {
     await Promise.all(cursors.map((cursor) => cursor.close()));
   }
@@ -74,6 +83,7 @@ export function fromMap(
 async function* mergeCursors<E extends RunEntry>(
   cursors: readonly Cursor<E>[],
   isBefore: IsBefore,
+  isPrompt: boolean,
 ): AsyncGenerator<E[]> {
   const waiting = cursors.filter((cursor) => !cursor.isDone);
   const heap = new CursorHeap(waiting, isBefore);
@@ -84,9 +94,10 @@ async function* mergeCursors<E extends RunEntry>(
     for (let same: Cursor<E> | undefined = top; same?.entry.id === winner.id; same = heap.top) {
       if (wins(same.entry, winner)) winner = same.entry;
       if (!same.advance()) {
-        // A consumer that has enough must not have waited for more to be read.
-        if (batch.length > 0) yield batch;
-        [batch, batchText] = [[], 0];
+        if (isPrompt && batch.length > 0) {
+          yield batch;
+          [batch, batchText] = [[], 0];
+        }
         await same.nextBatch();
       }
       heap.restoreTop();

@@ -66,7 +66,11 @@ export class Scans<T> {
         const runs = scansOf(parts, log.view.manifest.runs, { ...rest, recordsWanted: limit });
         const memory = fromSorted(known.filter(({ id }) => isWithin(rest, id)));
         const original = await readOriginal(log.view, rest);
-        return { view: log.view, sources: [...runs, ...original, ...log.sources, memory] };
+        return {
+          view: log.view,
+          sources: [...runs, ...original, ...log.sources, memory],
+          isPrompt: true,
+        };
       },
     );
   }

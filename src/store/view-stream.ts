@@ -28,6 +28,8 @@ export interface ViewSources<E extends RunEntry> {
   /** The one asked for, or a newer one where the log had to be read anew. */
   readonly view: View;
   readonly sources: readonly EntryBatches<E>[];
+  /** As `MergeOptions` documents. */
+  readonly isPrompt?: boolean;
 }
 
 /**
@@ -46,7 +48,10 @@ export async function* streamView<E extends RunEntry>(
     try {
       const opened = await open(view, rest);
       view = opened.view;
-      for await (const batch of mergeSorted(opened.sources, { reverse })) {
+      for await (const batch of mergeSorted(opened.sources, {
+        reverse,
+        isPrompt: opened.isPrompt,
+      })) {
         const last = batch.at(-1)?.id;
         // No text lies between an id and the same with the lowest character behind it.
         if (last !== undefined) {

@@ -86,6 +86,6 @@ test("a scan of everything reads the run once, and its index", async () => {
     for await (const [id] of store.scan()) expect(id).toBe(idOf(count++));
     expect(count).toBe(RECORDS);
   });
-  expect(requests.length).toBeLessThanOrEqual(75);
+  expect(requests.length).toBeLessThanOrEqual(140);
   expect(kibDown).toBeLessThan((RECORDS * 1_100) / 1_024);
 });
