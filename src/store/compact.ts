@@ -52,6 +52,7 @@ export async function compact(
   location: string,
   options: CompactOptions = {},
 ): Promise<CompactReport> {
+  checkNames(options, NAMES);
   return compactMetered(location, options, new CostMeter(resolvePrices(options.prices)));
 }
 
