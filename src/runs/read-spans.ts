@@ -15,13 +15,15 @@ export interface Piece {
   readonly offset: number;
 }
 
-/** How long the first, second, .. span of a scan is. */
+/**
+ * How long the first, second, .. span of a scan is.
+ * @param bytesFirst may be above `bytesMax`: of a scan that is known to need so much
+ */
 export function* spanSizes(
   bytesMax: number = SPAN_BYTES_MAX,
-  bytesFirst: number = SPAN_BYTES_FIRST,
+  bytesFirst: number = Math.min(SPAN_BYTES_FIRST, bytesMax),
 ): Generator<number, never> {
-  for (let bytes = bytesFirst; ; bytes *= SPAN_BYTES_GROWTH) {
-    bytes = Math.min(bytes, bytesMax);
+  for (let bytes = bytesFirst; ; bytes = Math.min(bytes * SPAN_BYTES_GROWTH, bytesMax)) {
     yield bytes;
   }
 }

@@ -20,6 +20,8 @@ const SPAN_BYTES_MAX = 512 * 1024;
 const INDEX_BYTES_MAX = 1024 * 1024;
 /** Of a scan without limit, which may be left early all the same. */
 const SCAN_BYTES_FIRST = 64 * 1024;
+/** Of the first reads of a scan with a limit, which is to be all that it takes. */
+const LIMITED_BYTES_FIRST = 2 * 1024 * 1024;
 
 /** An entry with whether it comes from a run that was not known before. */
 export interface MarkedEntry extends RunEntry {
@@ -43,8 +45,9 @@ export function scansOf(
   const cache = recordsWanted === undefined ? ownCache : sharedCache;
   const share = Math.floor(SPANS_BYTES_MAX / Math.max(1, runs.length));
   const spanBytesMax = Math.min(SPAN_BYTES_MAX, Math.max(SPAN_BYTES_MIN, share));
+  const limitedShare = Math.max(spanBytesMax, Math.floor(LIMITED_BYTES_FIRST / runs.length));
   return runs.map((run) => {
-    const firstBytes = recordsWanted && Math.min(spanBytesMax, firstBytesOf(run, recordsWanted));
+    const firstBytes = recordsWanted && Math.min(limitedShare, firstBytesOf(run, recordsWanted));
     // By blocks: what is handed out one by one must be verified before, not at the end of the run.
     const options = { ...range, byBlocks: true, spanBytesMax, firstBytes };
     return new RunReader(backend, cache, run, onWarning).scan(options);

@@ -12,14 +12,14 @@ import { FsBackend } from "../../src/storage/fs-backend.ts";
 import { Store } from "../../src/store/store.ts";
 import { tempDir } from "../support/temp-dir.ts";
 
-const STORE_BYTES = Number(process.env["OPSLOG_TEST_STREAM_BYTES"] || 64 * 1024 * 1024);
+const STORE_BYTES = Number(process.env["OPSLOG_TEST_STREAM_BYTES"] || 144 * 1024 * 1024);
 const RECORD_BYTES = 1_024;
 /** Records of one session: what a store wrote stays resident in it. */
 const CHUNK = 16_384;
 /** Of the heap: parsed, the store takes several times as much. */
 const HEAP_FLAGS = ["--max-old-space-size=24", "--max-semi-space-size=4"];
 /** Heap, what is read ahead, and what the process takes for code and as allocator's reserve. */
-const GROWN_BYTES_MAX = 48 * 1024 * 1024;
+const GROWN_BYTES_MAX = 72 * 1024 * 1024;
 
 const idOf = (n: number): string => `r${String(n).padStart(9, "0")}`;
 
