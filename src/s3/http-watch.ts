@@ -142,26 +142,34 @@ async function collectBody(
   if (isByteStream(body)) Reflect.set(response, "body", await readAll(body, onChunk));
 }
 
-/** Reads a stream to its end; `onChunk` is told of each piece. */
+/** Allocated before any of it has arrived, at most. */
+const EXPECTED_BYTES_MAX = 16 * 1024 * 1024;
+
+/**
+ * Reads a stream to its end; `onChunk` is told of each piece. The result is a copy of its own, so
+ * that a small body kept in a cache holds no large network buffer, and made as the pieces arrive,
+ * so that these are given back at once.
+ * @param expectedBytes what its header says, 0 when unknown; the stream decides
+ */
 export async function readAll(
   stream: AsyncIterable<Uint8Array>,
   onChunk: (bytesSoFar: number) => void,
+  expectedBytes = 0,
 ): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
+  let all = new Uint8Array(Math.max(0, Math.min(expectedBytes, EXPECTED_BYTES_MAX)));
   let total = 0;
   for await (const chunk of stream) {
-    chunks.push(chunk);
-    total += chunk.byteLength;
+    const end = total + chunk.byteLength;
+    if (end > all.byteLength) {
+      const larger = new Uint8Array(Math.max(end, 2 * all.byteLength));
+      larger.set(all.subarray(0, total));
+      all = larger;
+    }
+    all.set(chunk, total);
+    total = end;
     onChunk(total);
   }
-  // A copy of its own, so that a small body kept in a cache holds no large network buffer.
-  const all = new Uint8Array(total);
-  let offset = 0;
-  for (const chunk of chunks) {
-    all.set(chunk, offset);
-    offset += chunk.byteLength;
-  }
-  return all;
+  return total === all.byteLength ? all : all.slice(0, total);
 }
 
 export function isByteStream(value: unknown): value is AsyncIterable<Uint8Array> {

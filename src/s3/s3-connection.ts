@@ -152,16 +152,18 @@ const DATED_KINDS: ReadonlySet<FailureKind> = new Set([
 
 export interface Bodied {
   readonly Body?: unknown;
+  readonly ContentLength?: number | undefined;
 }
 
 async function readBody(head: Bodied, watch: HttpWatch, touch: () => void): Promise<Uint8Array> {
   let bytesIn = 0;
   try {
     if (!isByteStream(head.Body)) return new Uint8Array(0);
-    return await readAll(head.Body, (bytesSoFar) => {
+    const onChunk = (bytesSoFar: number): void => {
       bytesIn = bytesSoFar;
       touch();
-    });
+    };
+    return await readAll(head.Body, onChunk, head.ContentLength ?? 0);
   } finally {
     watch.bodyRead(bytesIn);
   }
