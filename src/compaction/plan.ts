@@ -73,24 +73,18 @@ function chooseRuns(
   runsMax: number,
   mustJoin: (run: RunInfo) => boolean,
 ): RunInfo[] {
-  const joining = runs.filter(mustJoin);
-  if (joining.length > 0) {
-    const others = runs.filter((run) => !joining.includes(run));
-    const joiningBytes = joining.reduce((sum, { bytes }) => sum + bytes, deltaBytes);
-    const kept = runsMax - 1;
-    return [...joining, ...chooseRuns(others, joiningBytes, Math.max(kept, 1), () => false)];
-  }
-  const ascending = runs.toSorted((a, b) => a.bytes - b.bytes);
-  const chosen: RunInfo[] = [];
-  let bytes = deltaBytes;
-  for (const run of ascending) {
+  const chosen = runs.filter(mustJoin);
+  const isAsked = chosen.length > 0;
+  let bytes = chosen.reduce((sum, run) => sum + run.bytes, deltaBytes);
+  const others = runs.filter((run) => !chosen.includes(run));
+  for (const run of others.toSorted((a, b) => a.bytes - b.bytes)) {
     const tooMany = runs.length - chosen.length + 1 > runsMax;
     if ((bytes === 0 || run.bytes > bytes) && !tooMany) break;
     chosen.push(run);
     bytes += run.bytes;
   }
   // One run alone, with nothing to merge into it, would only be copied.
-  return deltaBytes === 0 && chosen.length === 1 ? [] : chosen;
+  return deltaBytes === 0 && chosen.length === 1 && !isAsked ? [] : chosen;
 }
 
 /** Share of tombstones from which a full merge is worth it. */

@@ -1,5 +1,5 @@
 /** Records as values: what a caller gives is copied through JSON, what it gets may be frozen. */
-import { InvalidArgumentError } from "./errors.ts";
+import { CorruptionError, InvalidArgumentError } from "./errors.ts";
 
 const ID_BYTES_MAX = 64 * 1024;
 
@@ -71,4 +71,18 @@ export function deepFreeze<T>(value: T): T {
   if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;
   for (const child of Object.values(value)) deepFreeze(child);
   return Object.freeze(value);
+}
+
+/**
+ * The stored JSON of a record as a value.
+ * @param path of the object that holds it, where it is known
+ * @throws CorruptionError
+ */
+export function parseRecord(id: string, text: string, path?: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    const message = `${path ?? "the snapshot"}: record '${id}' is not JSON`;
+    throw new CorruptionError(message, { path, id, cause });
+  }
 }

@@ -26,6 +26,11 @@ export function compareVersions(a: Version, b: Version): number {
   return a.clock - b.clock || compareText(a.agent, b.agent) || compareText(a.w, b.w);
 }
 
+/** A version as the key of a map. */
+export function keyOf({ clock, agent, w }: Version): string {
+  return JSON.stringify([clock, agent, w]);
+}
+
 /** What is known of one id at one version. */
 export interface Entry {
   readonly version: Version;

@@ -19,6 +19,14 @@ export interface Segment {
   readonly operations: readonly LogOperation[];
 }
 
+/** What the header and the line of an operation say together. */
+export function versionOf(
+  { agent, w }: Pick<Segment, "agent" | "w">,
+  { clock }: Pick<LogOperation, "clock">,
+): Version {
+  return { clock, agent, w };
+}
+
 /** What the header says about the lines that follow it. */
 export interface SegmentHeader {
   readonly agent: string;

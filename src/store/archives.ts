@@ -2,6 +2,7 @@
 import { describeValue } from "../core/describe.ts";
 import { CorruptionError, InvalidArgumentError } from "../core/errors.ts";
 import { mapParallel } from "../core/parallel.ts";
+import { parseRecord } from "../core/record.ts";
 import { decodeArchive } from "../format/archive-codec.ts";
 import { corrupt } from "../format/check.ts";
 import type { ArchiveInfo } from "../format/manifest-codec.ts";
@@ -132,12 +133,4 @@ function decodeOriginal(bytes: Buffer, path: string): ArchivedRecord[] {
     throw new CorruptionError(`${path}: ${reason}`, { path, cause });
   }
   return Object.entries(archive.records).map(([id, value]) => ({ id, value, schema: undefined }));
-}
-
-function parseRecord(id: string, text: string, path: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new CorruptionError(`${path}: record '${id}' is not JSON`, { path, id, cause });
-  }
 }

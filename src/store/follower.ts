@@ -4,8 +4,8 @@
  */
 import { applyDelta } from "../core/delta.ts";
 import type { LogOperation, Operation } from "../core/operation.ts";
-import { compareVersions, type Version } from "../core/version.ts";
-import type { Segment } from "../format/segment-codec.ts";
+import { compareVersions } from "../core/version.ts";
+import { type Segment, versionOf } from "../format/segment-codec.ts";
 import type { SegmentRef } from "../log/log.ts";
 import type { View } from "../view/view.ts";
 import { asDelta, publicOperation } from "./history.ts";
@@ -142,10 +142,6 @@ export class Follower {
     }
     return byId;
   }
-}
-
-function versionOf({ agent, w }: Segment, { clock }: LogOperation): Version {
-  return { clock, agent, w };
 }
 
 /** The records of an operation as this version of the program works with them. */

@@ -3,6 +3,7 @@
  * version of each. Follows the manifest when a compaction deletes what it is about to read.
  */
 import { CorruptionError } from "../core/errors.ts";
+import { parseRecord } from "../core/record.ts";
 import { compareText, compareVersions, type RunEntry, wins } from "../core/version.ts";
 import { filterAdmits, filterHash } from "../format/paths.ts";
 import type { RunInfo } from "../format/run-info.ts";
@@ -192,7 +193,7 @@ class Gathering {
     for await (const batch of original.snapshot()) {
       for (const { id, version, schema, text } of batch) {
         if (this.#wanted !== "all" && !this.#wanted.has(id)) continue;
-        const value = text === undefined ? undefined : parseRecord(id, text, original.head);
+        const value = text === undefined ? undefined : parseRecord(id, text, original.head.path);
         // Of two lines for one id the later counts, as for the original; there are no runs yet.
         this.#entries.set(id, new ResidentEntry(version, schema, value));
       }
@@ -205,7 +206,7 @@ class Gathering {
     if (this.#wanted !== "all" && !this.#wanted.has(id)) return;
     const current = this.#entries.get(id);
     if (current !== undefined && version.clock < current.version.clock) return;
-    const value = text === undefined ? undefined : parseRecord(id, text, run);
+    const value = text === undefined ? undefined : parseRecord(id, text, run.path);
     const entry = new ResidentEntry(version, schema, value);
     if (wins(entry, current)) this.#entries.set(id, entry);
   }
@@ -233,13 +234,5 @@ class Gathering {
       const migrated = migrateRecord(schema, id, value, from);
       this.#entries.set(id, new ResidentEntry(version, from, migrated));
     }
-  }
-}
-
-function parseRecord(id: string, text: string, { path }: Pick<RunInfo, "path">): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new CorruptionError(`${path}: record '${id}' is not JSON`, { path, id, cause });
   }
 }

@@ -7,8 +7,8 @@
  */
 import { applyDelta } from "../core/delta.ts";
 import type { Delta, LogOperation, Operation } from "../core/operation.ts";
-import { compareVersions, type Version } from "../core/version.ts";
-import type { Segment } from "../format/segment-codec.ts";
+import { compareVersions, keyOf, type Version } from "../core/version.ts";
+import { type Segment, versionOf } from "../format/segment-codec.ts";
 
 /** How far back an agent can undo what is compacted already: its memory is bounded. */
 const OWN_OPERATIONS_MAX = 1_000;
@@ -171,14 +171,6 @@ export class History {
       )
       .toSorted((a, b) => compareVersions(a.version, b.version));
   }
-}
-
-function versionOf({ agent, w }: Segment, { clock }: LogOperation): Version {
-  return { clock, agent, w };
-}
-
-function keyOf({ clock, agent, w }: Version): string {
-  return JSON.stringify([clock, agent, w]);
 }
 
 export function asDelta(prev: unknown): Delta {

@@ -1,5 +1,4 @@
 /** Runs of a manifest merged into one sequence, with memory bounded whatever their number. */
-import { CorruptionError } from "../core/errors.ts";
 import { compareVersions, type RunEntry, wins } from "../core/version.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
 import type { RunInfo } from "../format/run-info.ts";
@@ -105,15 +104,6 @@ export async function lookUpRuns(
     for (const [id, entry] of found) if (wins(entry, winners.get(id))) winners.set(id, entry);
   }
   return winners;
-}
-
-/** The stored JSON of an entry as a value. @throws CorruptionError */
-export function parseRecord(id: string, text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new CorruptionError(`record '${id}' of the snapshot is not JSON`, { id, cause });
-  }
 }
 
 async function* mark(batches: EntryBatches, isNew: boolean): AsyncGenerator<MarkedEntry[]> {

@@ -2,6 +2,7 @@
  * Scans: records in id order, whether they are in memory, in the log or in runs, read a span ahead
  * of the consumer. What memory knows of an id counts, the rest is merged from log and runs.
  */
+import { parseRecord } from "../core/record.ts";
 import { compareText, type Entry, type RunEntry, wins } from "../core/version.ts";
 import type { Segment } from "../format/segment-codec.ts";
 import type { SegmentRef } from "../log/log.ts";
@@ -9,7 +10,7 @@ import { type EntryBatches, fromMap, fromSorted } from "../runs/merge.ts";
 import { renewView, type View } from "../view/view.ts";
 import { ResidentEntry } from "./records.ts";
 import type { ResidentReads } from "./resident-reads.ts";
-import { parseRecord, scansOf } from "./run-streams.ts";
+import { scansOf } from "./run-streams.ts";
 import { isEmptyRange, isWithin, type ResolvedScan, resolveScan, type ScanOptions } from "./scan-range.ts"; // prettier-ignore
 import { migrateRecord } from "./schema.ts";
 import type { Session } from "./session.ts";

@@ -4,6 +4,7 @@
  */
 import { UnavailableError } from "../core/errors.ts";
 import type { LogOperation, Operation } from "../core/operation.ts";
+import { parseRecord } from "../core/record.ts";
 import { compareVersions, type RunEntry, type Version } from "../core/version.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
@@ -12,7 +13,7 @@ import { publicOperation } from "./history.ts";
 import { type LiveOperation, LiveOperations } from "./live-operations.ts";
 import type { StoreParts } from "./parts.ts";
 import type { ResidentReads } from "./resident-reads.ts";
-import { aboveRuns, lookUpRuns, parseRecord, scansOf, streamChanges } from "./run-streams.ts";
+import { aboveRuns, lookUpRuns, scansOf, streamChanges } from "./run-streams.ts";
 import { migrateRecord } from "./schema.ts";
 import type { Session } from "./session.ts";
 import { UndoneRecords } from "./undone-records.ts";

@@ -4,7 +4,7 @@
  * holds now. Pure.
  */
 import type { Operation } from "../core/operation.ts";
-import { compareVersions, type Version } from "../core/version.ts";
+import { compareVersions, keyOf, type Version } from "../core/version.ts";
 import type { ResidentEntry } from "./records.ts";
 
 /** An operation of a segment that was not in view before, migrated to the store's schema. */
@@ -104,8 +104,4 @@ function sameVersion(a: Version, b: Version | undefined): boolean {
 
 function sameRecord(a: unknown, b: unknown): boolean {
   return a === b || JSON.stringify(a) === JSON.stringify(b);
-}
-
-function keyOf({ clock, agent, w }: Version): string {
-  return JSON.stringify([clock, agent, w]);
 }

@@ -103,6 +103,20 @@ test("one run alone, without log, is not copied", () => {
   expect(plan([run(1, 5), run(2, 500)], [unit(1, 0)]).runs).toEqual([]);
 });
 
+test("runs that must join do, with those no larger, and no more than it takes to keep few", () => {
+  const runs = [run(1, 1_000), run(2, 500), run(3, 100), run(4, 10)];
+  const joined = (all: readonly LogUnit[], names: readonly RunInfo[]): RunInfo[] => {
+    const manifest: Manifest = { ...EMPTY_MANIFEST, generation: 1, runs: names };
+    const mustJoin = ({ path }: RunInfo): boolean => path === runs[2]?.path;
+    return [...planCompaction(manifest, { units: all, leftOut: false }, LIMITS, false, mustJoin).runs]; // prettier-ignore
+  };
+  expect(joined([], runs)).toEqual([runs[2], runs[3]]);
+  expect(joined([unit(1, 50)], [run(1, 1_000), run(3, 100)])).toEqual([runs[2]]);
+  expect(joined([], [run(3, 100)]), "alone too").toEqual([runs[2]]);
+  const five = [run(1, 1_000), run(2, 500), run(3, 100), run(5, 5_000), run(6, 50_000)];
+  expect(joined([], five).length, "the new run is one of four").toBe(2);
+});
+
 test("a purge is wanted when the floor can rise and a quarter of all lines are deletions", () => {
   const manifest = (tombstones: number, purgeFloor = 0): Manifest => ({
     ...EMPTY_MANIFEST,
