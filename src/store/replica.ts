@@ -241,7 +241,9 @@ export class Replica {
     const baseFingerprint = this.#baseFingerprint;
     const onCorrupt = (error: CorruptionError): void => this.onCorrupt(error);
     const base = { baseGeneration, baseFingerprint };
-    return gather(this.#parts, { view, wanted, merged, ...base, onCorrupt });
+    // What a follower was told of must not be told again because it was late to be deleted.
+    const settles = wanted === "all" || this.#follower.isFollowing;
+    return gather(this.#parts, { view, wanted, merged, ...base, onCorrupt, settles });
   }
 
   /** What cannot be read and is left out: told once, or thrown under `onCorrupt: "throw"`. */

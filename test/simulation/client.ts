@@ -40,14 +40,18 @@ export class Client {
   ): Promise<Client | undefined> {
     const store = new Store<Doc>({ runtime: process });
     const mark = world.oracle.mark();
+    const backend = world.backendFor(process);
     try {
       const onWarning = (message: string): void => checkWarning(world, message);
-      const backend = world.backendFor(process);
       await store.open("simulated", { ...SETTINGS, backend, onWarning, ...options });
     } catch (error) {
       if (error instanceof StoreNotFoundError && mark.isEmpty) return undefined;
       checkExpected(world, process, "open", error);
       return undefined;
+    }
+    // A lazy reader opens by one view and nothing else.
+    if (options.skipLoad === true && options.readOnly === true) {
+      world.oracle.counts[backend.manifestGets === 1 ? "fastViews" : "twoStepViews"]++;
     }
     const client = new Client(world, process, store, options, mark);
     if (!client.#isLazy) await client.check();

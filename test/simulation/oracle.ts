@@ -45,6 +45,9 @@ export class Oracle implements ServerObserver {
     failed: 0,
     unknown: 0,
     views: 0,
+    /** Openings that took one look at the manifest, and two. */
+    fastViews: 0,
+    twoStepViews: 0,
     exact: 0,
     published: 0,
     purges: 0,

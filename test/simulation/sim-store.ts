@@ -3,6 +3,7 @@
  * client that repeats requests and settles ambiguous writes as `src/s3` does.
  */
 import { UnavailableError, WriteOutcomeUnknownError } from "../../src/core/errors.ts";
+import { MANIFEST_PATH } from "../../src/format/paths.ts";
 import type {
   GetOptions,
   GetResult,
@@ -42,6 +43,8 @@ const PUT_TIMEOUT_MS = 20_000;
 export class SimBackend extends BaseBackend {
   readonly #options: SimBackendOptions;
   #listings = 0;
+  /** Calls, whatever it takes to get them answered. */
+  manifestGets = 0;
 
   constructor(options: SimBackendOptions) {
     super();
@@ -58,6 +61,7 @@ export class SimBackend extends BaseBackend {
 
   override get(path: string, options: GetOptions = {}): Promise<GetResult> {
     const name = this.#name(path);
+    if (path === MANIFEST_PATH) this.manifestGets++;
     return this.#repeat(`GET ${name}`, false, () => this.#options.server.get(name, options));
   }
 
