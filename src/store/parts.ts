@@ -9,6 +9,7 @@ import { ByteCache } from "../runs/byte-cache.ts";
 import type { RunCache } from "../runs/run-objects.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import { createWarmManifest, ManifestStore, type WarmManifest } from "../view/manifest-store.ts";
+import type { WarmLooks } from "./look.ts";
 import type { Schema } from "./schema.ts";
 
 export interface StoreParts {
@@ -17,6 +18,8 @@ export interface StoreParts {
   readonly settings: ProtocolSettings;
   readonly log: Log;
   readonly manifests: ManifestStore;
+  /** Of the stores over this backend and location. */
+  readonly warmLooks: WarmLooks;
   readonly cache: RunCache;
   /** Segments that point reads fetched, by key. */
   readonly segmentCache: ByteCache<Segment>;
@@ -32,6 +35,7 @@ interface Warm {
   /** Parts of runs, as bytes: valid by construction, because a run's name is never used again. */
   readonly cache: RunCache;
   readonly manifest: WarmManifest;
+  readonly looks: WarmLooks;
 }
 
 const warmByBackend = new WeakMap<StorageBackend, Warm>();
@@ -39,7 +43,12 @@ const warmByBackend = new WeakMap<StorageBackend, Warm>();
 function warmOf(backend: StorageBackend, location: string): Warm {
   const held = warmByBackend.get(backend);
   if (held?.location === location) return held;
-  const warm: Warm = { location, cache: new ByteCache(), manifest: createWarmManifest() };
+  const warm: Warm = {
+    location,
+    cache: new ByteCache(),
+    manifest: createWarmManifest(),
+    looks: { whole: undefined, snapshot: undefined },
+  };
   warmByBackend.set(backend, warm);
   return warm;
 }
@@ -76,6 +85,7 @@ export function createParts(given: GivenParts): StoreParts {
     settings,
     log,
     manifests: new ManifestStore(backend, warm.manifest),
+    warmLooks: warm.looks,
     cache: warm.cache,
     segmentCache: new ByteCache(SEGMENT_CACHE_BYTES_MAX),
     onWarning,

@@ -7,11 +7,11 @@ import { backendFor } from "./location.ts";
 import { archiveNames, type ManifestInfo } from "./manifest-info.ts";
 import type { Mutations } from "./mutations.ts";
 import { type OpenState, openState } from "./open-state.ts";
+import type { ReadOptions } from "./resident-reads.ts";
 import { resolveOptions, type StoreOptions } from "./options.ts";
 import { Session } from "./session.ts";
 import { describeStats, type StoreStats } from "./store-stats.ts";
 
-/** State union: no method can see a half-open store. */
 type State<T> = { readonly name: "closed" } | { readonly name: "opening" } | OpenState<T>;
 
 export type { StoreStats };
@@ -119,13 +119,13 @@ export class Store<T = Fields> {
   }
 
   /** A record, resident or not; read by ranged reads and resident from then on. */
-  async read(id: string): Promise<T | undefined> {
-    return (await this.readMany([id])).get(id);
+  async read(id: string, options?: ReadOptions): Promise<T | undefined> {
+    return (await this.readMany([id], options)).get(id);
   }
 
   /** Those of the records that exist, by id; looked up together, as of one view. */
-  async readMany(ids: Iterable<string>): Promise<Map<string, T>> {
-    return this.#open().reads.readMany(ids);
+  async readMany(ids: Iterable<string>, options?: ReadOptions): Promise<Map<string, T>> {
+    return this.#open().reads.readMany(ids, options);
   }
 
   /** Makes these records resident, or all, so that the synchronous reads answer for them. */
@@ -235,9 +235,9 @@ export class Store<T = Fields> {
     await session.compact();
   }
 
-  /** Picks up what other writers made durable before the call. */
+  /** Picks up what others made durable, or under freshness "snapshot" compacted, before the call. */
   async refresh(): Promise<void> {
-    await this.#session().refresh();
+    await this.#session().refreshAsDeclared();
   }
 
   /**

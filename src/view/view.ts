@@ -32,6 +32,8 @@ const LOOKS_MAX = 50;
 
 /** Dates of responses are whole seconds. */
 const DATE_GRAIN_MS = 1_000;
+/** Of a shorter grace, full seconds leave too little. */
+const FAST_GRACE_MS_MIN = 4 * DATE_GRAIN_MS;
 /** Of the segment grace: the rest is for clocks of the medium that differ, and for slow answers. */
 const WINDOW_SHARE = 1 / 4;
 
@@ -55,7 +57,7 @@ function isFast({ manifest, dateMs }: LoadedManifest, { lastDateMs }: LogListing
   const { segmentGraceMs } = manifest;
   const elapsedMs = lastDateMs - dateMs;
   const isWithin = elapsedMs >= -DATE_GRAIN_MS && elapsedMs <= segmentGraceMs * WINDOW_SHARE;
-  return segmentGraceMs > 0 && isWithin;
+  return segmentGraceMs >= FAST_GRACE_MS_MIN && isWithin;
 }
 
 /** Leaves out what the runs hold, by the lists of it, where the manifest alone does not tell. */

@@ -76,6 +76,25 @@ describe("opening", () => {
     expect(trips).toBe(1);
   });
 
+  test.each([{ maxStaleMs: 600_000 }, "snapshot"] as const)(
+    "over a backend that was used before, freshness %o asks for nothing",
+    async (freshness) => {
+      const backend = live.backend({ endpoint: proxy.endpoint });
+      await openCounted("large", { skipLoad: true, backend });
+      const open = (): Promise<unknown> =>
+        openCounted("large", { skipLoad: true, backend, freshness });
+      const { requests, trips } = await cost(`lazy open, ${JSON.stringify(freshness)}, warm`, open);
+      expect([requests, trips]).toEqual([[], 0]);
+    },
+  );
+
+  test("freshness snapshot asks for the manifest alone", async () => {
+    const open = (): Promise<unknown> =>
+      openCounted("large", { skipLoad: true, freshness: "snapshot" });
+    const { requests } = await cost("lazy open, snapshot, cold", open);
+    expect(requests).toEqual(["GET 200"]);
+  });
+
   test("where merged segments are deleted at once, the manifest is looked at twice", async () => {
     await fillSmall(live, "no-grace", { segmentGraceMs: 0 });
     const open = (): Promise<unknown> => openCounted("no-grace", { skipLoad: true });

@@ -124,12 +124,16 @@ export class SimBackend extends BaseBackend {
   }
 
   override async *list(prefix: string): AsyncGenerator<ListPage> {
-    const { server, isListUnordered, process } = this.#options;
+    const { server, isListUnordered, process, network } = this.#options;
     const salt = `${process.name} ${++this.#listings} `;
     const rank = (path: string): string =>
       isListUnordered ? etagOf(Buffer.from(salt + path)) : path;
     let after = "";
     for (;;) {
+      const { stalledList, stalledListMsMax } = network();
+      if (process.prng.chance(stalledList)) {
+        await process.sleep(process.prng.between(1, stalledListMsMax));
+      }
       const page = await this.#repeat(`LIST ${prefix}`, false, () => {
         const { paths, truncated } = server.page(prefix, rank, after);
         const objects = paths.map((path) => {

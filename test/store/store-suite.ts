@@ -13,6 +13,7 @@ import { batchCases } from "./cases/batch.ts";
 import { checkpointCases } from "./cases/checkpoints.ts";
 import { failedWriteCases } from "./cases/failed-writes.ts";
 import { followCases } from "./cases/follow.ts";
+import { freshnessCases } from "./cases/freshness.ts";
 import { graceCases } from "./cases/grace.ts";
 import { historyCases } from "./cases/history.ts";
 import { lifecycleCases } from "./cases/lifecycle.ts";
@@ -46,6 +47,7 @@ export function storeSuite(name: string, makeMedium: MakeMedium): void {
     describe("odd records", () => oddRecordCases(makeMedium));
     describe("checkpoints", () => checkpointCases(makeMedium));
     describe("merged segments", () => graceCases(makeMedium));
+    describe("freshness", () => freshnessCases(makeMedium));
     describe("refresh", () => refreshCases(makeMedium));
     describe("tail", () => followCases(makeMedium));
     describe("watch", () => watchCases(makeMedium));

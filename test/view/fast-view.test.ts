@@ -65,7 +65,10 @@ test.each([
 test("the window is the manifest's own: none promised, or no manifest, is two looks", async () => {
   expect(await looks(manifestOf({ segmentGraceMs: 0 }), 0)).toBe(2);
   expect(await looks(undefined, 0)).toBe(2);
+  expect(await looks(manifestOf({ segmentGraceMs: 4_000 }), 1_000)).toBe(1);
   expect(await looks(manifestOf({ segmentGraceMs: 4_000 }), 1_001)).toBe(2);
+  // Too short for dates of whole seconds.
+  expect(await looks(manifestOf({ segmentGraceMs: 3_999 }), 0)).toBe(2);
 });
 
 test("a listing of nothing but published segments is recognised without their list", () => {
