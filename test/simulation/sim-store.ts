@@ -61,7 +61,7 @@ export class SimBackend extends BaseBackend {
 
   override get(path: string, options: GetOptions = {}): Promise<GetResult> {
     const name = this.#name(path);
-    if (path === MANIFEST_PATH) this.manifestGets++;
+    if (path === MANIFEST_PATH) this.#freezeAtLook();
     return this.#repeat(`GET ${name}`, false, () => this.#options.server.get(name, options));
   }
 
@@ -156,6 +156,13 @@ export class SimBackend extends BaseBackend {
       order.map((path) => this.#repeat(`DELETE ${path}`, true, () => server.delete(path))),
     );
     for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+  }
+
+  #freezeAtLook(): void {
+    this.manifestGets++;
+    const { process, network } = this.#options;
+    const { frozenLook, frozenLookMsMax } = network();
+    if (process.prng.chance(frozenLook)) process.freeze(process.prng.between(1, frozenLookMsMax));
   }
 
   #name(path: string): string {

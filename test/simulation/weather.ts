@@ -61,6 +61,8 @@ function drawNetwork(prng: Prng, theme: Theme): Network {
     duplicateMsMax: prng.pick([2_000, 90_000, 120_000, 120_000]),
     stuck: share("ghosts", 0.15),
     stuckMsMax: prng.pick([10_000, 60_000, 120_000]),
+    frozenLook: share("zombies", 0.3),
+    frozenLookMsMax: 4 * SETTINGS.segmentGraceMs,
     stalledList: prng.pick([0, 0.05, 0.3]),
     // Past what a segment's grace allows for.
     stalledListMsMax: prng.pick([0.5, 1.5, 2]) * SETTINGS.segmentGraceMs,
