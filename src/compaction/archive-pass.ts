@@ -108,10 +108,9 @@ export async function publishArchive(
     purgeFloor: undefined,
     activeRecords: Math.max(0, (stats?.activeRecords ?? 0) - archive.records),
     archived: [archive],
-  };
-  // Retired objects stay so until a compaction deletes them.
-  const keeping = { ...settings, gcGraceMs: Number.POSITIVE_INFINITY };
-  const { manifest } = preparePublication(loaded, change, keeping);
+    keepsDue: true,
+  } as const;
+  const { manifest } = preparePublication(loaded, change, settings);
   return manifests.publish(loaded, manifest, settings.writeTimeoutMs);
 }
 

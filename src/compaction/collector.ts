@@ -23,7 +23,7 @@ export function orphans(manifest: Manifest, listed: readonly string[]): string[]
 }
 
 /**
- * Deletes what lists among the retired objects name, not the lists.
+ * Deletes what lists of the original's objects name, not the lists.
  * @param due retired long enough
  * @returns how many objects they name
  */
@@ -32,7 +32,7 @@ export async function deleteListed(
   due: readonly Retired[],
 ): Promise<number> {
   let deleted = 0;
-  for (const { path } of due.filter(({ list }) => list === true)) {
+  for (const { path } of due.filter(isOriginalList)) {
     const found = await backend.get(path);
     if (found.status !== "found") continue;
     try {
@@ -47,4 +47,8 @@ export async function deleteListed(
     }
   }
   return deleted;
+}
+
+function isOriginalList({ list, segments }: Retired): boolean {
+  return list === true && segments === undefined;
 }

@@ -7,9 +7,10 @@ import { COMPACT_LEASE_PATH } from "../format/paths.ts";
 import { snapshotMissing } from "../original/original-snapshot.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import { Lease } from "../storage/lease.ts";
+import { sortListing } from "../view/published.ts";
 import { LeasedPass } from "./leased-pass.ts";
 import { isOutdated } from "./migrate.ts";
-import { dueRetired, fillIn } from "./publication.ts";
+import { dueRetired, fillIn, segmentGraceOf } from "./publication.ts";
 import type { CompactorParts, PartialResult, PassOptions, PassResult } from "./report.ts";
 
 const NOTHING = { segments: 0, operations: 0, runsMerged: 0, records: 0, bytes: 0, deleted: 0 };
@@ -59,11 +60,14 @@ export class Compactor {
     const { log, manifests, settings } = this.#parts;
     const [found, listing] = await Promise.all([manifests.load(), log.list()]);
     const loaded = await manifests.confirm({ ...found, originalLog: listing.originalLog });
-    const { generation, retired, runs } = loaded.manifest;
+    const { manifest } = loaded;
+    const { generation, retired, runs } = manifest;
     if (loaded.originalManifest !== undefined) return { generation, wanted: true };
     const dated = fillIn(retired, loaded.lastModifiedMs);
-    const due = dueRetired(dated, loaded.dateMs, settings.gcGraceMs).length > 0;
-    const hasLog = listing.segments.length > 0 || listing.corrupt.length > 0;
+    const graces = { ...settings, segmentGraceMs: segmentGraceOf(manifest, settings) };
+    const due = dueRetired(dated, loaded.dateMs, graces).length > 0;
+    const { live } = sortListing(manifest, listing.segments);
+    const hasLog = live.length > 0 || listing.corrupt.length > 0;
     const wanted =
       hasLog ||
       due ||

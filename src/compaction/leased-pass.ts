@@ -1,8 +1,9 @@
 /** The steps of a compaction that holds the lease. From objects only, never from a Store's memory. */
 import { hash } from "node:crypto";
-import type { CorruptionError } from "../core/errors.ts";
-import { runPaths } from "../format/paths.ts";
-import type { Manifest } from "../format/manifest-codec.ts";
+import { ConflictError, type CorruptionError } from "../core/errors.ts";
+import type { Manifest, Retired } from "../format/manifest-codec.ts";
+import { retiredListPath, runPaths } from "../format/paths.ts";
+import { encodeRetiredList } from "../format/retired-list.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import type { CompactionInput } from "../log/log.ts";
 import { dropTombstones, fromMap, mergeSorted } from "../runs/merge.ts";
@@ -10,12 +11,12 @@ import { RunReader } from "../runs/run-reader.ts";
 import { writeRun } from "../runs/run-writer.ts";
 import type { Lease } from "../storage/lease.ts";
 import { checkManifestPresent, lacksManifest, listReferable } from "../view/lost-manifest.ts";
-import type { LoadedManifest } from "../view/manifest-store.ts";
+import { segmentLists, summarize } from "../view/published.ts";
 import { deleteListed, orphans } from "./collector.ts";
 import { mergeLog, type MergedLog } from "./merge-log.ts";
 import { isOutdated, migrateEntries } from "./migrate.ts";
 import { type CompactionPlan, planCompaction, purgeFloorAt, wantsPurge } from "./plan.ts";
-import { nextHistory, preparePublication } from "./publication.ts";
+import { nextHistory, preparePublication, segmentGraceOf } from "./publication.ts";
 import type { CompactorParts, PartialResult, PassOptions } from "./report.ts";
 import { UpgradePass } from "./upgrade-pass.ts";
 
@@ -38,8 +39,13 @@ export class LeasedPass {
       const upgraded = await new UpgradePass(this.#parts, this.#lease).run();
       return { ...upgraded, more: upgraded.more === true || this.#options.migration !== undefined };
     }
-    const [input, listed] = await Promise.all([log.prepareCompaction(), listReferable(backend)]);
     const { manifest } = loaded;
+    const [prepared, listed, lists] = await Promise.all([
+      log.prepareCompaction(),
+      listReferable(backend),
+      this.#readLists(manifest),
+    ]);
+    const input = withoutPublished(prepared, lists);
     if (lacksManifest(manifest, listed)) return this.#checkLacking(listed);
 
     const history = nextHistory(loaded);
@@ -57,6 +63,8 @@ export class LeasedPass {
     const purgeFloor = this.#purgeFloor(manifest.purgeFloor, floor, plan, merged);
     const newRun = await this.#writeRun(manifest.generation, plan, merged, purgeFloor);
     const segments = merged.merged.length;
+    const deletesNow = segmentGraceOf(manifest, settings) === 0;
+    const kept = deletesNow ? [] : await this.#writeList(manifest.generation, merged);
     const { clock, done, operations } = merged;
     const schema = Math.max(merged.schema, newRun?.minSchema ?? 0);
     const change = {
@@ -69,6 +77,7 @@ export class LeasedPass {
       clock,
       schema,
       activeRecords: countActive(manifest, plan, newRun, merged.created),
+      retired: kept,
     };
     const next = preparePublication(loaded, change, settings);
     const generation = manifest.generation;
@@ -84,7 +93,12 @@ export class LeasedPass {
     const published = await manifests.publish(loaded, next.manifest, settings.writeTimeoutMs);
     if (published === undefined) return { outcome: "lost", generation, corrupt, more: true };
 
-    const deleted = listedDeleted + (await this.#collect(done, published, listed));
+    // C8: not before the read back. With a grace, at once only what an earlier pass has listed.
+    if (deletesNow) await log.deleteUnits(done);
+    const due = next.due.flatMap(({ path }) => [...(lists.get(path) ?? [])]);
+    const garbage = orphans(published.manifest, listed);
+    await backend.delete([...due, ...garbage]);
+    const deletedNow = (deletesNow ? done.length : 0) + due.length + garbage.length;
     return {
       outcome: "published",
       generation: published.manifest.generation,
@@ -93,7 +107,7 @@ export class LeasedPass {
       runsMerged: plan.runs.length,
       records: newRun?.records ?? 0,
       bytes: newRun?.bytes ?? 0,
-      deleted,
+      deleted: listedDeleted + deletedNow,
       corrupt,
       more: plan.more,
       replaced:
@@ -163,18 +177,35 @@ export class LeasedPass {
     });
   }
 
-  /** C8 to C10. A crash in here costs a second, harmless merge, or orphans that the next finds. */
-  async #collect(
-    done: CompactionInput["units"],
-    published: LoadedManifest,
-    listed: readonly string[],
-  ): Promise<number> {
-    const { backend, log } = this.#parts;
-    await log.deleteUnits(done);
-    const garbage = orphans(published.manifest, listed);
-    await backend.delete(garbage);
-    return done.length + garbage.length;
+  /** What the runs hold already. A list that cannot be read costs a second, harmless merge. */
+  #readLists(manifest: Manifest): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+    const paths = segmentLists(manifest).map(({ path }) => path);
+    return this.#parts.manifests.readLists(paths, ({ message }) => {
+      this.#parts.onWarning(`a list of merged segments cannot be read: ${message}`);
+    });
   }
+
+  /** FAST-VIEW: names what the new run stands for, to be deleted by a later pass; or nothing. */
+  async #writeList(base: number, { done, gone }: MergedLog): Promise<Retired[]> {
+    const { backend, runtime, settings } = this.#parts;
+    const refs = done.flatMap(({ segments }) => segments).filter(({ key }) => !gone.has(key));
+    if (refs.length === 0) return [];
+    const path = retiredListPath(base, runtime.randomHex(16));
+    const body = encodeRetiredList(refs.map((ref) => ref.path));
+    const timeoutMs = settings.writeTimeoutMs;
+    const put = await backend.put(path, body, { ifAbsent: true }, { timeoutMs });
+    if (put.status === "conflict") throw new ConflictError(`${path} exists already`, { path });
+    return [{ path, list: true, segments: summarize(refs) }];
+  }
+}
+
+function withoutPublished(
+  input: CompactionInput,
+  lists: ReadonlyMap<string, ReadonlySet<string>>,
+): CompactionInput {
+  const published = new Set([...lists.values()].flatMap((keys) => [...keys]));
+  const units = input.units.filter(({ paths }) => !paths.every((path) => published.has(path)));
+  return published.size === 0 ? input : { ...input, units };
 }
 
 /** Exact when everything is in one run; otherwise by what the log says of the records before. */

@@ -11,6 +11,8 @@ export interface MergedLog {
   readonly corrupt: readonly CorruptionError[];
   /** Keys of the segments merged. */
   readonly merged: readonly string[];
+  /** Segments that were gone already when they were to be read. */
+  readonly gone: ReadonlySet<string>;
   readonly operations: number;
   /** How many more records there are after the merged operations than before the first of them. */
   readonly created: number;
@@ -30,10 +32,14 @@ export async function mergeLog(
   const corrupt: CorruptionError[] = [];
   const unreadable = new Set<string>();
   const merged: string[] = [];
+  const gone = new Set<string>();
   const totals = { operations: 0, clock: 0, schema: 0 };
   const live = units.flatMap(({ segments }) => segments.filter(({ lo }) => lo > purgeFloor));
   for await (const read of log.read(live)) {
-    if (read.status === "gone") continue; // Its deleter had published it.
+    if (read.status === "gone") {
+      gone.add(read.ref.key); // Its deleter had published it.
+      continue;
+    }
     if (read.status === "corrupt") {
       corrupt.push(read.error);
       unreadable.add(read.ref.key);
@@ -46,7 +52,15 @@ export async function mergeLog(
     totals.schema = Math.max(totals.schema, read.segment.v);
   }
   const done = units.filter(({ segments }) => segments.every(({ key }) => !unreadable.has(key)));
-  return { entries, done, corrupt, merged, created: countCreated(entries, firsts), ...totals };
+  return {
+    entries,
+    done,
+    corrupt,
+    merged,
+    gone,
+    created: countCreated(entries, firsts),
+    ...totals,
+  };
 }
 
 /** The lowest operation on a record tells whether it was there before. */

@@ -28,6 +28,8 @@ export interface Change {
   readonly created?: string;
   /** Retired beside the replaced runs. */
   readonly retired?: readonly Retired[];
+  /** The publisher deletes nothing: what is due stays for a compaction. */
+  readonly keepsDue?: true;
   readonly dateMs: number;
 }
 
@@ -50,7 +52,9 @@ export function preparePublication(
     ...(change.retired ?? []),
   ];
   const archive = [...manifest.archive, ...(change.archived ?? [])];
-  const due = dueRetired(retired, change.dateMs, settings.gcGraceMs);
+  const segmentGraceMs = segmentGraceOf(manifest, settings);
+  const graces = { gcGraceMs: settings.gcGraceMs, segmentGraceMs };
+  const due = change.keepsDue === true ? [] : dueRetired(retired, change.dateMs, graces);
   const date = new Date(change.dateMs).toISOString();
   const next: Manifest = {
     generation,
@@ -62,6 +66,7 @@ export function preparePublication(
     runs: [...change.keptRuns, ...change.newRuns],
     purgeFloor: change.purgeFloor ?? manifest.purgeFloor,
     lastPurge: change.purgeFloor === undefined ? manifest.lastPurge : generation,
+    segmentGraceMs,
     history: thinHistory(nextHistory(loaded), change.dateMs, settings.tombstoneGraceMs),
     retired: retired.filter((entry) => !due.includes(entry)),
     archive,
@@ -82,6 +87,7 @@ function checkSuccessor(before: Manifest, after: Manifest): void {
   assert(after.generation === before.generation + 1, "generation grows by one");
   assert(after.clock >= before.clock, "the clock never goes back");
   assert(after.purgeFloor >= before.purgeFloor, "the purge floor never goes back");
+  assert(after.segmentGraceMs >= before.segmentGraceMs, "the segment grace is never shortened");
   assert(after.schema >= before.schema, "the schema never goes back");
   const paths = new Set(after.runs.map(({ path }) => path));
   assert(paths.size === after.runs.length, "a run is referenced once");
@@ -106,9 +112,23 @@ export function fillIn(retired: readonly Retired[], lastModifiedMs: number | und
 export function dueRetired(
   retired: readonly Retired[],
   dateMs: number,
-  graceMs: number,
+  { gcGraceMs, segmentGraceMs }: Pick<ProtocolSettings, "gcGraceMs" | "segmentGraceMs">,
 ): Retired[] {
-  return retired.filter(({ at }) => at !== undefined && dateMs - at >= graceMs);
+  return retired.filter(({ at, segments }) => {
+    const graceMs = segments === undefined ? gcGraceMs : segmentGraceMs;
+    return at !== undefined && dateMs - at >= graceMs;
+  });
+}
+
+/**
+ * What a publication promises to readers of its manifest, and what its deletions wait for. Readers
+ * may still hold an earlier manifest, so it is never less than what that one promised.
+ */
+export function segmentGraceOf(
+  { segmentGraceMs }: Manifest,
+  settings: Pick<ProtocolSettings, "segmentGraceMs">,
+): number {
+  return Math.max(segmentGraceMs, Math.ceil(settings.segmentGraceMs));
 }
 
 /** Keeps the newest entry old enough to purge by, then at most 24 in a grace period (one an hour). */

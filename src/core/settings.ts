@@ -8,8 +8,9 @@ export interface ProtocolSettings {
   /** How long replaced runs stay for slow readers; comfort, not safety. Default 3,600,000. */
   readonly gcGraceMs: number;
   /**
-   * For views that skip the second look at the manifest; this version always looks twice and needs
-   * no grace: accepted, without effect. Default 60,000.
+   * How long merged segments stay on an object store, so that a look there takes one round trip.
+   * The longest that any process of a store was given counts, and is never shortened again. 0: they
+   * are deleted at once, and every look takes two. Without effect on directories. Default 60,000.
    */
   readonly segmentGraceMs: number;
   /** How long a deletion is remembered; at least twice `writerLagMs`. Default 86,400,000. */

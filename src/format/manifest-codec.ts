@@ -13,11 +13,22 @@ export interface HistoryEntry {
   readonly at: number;
 }
 
+/** What is known of the segments that a list names without reading it. */
+export interface SegmentSummary {
+  readonly count: number;
+  /** Highest clock in any of them. */
+  readonly hi: number;
+  /** 16 hex digits: XOR of the first 64 bits of the SHA-256 of each path. */
+  readonly digest: string;
+}
+
 /** An object no longer referenced, deleted once it has been so for the grace period. */
 export interface Retired {
   readonly path: string;
-  /** The object lists further ones, which are deleted before it (FORMAT, "Lists"). */
+  /** The object lists further ones, which are deleted with it (FORMAT, "Lists"). */
   readonly list?: true;
+  /** What it lists are segments that the runs hold: its grace period is `segmentGraceMs`. */
+  readonly segments?: SegmentSummary;
   /** LastModified of the manifest that retired it; filled in by the next one. */
   readonly at?: number;
 }
@@ -56,6 +67,8 @@ export interface Manifest {
   readonly purgeFloor: number;
   /** Generation of the last purge (RELOAD). */
   readonly lastPurge: number;
+  /** Segments outlive the publication that holds them by so much, never less from here on; 0: not. */
+  readonly segmentGraceMs: number;
   readonly history: readonly HistoryEntry[];
   readonly retired: readonly Retired[];
   /** In the order of their publication. */
@@ -75,6 +88,7 @@ export const EMPTY_MANIFEST: Manifest = {
   runs: [],
   purgeFloor: 0,
   lastPurge: 0,
+  segmentGraceMs: 0,
   history: [],
   retired: [],
   archive: [],
@@ -90,7 +104,14 @@ export function encodeManifest(manifest: Manifest): Buffer {
     ...run,
     partitions: partitions.map((part, at) => encodePartition(part, partitions[at - 1])),
   }));
-  const json = JSON.stringify({ format: FORMAT, kind: "manifest", ...manifest, runs });
+  const segmentGraceMs = manifest.segmentGraceMs || undefined;
+  const json = JSON.stringify({
+    format: FORMAT,
+    kind: "manifest",
+    ...manifest,
+    runs,
+    segmentGraceMs,
+  });
   return Buffer.from(`${sealLine(json)}\n`);
 }
 
@@ -117,6 +138,7 @@ export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
     runs,
     purgeFloor: fields.integer("purgeFloor", 0, CLOCK_MAX),
     lastPurge: fields.integer("lastPurge"),
+    segmentGraceMs: fields.has("segmentGraceMs") ? fields.integer("segmentGraceMs") : 0,
     history: fields.array("history").map((entry) => {
       const f = nested(entry);
       return {
@@ -130,12 +152,21 @@ export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
       return {
         path: f.string("path"),
         ...(f.has("list") ? { list: true } : {}),
+        ...(f.has("segments") ? { segments: decodeSummary(nested(f.get("segments"))) } : {}),
         ...(f.has("at") ? { at: f.integer("at") } : {}),
       };
     }),
     archive: fields.array("archive").map((entry) => decodeArchiveInfo(nested(entry))),
     schema: fields.integer("schema"),
     stats: fields.has("stats") ? decodeStats(nested(fields.get("stats"))) : undefined,
+  };
+}
+
+function decodeSummary(fields: Fields): SegmentSummary {
+  return {
+    count: fields.integer("count", 1),
+    hi: fields.integer("hi", 1, CLOCK_MAX),
+    digest: fields.matching("digest", /^[0-9a-f]{16}$/, "16 hex digits"),
   };
 }
 

@@ -1,4 +1,5 @@
 /** Sees to it that somebody hears of a log that waits too long for a compaction. */
+import { segmentLists } from "../view/published.ts";
 import type { View } from "../view/view.ts";
 
 /** What waits to be compacted. */
@@ -27,8 +28,9 @@ export class BacklogAlarm {
   }
 
   /** To be called once with every view that a store opens or refreshes to. Never throws. */
-  look({ segments: { length: segments } }: Pick<View, "segments">): void {
+  look(view: Pick<View, "segments" | "unreadLists" | "manifest">): void {
     const { backlogSegments, onBacklog } = this.#options;
+    const segments = countWaiting(view);
     if (segments <= backlogSegments) return;
     const backlog = { segments, location: this.#location };
     if (onBacklog === undefined) {
@@ -64,4 +66,15 @@ export class BacklogAlarm {
         "or give the option onBacklog",
     );
   }
+}
+
+/** At least so many: where lists are unread, all that they name count as compacted. */
+function countWaiting({
+  segments,
+  unreadLists,
+  manifest,
+}: Pick<View, "segments" | "unreadLists" | "manifest">): number {
+  if (unreadLists.length === 0) return segments.length;
+  const listed = segmentLists(manifest).reduce((sum, { segments: { count } }) => sum + count, 0);
+  return segments.length - listed;
 }

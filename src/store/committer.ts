@@ -185,11 +185,12 @@ export class Committer {
     this.#commitMemory(flush, written);
   }
 
-  /** A stale clock would lose to what others wrote meanwhile. */
+  /** A stale clock would lose to what others wrote meanwhile; another's look may be stale (RECENT). */
   async #freshen(): Promise<void> {
-    const { refreshEveryMs, writerLagMs } = this.#parts.settings;
-    const tooOld = this.#replica.viewAgeMs > Math.min(refreshEveryMs, writerLagMs / 2);
-    if (!tooOld && !this.#mustRefresh) return;
+    const { runtime, settings } = this.#parts;
+    const ageMs = runtime.nowMs() - this.#replica.times.listingMs;
+    const tooOld = ageMs > Math.min(settings.refreshEveryMs, settings.writerLagMs / 2);
+    if (!tooOld && !this.#mustRefresh && this.#replica.hasLooked) return;
     await this.#replica.refresh();
     this.#mustRefresh = false;
   }

@@ -36,6 +36,10 @@ export class Follower {
     this.#records = records;
   }
 
+  get isFollowing(): boolean {
+    return this.#known !== undefined;
+  }
+
   /** What is in view now is what the follower has. Only the first call counts. */
   begin(segments: readonly SegmentRef[]): void {
     this.#known ??= new Set(segments.map(({ key }) => key));
@@ -87,7 +91,9 @@ export class Follower {
     told.sort((a, b) => compareVersions(a.version, b.version));
     return () => {
       for (const id of ofId) this.#before.delete(id);
-      this.#known = new Set(view.segments.map(({ key }) => key));
+      // One that is published stays known until it is deleted: it may count as live again.
+      const published = view.published.filter((key) => known.has(key));
+      this.#known = new Set([...view.segments.map(({ key }) => key), ...published]);
       return told.map(({ operation }) => operation);
     };
   }

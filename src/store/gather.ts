@@ -11,7 +11,7 @@ import type { Segment } from "../format/segment-codec.ts";
 import type { SegmentRef } from "../log/log.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import { RunReader } from "../runs/run-reader.ts";
-import { renewView, type View } from "../view/view.ts";
+import { renewView, settleView, type View } from "../view/view.ts";
 import type { StoreParts } from "./parts.ts";
 import { ResidentEntry } from "./records.ts";
 import { migrateRecord } from "./schema.ts";
@@ -30,6 +30,8 @@ export interface GatherOptions {
   /** Of the original's store that memory was loaded from: another makes it unusable as well. */
   readonly baseFingerprint?: string | undefined;
   readonly onCorrupt: (error: CorruptionError) => void;
+  /** The view must tell which segments the runs hold, also where no record depends on it. */
+  readonly settles?: boolean | undefined;
 }
 
 export interface Gathered {
@@ -51,7 +53,8 @@ const SCAN_SHARE = 0.2;
 
 export async function gather(parts: StoreParts, options: GatherOptions): Promise<Gathered> {
   const gathering = new Gathering(parts, options);
-  if (options.wanted !== "all" && options.wanted.size === 0) return gathering.result();
+  const wantsNone = options.wanted !== "all" && options.wanted.size === 0;
+  if (wantsNone && options.settles !== true) return gathering.result();
   for (let attempt = 1; attempt <= VIEWS_MAX; attempt++) {
     if (await gathering.attempt()) return gathering.result();
   }
@@ -65,6 +68,7 @@ class Gathering {
   readonly #wanted: Wanted;
   readonly #hashes: ReadonlySet<string>;
   readonly #onCorrupt: (error: CorruptionError) => void;
+  readonly #settles: boolean;
   readonly #segments = new Map<string, Segment>();
   #view: View;
   /** Of the runs; the log is merged last. */
@@ -84,6 +88,7 @@ class Gathering {
     this.#baseGeneration = options.baseGeneration;
     this.#baseFingerprint = options.baseFingerprint;
     this.#onCorrupt = options.onCorrupt;
+    this.#settles = options.settles ?? options.wanted === "all";
   }
 
   /** To be called once, when everything is read. */
@@ -101,6 +106,7 @@ class Gathering {
   /** Reads what is missing; false when a compaction came in between and the view was renewed. */
   async attempt(): Promise<boolean> {
     this.#reloadIfOutdated();
+    await this.#settleIfNeeded();
     const gone = new Set<string>();
     const runs = this.#view.manifest.runs.filter(({ path }) => !this.#merged.has(path));
     const results = await Promise.allSettled([
@@ -133,6 +139,16 @@ class Gathering {
     this.#merged = new Set();
     this.#segments.clear();
     this.#replaces = true;
+  }
+
+  /** One list tells of many segments that need not be read. */
+  async #settleIfNeeded(): Promise<void> {
+    const { unreadLists, segments, corrupt } = this.#view;
+    if (unreadLists.length === 0) return;
+    const isNeeded = (ref: SegmentRef): boolean => this.#merged.has(ref.key) || this.#admits(ref);
+    if (!this.#settles && !segments.some(isNeeded)) return;
+    this.#view = await settleView(this.#parts.manifests, this.#view);
+    for (const error of this.#view.corrupt) if (!corrupt.includes(error)) this.#onCorrupt(error);
   }
 
   async #readSegments(gone: Set<string>): Promise<void> {

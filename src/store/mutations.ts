@@ -48,7 +48,7 @@ export class Mutations {
   }
 
   async #update(id: string, change: (current: unknown) => unknown): Promise<void> {
-    await this.#session.lookup([id]);
+    await this.#session.lookUpToChange(id);
     const before = this.#session.records.visible.get(id);
     const next = change(before);
     if (isPromise(next)) {
@@ -156,7 +156,7 @@ export class Mutations {
   /** What memory cannot know, also after a failed write, is checked before the flush instead. */
   #checkPresent(id: string): void {
     const { replica, records, committer } = this.#session;
-    const known = replica.isReadable(id) && !committer.mustRefresh;
+    const known = replica.isReadable(id) && !committer.mustRefresh && replica.hasLooked;
     if (known && !records.visible.has(id)) throw new RecordNotFoundError(id);
   }
 }

@@ -17,6 +17,7 @@ import {
 } from "../core/settings.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { Backlog } from "./backlog.ts";
+import { checkFreshness, type Freshness } from "./look.ts";
 import type { WriteMode } from "./write-buffer.ts";
 
 /** Every option; `undefined` means the default. */
@@ -53,6 +54,11 @@ export interface StoreOptions<T = Fields> extends SettingOptions {
   readonly strictHydration?: boolean | undefined;
   /** `set`/`delete` of a non-resident id do not look the previous record up. Default false. */
   readonly blindWrites?: boolean | undefined;
+  /**
+   * What the store opens on, and what its asynchronous reads answer from; see `Freshness`. A store
+   * that writes looks for real before its first flush. Default "strong".
+   */
+  readonly freshness?: Freshness | undefined;
   /** What to do with log that cannot be read: go on and warn, or throw. Default "skip". */
   readonly onCorrupt?: "skip" | "throw" | undefined;
   /** Told of what was survived but should be looked at. Default: one line on stderr. */
@@ -93,6 +99,7 @@ export interface ResolvedOptions {
   readonly freezeRecords: boolean;
   readonly strictHydration: boolean;
   readonly blindWrites: boolean;
+  readonly freshness: Freshness;
   readonly onCorrupt: "skip" | "throw";
   readonly onWarning: (message: string) => void;
   readonly prices: ListPrices;
@@ -122,6 +129,7 @@ const NAMES: ReadonlySet<string> = new Set<string>([
   "freezeRecords",
   "strictHydration",
   "blindWrites",
+  "freshness",
   "onCorrupt",
   "onWarning",
   "prices",
@@ -161,6 +169,7 @@ export function resolveOptions<T>(options: StoreOptions<T> = {}): ResolvedOption
     freezeRecords: flag(options, "freezeRecords", true),
     strictHydration: flag(options, "strictHydration", false),
     blindWrites: flag(options, "blindWrites", false),
+    freshness: checkFreshness(options.freshness, "strong"),
     onCorrupt,
     onWarning,
     prices: resolvePrices(options.prices),

@@ -11,7 +11,8 @@ import { ByteCache } from "../runs/byte-cache.ts";
 import type { RunCache } from "../runs/run-objects.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import { MeteredBackend } from "../storage/metered-backend.ts";
-import { ManifestStore } from "../view/manifest-store.ts";
+import { createWarmManifest, ManifestStore, type WarmManifest } from "../view/manifest-store.ts";
+import type { WarmLooks } from "./look.ts";
 import type { Schema } from "./schema.ts";
 
 export interface StoreParts {
@@ -22,6 +23,8 @@ export interface StoreParts {
   readonly settings: ProtocolSettings;
   readonly log: Log;
   readonly manifests: ManifestStore;
+  /** Of the stores over this backend and location. */
+  readonly warmLooks: WarmLooks;
   readonly cache: RunCache;
   /** Segments that point reads fetched, by key. */
   readonly segmentCache: ByteCache<Segment>;
@@ -31,19 +34,28 @@ export interface StoreParts {
   readonly schema: Schema;
 }
 
-/** By backend: a store opened anew over the same one finds warm what the last one read. */
-const runCaches = new WeakMap<
-  StorageBackend,
-  { readonly location: string; readonly cache: RunCache }
->();
+/** What a store opened anew over the same backend finds warm. */
+interface Warm {
+  readonly location: string;
+  /** Parts of runs, as bytes: valid by construction, because a run's name is never used again. */
+  readonly cache: RunCache;
+  readonly manifest: WarmManifest;
+  readonly looks: WarmLooks;
+}
 
-/** Parts of runs, as bytes: valid by construction, because a run's name is never used again. */
-function runCacheOf(backend: StorageBackend, location: string): RunCache {
-  const held = runCaches.get(backend);
-  if (held?.location === location) return held.cache;
-  const cache: RunCache = new ByteCache();
-  runCaches.set(backend, { location, cache });
-  return cache;
+const warmByBackend = new WeakMap<StorageBackend, Warm>();
+
+function warmOf(backend: StorageBackend, location: string): Warm {
+  const held = warmByBackend.get(backend);
+  if (held?.location === location) return held;
+  const warm: Warm = {
+    location,
+    cache: new ByteCache(),
+    manifest: createWarmManifest(),
+    looks: { whole: undefined, snapshot: undefined },
+  };
+  warmByBackend.set(backend, warm);
+  return warm;
 }
 
 /** Beside the default bound for runs; a parsed segment takes a few times its bytes. */
@@ -66,11 +78,15 @@ export interface GivenParts {
 
 /** One protocol, two media: files that grow get a file log, everything else one object per flush. */
 export function createParts(given: GivenParts): StoreParts {
-  const { location, runtime, settings, onWarning, schema, costBudget } = given;
+  const { location, runtime, onWarning, schema, costBudget } = given;
   const { meter = new CostMeter() } = given;
   const guard = costBudget && { budget: costBudget, onWarning };
   const backend = new MeteredBackend(given.backend, meter, guard);
   const { appendable } = backend;
+  // A directory's second look is one more listing of it, and its log files are deleted in order.
+  const settings =
+    appendable === undefined ? given.settings : { ...given.settings, segmentGraceMs: 0 };
+  const warm = warmOf(given.backend, location);
   const log =
     appendable === undefined
       ? new ObjectLog(backend, runtime, settings)
@@ -81,8 +97,9 @@ export function createParts(given: GivenParts): StoreParts {
     runtime,
     settings,
     log,
-    manifests: new ManifestStore(backend),
-    cache: runCacheOf(given.backend, location),
+    manifests: new ManifestStore(backend, warm.manifest),
+    warmLooks: warm.looks,
+    cache: warm.cache,
     segmentCache: new ByteCache(SEGMENT_CACHE_BYTES_MAX),
     onWarning,
     schema,

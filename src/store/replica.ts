@@ -7,10 +7,17 @@ import { type CorruptionError, UnavailableError } from "../core/errors.ts";
 import type { Operation } from "../core/operation.ts";
 import type { SegmentRef, WrittenSegment } from "../log/log.ts";
 import type { Segment } from "../format/segment-codec.ts";
-import { makeView, type View } from "../view/view.ts";
+import type { View } from "../view/view.ts";
 import { Follower } from "./follower.ts";
 import { gather, type Gathered, type Wanted } from "./gather.ts";
 import { History } from "./history.ts";
+import {
+  type Freshness,
+  lookAgainAtManifest,
+  lookWhole,
+  openLook,
+  type TimedView,
+} from "./look.ts";
 import type { StoreParts } from "./parts.ts";
 import { ABSENT, Records, type ResidentEntry } from "./records.ts";
 
@@ -27,6 +34,7 @@ export interface ReplicaOptions {
   readonly onCorrupt: "skip" | "throw";
   /** Told of each view that is opened or refreshed to. */
   readonly onView?: ((view: View) => void) | undefined;
+  readonly freshness: Freshness;
 }
 
 /** How often a lookup starts again because a refresh came in between. */
@@ -40,7 +48,9 @@ export class Replica {
   readonly #options: ReplicaOptions;
   readonly #reported = new Set<string>();
   #view: View;
-  #viewedMs: number;
+  #times: Pick<TimedView, "manifestMs" | "listingMs">;
+  /** This store has looked for itself: what it writes orders above all acknowledged before. */
+  #hasLooked: boolean;
   /** Written here since the view's listing. */
   #ownSegments: SegmentRef[] = [];
   /** Runs by path and segments by key that the resident records stand for. */
@@ -55,16 +65,16 @@ export class Replica {
 
   /** Opens a view; no record is resident yet. */
   static async open(parts: StoreParts, options: ReplicaOptions): Promise<Replica> {
-    const view = await makeView(parts.manifests, parts.log);
-    return new Replica(parts, options, view);
+    return new Replica(parts, options, await openLook(parts, options.freshness));
   }
 
-  constructor(parts: StoreParts, options: ReplicaOptions, view: View) {
+  constructor(parts: StoreParts, options: ReplicaOptions, { view, ...times }: TimedView) {
     this.#parts = parts;
     this.#options = options;
     this.#view = view;
     this.#baseFingerprint = view.original?.fingerprint;
-    this.#viewedMs = parts.runtime.nowMs();
+    this.#times = times;
+    this.#hasLooked = options.freshness === "strong";
     this.history = new History({ agentId: options.agentId, schema: options.version });
     this.#follower = new Follower(parts, this.records);
     for (const error of view.corrupt) this.onCorrupt(error);
@@ -80,9 +90,14 @@ export class Replica {
     return { ...this.#view, segments: [...this.#view.segments, ...this.#ownSegments] };
   }
 
-  /** How long ago the last look was, by the local clock: for freshness, never for safety. */
-  get viewAgeMs(): number {
-    return this.#parts.runtime.nowMs() - this.#viewedMs;
+  /** When the looks began that the view is made of, by the local clock: for freshness only. */
+  get times(): Pick<TimedView, "manifestMs" | "listingMs"> {
+    return this.#times;
+  }
+
+  /** False until the store has listed the log itself: another's look is not enough to write on. */
+  get hasLooked(): boolean {
+    return this.#hasLooked;
   }
 
   /** Whether every record of the store is resident. */
@@ -119,12 +134,15 @@ export class Replica {
   }
 
   /**
-   * Looks again; what is resident afterwards stands for a view begun after the call. Not to be
-   * called while a commit is under way; lookups may be.
+   * Looks again; what is resident afterwards stands for a view begun after the call, under
+   * "snapshot" for a manifest asked for after the call. Not to be called while a commit is under
+   * way; lookups may be.
    */
-  async refresh(): Promise<void> {
-    const startedMs = this.#parts.runtime.nowMs();
-    const view = await makeView(this.#parts.manifests, this.#parts.log, this.#view);
+  async refresh(kind: "strong" | "snapshot" = "strong"): Promise<void> {
+    const isWhole = kind === "strong";
+    const { view, ...times } = isWhole
+      ? await lookWhole(this.#parts, this.#view)
+      : await lookAgainAtManifest(this.#parts, { view: this.viewWithOwn, ...this.#times });
     for (const error of view.corrupt) this.onCorrupt(error);
     this.#options.onView?.(view);
     for (let attempt = 1; attempt <= LOOKUPS_MAX; attempt++) {
@@ -134,7 +152,8 @@ export class Replica {
       if (wanted !== "all" && wanted.size !== this.records.residentCount) continue;
       this.#installRecords(gathered, wanted);
       this.#installView(gathered, wanted);
-      this.#viewedMs = startedMs;
+      this.#times = times;
+      this.#hasLooked ||= isWhole;
       return;
     }
     throw new UnavailableError(
@@ -245,7 +264,9 @@ export class Replica {
     const baseFingerprint = this.#baseFingerprint;
     const onCorrupt = (error: CorruptionError): void => this.onCorrupt(error);
     const base = { baseGeneration, baseFingerprint };
-    return gather(this.#parts, { view, wanted, merged, ...base, onCorrupt });
+    // What a follower was told of must not be told again because it was late to be deleted.
+    const settles = wanted === "all" || this.#follower.isFollowing;
+    return gather(this.#parts, { view, wanted, merged, ...base, onCorrupt, settles });
   }
 
   /** What cannot be read and is left out: told once, or thrown under `onCorrupt: "throw"`. */

@@ -5,7 +5,13 @@ import type { Operation } from "../core/operation.ts";
 import { checkId, deepFreeze } from "../core/record.ts";
 import type { Candidate } from "./archiver.ts";
 import { loadArchive } from "./archives.ts";
+import { checkFreshness, type Freshness } from "./look.ts";
 import type { Session } from "./session.ts";
+
+export interface ReadOptions {
+  /** Default: the store's own; a "strong" store answers as of its last look unless it is asked. */
+  readonly freshness?: Freshness | undefined;
+}
 
 export class ResidentReads<T> {
   readonly #session: Session;
@@ -40,10 +46,16 @@ export class ResidentReads<T> {
     return this.filter(predicate).length;
   }
 
+  /** Makes ids resident; without any, everything. */
+  async hydrate(ids: Iterable<string> | undefined): Promise<void> {
+    if (ids === undefined) await this.#session.loadAll();
+    else await this.#session.lookup([...ids].map(checkId));
+  }
+
   /** Makes ids resident, then reads them. */
-  async readMany(ids: Iterable<string>): Promise<Map<string, T>> {
+  async readMany(ids: Iterable<string>, { freshness }: ReadOptions = {}): Promise<Map<string, T>> {
     const wanted = [...ids].map(checkId);
-    await this.#session.lookup(wanted);
+    await this.#session.lookup(wanted, checkFreshness(freshness, undefined));
     const found = new Map<string, T>();
     for (const id of wanted) {
       const value = this.#session.records.visible.get(id);

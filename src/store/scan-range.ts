@@ -1,6 +1,7 @@
 /** What a scan is asked for, checked: pure. */
 import { describeValue } from "../core/describe.ts";
 import { InvalidArgumentError } from "../core/errors.ts";
+import { checkFreshness, type Freshness } from "./look.ts";
 import { checkNames } from "./options.ts";
 import type { IdRange } from "./view-stream.ts";
 
@@ -16,15 +17,25 @@ export interface ScanOptions {
   readonly reverse?: boolean | undefined;
   /** Give so many records at most, an integer >= 0; default Infinity. A small one reads little. */
   readonly limit?: number | undefined;
+  /** Default: the store's own; a "strong" store answers as of its last look unless it is asked. */
+  readonly freshness?: Freshness | undefined;
 }
 
 /** A checked scan. */
 export interface ResolvedScan {
   readonly range: IdRange & { readonly from: string; readonly reverse: boolean };
   readonly limit: number;
+  readonly freshness: Freshness | undefined;
 }
 
-const NAMES: ReadonlySet<string> = new Set(["prefix", "from", "to", "reverse", "limit"]);
+const NAMES: ReadonlySet<string> = new Set([
+  "prefix",
+  "from",
+  "to",
+  "reverse",
+  "limit",
+  "freshness",
+]);
 const CODE_UNIT_MAX = 0xffff;
 
 /** @throws InvalidArgumentError for an unknown name or a value of another type */
@@ -44,7 +55,7 @@ export function resolveScan(options: ScanOptions = {}): ResolvedScan {
     to: ends.reduce<string | undefined>((a, b) => (a === undefined || b < a ? b : a), undefined),
     reverse,
   };
-  return { range, limit };
+  return { range, limit, freshness: checkFreshness(options.freshness, undefined) };
 }
 
 /** Whether no id at all can be in the range. */

@@ -7,7 +7,7 @@ import { compareText, type Entry, type RunEntry, wins } from "../core/version.ts
 import type { Segment } from "../format/segment-codec.ts";
 import type { SegmentRef } from "../log/log.ts";
 import { type EntryBatches, fromMap, fromSorted } from "../runs/merge.ts";
-import { renewView, type View } from "../view/view.ts";
+import { renewView, settleView, type View } from "../view/view.ts";
 import { ResidentEntry } from "./records.ts";
 import type { ResidentReads } from "./resident-reads.ts";
 import { scansOf } from "./run-streams.ts";
@@ -37,9 +37,9 @@ export class Scans<T> {
   /** As `Store.scan` documents. */
   async *scan(options?: ScanOptions): AsyncGenerator<[string, T]> {
     const resolved = resolveScan(options);
-    const { range, limit } = resolved;
+    const { range, limit, freshness } = resolved;
     if (limit === 0 || isEmptyRange(range)) return;
-    await this.#session.freshen();
+    await this.#session.freshen(freshness);
     let given = 0;
     for await (const batch of this.#batches(resolved)) {
       for (const entry of batch) {
@@ -92,7 +92,7 @@ export class Scans<T> {
    * must not outlive a purge (RELOAD).
    */
   async #readLog(first: View, range: IdRange): Promise<ViewSources<RunEntry>> {
-    let view = first;
+    let view = await this.#settle(first);
     for (let attempt = 1; attempt <= VIEWS_MAX; attempt++) {
       const winners = new Map<string, Entry>();
       const gone = await this.#readSegments(view.segments, ({ agent, w, v, operations }) => {
@@ -103,9 +103,16 @@ export class Scans<T> {
         }
       });
       if (gone.size === 0) return { view, sources: [fromMap(winners, range)] };
-      view = await renewView(this.#session.parts.manifests, view, gone);
+      view = await this.#settle(await renewView(this.#session.parts.manifests, view, gone));
     }
     throw changedTooOften();
+  }
+
+  /** One list tells of many segments that need not be read. */
+  async #settle(view: View): Promise<View> {
+    const settled = await settleView(this.#session.parts.manifests, view);
+    for (const error of settled.corrupt) this.#session.replica.onCorrupt(error);
+    return settled;
   }
 
   /** Gives the keys of those that are gone. */

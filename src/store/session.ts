@@ -13,6 +13,7 @@ import { BackendClaim } from "./backend-claim.ts";
 import { BacklogAlarm } from "./backlog.ts";
 import { publishFirstManifest } from "./birth.ts";
 import { Committer } from "./committer.ts";
+import { type Freshness, isWithin, lookWhole } from "./look.ts";
 import { describeManifest, type ManifestInfo } from "./manifest-info.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { createParts, type StoreParts } from "./parts.ts";
@@ -72,7 +73,7 @@ export class Session {
         const { etag } = await parts.manifests.confirm(replica.view);
         if (etag === undefined && !readOnly) await publishFirstManifest(parts, replica.view);
       }
-      if (readOnly) checkExists(replica, location);
+      if (readOnly) await checkExists(parts, replica, location);
       if (!options.skipLoad) {
         checkSchema(parts.schema, replica.view.manifest.schema, "a record of this store");
         await replica.loadAll();
@@ -133,28 +134,52 @@ export class Session {
     return describeManifest(this.replica.viewWithOwn, this.operationCount);
   }
 
-  /** Before a read: after a failed write, looks again. */
-  async freshen(): Promise<void> {
-    if (this.#committer?.mustRefresh === true) await this.refresh();
+  /**
+   * Before a read: after a failed write, looks again; then as fresh as is asked for.
+   * @param asked default: the store's; where that is "strong", as of the store's last look
+   */
+  async freshen(asked?: Freshness): Promise<void> {
+    const { runtime, settings } = this.parts;
+    const { manifestMs, listingMs } = this.replica.times;
+    const wanted = asked ?? this.options.freshness;
+    const nowMs = runtime.nowMs();
+    if (this.#committer?.mustRefresh === true || asked === "strong") await this.refresh();
+    else if (wanted === "snapshot") {
+      if (!isWithin(manifestMs, nowMs, settings.refreshEveryMs)) await this.refresh("snapshot");
+    } else if (wanted !== "strong" && !isWithin(listingMs, nowMs, wanted.maxStaleMs)) {
+      await this.refresh();
+    }
   }
 
-  /** Makes ids resident. */
-  async lookup(ids: readonly string[]): Promise<void> {
-    await this.freshen();
-    await this.replica.lookup(ids, () => this.refresh());
+  /** Makes ids resident. @param freshness as for `freshen` */
+  async lookup(ids: readonly string[], freshness?: Freshness): Promise<void> {
+    await this.freshen(freshness);
+    await this.replica.lookup(ids, () => this.refreshAsDeclared());
+  }
+
+  /** What is changed by what it was must not be what another's look found. */
+  async lookUpToChange(id: string): Promise<void> {
+    if (this.replica.hasLooked) await this.lookup([id]);
+    else await this.lookup([id], "strong");
   }
 
   async loadAll(): Promise<void> {
     await this.#turns.run(() => this.replica.loadAll());
   }
 
-  async refresh(): Promise<void> {
-    await this.#turns.run(() => this.#refresh());
+  /** @param kind "snapshot": after a manifest asked for now, and no listing */
+  async refresh(kind: "strong" | "snapshot" = "strong"): Promise<void> {
+    await this.#turns.run(() => this.#refresh(kind));
   }
 
-  async #refresh(): Promise<void> {
-    await this.replica.refresh();
-    this.#committer?.refreshed();
+  /** As the user asks for it. */
+  async refreshAsDeclared(): Promise<void> {
+    await this.refresh(this.options.freshness === "snapshot" ? "snapshot" : "strong");
+  }
+
+  async #refresh(kind: "strong" | "snapshot" = "strong"): Promise<void> {
+    await this.replica.refresh(kind);
+    if (kind === "strong") this.#committer?.refreshed();
   }
 
   /** Refreshes, and hands over what others changed; nothing is taken as told unless it is wanted. */
@@ -258,7 +283,14 @@ export class Session {
   }
 }
 
-function checkExists({ view }: Replica, location: string): void {
+/** Before its first compaction a store may be a log alone, which a snapshot does not look at. */
+async function checkExists(
+  parts: StoreParts,
+  { view: seen, times }: Replica,
+  location: string,
+): Promise<void> {
+  const isBlind = seen.etag === undefined && times.listingMs === Number.NEGATIVE_INFINITY;
+  const view = isBlind ? (await lookWhole(parts)).view : seen;
   if (view.etag !== undefined || view.segments.length > 0) return;
   throw new StoreNotFoundError(
     `Cannot open in readOnly mode: no existing store found at ${location}`,

@@ -1,13 +1,13 @@
 /** The public class: each method checks its arguments and makes one call into the open session. */
 import { InvalidArgumentError, NotOpenError, ReadOnlyError } from "../core/errors.ts";
 import type { Fields, Operation } from "../core/operation.ts";
-import { checkId } from "../core/record.ts";
 import { systemRuntime } from "../core/runtime.ts";
 import { backendFor } from "./location.ts";
 import { archiveNames, type ManifestInfo } from "./manifest-info.ts";
 import type { Mutations } from "./mutations.ts";
 import { type OpenState, openState, type State, type StoreInternals } from "./open-state.ts";
 import { resolveOptions, type StoreOptions } from "./options.ts";
+import type { ReadOptions } from "./resident-reads.ts";
 import type { ScanOptions } from "./scan-range.ts";
 import { Session } from "./session.ts";
 import { describeStats, type StoreStats } from "./store-stats.ts";
@@ -116,13 +116,13 @@ export class Store<T = Fields> {
   }
 
   /** A record, resident or not; read by ranged reads and resident from then on. */
-  async read(id: string): Promise<T | undefined> {
-    return (await this.readMany([id])).get(id);
+  async read(id: string, options?: ReadOptions): Promise<T | undefined> {
+    return (await this.readMany([id], options)).get(id);
   }
 
   /** Those of the records that exist, by id; looked up together, as of one view. */
-  async readMany(ids: Iterable<string>): Promise<Map<string, T>> {
-    return this.#open().reads.readMany(ids);
+  async readMany(ids: Iterable<string>, options?: ReadOptions): Promise<Map<string, T>> {
+    return this.#open().reads.readMany(ids, options);
   }
 
   /**
@@ -135,9 +135,7 @@ export class Store<T = Fields> {
 
   /** Makes these records resident, or all, so that the synchronous reads answer for them. */
   async hydrate(ids?: Iterable<string>): Promise<void> {
-    const session = this.#session();
-    if (ids === undefined) await session.loadAll();
-    else await session.lookup([...ids].map(checkId));
+    await this.#open().reads.hydrate(ids);
   }
 
   /**
@@ -237,9 +235,9 @@ export class Store<T = Fields> {
     await this.#session().compact();
   }
 
-  /** Picks up what other writers made durable before the call. */
+  /** Picks up what others made durable, or under freshness "snapshot" compacted, before the call. */
   async refresh(): Promise<void> {
-    await this.#session().refresh();
+    await this.#session().refreshAsDeclared();
   }
 
   /**

@@ -8,7 +8,7 @@ import { parseRecord } from "../core/record.ts";
 import { compareVersions, type RunEntry, type Version } from "../core/version.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
-import { makeView, renewView, type View } from "../view/view.ts";
+import { makeView, renewView, settleView, type View } from "../view/view.ts";
 import { publicOperation } from "./history.ts";
 import { type LiveOperation, LiveOperations } from "./live-operations.ts";
 import type { StoreParts } from "./parts.ts";
@@ -82,7 +82,8 @@ export class Streams<T> {
   async *operations(since = ""): AsyncGenerator<Operation<T>> {
     await this.#session.flush();
     const { manifests, log } = this.#parts;
-    let view = await makeView(manifests, log, this.#session.replica.view);
+    const look = await makeView(manifests, log, this.#session.replica.view);
+    let view = await settleView(manifests, look);
     for (const error of view.corrupt) this.#session.replica.onCorrupt(error);
     const base = this.#base ?? view;
     const progress = { after: { clock: -1, agent: "", w: "" }, undone: new UndoneRecords() };
@@ -97,7 +98,7 @@ export class Streams<T> {
           for (const operation of batch) if (operation.ts > since) yield operation;
         }
         if (live.gone.size === 0) return;
-        view = await renewView(manifests, view, live.gone);
+        view = await settleView(manifests, await renewView(manifests, view, live.gone));
       } catch (error) {
         view = await renewedView(manifests, view, error);
       }

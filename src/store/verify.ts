@@ -7,7 +7,8 @@ import { snapshotMissing } from "../original/original-snapshot.ts";
 import { checkRun } from "../runs/run-check.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import type { StorageBackend } from "../storage/backend.ts";
-import { makeView, type View } from "../view/view.ts";
+import { segmentLists } from "../view/published.ts";
+import { makeView, settleView, type View } from "../view/view.ts";
 import { checkArchives } from "./archives.ts";
 import { BackendClaim } from "./backend-claim.ts";
 import { backendFor } from "./location.ts";
@@ -67,7 +68,7 @@ export async function verify(location: string, options: VerifyOptions = {}): Pro
 }
 
 async function checkView(parts: StoreParts): Promise<VerifyReport | "overtaken"> {
-  const view = await makeView(parts.manifests, parts.log);
+  const view = await settleView(parts.manifests, await makeView(parts.manifests, parts.log));
   await parts.manifests.confirm(view);
   const problems = [...view.corrupt];
   const base = await checkOriginal(parts, view);
@@ -79,6 +80,9 @@ async function checkView(parts: StoreParts): Promise<VerifyReport | "overtaken">
     problems.push(...found);
   }
   problems.push(...(await checkArchives(parts.backend, view)));
+  const lists = await checkLists(parts, view);
+  if (lists === "overtaken") return lists;
+  problems.push(...lists);
   // Those of the original were read with the view.
   const listed = view.segments.filter(({ segment }) => segment === undefined);
   let segments = view.segments.length - listed.length;
@@ -112,6 +116,23 @@ async function checkOriginal(
     else problems.push(snapshotMissing(original.manifest.currentSnapshot, error));
   }
   return { records, problems };
+}
+
+/** Lists of segments that the runs hold already. */
+async function checkLists(
+  { manifests }: StoreParts,
+  view: View,
+): Promise<CorruptionError[] | "overtaken"> {
+  const problems: CorruptionError[] = [];
+  const paths = segmentLists(view.manifest).map(({ path }) => path);
+  const lists = await manifests.readLists(paths, (error) => problems.push(error));
+  const gone = paths.find((path) => {
+    return !lists.has(path) && !problems.some((problem) => problem.path === path);
+  });
+  if (gone === undefined) return problems;
+  if ((await manifests.load(view)).etag !== view.etag) return "overtaken";
+  const message = `the manifest names ${gone}, which is not there`;
+  return [...problems, new CorruptionError(message, { path: gone })];
 }
 
 async function checkRunOf(

@@ -7,8 +7,10 @@ import {
   type Manifest,
 } from "../format/manifest-codec.ts";
 import { MANIFEST_PATH } from "../format/paths.ts";
+import { decodeRetiredList } from "../format/retired-list.ts";
 import { loadOriginalBase, type OriginalBase } from "../original/original-base.ts";
 import { type OriginalManifest, recognizeOriginalManifest } from "../original/original-manifest.ts";
+import { ByteCache, type Sized } from "../runs/byte-cache.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import type { Precondition, StorageBackend } from "../storage/backend.ts";
 import { beyondBudget } from "../storage/metered-backend.ts";
@@ -26,6 +28,21 @@ export interface LoadedManifest {
   readonly originalManifest?: OriginalManifest | undefined;
 }
 
+/** What outlives a store in its process; see `store/parts.ts`. */
+export interface WarmManifest {
+  /** The manifest that was loaded last, of whatever store over the same backend. */
+  manifest: LoadedManifest | undefined;
+  /** Lists of published segments by path: immutable, as everything but the manifest. */
+  readonly lists: ByteCache<ReadonlySet<string>>;
+}
+
+/** Of lists of published segments. */
+const LISTS_BYTES_MAX = 4 * 1024 * 1024;
+
+export function createWarmManifest(): WarmManifest {
+  return { manifest: undefined, lists: new ByteCache(LISTS_BYTES_MAX) };
+}
+
 /** A look at a store: a manifest and what the listing says about one that is missing. */
 export interface Look extends LoadedManifest {
   readonly originalLog?: string | undefined;
@@ -33,17 +50,28 @@ export interface Look extends LoadedManifest {
 
 export class ManifestStore {
   readonly #backend: StorageBackend;
+  readonly #warm: WarmManifest;
 
-  constructor(backend: StorageBackend) {
+  /** @param warm shared by the stores over one backend and location, one after the other */
+  constructor(backend: StorageBackend, warm: WarmManifest = createWarmManifest()) {
     this.#backend = backend;
+    this.#warm = warm;
   }
 
   /** @param known what was read before: an unchanged manifest then costs no body */
   async load(known?: LoadedManifest): Promise<LoadedManifest> {
-    const found = await this.#backend.get(MANIFEST_PATH, { ifNoneMatch: known?.etag });
+    const loaded = await this.#load(known);
+    // Which of two that are loaded at once is kept does not matter: it is asked for by its etag.
+    this.#warm.manifest = loaded.etag === undefined ? undefined : withoutView(loaded);
+    return loaded;
+  }
+
+  async #load(known: LoadedManifest | undefined): Promise<LoadedManifest> {
+    const held = known ?? this.#warm.manifest;
+    const found = await this.#backend.get(MANIFEST_PATH, { ifNoneMatch: held?.etag });
     switch (found.status) {
       case "unchanged":
-        return { ...withoutView(known ?? ABSENT), dateMs: found.dateMs };
+        return { ...withoutView(held ?? ABSENT), dateMs: found.dateMs };
       case "absent":
         if (known?.etag !== undefined) {
           throw new CorruptionError(`${MANIFEST_PATH} was there and is gone`, {
@@ -62,6 +90,37 @@ export class ManifestStore {
         return { manifest: EMPTY_MANIFEST, ...read, originalManifest };
       }
     }
+  }
+
+  /**
+   * Keys that lists of published segments name, by the list. One that is gone is left out, and so
+   * is one that cannot be read: what it names then counts as not published, which does no harm.
+   */
+  async readLists(
+    paths: readonly string[],
+    onCorrupt: (error: CorruptionError) => void,
+  ): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+    const found = await Promise.all(
+      paths.map(async (path) => {
+        try {
+          return [
+            path,
+            await this.#warm.lists.getOrLoad(path, () => this.#readList(path)),
+          ] as const;
+        } catch (error) {
+          if (error instanceof CorruptionError) onCorrupt(error);
+          else if (!(error instanceof RunGoneError)) throw error;
+          return undefined;
+        }
+      }),
+    );
+    return new Map(found.filter((entry) => entry !== undefined));
+  }
+
+  async #readList(path: string): Promise<Sized<ReadonlySet<string>>> {
+    const found = await this.#backend.get(path);
+    if (found.status !== "found") throw new RunGoneError(`${path} is gone`, { path });
+    return { value: new Set(decodeRetiredList(found.body, path)), bytes: found.body.length };
   }
 
   /**
@@ -142,12 +201,13 @@ export class ManifestStore {
 }
 
 /** A view is a manifest too, but what belongs to its listing is not passed on. */
-function withoutView(known: Omit<LoadedManifest, "dateMs">): Omit<LoadedManifest, "dateMs"> {
-  const { manifest, etag, lastModifiedMs, originalManifest } = known;
+function withoutView(known: LoadedManifest): LoadedManifest {
+  const { manifest, etag, lastModifiedMs, dateMs, originalManifest } = known;
   return {
     manifest,
     etag,
     lastModifiedMs,
+    dateMs,
     ...(originalManifest === undefined ? {} : { originalManifest }),
   };
 }
@@ -161,8 +221,9 @@ function replacedByOriginal(): CorruptionError {
   );
 }
 
-const ABSENT: Omit<LoadedManifest, "dateMs"> = {
+const ABSENT: LoadedManifest = {
   manifest: EMPTY_MANIFEST,
   etag: undefined,
   lastModifiedMs: undefined,
+  dateMs: 0,
 };

@@ -1,17 +1,22 @@
 /**
- * VIEW = (manifest, listing): the manifest was current at some moment after the last page of the
- * listing had arrived. Every read and every write of a store starts from one.
+ * VIEW = (manifest, listing): what the listing lacks because it was deleted, the manifest's runs
+ * hold. Every read and every write of a store starts from one.
  */
 import { type CorruptionError, UnavailableError } from "../core/errors.ts";
-import type { Log, SegmentRef } from "../log/log.ts";
+import type { Log, LogListing, SegmentRef } from "../log/log.ts";
 import type { OriginalBase } from "../original/original-base.ts";
 import { snapshotMissing } from "../original/original-snapshot.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import type { Look, LoadedManifest, ManifestStore } from "./manifest-store.ts";
+import { sortListing } from "./published.ts";
 
 export interface View extends Look {
-  /** Live segments: those above the purge floor (FLOOR). */
+  /** Live segments: those above the purge floor (FLOOR) that the runs do not hold. */
   readonly segments: readonly SegmentRef[];
+  /** Keys of listed segments that the runs hold. */
+  readonly published: readonly string[];
+  /** Lists to be read before it is known which of `segments` the runs hold: `settleView`. */
+  readonly unreadLists: readonly string[];
   readonly corrupt: readonly CorruptionError[];
   /** Highest clock of the manifest and of every listed segment. */
   readonly clock: number;
@@ -25,14 +30,50 @@ type Known = LoadedManifest & Pick<View, "original">;
 /** How often the original may publish while its log is read. */
 const LOOKS_MAX = 50;
 
+/** Dates of responses are whole seconds. */
+const DATE_GRAIN_MS = 1_000;
+/** Of a shorter grace, full seconds leave too little. */
+const FAST_GRACE_MS_MIN = 4 * DATE_GRAIN_MS;
+/** Of the segment grace: the rest is for clocks of the medium that differ, and for slow answers. */
+const WINDOW_SHARE = 1 / 4;
+
 /**
  * V1: manifest and listing in parallel. V2: the manifest again, 304 when it stands; a
- * newer one is used with the same listing, which is never repeated for this.
+ * newer one is used with the same listing, which is never repeated for this. FAST-VIEW: not where
+ * the medium's dates show that nothing can have been deleted since the manifest was read.
  */
 export async function makeView(manifests: ManifestStore, log: Log, known?: Known): Promise<View> {
   const [before, listing] = await Promise.all([manifests.load(known), log.list()]);
-  const loaded = await manifests.load(before);
+  const loaded = isFast(before, listing) ? before : await manifests.load(before);
   return liveView(await withOriginal(manifests, loaded, known?.original), listing);
+}
+
+/**
+ * Segments outlive the publication that holds them by the grace that the manifest names, so within
+ * a quarter of it whatever was published since is still listed. Never by a clock of this process,
+ * which may have been frozen in between.
+ */
+function isFast({ manifest, dateMs }: LoadedManifest, { lastDateMs }: LogListing): boolean {
+  const { segmentGraceMs } = manifest;
+  const elapsedMs = lastDateMs - dateMs;
+  const isWithin = elapsedMs >= -DATE_GRAIN_MS && elapsedMs <= segmentGraceMs * WINDOW_SHARE;
+  return segmentGraceMs >= FAST_GRACE_MS_MIN && isWithin;
+}
+
+/** Leaves out what the runs hold, by the lists of it, where the manifest alone does not tell. */
+export async function settleView(manifests: ManifestStore, view: View): Promise<View> {
+  if (view.unreadLists.length === 0) return view;
+  const damaged: CorruptionError[] = [];
+  const lists = await manifests.readLists(view.unreadLists, (error) => damaged.push(error));
+  const listed = new Set([...lists.values()].flatMap((keys) => [...keys]));
+  const isListed = ({ key }: SegmentRef): boolean => listed.has(key);
+  return {
+    ...view,
+    segments: view.segments.filter((ref) => !isListed(ref)),
+    published: view.segments.filter(isListed).map(({ key }) => key),
+    unreadLists: [],
+    corrupt: [...view.corrupt, ...damaged],
+  };
 }
 
 /** The same listing under a newer manifest, without segments that turned out to be gone. */
@@ -80,6 +121,8 @@ function liveView(known: Known, listing: Pick<View, "segments" | "corrupt" | "or
   const clock = listed.reduce((max, { hi }) => Math.max(max, hi), manifest.clock);
   const corrupt =
     original === undefined ? listing.corrupt : [...original.corrupt, ...listing.corrupt];
-  const segments = listed.filter(({ lo }) => lo > purgeFloor);
-  return { ...known, segments, corrupt, clock, originalLog: listing.originalLog };
+  const { live, published, unread: unreadLists } = sortListing(manifest, listed);
+  const segments = live.filter(({ lo }) => lo > purgeFloor);
+  const { originalLog } = listing;
+  return { ...known, segments, published, unreadLists, corrupt, clock, originalLog };
 }

@@ -4,7 +4,7 @@
  */
 import { beforeAll, describe, expect, test } from "vitest";
 import { compact } from "../../src/store/compact.ts";
-import type { Store } from "../../src/store/store.ts";
+import { Store } from "../../src/store/store.ts";
 import type { Cost } from "./cost.ts";
 import { countedStores } from "./counted.ts";
 import { fillLarge, fillSmall, idOf, RECORDS, task } from "./tasks.ts";
@@ -14,15 +14,51 @@ const stores = countedStores((live) => fillLarge(live, "large"));
 const { openCounted, cost } = stores;
 
 describe("opening", () => {
-  test("a lazy store takes one GET beside one LIST, then one conditional GET", async () => {
+  test("a lazy store takes one GET beside one LIST", async () => {
     const open = (): Promise<unknown> => openCounted("large", { skipLoad: true });
     const { requests, trips } = await cost("lazy open of 60,000 records", open);
+    expect(requests.toSorted()).toEqual(["GET 200", "LIST 200"]);
+    expect(trips).toBe(1);
+  });
+
+  test("over a backend that was used before, the manifest costs no body", async () => {
+    const backend = stores.backend();
+    await openCounted("large", { skipLoad: true, backend });
+    const open = (): Promise<unknown> => openCounted("large", { skipLoad: true, backend });
+    const { requests, trips } = await cost("lazy open, warm", open);
+    expect(requests.toSorted()).toEqual(["GET 304", "LIST 200"]);
+    expect(trips).toBe(1);
+  });
+
+  test.each([{ maxStaleMs: 600_000 }, "snapshot"] as const)(
+    "over a backend that was used before, freshness %o asks for nothing",
+    async (freshness) => {
+      const backend = stores.backend();
+      await openCounted("large", { skipLoad: true, backend });
+      const open = (): Promise<unknown> =>
+        openCounted("large", { skipLoad: true, backend, freshness });
+      const { requests, trips } = await cost(`lazy open, ${JSON.stringify(freshness)}, warm`, open);
+      expect([requests, trips]).toEqual([[], 0]);
+    },
+  );
+
+  test("freshness snapshot asks for the manifest alone", async () => {
+    const open = (): Promise<unknown> =>
+      openCounted("large", { skipLoad: true, freshness: "snapshot" });
+    const { requests } = await cost("lazy open, snapshot, cold", open);
+    expect(requests).toEqual(["GET 200"]);
+  });
+
+  test("where merged segments are deleted at once, the manifest is looked at twice", async () => {
+    await fillSmall(stores.live, "no-grace", { segmentGraceMs: 0 });
+    const open = (): Promise<unknown> => openCounted("no-grace", { skipLoad: true });
+    const { requests, trips } = await cost("lazy open without a segment grace", open);
     expect(requests.slice(0, 2).toSorted()).toEqual(["GET 200", "LIST 200"]);
     expect(requests.slice(2)).toEqual(["GET 304"]);
     expect(trips).toBe(2);
   });
 
-  test("a store that does not exist yet costs the same", async () => {
+  test("a store that does not exist yet is looked at twice", async () => {
     const open = (): Promise<unknown> => openCounted("new", { skipLoad: true });
     const { requests, trips } = await cost("lazy open of a new store", open);
     expect(requests.toSorted()).toEqual(["GET 404", "GET 404", "LIST 200"]);
@@ -213,10 +249,26 @@ describe("maintenance", () => {
     expect(trips).toBe(1);
   });
 
-  test("refresh with nothing new is two conditional GETs and one LIST", async () => {
+  test("refresh with nothing new is a conditional GET beside a LIST", async () => {
     const store = await openCounted("large", { skipLoad: true });
     const { requests, trips } = await cost("refresh, nothing new", () => store.refresh());
-    expect(requests.toSorted()).toEqual(["GET 304", "GET 304", "LIST 200"]);
+    expect(requests.toSorted()).toEqual(["GET 304", "LIST 200"]);
+    expect(trips).toBe(1);
+  });
+
+  test("refresh after one write of another's is one GET more", async () => {
+    await fillSmall(stores.live, "followed");
+    const store = await openCounted("followed");
+    const other = await Store.open<Task>(stores.live.location("followed"), {
+      backend: stores.live.backend(),
+      agentId: "other",
+      checkpointOnClose: false,
+    });
+    await other.set("new", task(1));
+    await other.close();
+    const { requests, trips } = await cost("refresh, one foreign write", () => store.refresh());
+    expect(requests.toSorted()).toEqual(["GET 200", "GET 304", "LIST 200"]);
     expect(trips).toBe(2);
+    expect(store.get("new")).toEqual(task(1));
   });
 });

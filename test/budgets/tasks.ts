@@ -1,5 +1,6 @@
 /** The stores that are read and written under a budget, and what they hold. */
 import { expect } from "vitest";
+import type { SettingOptions } from "../../src/core/settings.ts";
 import { compact } from "../../src/store/compact.ts";
 import { Store } from "../../src/store/store.ts";
 import type { LiveBucket } from "../support/live-s3.ts";
@@ -39,9 +40,13 @@ export async function fillLarge(live: LiveBucket, name: string): Promise<void> {
 }
 
 /** A small store of its own for a test, compacted, with the records `old-0`..`old-99`. */
-export async function fillSmall(live: LiveBucket, name: string): Promise<void> {
-  const backend = live.backend();
-  const store = await Store.open<Task>(live.location(name), { backend, agentId: "loader" });
+export async function fillSmall(
+  live: LiveBucket,
+  name: string,
+  options: SettingOptions = {},
+): Promise<void> {
+  const given = { backend: live.backend(), agentId: "loader", ...options };
+  const store = await Store.open<Task>(live.location(name), given);
   await store.batch(() => {
     for (let n = 0; n < 100; n++) void store.set(`old-${n}`, task(n));
   });

@@ -40,6 +40,7 @@ function publish(
   before: LoadedManifest,
   dateMs: number,
   change: Partial<Change> = {},
+  settings: { readonly segmentGraceMs?: number } = {},
 ): Publication {
   const full: Change = {
     nonce: "new",
@@ -53,7 +54,7 @@ function publish(
     dateMs,
     ...change,
   };
-  return preparePublication(before, full, SETTINGS);
+  return preparePublication(before, full, { ...SETTINGS, ...settings });
 }
 
 describe("every publication", () => {
@@ -180,6 +181,45 @@ test("what a manifest retired has been so since that manifest was written", () =
   const retired = [{ path: "a" }, { path: "b", at: 5 }];
   expect(fillIn(retired, 9)).toEqual([{ path: "a", at: 9 }, { path: "b", at: 5 }]); // prettier-ignore
   expect(fillIn(retired, undefined)).toEqual(retired);
-  expect(dueRetired(fillIn(retired, 9), 15, 10)).toEqual([{ path: "b", at: 5 }]);
-  expect(dueRetired(retired, 1e12, 0)).toEqual([{ path: "b", at: 5 }]);
+  const graces = { gcGraceMs: 10, segmentGraceMs: 0 };
+  expect(dueRetired(fillIn(retired, 9), 15, graces)).toEqual([{ path: "b", at: 5 }]);
+  const none = { gcGraceMs: 0, segmentGraceMs: 0 };
+  expect(dueRetired(retired, 1e12, none)).toEqual([{ path: "b", at: 5 }]);
+});
+
+test("a list of segments is due by the grace for segments", () => {
+  const segments = { count: 1, hi: 7, digest: "0123456789abcdef" };
+  const retired = [
+    { path: "a", list: true as const, segments, at: 5 },
+    { path: "b", at: 5 },
+  ];
+  const due = (dateMs: number): string[] =>
+    dueRetired(retired, dateMs, { gcGraceMs: 10, segmentGraceMs: 20 }).map(({ path }) => path);
+  expect([due(14), due(15), due(24), due(25)]).toEqual([[], ["b"], ["b"], ["a", "b"]]);
+});
+
+test("what was promised to readers of one manifest is never taken back by the next", () => {
+  const first = publish(loaded(EMPTY_MANIFEST, 0), 1, {}, { segmentGraceMs: 60_000 });
+  expect(first.manifest.segmentGraceMs).toBe(60_000);
+  const second = publish(
+    loaded(first.manifest, 1),
+    2,
+    { newRuns: [run(1, 1)] },
+    { segmentGraceMs: 0 },
+  );
+  expect(second.manifest.segmentGraceMs).toBe(60_000);
+  const third = publish(
+    loaded(second.manifest, 2),
+    3,
+    { newRuns: [run(2, 1)] },
+    { segmentGraceMs: 90_000.5 },
+  );
+  expect(third.manifest.segmentGraceMs).toBe(90_001);
+});
+
+test("whoever publishes without deleting leaves everything to a compaction", () => {
+  const manifest = { ...EMPTY_MANIFEST, generation: 1, retired: [{ path: "a", at: 5 }] };
+  const { due, manifest: next } = publish(loaded(manifest, 5), 1e12, { keepsDue: true });
+  expect(due).toEqual([]);
+  expect(next.retired).toEqual(manifest.retired);
 });

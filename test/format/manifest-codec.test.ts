@@ -59,6 +59,7 @@ const manifests: fc.Arbitrary<Manifest> = fc
     clock: clocks,
     runs: fc.array(runs, { maxLength: 3 }),
     purgeFloor: clocks,
+    segmentGraceMs: fc.nat(),
     lastPurge: fc.nat(),
     history: fc.array(fc.record({ generation: fc.nat(), clock: clocks, at: fc.nat() })),
     retired: fc.array(
@@ -66,6 +67,15 @@ const manifests: fc.Arbitrary<Manifest> = fc
         fc.record({ path: names }),
         fc.record({ path: names, at: fc.nat() }),
         fc.record({ path: names, list: fc.constant(true as const) }),
+        fc.record({
+          path: names,
+          list: fc.constant(true as const),
+          segments: fc.record({
+            count: fc.integer({ min: 1 }),
+            hi: fc.integer({ min: 1 }),
+            digest: fc.constantFrom("0123456789abcdef", "f".repeat(16)),
+          }),
+        }),
       ),
     ),
     archive: fc.array(

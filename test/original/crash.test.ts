@@ -1,6 +1,7 @@
 /** The upgrade dies at any of its calls; what is left is the original's store or the upgraded one. */
 import { describe, expect, test } from "vitest";
 import { UnavailableError } from "../../src/core/errors.ts";
+import { DEFAULT_SETTINGS } from "../../src/core/settings.ts";
 import { compact } from "../../src/store/compact.ts";
 import { directoryMedium, memoryMedium } from "../store/media.ts";
 import type { Fixture, MakeMedium } from "../store/fixture.ts";
@@ -56,7 +57,7 @@ async function expectCompletes(fixture: Upgraded): Promise<void> {
   await store.set("after", { n: 1 });
   await store.close();
   await runCompaction(medium, { full: true, gcGraceMs: 0 });
-  await medium.pass(2_000);
+  await medium.pass(DEFAULT_SETTINGS.segmentGraceMs + 2_000);
   await runCompaction(medium, { gcGraceMs: 1_000 });
   const left = [...(await fixture.objects("snapshots/")).keys()];
   expect(left.toSorted().map((path) => path.split(".").at(-1))).toEqual(["index", "jsonl"]);

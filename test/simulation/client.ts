@@ -14,6 +14,7 @@ import { isOfThird, periodOf } from "./archive-judge.ts";
 import { compareOps, type Intent, type Op } from "./ledger.ts";
 import type { Mark } from "./oracle.ts";
 import type { SimProcess } from "./sim-process.ts";
+import type { SimBackend } from "./sim-store.ts";
 import type { Seen } from "./view-judge.ts";
 import { IDS, SETTINGS, type World } from "./world.ts";
 
@@ -22,6 +23,14 @@ type Doc = { readonly by: string; readonly n: number };
 /** One operation of a write. */
 export type Change = { readonly id: string; readonly record: Doc | undefined };
 
+/** For a store whose looks are not its own. */
+export interface StaleOptions {
+  /** Shared by the stores of a process. */
+  readonly backend: SimBackend;
+  /** What its freshness promises that it sees. */
+  readonly mark: Mark;
+}
+
 export class Client {
   readonly process: SimProcess;
   readonly isReadOnly: boolean;
@@ -29,6 +38,8 @@ export class Client {
   readonly #store: Store<Doc>;
   readonly #isLazy: boolean;
   #mark: Mark;
+  /** What writes order above: a stale store looks for itself before its first flush. */
+  readonly #writeMark: Mark | undefined;
   /** Acknowledged to this store since its last look. */
   readonly #own = new Map<string, Op>();
 
@@ -37,19 +48,27 @@ export class Client {
     world: World,
     process: SimProcess,
     options: StoreOptions<Doc>,
+    stale?: StaleOptions,
   ): Promise<Client | undefined> {
     const store = new Store<Doc>({ runtime: process });
-    const mark = world.oracle.mark();
+    const mark = stale?.mark ?? world.oracle.mark();
+    const writeMark = stale === undefined ? undefined : world.oracle.mark();
+    const backend = stale?.backend ?? world.backendFor(process);
+    const gets = backend.manifestGets;
     try {
       const onWarning = (message: string): void => checkWarning(world, message);
-      const backend = world.backendFor(process);
       await store.open("simulated", { ...SETTINGS, backend, onWarning, ...options });
     } catch (error) {
       if (error instanceof StoreNotFoundError && mark.isEmpty) return undefined;
       checkExpected(world, process, "open", error);
       return undefined;
     }
-    const client = new Client(world, process, store, options, mark);
+    // A lazy reader opens by one view and nothing else.
+    if (options.skipLoad === true && options.readOnly === true && stale === undefined) {
+      world.oracle.counts[backend.manifestGets === 1 ? "fastViews" : "twoStepViews"]++;
+    }
+    if (stale !== undefined && backend.manifestGets === gets) world.oracle.counts.sharedLooks++;
+    const client = new Client(world, process, store, options, mark, writeMark);
     if (!client.#isLazy) await client.check();
     return client;
   }
@@ -60,6 +79,7 @@ export class Client {
     store: Store<Doc>,
     { skipLoad = false, readOnly = false }: StoreOptions<Doc>,
     mark: Mark,
+    writeMark?: Mark,
   ) {
     this.#world = world;
     this.process = process;
@@ -67,6 +87,7 @@ export class Client {
     this.#isLazy = skipLoad;
     this.isReadOnly = readOnly;
     this.#mark = mark;
+    this.#writeMark = writeMark;
   }
 
   /** Writes some changes in one call; false when it failed. */
@@ -96,7 +117,7 @@ export class Client {
     const { oracle } = this.#world;
     const { name } = this.process;
     const from = oracle.ledger.attemptCount(name);
-    const mark = this.#mark;
+    const mark = this.#writeMark ?? this.#mark;
     try {
       await call();
     } catch (error) {

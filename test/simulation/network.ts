@@ -20,6 +20,12 @@ export interface Network {
   /** The process freezes with a write under way, which goes on. */
   readonly frozenWrite: number;
   readonly frozenMsMax: number;
+  /** The process freezes with a look under way: what it has asked for is answered, the rest waits. */
+  readonly frozenLook: number;
+  readonly frozenLookMsMax: number;
+  /** A page of a listing is asked for late: it waits for a connection, or is repeated. */
+  readonly stalledList: number;
+  readonly stalledListMsMax: number;
   /** A repeated write answers "conflict" without reading back, as the contract allows. */
   readonly plainConflict: number;
 }
@@ -37,6 +43,10 @@ export const CALM_NETWORK: Network = {
   stuckMsMax: 0,
   frozenWrite: 0,
   frozenMsMax: 0,
+  frozenLook: 0,
+  frozenLookMsMax: 0,
+  stalledList: 0,
+  stalledListMsMax: 0,
   plainConflict: 0,
 };
 

@@ -45,6 +45,11 @@ export class Oracle implements ServerObserver {
     failed: 0,
     unknown: 0,
     views: 0,
+    /** Openings that took one look at the manifest, and two. */
+    fastViews: 0,
+    twoStepViews: 0,
+    /** Openings on a look of another store. */
+    sharedLooks: 0,
     exact: 0,
     published: 0,
     purges: 0,
@@ -159,6 +164,17 @@ export class Oracle implements ServerObserver {
     const { objects, changes } = this.#server;
     const isEmpty = [...objects.keys()].every((path) => path.includes(".lease"));
     return { changes, isEmpty, least, clock: this.#ackedClock };
+  }
+
+  /** What whoever reads the manifest from now on must see at least: what its runs hold. */
+  snapshotMark(): Mark {
+    const least = new Map<string, Op>();
+    for (const [id, winner] of this.truth.published()) {
+      const op = this.ledger.landedOf(id).find((landed) => compareOps(landed, winner) === 0);
+      if (op !== undefined) least.set(id, op);
+    }
+    // Never to be compared exactly: the log is not part of it.
+    return { ...this.mark(), changes: -1, least };
   }
 
   /** A write of this process was acknowledged; gives its operations with their versions. */

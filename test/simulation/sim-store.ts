@@ -3,6 +3,7 @@
  * client that repeats requests and settles ambiguous writes as `src/s3` does.
  */
 import { UnavailableError, WriteOutcomeUnknownError } from "../../src/core/errors.ts";
+import { MANIFEST_PATH } from "../../src/format/paths.ts";
 import type {
   GetOptions,
   GetResult,
@@ -42,6 +43,8 @@ const PUT_TIMEOUT_MS = 20_000;
 export class SimBackend extends BaseBackend {
   readonly #options: SimBackendOptions;
   #listings = 0;
+  /** Calls, whatever it takes to get them answered. */
+  manifestGets = 0;
 
   constructor(options: SimBackendOptions) {
     super();
@@ -58,6 +61,7 @@ export class SimBackend extends BaseBackend {
 
   override get(path: string, options: GetOptions = {}): Promise<GetResult> {
     const name = this.#name(path);
+    if (path === MANIFEST_PATH) this.#freezeAtLook();
     return this.#repeat(`GET ${name}`, false, () => this.#options.server.get(name, options));
   }
 
@@ -120,12 +124,16 @@ export class SimBackend extends BaseBackend {
   }
 
   override async *list(prefix: string): AsyncGenerator<ListPage> {
-    const { server, isListUnordered, process } = this.#options;
+    const { server, isListUnordered, process, network } = this.#options;
     const salt = `${process.name} ${++this.#listings} `;
     const rank = (path: string): string =>
       isListUnordered ? etagOf(Buffer.from(salt + path)) : path;
     let after = "";
     for (;;) {
+      const { stalledList, stalledListMsMax } = network();
+      if (process.prng.chance(stalledList)) {
+        await process.sleep(process.prng.between(1, stalledListMsMax));
+      }
       const page = await this.#repeat(`LIST ${prefix}`, false, () => {
         const { paths, truncated } = server.page(prefix, rank, after);
         const objects = paths.map((path) => {
@@ -148,6 +156,13 @@ export class SimBackend extends BaseBackend {
       order.map((path) => this.#repeat(`DELETE ${path}`, true, () => server.delete(path))),
     );
     for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+  }
+
+  #freezeAtLook(): void {
+    this.manifestGets++;
+    const { process, network } = this.#options;
+    const { frozenLook, frozenLookMsMax } = network();
+    if (process.prng.chance(frozenLook)) process.freeze(process.prng.between(1, frozenLookMsMax));
   }
 
   #name(path: string): string {

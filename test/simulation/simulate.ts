@@ -4,6 +4,7 @@ import { MANIFEST_PATH } from "../../src/format/paths.ts";
 import { archiver } from "./actors/archiver.ts";
 import { compactorPass } from "./actors/compactor.ts";
 import { freshReader, longReader } from "./actors/reader.ts";
+import { staleClient } from "./actors/stale.ts";
 import { clonedWriters, longWriter, shortWriter } from "./actors/writer.ts";
 import { Client } from "./client.ts";
 import type { Violation } from "./oracle.ts";
@@ -64,6 +65,7 @@ function startActors(world: World, clients: Client[]): void {
     if (world.isBusy || prng.chance(0.3)) await shortWriter(world);
   });
   repeat(readerGapMs, () => freshReader(world));
+  repeat(readerGapMs * 5, () => staleClient(world));
   repeat(compactorGapMs, () => compactorPass(world, { full: full(), limits }));
   repeat(compactorGapMs * 2, () => compactorPass(world, { full: full(), limits }));
   if (Number.isFinite(archiverGapMs)) repeat(archiverGapMs, () => archiver(world));

@@ -2,7 +2,7 @@
 import { CALM_NETWORK, type Network } from "./network.ts";
 import type { Prng } from "./prng.ts";
 import type { Hazards } from "./sim-process.ts";
-import type { Weather } from "./world.ts";
+import { SETTINGS, type Weather } from "./world.ts";
 
 const THEMES = [
   "lossy",
@@ -35,7 +35,7 @@ export function drawWeather(prng: Prng): Weather {
     quietMs: prng.between(20_000, 80_000),
     shortGapMs: prng.pick([2_000, 4_000, 20_000]),
     readerGapMs: prng.between(4_000, 9_000),
-    compactorGapMs: prng.between(3_000, 9_000),
+    compactorGapMs: prng.between(1_500, 9_000),
     longWriters: prng.between(1, 3),
     longReaders: prng.between(1, 3),
     archiverGapMs: prng.pick([5_000, 12_000, 30_000, Infinity]),
@@ -61,6 +61,11 @@ function drawNetwork(prng: Prng, theme: Theme): Network {
     duplicateMsMax: prng.pick([2_000, 90_000, 120_000, 120_000]),
     stuck: share("ghosts", 0.15),
     stuckMsMax: prng.pick([10_000, 60_000, 120_000]),
+    frozenLook: share("zombies", 0.3),
+    frozenLookMsMax: 4 * SETTINGS.segmentGraceMs,
+    stalledList: prng.pick([0, 0.05, 0.3]),
+    // Past what a segment's grace allows for.
+    stalledListMsMax: prng.pick([0.5, 1.5, 2]) * SETTINGS.segmentGraceMs,
     frozenWrite: share("zombies", 0.3),
     frozenMsMax: prng.pick([10_000, 60_000, 120_000]),
   };

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { onTestFinished } from "vitest";
 import type { Runtime } from "../../src/core/runtime.ts";
+import { decodeRetiredList } from "../../src/format/retired-list.ts";
 import type { StorageBackend } from "../../src/storage/backend.ts";
 import type { StoreOptions } from "../../src/store/options.ts";
 import { Store } from "../../src/store/store.ts";
@@ -35,7 +36,7 @@ export interface Fixture {
   lookUp(ids: Iterable<string>): Promise<Map<string, unknown>>;
   /** Objects below a prefix by name, as text. */
   objects(prefix: string): Promise<Map<string, string>>;
-  /** How many flushes the log holds now. */
+  /** How many flushes the log holds that no run does. */
   flushes(): Promise<number>;
 }
 
@@ -77,8 +78,13 @@ export async function setUp(make: MakeMedium): Promise<Fixture> {
       return (await open({ backend, readOnly: true, skipLoad: true })).readMany(ids);
     },
     flushes: async () => {
-      const texts = [...(await objects("ops/")).values()];
-      return texts
+      const lists = [...(await objects("snapshots/"))].filter(([path]) =>
+        path.endsWith(".retired"),
+      );
+      const merged = lists.flatMap(([path, text]) => decodeRetiredList(Buffer.from(text), path));
+      const log = [...(await objects("ops/"))].filter(([path]) => !merged.includes(path));
+      return log
+        .map(([, text]) => text)
         .join("")
         .split("\n")
         .filter((line) => line.startsWith('{"format":')).length;
@@ -102,4 +108,9 @@ export async function listedContents(
 }
 
 /** Settings under which deletions are purged soon: the medium's dates may be whole seconds. */
-export const SHORT_GRACES = { writerLagMs: 4_000, tombstoneGraceMs: 8_000, gcGraceMs: 0 };
+export const SHORT_GRACES = {
+  writerLagMs: 4_000,
+  tombstoneGraceMs: 8_000,
+  gcGraceMs: 0,
+  segmentGraceMs: 0,
+};

@@ -15,6 +15,8 @@ import { checkpointCases } from "./cases/checkpoints.ts";
 import { costCases } from "./cases/cost.ts";
 import { failedWriteCases } from "./cases/failed-writes.ts";
 import { followCases } from "./cases/follow.ts";
+import { freshnessCases } from "./cases/freshness.ts";
+import { graceCases } from "./cases/grace.ts";
 import { historyCases } from "./cases/history.ts";
 import { lifecycleCases } from "./cases/lifecycle.ts";
 import { lockCases } from "./cases/lock.ts";
@@ -48,6 +50,8 @@ export function storeSuite(name: string, makeMedium: MakeMedium): void {
     describe("history", () => historyCases(makeMedium));
     describe("odd records", () => oddRecordCases(makeMedium));
     describe("checkpoints", () => checkpointCases(makeMedium));
+    describe("merged segments", () => graceCases(makeMedium));
+    describe("freshness", () => freshnessCases(makeMedium));
     describe("refresh", () => refreshCases(makeMedium));
     describe("tail", () => followCases(makeMedium));
     describe("watch", () => watchCases(makeMedium));

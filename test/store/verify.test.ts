@@ -15,7 +15,7 @@ const MEDIA = [
 describe.each(MEDIA)("verify on %s", (_, makeMedium) => {
   async function fill(): Promise<Fixture> {
     const fixture = await setUp(makeMedium);
-    const store = await fixture.open({ checkpointOnClose: false });
+    const store = await fixture.open({ checkpointOnClose: false, segmentGraceMs: 0 });
     for (let n = 0; n < 40; n++) void store.set(`r${n}`, { n, text: "x".repeat(2_000) });
     await store.delete("r0");
     await store.compact();

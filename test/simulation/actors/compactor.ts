@@ -20,7 +20,10 @@ export async function compactorPass(
   const onWarning = (message: string): void => checkWarning(world, message);
   const schema = { version: Number.MAX_SAFE_INTEGER, migrate: undefined };
   const given = { backend: world.backendFor(process), location: "store", runtime: process };
-  const parts = createParts({ ...given, settings: SETTINGS, onWarning, schema });
+  // What one process is set to must not break what another has promised to readers.
+  const segmentGraceMs = process.prng.pick([SETTINGS.segmentGraceMs, 1_500, 0]);
+  const settings = { ...SETTINGS, segmentGraceMs };
+  const parts = createParts({ ...given, settings, onWarning, schema });
   try {
     const { report } = await new Compactor({ ...parts, limits }).pass({ full });
     world.kernel.trace(`${process.name} ${report.outcome} ${report.generation}`);

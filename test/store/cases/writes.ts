@@ -165,7 +165,7 @@ export function writeCases(make: MakeMedium): void {
   test("every operation records what was there before; blind writes neither know nor look", async () => {
     const { medium, open, objects } = await setUp(make);
     const long = { text: "x".repeat(100), n: 1 };
-    const writer = await open({ agentId: "w" });
+    const writer = await open({ agentId: "w", segmentGraceMs: 0 });
     await writer.set("a", long);
     await writer.compact();
     const watched = watchBackend(medium.backend());

@@ -1,0 +1,127 @@
+/**
+ * How fresh an answer must be, and the looks that stores over one backend share: a store may open
+ * on what the process saw a moment ago.
+ */
+import { describeValue } from "../core/describe.ts";
+import { InvalidArgumentError } from "../core/errors.ts";
+import { makeView, renewView, type View } from "../view/view.ts";
+import type { StoreParts } from "./parts.ts";
+
+/**
+ * "strong": sees every write acknowledged before it looks; one LIST. `{ maxStaleMs }`: sees every
+ * write acknowledged so long ago; no request while the last look is that young by the local clock,
+ * which may stand still while a process is frozen. "snapshot": the last compacted state, up to
+ * `refreshEveryMs` old; never a LIST.
+ */
+export type Freshness = "strong" | "snapshot" | { readonly maxStaleMs: number };
+
+/** What a look found, and when it began by the local clock: for freshness, never for safety. */
+export interface TimedView {
+  readonly view: View;
+  readonly manifestMs: number;
+  /** -Infinity: the log was not listed. */
+  readonly listingMs: number;
+}
+
+/** The last looks over a backend, of whatever store. */
+export interface WarmLooks {
+  whole: TimedView | undefined;
+  snapshot: TimedView | undefined;
+}
+
+/** A longer listing is not kept for others: it should be compacted first. */
+const SHARED_SEGMENTS_MAX = 20_000;
+
+type LookParts = Pick<StoreParts, "manifests" | "log" | "runtime" | "settings" | "warmLooks">;
+
+/** What a store opens on: another's look where that is fresh enough, else one of its own. */
+export async function openLook(parts: LookParts, freshness: Freshness): Promise<TimedView> {
+  const { warmLooks, runtime, settings } = parts;
+  const nowMs = runtime.nowMs();
+  if (freshness === "strong") return lookWhole(parts);
+  if (freshness === "snapshot") {
+    const { snapshot } = warmLooks;
+    const isYoung = isWithin(snapshot?.manifestMs, nowMs, settings.refreshEveryMs);
+    return snapshot !== undefined && isYoung ? snapshot : lookAtManifest(parts);
+  }
+  const { whole } = warmLooks;
+  const isYoung = isWithin(whole?.listingMs, nowMs, freshness.maxStaleMs);
+  return whole !== undefined && isYoung ? whole : lookWhole(parts);
+}
+
+/** Whether a look is at most so old; one from the future was timed by a clock that has jumped. */
+export function isWithin(beganMs: number | undefined, nowMs: number, ageMs: number): boolean {
+  return beganMs !== undefined && nowMs >= beganMs && nowMs - beganMs <= ageMs;
+}
+
+/** Manifest and listing. @param known what this store saw before */
+export async function lookWhole(parts: LookParts, known?: View): Promise<TimedView> {
+  const { manifests, log, runtime, warmLooks } = parts;
+  const beganMs = runtime.nowMs();
+  const view = await makeView(manifests, log, known);
+  const look = { view, manifestMs: beganMs, listingMs: beganMs };
+  // The original's writers know nothing of looks that are shared.
+  if (view.original !== undefined || view.segments.length > SHARED_SEGMENTS_MAX) return look;
+  warmLooks.whole = look;
+  keepSnapshot(parts, look);
+  return look;
+}
+
+/** The manifest alone. A store of the original has a log that its manifest names: a whole look. */
+async function lookAtManifest(parts: LookParts): Promise<TimedView> {
+  const { manifests, runtime } = parts;
+  const manifestMs = runtime.nowMs();
+  const loaded = await manifests.load();
+  if (loaded.originalManifest !== undefined) return lookWhole(parts);
+  const view = { ...loaded, ...NOTHING_LISTED, clock: loaded.manifest.clock };
+  return keepSnapshot(parts, { view, manifestMs });
+}
+
+/** The manifest of now with the listing of before: none, where nothing was listed. */
+export async function lookAgainAtManifest(
+  parts: LookParts,
+  { view, listingMs }: Pick<TimedView, "view" | "listingMs">,
+): Promise<TimedView> {
+  const { manifests, runtime } = parts;
+  const manifestMs = runtime.nowMs();
+  const renewed = await renewView(manifests, view);
+  if (renewed.original === undefined) keepSnapshot(parts, { view: renewed, manifestMs });
+  return { view: renewed, manifestMs, listingMs };
+}
+
+const NOTHING_LISTED = {
+  segments: [],
+  published: [],
+  unreadLists: [],
+  corrupt: [],
+  originalLog: undefined,
+};
+
+/** For whoever opens next: what the manifest alone says. */
+function keepSnapshot(
+  { warmLooks }: LookParts,
+  { view, manifestMs }: Pick<TimedView, "view" | "manifestMs">,
+): TimedView {
+  const snapshot = {
+    view: { ...view, ...NOTHING_LISTED, clock: view.manifest.clock },
+    manifestMs,
+    listingMs: Number.NEGATIVE_INFINITY,
+  };
+  warmLooks.snapshot = snapshot;
+  return snapshot;
+}
+
+/** @throws InvalidArgumentError for anything else; undefined means `byDefault` */
+export function checkFreshness<D extends Freshness | undefined>(
+  found: unknown,
+  byDefault: D,
+): Freshness | D {
+  if (found === undefined) return byDefault;
+  if (found === "strong" || found === "snapshot") return found;
+  const maxStaleMs: unknown =
+    typeof found === "object" && found !== null ? Reflect.get(found, "maxStaleMs") : undefined;
+  if (typeof maxStaleMs === "number" && maxStaleMs >= 0) return { maxStaleMs };
+  throw new InvalidArgumentError(
+    `freshness: expected "strong", "snapshot" or { maxStaleMs: a number of ms }, found ${describeValue(found)}`,
+  );
+}
