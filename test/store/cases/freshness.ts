@@ -3,8 +3,10 @@ import { expect, test } from "vitest";
 import { InvalidArgumentError } from "../../../src/core/errors.ts";
 import { compact } from "../../../src/store/compact.ts";
 import type { StoreOptions } from "../../../src/store/options.ts";
+import type { ReadOptions } from "../../../src/store/resident-reads.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { type Fixture, type MakeMedium, setUp } from "../fixture.ts";
+import { taken } from "../streamed.ts";
 import { type Watched, watchBackend } from "../watched-backend.ts";
 
 /** No test takes so long. */
@@ -58,6 +60,10 @@ export function freshnessCases(make: MakeMedium): void {
       expect(await store.readMany(["later"], { freshness: "strong" })).toEqual(
         new Map([["later", skipLoad]]),
       );
+      await other.set("later", `newer ${skipLoad}`);
+      expect(new Map(await taken(store.scan())).get("later")).toBe(skipLoad);
+      const scanned = new Map(await taken(store.scan({ freshness: "strong" })));
+      expect(scanned.get("later")).toBe(`newer ${skipLoad}`);
     }
   });
 
@@ -182,9 +188,11 @@ export function freshnessCases(make: MakeMedium): void {
     const wrong: unknown[] = ["weak", {}, { maxStaleMs: -1 }, { maxStaleMs: "1" }, null, 5];
     const store = await open({ agentId: "w" });
     for (const freshness of wrong) {
-      const options = { agentId: "x", freshness } as StoreOptions<unknown>;
-      await expect(open(options)).rejects.toThrow(InvalidArgumentError);
+      const options = { freshness } as ReadOptions;
+      await expect(open({ agentId: "x", ...options })).rejects.toThrow(InvalidArgumentError);
       await expect(store.read("a", options)).rejects.toThrow(InvalidArgumentError);
+      const scan = store.scan(options);
+      await expect(scan.next()).rejects.toThrow(InvalidArgumentError);
     }
   });
 }

@@ -66,6 +66,16 @@ export function graceCases(make: MakeMedium): void {
     ).toEqual(["late", "new"]);
     const told = await taken(again.getWalOps());
     expect(told.map(({ id }) => id).toSorted()).toEqual(["late", "new"]);
+    const { backend, calls } = watchBackend(fixture.medium.backend());
+    const asked: unknown[] = [];
+    const onBacklog = (backlog: unknown): void => void asked.push(backlog);
+    const bounded = { backlogSegments: 2, onBacklog };
+    const lazy = await open({ readOnly: true, skipLoad: true, backend, ...bounded });
+    calls.length = 0;
+    const scanned = (await taken(lazy.scan())).map(([id]) => id);
+    expect(scanned).toEqual(["late", "new", "r0", "r1", "r2", "r3"]);
+    expect(calls.filter((call) => call.startsWith("get ops/")).length).toBeLessThanOrEqual(2);
+    expect(asked, "what is merged is no backlog").toEqual([]);
     expect(await lookUp(["late", "new", "r0"])).toEqual(new Map<string, unknown>([["late", "low clock"], ["new", "high clock"], ["r0", 0]])); // prettier-ignore
 
     expect(await pass(fixture)).toMatchObject({ outcome: "published", segments: 2 });
