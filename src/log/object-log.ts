@@ -27,10 +27,8 @@ import {
   type SegmentRef,
   type WrittenSegment,
 } from "./log.ts";
+import { readAhead } from "./read-ahead.ts";
 
-const READS_PARALLEL = 32;
-/** Of segments read ahead; decoded they take several times as much. */
-const READ_AHEAD_BYTES_MAX = 16 * 1024 * 1024;
 /** How many clones of one process may have taken a name before we do. */
 const STREAMS_MAX = 5;
 const SHARDS = "0123456789abcdef".split("");
@@ -64,32 +62,8 @@ export class ObjectLog implements Log {
     };
   }
 
-  async *read(refs: readonly SegmentRef[]): AsyncGenerator<SegmentRead> {
-    const rest = refs[Symbol.iterator]();
-    const ahead: ReadAhead[] = [];
-    let [next, bytes] = [rest.next(), 0];
-    try {
-      for (;;) {
-        while (next.done !== true && hasRoom(ahead.length, bytes, next.value)) {
-          ahead.push(this.#startRead(next.value));
-          bytes += next.value.bytes;
-          next = rest.next();
-        }
-        const first = ahead.shift();
-        if (first === undefined) return;
-        const [outcome] = await first.outcome;
-        bytes -= first.ref.bytes;
-        if (outcome?.status === "rejected") throw outcome.reason;
-        if (outcome !== undefined) yield outcome.value;
-      }
-    } finally {
-      await Promise.all(ahead.map(({ outcome }) => outcome));
-    }
-  }
-
-  /** A read ahead may fail before anybody waits for it: its outcome is kept as a value. */
-  #startRead(ref: SegmentRef): ReadAhead {
-    return { ref, outcome: Promise.allSettled([readObject(this.#backend, ref)]) };
+  read(refs: readonly SegmentRef[]): AsyncGenerator<SegmentRead> {
+    return readAhead(refs, (ref) => readObject(this.#backend, ref));
   }
 
   createWriter(agentId: string): LogWriter {
@@ -105,17 +79,6 @@ export class ObjectLog implements Log {
   async deleteUnits(units: readonly LogUnit[]): Promise<void> {
     await this.#backend.delete(units.flatMap(({ paths }) => paths));
   }
-}
-
-interface ReadAhead {
-  readonly ref: SegmentRef;
-  readonly outcome: Promise<PromiseSettledResult<SegmentRead>[]>;
-}
-
-/** @param bytes of the segments that are being read or wait to be taken; one is always allowed */
-function hasRoom(reads: number, bytes: number, next: SegmentRef): boolean {
-  const isWithin = bytes + next.bytes <= READ_AHEAD_BYTES_MAX;
-  return reads === 0 || (reads < READS_PARALLEL && isWithin);
 }
 
 async function takePages(pages: AsyncIterable<ListPage>, most = Infinity): Promise<ListPage[]> {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { Deferred } from "../../src/core/deferred.ts";
 import {
   FormatVersionError,
   UnavailableError,
@@ -181,6 +182,20 @@ describe("listing", () => {
     expect(backend.lists.toSorted()).toEqual(
       ["ops/", ..."0123456789abcdef".split("").map((shard) => `ops/${shard}/`)].toSorted(),
     );
+  });
+
+  test("one slow answer holds nobody up, and comes all the same", async () => {
+    const { backend, log } = await scene();
+    const writer = log.createWriter("a");
+    for (let n = 1; n <= 200; n++) await writer.write(draft([`r${n}`], n));
+    const others = new Deferred();
+    let reads = 0;
+    backend.onGet = async (_path, read) => {
+      if (++reads === 1) await others.promise;
+      if (reads === 200) others.resolve();
+      return read();
+    };
+    expect(await readAll(log)).toHaveLength(200);
   });
 
   test("refuses names of a newer format also among many", async () => {

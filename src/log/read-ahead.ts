@@ -1,0 +1,72 @@
+/** Segments of an object store read in parallel, handed over as they arrive. */
+import { Deferred } from "../core/deferred.ts";
+import type { SegmentRead, SegmentRef } from "./log.ts";
+
+const READS_PARALLEL = 32;
+/** Of what is read or waits to be taken; decoded it takes several times as much. */
+const READ_AHEAD_BYTES_MAX = 16 * 1024 * 1024;
+
+interface Arrival {
+  readonly ref: SegmentRef;
+  readonly outcome: PromiseSettledResult<SegmentRead>;
+}
+
+/**
+ * Reads each segment once; in no order, so that one slow answer holds nobody up. The first failure
+ * is thrown when all that is under way has ended.
+ */
+export async function* readAhead(
+  refs: Iterable<SegmentRef>,
+  read: (ref: SegmentRef) => Promise<SegmentRead>,
+): AsyncGenerator<SegmentRead> {
+  const rest = refs[Symbol.iterator]();
+  const arrived: Arrival[] = [];
+  /** Settled by the next arrival. */
+  let change = new Deferred();
+  /** Bytes: also of what waits to be taken. */
+  const underWay = { reads: 0, bytes: 0 };
+  let next = rest.next();
+
+  const start = async (ref: SegmentRef): Promise<void> => {
+    underWay.reads++;
+    underWay.bytes += ref.bytes;
+    const [outcome] = await Promise.allSettled([read(ref)]);
+    underWay.reads--;
+    arrived.push({ ref, outcome });
+    change.resolve();
+  };
+  const nextArrival = async (): Promise<void> => {
+    await change.promise;
+    change = new Deferred();
+  };
+  try {
+    for (;;) {
+      while (next.done !== true && hasRoom(underWay, arrived.length, next.value)) {
+        void start(next.value);
+        next = rest.next();
+      }
+      const first = arrived.shift();
+      if (first === undefined) {
+        if (underWay.reads === 0) return;
+        await nextArrival();
+        continue;
+      }
+      underWay.bytes -= first.ref.bytes;
+      if (first.outcome.status === "rejected") throw first.outcome.reason;
+      yield first.outcome.value;
+    }
+  } finally {
+    while (underWay.reads > 0) await nextArrival();
+  }
+}
+
+/** One is always allowed. */
+function hasRoom(
+  { reads, bytes }: { readonly reads: number; readonly bytes: number },
+  waiting: number,
+  next: SegmentRef,
+): boolean {
+  if (reads + waiting === 0) return true;
+  const isFree = reads < READS_PARALLEL && waiting < READS_PARALLEL;
+  return isFree && bytes + next.bytes <= READ_AHEAD_BYTES_MAX;
+}
