@@ -11,12 +11,15 @@ import { RunReader } from "../../src/runs/run-reader.ts";
 import { BLOCK_BYTES_MAX, writeRun } from "../../src/runs/run-writer.ts";
 import type { GetOptions, GetResult } from "../../src/storage/backend.ts";
 import { FsBackend } from "../../src/storage/fs-backend.ts";
+import { boundedProcess } from "../support/bounded-process.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { INDEX_PATH, record, RUN_PATH } from "./support.ts";
 
 /** Of a point read of a run whose index is cold. */
 const COLD_BYTES_MAX = 128_000;
 const WARM_BYTES_MAX = 64_000;
+/** Of memory, above the idle process. */
+const HANDLER_BYTES_MAX = 40_000_000;
 
 const MILLION = 1_000_000;
 const idOf = (n: number): string => `task-${String(n).padStart(8, "0")}`;
@@ -97,7 +100,8 @@ test(
     const directory = await tempDir();
     onTestFinished(() => directory[Symbol.asyncDispose]());
     const backend = new CountingBackend({ fsync: false });
-    await backend.initialize(join(directory.path, "store"), { readOnly: false });
+    const location = join(directory.path, "store");
+    await backend.initialize(location, { readOnly: false });
     onTestFinished(() => backend.shutdown());
     const target = { path: RUN_PATH, indexPath: INDEX_PATH, base: 1 };
     const run = await writeRun(backend, { ...target, entries: million() });
@@ -125,6 +129,14 @@ test(
       const absent = await cost(reader, `${idOf(n)}-absent`);
       expect(absent.gets).toBeLessThanOrEqual(1);
     }
+
+    // A function that reads one of them, with the AWS SDK loaded as it is on Lambda.
+    await backend.put("manifest.json", encodeManifest({ ...EMPTY_MANIFEST, generation: 1, runs: [run] }), { ifAbsent: true }); // prettier-ignore
+    const start = await boundedProcess(directory.path);
+    const { found, grownBytes } = await start([], "handler", location, idOf(123_456));
+    expect(found).toEqual({ value: 1 });
+
+    expect(grownBytes).toBeLessThan(HANDLER_BYTES_MAX);
 
     // Ten times as many make ten times as many partitions, described in a few dozen bytes each.
     const many = Array.from({ length: 10 }, () => run.partitions).flat();
