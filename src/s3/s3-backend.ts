@@ -1,112 +1,31 @@
-/** The document store's home: objects below a prefix of an S3 bucket. */
-import { InvalidArgumentError, NotOpenError } from "../core/errors.ts";
-import type {
-  GetOptions,
-  GetResult,
-  ListPage,
-  OnRequest,
-  Precondition,
-  PutOptions,
-  PutResult,
-  RequestOptions,
-} from "../storage/backend.ts";
-import { BaseBackend } from "../storage/base-backend.ts";
-import { checkPath, checkPrefix } from "../storage/paths.ts";
-import { S3Bucket } from "./s3-bucket.ts";
-import { S3Connection } from "./s3-connection.ts";
-import { deleteObjects } from "./s3-delete.ts";
-import { getObject } from "./s3-get.ts";
-import { listObjects } from "./s3-list.ts";
-import { putStream } from "./s3-multipart.ts";
-import { resolveOptions, resolvePlace } from "./s3-options.ts";
-import type { S3BackendOptions } from "./s3-options.ts";
-import { putObject } from "./s3-put.ts";
+/** The document store's home, through the AWS SDK. */
+import type { S3Client } from "@aws-sdk/client-s3";
+import { InvalidArgumentError } from "../core/errors.ts";
+import { BucketBackend } from "./bucket-backend.ts";
+import { type CommonS3Options, resolveOptions } from "./s3-options.ts";
+import { SdkTransport } from "./sdk-transport.ts";
 
-/**
- * Works on AWS S3, MinIO, Ceph RGW and R2 without settings. Etags are handed out without quotes;
- * `dateMs` is the `Date` header of the answer that decided (where a write was settled by reading
- * back, of that reading: later, never earlier, than the write). Answers without a `Date` are
- * refused with NotSupportedError, or WriteOutcomeUnknownError for a write.
- */
-export class S3Backend extends BaseBackend {
-  readonly lockTtlMs: number | undefined;
-  readonly reportsRequests = true;
-  readonly #connection: S3Connection;
-  #bucket: S3Bucket | undefined;
-  /** Between `initialize` and `shutdown` the place may not change under its users. */
-  #held = false;
+export interface S3BackendOptions extends CommonS3Options {
+  /**
+   * A client of your own; never destroyed by the backend. `region`, `endpoint`, `forcePathStyle`
+   * and `connectTimeoutMs` are then the client's affair and ignored here.
+   */
+  readonly client?: S3Client | undefined;
+}
 
+/** Works on AWS S3, MinIO, Ceph RGW and R2 without settings. */
+export class S3Backend extends BucketBackend {
   /** @throws InvalidArgumentError for unknown option names and unusable values */
   constructor(options: S3BackendOptions = {}) {
-    super();
-    const settings = resolveOptions(options);
-    this.#connection = new S3Connection(settings);
-    this.lockTtlMs = settings.lockTtlMs;
-  }
-
-  /**
-   * Binds to `s3://bucket/prefix`, or to the options `bucket` and `prefix` when the location is no
-   * such URL. Makes no request: a bucket that does not exist shows with the first one.
-   * @throws InvalidArgumentError without a bucket, for a name or prefix that cannot be used, and
-   * for another place than the one in use
-   */
-  override async initialize(
-    location: string,
-    _options: { readonly readOnly: boolean },
-  ): Promise<void> {
-    const place = resolvePlace(location, this.#connection.settings);
-    const current = this.#bucket?.place;
-    if (current?.bucket !== place.bucket || current.prefix !== place.prefix) {
-      if (this.#held && current !== undefined) {
-        throw new InvalidArgumentError(
-          `this S3Backend is in use for s3://${current.bucket}/${current.prefix}; ` +
-            `make another one for s3://${place.bucket}/${place.prefix}`,
-        );
-      }
-      this.#bucket = new S3Bucket(this.#connection, place);
+    const { client } = options;
+    const settings = resolveOptions(options, { name: "S3Backend", option: "client" });
+    if (client !== undefined && typeof client.send !== "function") {
+      throw new InvalidArgumentError("client must be an S3Client of @aws-sdk/client-s3");
     }
-    this.#held = true;
-  }
-
-  /**
-   * Closes the connections of the backend's own client; a caller's client is left alone. Blob calls
-   * still work afterwards, on new connections.
-   */
-  override async shutdown(): Promise<void> {
-    this.#held = false;
-    this.#connection.close();
-  }
-
-  override async get(path: string, options: GetOptions = {}): Promise<GetResult> {
-    return getObject(this.#open(options.onRequest), checkPath(path), options);
-  }
-
-  override async put(
-    path: string,
-    body: Uint8Array | AsyncIterable<Uint8Array>,
-    precondition: Precondition,
-    options: PutOptions = {},
-  ): Promise<PutResult> {
-    checkPath(path);
-    const bucket = this.#open(options.onRequest);
-    return body instanceof Uint8Array
-      ? putObject(bucket, path, body, precondition, options)
-      : putStream(bucket, path, body, precondition, options);
-  }
-
-  override list(prefix: string, options: RequestOptions = {}): AsyncIterable<ListPage> {
-    return listObjects(this.#open(options.onRequest), checkPrefix(prefix));
-  }
-
-  override async delete(paths: readonly string[], options: RequestOptions = {}): Promise<void> {
-    for (const path of paths) checkPath(path);
-    await deleteObjects(this.#open(options.onRequest), paths);
-  }
-
-  #open(onRequest?: OnRequest): S3Bucket {
-    if (this.#bucket === undefined) {
-      throw new NotOpenError("S3Backend is not initialized. Call initialize() first.");
+    if (client?.config?.cacheMiddleware === true) {
+      // The middleware of the first request would then be used for all others of its kind.
+      throw new InvalidArgumentError("client must not be made with cacheMiddleware: true");
     }
-    return this.#bucket.observedBy(onRequest);
+    super(settings, new SdkTransport(settings, client));
   }
 }

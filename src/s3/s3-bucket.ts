@@ -1,10 +1,4 @@
 /** A connection together with the place it serves: what every operation works on. */
-import { HeadObjectCommand } from "@aws-sdk/client-s3";
-import type {
-  HeadObjectCommandOutput,
-  ServiceInputTypes,
-  ServiceOutputTypes,
-} from "@aws-sdk/client-s3";
 import { assert } from "../core/assert.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { EtagForm } from "./etag-form.ts";
@@ -13,14 +7,15 @@ import type {
   Attempt,
   AttemptOptions,
   Bodied,
-  S3Command,
   S3Connection,
+  Send,
   WithBody,
 } from "./s3-connection.ts";
 import { toOpslogError } from "./s3-errors.ts";
 import type { Failure, S3Call } from "./s3-errors.ts";
 import type { S3Place, S3Settings } from "./s3-options.ts";
 import { repeatIdempotent } from "./s3-retry.ts";
+import type { S3Key, S3Transport } from "./s3-transport.ts";
 
 export class S3Bucket {
   readonly connection: S3Connection;
@@ -41,20 +36,13 @@ export class S3Bucket {
   }
 
   /** As `S3Connection.attempt`. */
-  attempt<In extends ServiceInputTypes, Out extends ServiceOutputTypes>(
-    command: S3Command<In, Out>,
-    call: S3Call,
-    options: AttemptOptions = {},
-  ): Promise<Attempt<Out>> {
-    return this.connection.attempt(command, call, { ...options, onRequest: this.#onRequest });
+  attempt<Out>(send: Send<Out>, call: S3Call, options: AttemptOptions = {}): Promise<Attempt<Out>> {
+    return this.connection.attempt(send, call, { ...options, onRequest: this.#onRequest });
   }
 
   /** As `S3Connection.attemptGet`. */
-  attemptGet<In extends ServiceInputTypes, Out extends ServiceOutputTypes & Bodied>(
-    command: S3Command<In, Out>,
-    call: S3Call,
-  ): Promise<Attempt<WithBody<Out>>> {
-    return this.connection.attemptGet(command, call, { onRequest: this.#onRequest });
+  attemptGet<Out extends Bodied>(send: Send<Out>, call: S3Call): Promise<Attempt<WithBody<Out>>> {
+    return this.connection.attemptGet(send, call, { onRequest: this.#onRequest });
   }
 
   get settings(): S3Settings {
@@ -70,9 +58,9 @@ export class S3Bucket {
     return this.settings.runtime;
   }
 
-  /** Names an object in a command. */
-  object(path: string): { readonly Bucket: string; readonly Key: string } {
-    return { Bucket: this.place.bucket, Key: this.place.prefix + path };
+  /** Names an object in a request. */
+  object(path: string): S3Key {
+    return { bucket: this.place.bucket, key: this.place.prefix + path };
   }
 
   repeat<Out>(attempt: () => Promise<Attempt<Out>>): Promise<Attempt<Out>> {
@@ -84,16 +72,18 @@ export class S3Bucket {
   }
 
   /** HEAD of an object; undefined when there is none. */
-  async head(path: string): Promise<Answered<HeadObjectCommandOutput>> {
+  async head(path: string): Promise<Answered<Head>> {
     const call = { operation: "HeadObject", permission: "s3:GetObject", path };
     const result = await this.repeat(() =>
-      this.attempt(new HeadObjectCommand(this.object(path)), call),
+      this.attempt((s3, exchange) => s3.headObject(this.object(path), exchange), call),
     );
     if (result.ok) return result;
     if (result.failure.kind === "absent") return { output: undefined, dateMs: dateOf(result) };
     throw this.error(result.failure, call);
   }
 }
+
+export type Head = Awaited<ReturnType<S3Transport["headObject"]>>;
 
 export interface Answered<Out> {
   readonly output: Out | undefined;

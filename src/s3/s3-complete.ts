@@ -1,12 +1,11 @@
 /** The last request of a multipart upload, repeated until its outcome is known. */
-import { CompleteMultipartUploadCommand } from "@aws-sdk/client-s3";
-import type { CompletedPart } from "@aws-sdk/client-s3";
 import { UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import type { PutResult } from "../storage/backend.ts";
 import { normalizeEtag } from "./etag-form.ts";
 import type { S3Bucket } from "./s3-bucket.ts";
 import type { Failure, S3Call } from "./s3-errors.ts";
 import { backoffMs, isRepeatable, pause } from "./s3-retry.ts";
+import type { UploadedPart } from "./s3-transport.ts";
 
 /** Metadata key of the random mark of an upload. */
 export const UPLOAD_MARK = "opslog-upload";
@@ -27,7 +26,7 @@ const HEADER_REFUSALS: readonly string[] = ["NotImplemented", "InvalidArgument",
 export async function completeUpload(
   bucket: S3Bucket,
   upload: Upload,
-  parts: CompletedPart[],
+  parts: readonly UploadedPart[],
 ): Promise<PutResult> {
   const { runtime } = bucket;
   const { path } = upload;
@@ -36,16 +35,14 @@ export async function completeUpload(
   let ifNoneMatch = upload.ifAbsent;
   let doubt: Failure | undefined;
   for (let failures = 1; ; failures++) {
-    const result = await bucket.attempt(
-      new CompleteMultipartUploadCommand({
-        ...bucket.object(path),
-        UploadId: upload.id,
-        MultipartUpload: { Parts: parts },
-        ...(ifNoneMatch ? { IfNoneMatch: "*" } : {}),
-      }),
-      call,
-    );
-    if (result.ok) return await written(bucket, upload, result.output.ETag, result.dateMs);
+    const input = {
+      ...bucket.object(path),
+      uploadId: upload.id,
+      parts,
+      ifNoneMatch: ifNoneMatch ? "*" : undefined,
+    };
+    const result = await bucket.attempt((s3, exchange) => s3.completeUpload(input, exchange), call);
+    if (result.ok) return await written(bucket, upload, result.output.etag, result.dateMs);
     const { failure } = result;
     if (failure.kind === "unknown" || failure.kind === "undated" || result.repeated) {
       doubt ??= failure;
@@ -88,8 +85,8 @@ async function settle(
   let cause: unknown = doubt.cause;
   try {
     const { output, dateMs } = await bucket.head(path);
-    if (output?.Metadata?.[UPLOAD_MARK] === upload.mark) {
-      return { status: "written", etag: normalizeEtag(output.ETag ?? ""), dateMs };
+    if (output?.metadata[UPLOAD_MARK] === upload.mark) {
+      return { status: "written", etag: normalizeEtag(output.etag), dateMs };
     }
     if (output !== undefined && upload.ifAbsent) return { status: "conflict", dateMs };
   } catch (error) {
@@ -105,14 +102,14 @@ async function settle(
 async function written(
   bucket: S3Bucket,
   upload: Upload,
-  etag: string | undefined,
+  etag: string,
   dateMs: number,
 ): Promise<PutResult> {
-  const told = normalizeEtag(etag ?? "");
+  const told = normalizeEtag(etag);
   if (told !== "") return { status: "written", etag: told, dateMs };
   const { output } = await bucket.head(upload.path);
-  if (output?.Metadata?.[UPLOAD_MARK] === upload.mark) {
-    return { status: "written", etag: normalizeEtag(output.ETag ?? ""), dateMs };
+  if (output?.metadata[UPLOAD_MARK] === upload.mark) {
+    return { status: "written", etag: normalizeEtag(output.etag), dateMs };
   }
   throw new WriteOutcomeUnknownError(
     `'${upload.path}' was written, but it was replaced before its etag could be read`,

@@ -1,29 +1,17 @@
 /** One attempt of one S3 request; its outcome is a value. Nothing is repeated here. */
-import type {
-  $Command,
-  S3Client,
-  S3ClientResolvedConfig,
-  ServiceInputTypes,
-  ServiceOutputTypes,
-} from "@aws-sdk/client-s3";
 import type { OnRequest } from "../storage/backend.ts";
 import { EtagForm } from "./etag-form.ts";
 import { HttpWatch, isByteStream, readAll } from "./http-watch.ts";
 import { Limiter } from "./limiter.ts";
-import { createClient } from "./s3-client.ts";
 import { classifyError, undatedFailure } from "./s3-errors.ts";
 import type { Failure, S3Call } from "./s3-errors.ts";
 import type { FailureKind } from "./s3-failure-kinds.ts";
 import type { S3Settings } from "./s3-options.ts";
+import type { Exchange, S3Transport } from "./s3-transport.ts";
 import { withWatchdog } from "./watchdog.ts";
 
-export type S3Command<In extends ServiceInputTypes, Out extends ServiceOutputTypes> = $Command<
-  In,
-  Out,
-  S3ClientResolvedConfig,
-  ServiceInputTypes,
-  ServiceOutputTypes
->;
+/** One attempt of one operation. */
+export type Send<Out> = (transport: S3Transport, exchange: Exchange) => Promise<Out>;
 
 export type Attempt<Out> =
   | { readonly ok: true; readonly output: Out; readonly dateMs: number }
@@ -45,7 +33,7 @@ export interface AttemptOptions {
   readonly onRequest?: OnRequest | undefined;
 }
 
-/** The output of a GET with its body read. */
+/** The answer to a GET with its body read. */
 export interface WithBody<Out> {
   readonly head: Out;
   readonly body: Uint8Array;
@@ -60,46 +48,38 @@ export class S3Connection {
   /** Whether DeleteObjects works here; some servers refuse its checksum. */
   deletesMany = true;
   readonly #limiter: Limiter;
-  #ownClient: S3Client | undefined;
+  readonly #transport: S3Transport;
 
-  constructor(settings: S3Settings) {
+  constructor(settings: S3Settings, transport: S3Transport) {
     this.settings = settings;
+    this.#transport = transport;
     this.#limiter = new Limiter(settings.maxSockets);
   }
 
-  get client(): S3Client {
-    return this.settings.client ?? (this.#ownClient ??= createClient(this.settings));
-  }
-
-  /** Destroys the client if it is our own; a later request makes a new one. */
+  /** Gives up the connections that are our own; a later request makes new ones. */
   close(): void {
-    this.#ownClient?.destroy();
-    this.#ownClient = undefined;
+    this.#transport.close();
   }
 
   /** Sends once. `limitMs` shortens the time limit, `bytesOut` of body lengthens it. */
-  attempt<In extends ServiceInputTypes, Out extends ServiceOutputTypes>(
-    command: S3Command<In, Out>,
-    call: S3Call,
-    options: AttemptOptions = {},
-  ): Promise<Attempt<Out>> {
-    return this.#run(command, call, options, undefined, async (output) => output);
+  attempt<Out>(send: Send<Out>, call: S3Call, options: AttemptOptions = {}): Promise<Attempt<Out>> {
+    return this.#run(send, call, options, undefined, async (output) => output);
   }
 
   /** Sends a GetObject once and reads its body, both within the one attempt. */
-  attemptGet<In extends ServiceInputTypes, Out extends ServiceOutputTypes & Bodied>(
-    command: S3Command<In, Out>,
+  attemptGet<Out extends Bodied>(
+    send: Send<Out>,
     call: S3Call,
     options: Pick<AttemptOptions, "onRequest"> = {},
   ): Promise<Attempt<WithBody<Out>>> {
-    return this.#run(command, call, options, "body", async (head, watch, touch) => ({
+    return this.#run(send, call, options, "body", async (head, watch, touch) => ({
       head,
       body: await readBody(head, watch, touch),
     }));
   }
 
-  async #run<In extends ServiceInputTypes, Out extends ServiceOutputTypes, Result>(
-    command: S3Command<In, Out>,
+  async #run<Out, Result>(
+    send: Send<Out>,
     call: S3Call,
     options: AttemptOptions,
     stream: "body" | undefined,
@@ -109,13 +89,12 @@ export class S3Connection {
     const uploadMs = Math.ceil((options.bytesOut ?? 0) / UPLOAD_BYTES_PER_MS);
     const limitMs = Math.min(requestTimeoutMs + uploadMs, options.limitMs ?? Infinity);
     const watch = new HttpWatch(call, stream, { tell: onRequest, count: options.onRequest });
-    const send = (signal: AbortSignal, touch: () => void): Promise<{ out: Result }> => {
-      command.middlewareStack.add((next) => watch.around(next, touch), WATCH_PLACE);
-      const output = this.client.send(command, { abortSignal: signal });
-      return output.then(async (head) => ({ out: await finish(head, watch, touch) }));
+    const exchange = async (signal: AbortSignal, touch: () => void): Promise<{ out: Result }> => {
+      const output = await send(this.#transport, { signal, watch, touch });
+      return { out: await finish(output, watch, touch) };
     };
     try {
-      const { out } = await this.#limiter.run(() => withWatchdog(runtime, limitMs, send));
+      const { out } = await this.#limiter.run(() => withWatchdog(runtime, limitMs, exchange));
       // A client whose `send` is a stub in a test shows no HTTP answer: then its clock is ours.
       const dateMs = watch.attempts === 0 ? runtime.nowMs() : watch.dateMs;
       if (dateMs !== undefined) return { ok: true, output: out, dateMs };
@@ -134,14 +113,6 @@ export class S3Connection {
   }
 }
 
-/** Innermost: sees the answer before anything of the SDK does. */
-const WATCH_PLACE = {
-  step: "deserialize",
-  priority: "low",
-  name: "opslogHttpWatch",
-  override: true,
-} as const;
-
 /** Failures that are answers about an object; results made of them carry a date. */
 const DATED_KINDS: ReadonlySet<FailureKind> = new Set([
   "absent",
@@ -151,19 +122,20 @@ const DATED_KINDS: ReadonlySet<FailureKind> = new Set([
 ] as const);
 
 export interface Bodied {
-  readonly Body?: unknown;
-  readonly ContentLength?: number | undefined;
+  /** A byte stream; anything else is no bytes. */
+  readonly body: unknown;
+  readonly bodyBytes: number | undefined;
 }
 
 async function readBody(head: Bodied, watch: HttpWatch, touch: () => void): Promise<Uint8Array> {
   let bytesIn = 0;
   try {
-    if (!isByteStream(head.Body)) return new Uint8Array(0);
+    if (!isByteStream(head.body)) return new Uint8Array(0);
     const onChunk = (bytesSoFar: number): void => {
       bytesIn = bytesSoFar;
       touch();
     };
-    return await readAll(head.Body, onChunk, head.ContentLength ?? 0);
+    return await readAll(head.body, onChunk, head.bodyBytes ?? 0);
   } finally {
     watch.bodyRead(bytesIn);
   }

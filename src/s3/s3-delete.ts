@@ -1,11 +1,10 @@
 /** Deleting objects: a thousand with one request, or one by one where the server cannot. */
-import { DeleteObjectCommand, DeleteObjectsCommand } from "@aws-sdk/client-s3";
-import type { DeleteObjectsCommandOutput } from "@aws-sdk/client-s3";
 import { mapParallel } from "../core/parallel.ts";
 import { classifyError } from "./s3-errors.ts";
 import type { Failure } from "./s3-errors.ts";
 import type { S3Bucket } from "./s3-bucket.ts";
 import { backoffMs, isRepeatable, pause } from "./s3-retry.ts";
+import type { FailedDelete } from "./s3-transport.ts";
 
 /** S3 takes no more in one DeleteObjects. */
 const BATCH_KEYS = 1_000;
@@ -43,7 +42,7 @@ async function deleteBatch(bucket: S3Bucket, paths: readonly string[]): Promise<
 async function deleteOne(bucket: S3Bucket, path: string): Promise<void> {
   const call = { operation: "DeleteObject", permission: "s3:DeleteObject", path };
   const result = await bucket.repeat(() =>
-    bucket.attempt(new DeleteObjectCommand(bucket.object(path)), call),
+    bucket.attempt((s3, exchange) => s3.deleteObject(bucket.object(path), exchange), call),
   );
   if (!result.ok && result.failure.kind !== "absent") throw bucket.error(result.failure, call);
 }
@@ -54,15 +53,10 @@ async function deleteMany(bucket: S3Bucket, paths: readonly string[]): Promise<b
   const call = { operation: "DeleteObjects", permission: "s3:DeleteObject" };
   let left = paths;
   for (let failures = 1; ; failures++) {
-    const Objects = left.map((path) => ({ Key: bucket.object(path).Key }));
+    const keys = left.map((path) => bucket.object(path).key);
+    const input = { bucket: bucket.place.bucket, keys };
     const result = await bucket.repeat(() =>
-      bucket.attempt(
-        new DeleteObjectsCommand({
-          Bucket: bucket.place.bucket,
-          Delete: { Quiet: true, Objects },
-        }),
-        call,
-      ),
+      bucket.attempt((s3, exchange) => s3.deleteObjects(input, exchange), call),
     );
     if (!result.ok) {
       if (!REFUSALS.includes(result.failure.name)) throw bucket.error(result.failure, call);
@@ -88,9 +82,11 @@ interface FailedKey {
 }
 
 /** The keys of a 200 answer that were not deleted after all. */
-function failedKeys(bucket: S3Bucket, { Errors = [] }: DeleteObjectsCommandOutput): FailedKey[] {
-  return Errors.map(({ Key = "", Code = "Error", Message = "" }) => ({
-    path: Key.slice(bucket.place.prefix.length),
-    failure: classifyError({ name: Code, message: Message }, true),
-  })).filter(({ failure }) => failure.kind !== "absent");
+function failedKeys(bucket: S3Bucket, failed: readonly FailedDelete[]): FailedKey[] {
+  return failed
+    .map(({ key, code, message }) => ({
+      path: key.slice(bucket.place.prefix.length),
+      failure: classifyError({ name: code, message }, true),
+    }))
+    .filter(({ failure }) => failure.kind !== "absent");
 }

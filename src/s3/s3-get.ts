@@ -1,12 +1,11 @@
 /** Reading one object, whole or in part. */
-import { GetObjectCommand } from "@aws-sdk/client-s3";
-import type { GetObjectCommandOutput } from "@aws-sdk/client-s3";
 import { InvalidArgumentError, UnavailableError } from "../core/errors.ts";
 import type { ByteRange, GetOptions, GetResult } from "../storage/backend.ts";
 import { normalizeEtag } from "./etag-form.ts";
 import type { WithBody } from "./s3-connection.ts";
 import { dateOf } from "./s3-bucket.ts";
 import type { S3Bucket } from "./s3-bucket.ts";
+import type { S3Transport } from "./s3-transport.ts";
 
 /** How often a range past the end is looked at again while the object is being replaced. */
 const LOOKS_MAX = 3;
@@ -34,15 +33,13 @@ async function getOnce(
 ): Promise<GetResult | "past-end"> {
   const call = { operation: "GetObject", permission: "s3:GetObject", path };
   const sent = ifNoneMatch === undefined ? undefined : bucket.etags.forRead(ifNoneMatch);
+  const input = {
+    ...bucket.object(path),
+    range: range && rangeHeader(range),
+    ifNoneMatch: sent?.value,
+  };
   const result = await bucket.repeat(() =>
-    bucket.attemptGet(
-      new GetObjectCommand({
-        ...bucket.object(path),
-        ...(range === undefined ? {} : { Range: rangeHeader(range) }),
-        ...(sent === undefined ? {} : { IfNoneMatch: sent.value }),
-      }),
-      call,
-    ),
+    bucket.attemptGet((s3, exchange) => s3.getObject(input, exchange), call),
   );
   if (result.ok) {
     const found = toFound(result.output, range, result.dateMs);
@@ -74,31 +71,31 @@ async function getPastEnd(
 ): Promise<GetResult | undefined> {
   const { output, dateMs } = await bucket.head(path);
   if (output === undefined) return { status: "absent", dateMs };
-  const etag = normalizeEtag(output.ETag ?? "");
+  const etag = normalizeEtag(output.etag);
   if (ifNoneMatch !== undefined && etag === normalizeEtag(ifNoneMatch)) {
     return { status: "unchanged", dateMs };
   }
-  const objectBytes = output.ContentLength ?? 0;
+  const objectBytes = output.bodyBytes ?? 0;
   if (range !== undefined && range.offset < objectBytes) return undefined;
-  const lastModifiedMs = output.LastModified?.getTime() ?? dateMs;
+  const lastModifiedMs = output.lastModifiedMs ?? dateMs;
   return { status: "found", body: new Uint8Array(0), etag, objectBytes, lastModifiedMs, dateMs };
 }
 
 function toFound(
-  { head, body }: WithBody<GetObjectCommandOutput>,
+  { head, body }: WithBody<Awaited<ReturnType<S3Transport["getObject"]>>>,
   range: ByteRange | undefined,
   dateMs: number,
 ): GetResult & { readonly status: "found" } {
-  const size = /\/(\d+)$/.exec(head.ContentRange ?? "")?.[1];
+  const size = /\/(\d+)$/.exec(head.contentRange ?? "")?.[1];
   // Without a Content-Range the server has sent everything, asked for or not.
   const begin = size === undefined ? (range?.offset ?? 0) : 0;
   const end = range === undefined ? undefined : begin + range.length;
   return {
     status: "found",
     body: body.subarray(begin, end),
-    etag: normalizeEtag(head.ETag ?? ""),
+    etag: normalizeEtag(head.etag),
     objectBytes: size === undefined ? body.byteLength : Number(size),
-    lastModifiedMs: head.LastModified?.getTime() ?? dateMs,
+    lastModifiedMs: head.lastModifiedMs ?? dateMs,
     dateMs,
   };
 }

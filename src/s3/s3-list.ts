@@ -1,10 +1,9 @@
 /** Listing below a prefix, page by page. */
-import { ListObjectsV2Command } from "@aws-sdk/client-s3";
-import type { ListObjectsV2CommandOutput } from "@aws-sdk/client-s3";
 import { UnavailableError } from "../core/errors.ts";
 import type { ListedObject, ListPage } from "../storage/backend.ts";
 import { isPath } from "./s3-path.ts";
 import type { S3Bucket } from "./s3-bucket.ts";
+import type { ListedPage } from "./s3-transport.ts";
 
 const PAGE_KEYS = 1_000;
 
@@ -14,29 +13,19 @@ const PAGE_KEYS = 1_000;
  */
 export async function* listObjects(bucket: S3Bucket, prefix: string): AsyncGenerator<ListPage> {
   const call = { operation: "ListObjectsV2", permission: "s3:ListBucket", path: prefix };
-  const { Bucket, Key } = bucket.object(prefix);
+  const { bucket: name, key } = bucket.object(prefix);
   let token: string | undefined;
   do {
-    const ContinuationToken = token;
+    const input = { bucket: name, prefix: key, keysMax: PAGE_KEYS, continuationToken: token };
     const result = await bucket.repeat(() =>
-      bucket.attempt(
-        new ListObjectsV2Command({
-          Bucket,
-          MaxKeys: PAGE_KEYS,
-          // XML cannot carry every character a key may hold.
-          EncodingType: "url",
-          ...(Key === "" ? {} : { Prefix: Key }),
-          ...(ContinuationToken === undefined ? {} : { ContinuationToken }),
-        }),
-        call,
-      ),
+      bucket.attempt((s3, exchange) => s3.listObjects(input, exchange), call),
     );
     if (!result.ok) throw bucket.error(result.failure, call);
-    const truncated = result.output.IsTruncated === true;
-    token = result.output.NextContinuationToken;
-    if (truncated && (token === undefined || token === ContinuationToken)) {
+    const { truncated } = result.output;
+    token = result.output.continuationToken;
+    if (truncated && (token === undefined || token === input.continuationToken)) {
       throw new UnavailableError(
-        `S3 ListObjectsV2 of s3://${Bucket}/${Key} is truncated but names no next page`,
+        `S3 ListObjectsV2 of s3://${name}/${key} is truncated but names no next page`,
         { path: prefix },
       );
     }
@@ -48,15 +37,15 @@ export async function* listObjects(bucket: S3Bucket, prefix: string): AsyncGener
 
 function toObjects(
   bucket: S3Bucket,
-  { Contents = [], EncodingType }: ListObjectsV2CommandOutput,
+  { objects, encoded }: ListedPage,
   dateMs: number,
 ): ListedObject[] {
   const start = bucket.place.prefix;
-  return Contents.flatMap(({ Key, Size, LastModified }) => {
-    const key = EncodingType === "url" ? decodeKey(Key ?? "") : (Key ?? "");
+  return objects.flatMap((listed) => {
+    const key = encoded ? decodeKey(listed.key) : listed.key;
     const path = key.slice(start.length);
     if (!key.startsWith(start) || !isPath(path)) return [];
-    return [{ path, bytes: Size ?? 0, lastModifiedMs: LastModified?.getTime() ?? dateMs }];
+    return [{ path, bytes: listed.bytes, lastModifiedMs: listed.lastModifiedMs ?? dateMs }];
   });
 }
 

@@ -2,12 +2,6 @@
  * Writing a stream: one PUT when it fits into a part, a multipart upload otherwise. Each upload
  * carries a random mark in its metadata, by which an upload whose last answer was lost is known.
  */
-import {
-  AbortMultipartUploadCommand,
-  CreateMultipartUploadCommand,
-  UploadPartCommand,
-} from "@aws-sdk/client-s3";
-import type { CompletedPart } from "@aws-sdk/client-s3";
 import { InvalidArgumentError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import type { Precondition, PutOptions, PutResult } from "../storage/backend.ts";
 import type { S3Bucket } from "./s3-bucket.ts";
@@ -15,6 +9,7 @@ import { completeUpload, UPLOAD_MARK } from "./s3-complete.ts";
 import type { Upload } from "./s3-complete.ts";
 import { cutParts } from "./s3-parts.ts";
 import { PUT_TIMEOUT_MS, putObject } from "./s3-put.ts";
+import type { UploadedPart } from "./s3-transport.ts";
 
 /** Each holds a part in memory. */
 const PARTS_PARALLEL = 3;
@@ -72,21 +67,12 @@ async function beginUpload(
 ): Promise<Upload> {
   const call = { operation: "CreateMultipartUpload", permission: "s3:PutObject", path };
   const mark = bucket.runtime.randomHex(16);
-  const { config } = bucket.connection.client;
-  const checksums = (await config.requestChecksumCalculation()) === "WHEN_SUPPORTED";
+  const input = { ...bucket.object(path), metadata: { [UPLOAD_MARK]: mark } };
   const result = await bucket.repeat(() =>
-    bucket.attempt(
-      new CreateMultipartUploadCommand({
-        ...bucket.object(path),
-        Metadata: { [UPLOAD_MARK]: mark },
-        // The parts will carry the SDK's default checksum, and S3 wants to know beforehand.
-        ...(checksums ? { ChecksumAlgorithm: "CRC32" } : {}),
-      }),
-      call,
-    ),
+    bucket.attempt((s3, exchange) => s3.createUpload(input, exchange), call),
   );
   if (!result.ok) throw bucket.error(result.failure, call);
-  return { path, mark, ifAbsent, timeoutMs, id: result.output.UploadId ?? "" };
+  return { path, mark, ifAbsent, timeoutMs, id: result.output.uploadId };
 }
 
 async function finishUpload(
@@ -111,22 +97,22 @@ async function uploadParts(
   bucket: S3Bucket,
   upload: Upload,
   parts: AsyncIterable<Uint8Array>,
-): Promise<CompletedPart[]> {
-  const done: CompletedPart[] = [];
+): Promise<UploadedPart[]> {
+  const done: UploadedPart[] = [];
   const running = new Set<Promise<void>>();
   const failures: unknown[] = [];
   let number = 0;
   try {
     for await (const part of parts) {
-      const PartNumber = ++number;
-      if (PartNumber > PARTS_MAX) {
+      const partNumber = ++number;
+      if (partNumber > PARTS_MAX) {
         throw new InvalidArgumentError(
           `'${upload.path}' needs more than ${PARTS_MAX} parts; raise the option partBytes`,
           { path: upload.path },
         );
       }
-      const task = uploadPart(bucket, upload, PartNumber, part)
-        .then((completed) => void (done[PartNumber - 1] = completed))
+      const task = uploadPart(bucket, upload, partNumber, part)
+        .then((uploaded) => void (done[partNumber - 1] = uploaded))
         .catch((error: unknown) => void failures.push(error))
         .finally(() => running.delete(task));
       running.add(task);
@@ -144,25 +130,19 @@ async function uploadParts(
 async function uploadPart(
   bucket: S3Bucket,
   upload: Upload,
-  PartNumber: number,
-  Body: Uint8Array,
-): Promise<CompletedPart> {
+  partNumber: number,
+  body: Uint8Array,
+): Promise<UploadedPart> {
   const { path } = upload;
   const call = { operation: "UploadPart", permission: "s3:PutObject", path };
+  const input = { ...bucket.object(path), uploadId: upload.id, partNumber, body };
   const result = await bucket.repeat(() =>
-    bucket.attempt(
-      new UploadPartCommand({ ...bucket.object(path), UploadId: upload.id, PartNumber, Body }),
-      call,
-      { bytesOut: Body.byteLength },
-    ),
+    bucket.attempt((s3, exchange) => s3.uploadPart(input, exchange), call, {
+      bytesOut: body.byteLength,
+    }),
   );
   if (!result.ok) throw bucket.error(result.failure, call);
-  const { ETag, ChecksumCRC32 } = result.output;
-  return {
-    PartNumber,
-    ...(ETag === undefined ? {} : { ETag }),
-    ...(ChecksumCRC32 === undefined ? {} : { ChecksumCRC32 }),
-  };
+  return result.output;
 }
 
 /**
@@ -171,10 +151,11 @@ async function uploadPart(
  */
 async function abortUpload(bucket: S3Bucket, upload: Upload): Promise<void> {
   const call = { operation: "AbortMultipartUpload", permission: "s3:AbortMultipartUpload" };
+  const input = { ...bucket.object(upload.path), uploadId: upload.id };
   await bucket.repeat(() =>
-    bucket.attempt(
-      new AbortMultipartUploadCommand({ ...bucket.object(upload.path), UploadId: upload.id }),
-      { ...call, path: upload.path },
-    ),
+    bucket.attempt((s3, exchange) => s3.abortUpload(input, exchange), {
+      ...call,
+      path: upload.path,
+    }),
   );
 }

@@ -1,5 +1,4 @@
-/** Options of the S3 backend and the place (bucket and prefix) it is bound to. */
-import type { S3Client } from "@aws-sdk/client-s3";
+/** Options of the S3 backends and the place (bucket and prefix) one is bound to. */
 import { InvalidArgumentError } from "../core/errors.ts";
 import { systemRuntime } from "../core/runtime.ts";
 import type { Runtime } from "../core/runtime.ts";
@@ -18,17 +17,13 @@ export interface S3RequestEvent {
   readonly status?: number | undefined;
 }
 
-export interface S3BackendOptions {
-  /**
-   * A client of your own; never destroyed by the backend. `region`, `endpoint`, `forcePathStyle`
-   * and `connectTimeoutMs` are then the client's affair and ignored here.
-   */
-  readonly client?: S3Client | undefined;
+/** Whichever client sends the requests. */
+export interface CommonS3Options {
   /** Where the store lies; the location may then be any text but another `s3://` URL. */
   readonly bucket?: string | undefined;
   /** Used together with `bucket`; a "/" at its end does not count. Default: the bucket's root. */
   readonly prefix?: string | undefined;
-  /** Default: what the SDK finds (AWS_REGION, the profile). */
+  /** Default: AWS_REGION; what else the SDK finds (the profile) with the SDK's client. */
   readonly region?: string | undefined;
   /** URL of an S3-compatible server. Default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, else AWS. */
   readonly endpoint?: string | undefined;
@@ -56,7 +51,6 @@ export interface S3BackendOptions {
 }
 
 export interface S3Settings {
-  readonly client: S3Client | undefined;
   readonly bucket: string | undefined;
   readonly prefix: string | undefined;
   readonly region: string | undefined;
@@ -85,8 +79,7 @@ const PART_BYTES_MIN = 5 * MIB;
 /** A key has at most 1,024 bytes, a path in a store at most 900, and a "/" stands between. */
 const PREFIX_BYTES_MAX = 123;
 
-const OPTION_NAMES: readonly string[] = Object.keys({
-  client: true,
+const COMMON_NAMES: readonly string[] = Object.keys({
   bucket: true,
   prefix: true,
   region: true,
@@ -100,27 +93,25 @@ const OPTION_NAMES: readonly string[] = Object.keys({
   partBytes: true,
   onRequest: true,
   runtime: true,
-} satisfies Record<keyof S3BackendOptions, true>);
+} satisfies Record<keyof CommonS3Options, true>);
 
-/** @throws InvalidArgumentError for an unknown name or an unusable value */
-export function resolveOptions(options: S3BackendOptions): S3Settings {
+/**
+ * @param owner the class, and the option that it alone has
+ * @throws InvalidArgumentError for an unknown name or an unusable value
+ */
+export function resolveOptions(
+  options: CommonS3Options,
+  owner: { readonly name: string; readonly option: string },
+): S3Settings {
+  const known = [owner.option, ...COMMON_NAMES];
   for (const name of Object.keys(options)) {
-    if (!OPTION_NAMES.includes(name)) {
+    if (!known.includes(name)) {
       throw new InvalidArgumentError(
-        `unknown option of S3Backend: ${JSON.stringify(name)}; ` +
-          `known are ${OPTION_NAMES.join(", ")}`,
+        `unknown option of ${owner.name}: ${JSON.stringify(name)}; known are ${known.join(", ")}`,
       );
     }
   }
-  if (options.client !== undefined && typeof options.client.send !== "function") {
-    throw new InvalidArgumentError("client must be an S3Client of @aws-sdk/client-s3");
-  }
-  if (options.client?.config?.cacheMiddleware === true) {
-    // The middleware of the first request would then be used for all others of its kind.
-    throw new InvalidArgumentError("client must not be made with cacheMiddleware: true");
-  }
   return {
-    client: options.client,
     bucket: options.bucket === undefined ? undefined : checkBucket(options.bucket),
     prefix: options.prefix === undefined ? undefined : checkGivenPrefix(options.prefix),
     region: options.region,
@@ -163,6 +154,13 @@ export function resolvePlace(location: string, settings: S3Settings): S3Place {
     );
   }
   return given;
+}
+
+/** What is used instead of AWS when no option says so; the SDK reads these by itself. */
+export function endpointOfEnvironment(): string | undefined {
+  const { AWS_IGNORE_CONFIGURED_ENDPOINT_URLS: ignored } = process.env;
+  if (ignored === "true") return undefined;
+  return process.env["AWS_ENDPOINT_URL_S3"] || process.env["AWS_ENDPOINT_URL"] || undefined;
 }
 
 function integer(name: string, value: number | undefined, fallback: number, least = 1): number {

@@ -3,7 +3,6 @@
  * again after every failure that leaves the outcome open or surely did nothing; an answer 412 after
  * an open outcome may be our own earlier attempt, and reading back tells.
  */
-import { PutObjectCommand } from "@aws-sdk/client-s3";
 import { NotSupportedError, UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import type { Precondition, PutOptions, PutResult } from "../storage/backend.ts";
 import { normalizeEtag } from "./etag-form.ts";
@@ -13,6 +12,7 @@ import type { S3Bucket } from "./s3-bucket.ts";
 import type { Failure, S3Call } from "./s3-errors.ts";
 import { getObject } from "./s3-get.ts";
 import { backoffMs, pause } from "./s3-retry.ts";
+import type { S3Transport } from "./s3-transport.ts";
 
 export const PUT_TIMEOUT_MS = 20_000;
 /** Two forms of an etag, each tried twice, in case a parallel request flips between. */
@@ -65,10 +65,15 @@ class SettledPut {
       const sent = this.#ifMatch();
       const limitMs = Math.max(ATTEMPT_MS_MIN, this.#deadlineMs - runtime.nowMs());
       const limits = { limitMs, bytesOut: this.#body.byteLength };
-      const result = await this.#bucket.attempt(this.#command(sent), this.#call, limits);
+      const input = this.#input(sent);
+      const result = await this.#bucket.attempt(
+        (s3, exchange) => s3.putObject(input, exchange),
+        this.#call,
+        limits,
+      );
       if (result.ok) {
         if (sent !== undefined) etags.putAccepted(sent);
-        const etag = normalizeEtag(result.output.ETag ?? "");
+        const etag = normalizeEtag(result.output.etag);
         return { status: "written", etag, dateMs: result.dateMs };
       }
       const { failure } = result;
@@ -120,7 +125,7 @@ class SettledPut {
       return { status: "conflict", dateMs };
     }
     const head = await this.#bucket.head(this.#path);
-    const current = normalizeEtag(head.output?.ETag ?? "");
+    const current = normalizeEtag(head.output?.etag ?? "");
     return current === normalizeEtag(sent.value)
       ? "other-form"
       : { status: "conflict", dateMs: head.dateMs };
@@ -152,14 +157,14 @@ class SettledPut {
     await pause(runtime, pauseMs);
   }
 
-  #command(sent: EtagHeader | undefined): PutObjectCommand {
+  #input(sent: EtagHeader | undefined): Parameters<S3Transport["putObject"]>[0] {
     const ifAbsent = this.#precondition !== "none" && "ifAbsent" in this.#precondition;
-    return new PutObjectCommand({
+    return {
       ...this.#bucket.object(this.#path),
-      Body: this.#body,
-      ...(ifAbsent ? { IfNoneMatch: "*" } : {}),
-      ...(sent === undefined ? {} : { IfMatch: sent.value }),
-    });
+      body: this.#body,
+      ifNoneMatch: ifAbsent ? "*" : undefined,
+      ifMatch: sent?.value,
+    };
   }
 
   #ifMatch(): EtagHeader | undefined {

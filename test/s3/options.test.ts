@@ -8,9 +8,18 @@ import {
   UnavailableError,
 } from "../../src/core/errors.ts";
 import { S3Backend } from "../../src/s3/index.ts";
-import { createClient } from "../../src/s3/s3-client.ts";
-import { resolveOptions, resolvePlace } from "../../src/s3/s3-options.ts";
+import {
+  type CommonS3Options,
+  type S3Settings,
+  resolveOptions,
+  resolvePlace,
+} from "../../src/s3/s3-options.ts";
+import { createClient } from "../../src/s3/sdk-transport.ts";
 import { bytes, rejection, virtualRuntime } from "./support.ts";
+
+function resolved(options: CommonS3Options): S3Settings {
+  return resolveOptions(options, { name: "S3Backend", option: "client" });
+}
 
 afterEach(() => vi.unstubAllEnvs());
 
@@ -33,17 +42,17 @@ test("unknown options and unusable values are refused", () => {
 });
 
 test("the place comes from an s3:// URL, else from the options", () => {
-  const none = resolveOptions({});
+  const none = resolved({});
   expect(resolvePlace("s3://plain/a/b/", none)).toEqual({ bucket: "plain", prefix: "a/b/" });
   expect(resolvePlace("s3://plain", none)).toEqual({ bucket: "plain", prefix: "" });
-  const given = resolveOptions({ bucket: "given", prefix: "p/" });
+  const given = resolved({ bucket: "given", prefix: "p/" });
   expect(resolvePlace("./data", given)).toEqual({ bucket: "given", prefix: "p/" });
   expect(resolvePlace("s3://given/p", given)).toEqual({ bucket: "given", prefix: "p/" });
   for (const other of ["s3://other/p", "s3://given/q", "s3://given"]) {
     expect(() => resolvePlace(other, given)).toThrow(/name different places/);
   }
   const placeOf = (prefix: string): unknown =>
-    resolvePlace("any name", resolveOptions({ bucket: "given", prefix }));
+    resolvePlace("any name", resolved({ bucket: "given", prefix }));
   for (const [prefix, expected] of [
     ["a/b///", "a/b/"],
     ["/a", "/a/"],
@@ -71,14 +80,14 @@ test("one backend is not moved to another place under a store that uses it", asy
 test("our own client repeats nothing; off AWS it has path style and few checksums", async () => {
   vi.stubEnv("AWS_ENDPOINT_URL_S3", "");
   vi.stubEnv("AWS_ENDPOINT_URL", "");
-  const aws = createClient(resolveOptions({ region: "eu-west-1" }));
+  const aws = createClient(resolved({ region: "eu-west-1" }));
   expect(await aws.config.maxAttempts()).toBe(1);
   expect(aws.config.forcePathStyle).toBeFalsy();
   expect(await aws.config.requestChecksumCalculation()).toBe("WHEN_SUPPORTED");
   for (const name of ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", undefined]) {
     if (name !== undefined) vi.stubEnv(name, "http://127.0.0.1:9");
     const endpoint = name === undefined ? "http://127.0.0.1:9" : undefined;
-    const other = createClient(resolveOptions({ region: "eu-west-1", endpoint }));
+    const other = createClient(resolved({ region: "eu-west-1", endpoint }));
     expect(other.config.forcePathStyle, name).toBe(true);
     expect(await other.config.requestChecksumCalculation(), name).toBe("WHEN_REQUIRED");
     expect(await other.config.responseChecksumValidation(), name).toBe("WHEN_REQUIRED");

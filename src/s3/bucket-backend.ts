@@ -1,0 +1,110 @@
+/** A backend over objects below a prefix of an S3 bucket, whichever client sends the requests. */
+import { InvalidArgumentError, NotOpenError } from "../core/errors.ts";
+import type {
+  GetOptions,
+  GetResult,
+  ListPage,
+  OnRequest,
+  Precondition,
+  PutOptions,
+  PutResult,
+  RequestOptions,
+} from "../storage/backend.ts";
+import { BaseBackend } from "../storage/base-backend.ts";
+import { checkPath, checkPrefix } from "../storage/paths.ts";
+import { S3Bucket } from "./s3-bucket.ts";
+import { S3Connection } from "./s3-connection.ts";
+import { deleteObjects } from "./s3-delete.ts";
+import { getObject } from "./s3-get.ts";
+import { listObjects } from "./s3-list.ts";
+import { putStream } from "./s3-multipart.ts";
+import { resolvePlace } from "./s3-options.ts";
+import type { S3Settings } from "./s3-options.ts";
+import { putObject } from "./s3-put.ts";
+import type { S3Transport } from "./s3-transport.ts";
+
+/**
+ * Etags are handed out without quotes; `dateMs` is the `Date` header of the answer that decided (where a write was settled by reading
+ * back, of that reading: later, never earlier, than the write). Answers without a `Date` are
+ * refused with NotSupportedError, or WriteOutcomeUnknownError for a write.
+ */
+export class BucketBackend extends BaseBackend {
+  readonly lockTtlMs: number | undefined;
+  readonly reportsRequests = true;
+  readonly #connection: S3Connection;
+  #bucket: S3Bucket | undefined;
+  /** Between `initialize` and `shutdown` the place may not change under its users. */
+  #held = false;
+
+  constructor(settings: S3Settings, transport: S3Transport) {
+    super();
+    this.#connection = new S3Connection(settings, transport);
+    this.lockTtlMs = settings.lockTtlMs;
+  }
+
+  /**
+   * Binds to `s3://bucket/prefix`, or to the options `bucket` and `prefix` when the location is no
+   * such URL. Makes no request: a bucket that does not exist shows with the first one.
+   * @throws InvalidArgumentError without a bucket, for a name or prefix that cannot be used, and
+   * for another place than the one in use
+   */
+  override async initialize(
+    location: string,
+    _options: { readonly readOnly: boolean },
+  ): Promise<void> {
+    const place = resolvePlace(location, this.#connection.settings);
+    const current = this.#bucket?.place;
+    if (current?.bucket !== place.bucket || current.prefix !== place.prefix) {
+      if (this.#held && current !== undefined) {
+        throw new InvalidArgumentError(
+          `this backend is in use for s3://${current.bucket}/${current.prefix}; ` +
+            `make another one for s3://${place.bucket}/${place.prefix}`,
+        );
+      }
+      this.#bucket = new S3Bucket(this.#connection, place);
+    }
+    this.#held = true;
+  }
+
+  /**
+   * Closes the connections of the backend's own client; a caller's client is left alone. Blob calls
+   * still work afterwards, on new connections.
+   */
+  override async shutdown(): Promise<void> {
+    this.#held = false;
+    this.#connection.close();
+  }
+
+  override async get(path: string, options: GetOptions = {}): Promise<GetResult> {
+    return getObject(this.#open(options.onRequest), checkPath(path), options);
+  }
+
+  override async put(
+    path: string,
+    body: Uint8Array | AsyncIterable<Uint8Array>,
+    precondition: Precondition,
+    options: PutOptions = {},
+  ): Promise<PutResult> {
+    checkPath(path);
+    const bucket = this.#open(options.onRequest);
+    return body instanceof Uint8Array
+      ? putObject(bucket, path, body, precondition, options)
+      : putStream(bucket, path, body, precondition, options);
+  }
+
+  override list(prefix: string, options: RequestOptions = {}): AsyncIterable<ListPage> {
+    return listObjects(this.#open(options.onRequest), checkPrefix(prefix));
+  }
+
+  override async delete(paths: readonly string[], options: RequestOptions = {}): Promise<void> {
+    for (const path of paths) checkPath(path);
+    await deleteObjects(this.#open(options.onRequest), paths);
+  }
+
+  #open(onRequest?: OnRequest): S3Bucket {
+    if (this.#bucket === undefined) {
+      throw new NotOpenError("the S3 backend is not initialized. Call initialize() first.");
+    }
+    return this.#bucket.observedBy(onRequest);
+  }
+}

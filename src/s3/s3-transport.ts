@@ -1,0 +1,124 @@
+/**
+ * What the backend needs of S3: ten operations, each one attempt of one HTTP request. Two clients
+ * carry them out: the AWS SDK (`sdk-transport.ts`) and one that signs requests itself (`light/`).
+ * Whatever they throw has `name` (the S3 error code), `message` and `$metadata.httpStatusCode`.
+ */
+import type { HttpWatch } from "./http-watch.ts";
+
+/** What goes along with an attempt. */
+export interface Exchange {
+  /** Aborts it. */
+  readonly signal: AbortSignal;
+  /** Sees its request and its answer. */
+  readonly watch: HttpWatch;
+  /** To be called at every sign of life. */
+  readonly touch: () => void;
+}
+
+export interface S3Key {
+  readonly bucket: string;
+  readonly key: string;
+}
+
+export interface ObjectHead {
+  /** As the server sent it; "" when it sent none. */
+  readonly etag: string;
+  /** Of the body that follows; undefined when the server did not say. */
+  readonly bodyBytes: number | undefined;
+  readonly lastModifiedMs: number | undefined;
+}
+
+/** Preconditions are header values, as they are sent. */
+export interface S3Transport {
+  /** @param input.range the Range header */
+  getObject(
+    input: S3Key & { readonly range: string | undefined; readonly ifNoneMatch: string | undefined },
+    exchange: Exchange,
+  ): Promise<ObjectHead & { readonly contentRange: string | undefined; readonly body: unknown }>;
+
+  /** `metadata`: names in lower case, without "x-amz-meta-". */
+  headObject(
+    input: S3Key,
+    exchange: Exchange,
+  ): Promise<ObjectHead & { readonly metadata: Readonly<Record<string, string>> }>;
+
+  putObject(
+    input: S3Key & {
+      readonly body: Uint8Array;
+      readonly ifMatch: string | undefined;
+      readonly ifNoneMatch: string | undefined;
+    },
+    exchange: Exchange,
+  ): Promise<{ readonly etag: string }>;
+
+  /** Keys are percent-encoded where the server was able to (`encoded`). */
+  listObjects(
+    input: {
+      readonly bucket: string;
+      readonly prefix: string;
+      readonly keysMax: number;
+      readonly continuationToken: string | undefined;
+    },
+    exchange: Exchange,
+  ): Promise<ListedPage>;
+
+  deleteObject(input: S3Key, exchange: Exchange): Promise<void>;
+
+  /** Gives the keys of a 200 answer that were not deleted after all. */
+  deleteObjects(
+    input: { readonly bucket: string; readonly keys: readonly string[] },
+    exchange: Exchange,
+  ): Promise<readonly FailedDelete[]>;
+
+  createUpload(
+    input: S3Key & { readonly metadata: Readonly<Record<string, string>> },
+    exchange: Exchange,
+  ): Promise<{ readonly uploadId: string }>;
+
+  uploadPart(
+    input: S3Key & {
+      readonly uploadId: string;
+      readonly partNumber: number;
+      readonly body: Uint8Array;
+    },
+    exchange: Exchange,
+  ): Promise<UploadedPart>;
+
+  completeUpload(
+    input: S3Key & {
+      readonly uploadId: string;
+      readonly parts: readonly UploadedPart[];
+      readonly ifNoneMatch: string | undefined;
+    },
+    exchange: Exchange,
+  ): Promise<{ readonly etag: string }>;
+
+  abortUpload(input: S3Key & { readonly uploadId: string }, exchange: Exchange): Promise<void>;
+
+  /** Gives up connections, if they are its own; a later request makes new ones. */
+  close(): void;
+}
+
+export interface ListedPage {
+  readonly objects: readonly {
+    readonly key: string;
+    readonly bytes: number;
+    readonly lastModifiedMs: number | undefined;
+  }[];
+  readonly encoded: boolean;
+  readonly truncated: boolean;
+  readonly continuationToken: string | undefined;
+}
+
+export interface FailedDelete {
+  readonly key: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface UploadedPart {
+  readonly partNumber: number;
+  readonly etag: string | undefined;
+  /** CRC-32 in base64, where the client made one. */
+  readonly crc32: string | undefined;
+}
