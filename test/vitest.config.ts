@@ -20,7 +20,7 @@ export default defineConfig({
     // As `paths` in tsconfig.json: tests run on the sources, not on what was built last.
     alias: [
       { find: /^opslog-serverless$/, replacement: source("index.ts") },
-      { find: /^opslog-serverless\/(\w+)$/, replacement: source("$1/index.ts") },
+      { find: /^opslog-serverless\/([\w/]+)$/, replacement: source("$1/index.ts") },
     ],
   },
   test: {

@@ -4,7 +4,8 @@ import { S3Client } from "@aws-sdk/client-s3";
 import type { Runtime } from "../../src/core/runtime.ts";
 import { S3Backend } from "../../src/s3/index.ts";
 import type { S3BackendOptions } from "../../src/s3/index.ts";
-import type { PutResult } from "../../src/storage/backend.ts";
+import { LightS3Backend } from "../../src/s3/light/index.ts";
+import type { PutResult, StorageBackend } from "../../src/storage/backend.ts";
 import { recordingProxy } from "../support/recording-proxy.ts";
 import type { Fault, RecordedRequest, ScriptedAnswer } from "../support/recording-proxy.ts";
 
@@ -47,7 +48,7 @@ export function virtualRuntime(): VirtualRuntime {
 }
 
 export interface Scripted extends AsyncDisposable {
-  readonly backend: S3Backend;
+  readonly backend: StorageBackend;
   readonly runtime: VirtualRuntime;
   readonly requests: readonly RecordedRequest[];
   /** "PUT 200 GET 404": what was asked and answered, "-" for no answer. */
@@ -58,14 +59,29 @@ type Script = readonly Fault[] | ((request: RecordedRequest) => Fault | Promise<
 
 const CREDENTIALS = { accessKeyId: "AKIAIOSFODNN7EXAMPLE", secretAccessKey: "very-secret" };
 
+/** Those that send the backend's requests. */
+export const CLIENTS = ["SDK", "light"] as const;
+type ClientName = (typeof CLIENTS)[number];
+
 /**
  * A backend whose server gives these answers one after the other, the last one again and again.
- * `client` makes the backend use a caller's client with this configuration.
+ * `client` is more configuration of the SDK's client.
  */
-export async function scripted(
+type MakeScripted = (
   script: Script,
-  options: S3BackendOptions = {},
+  options?: Omit<S3BackendOptions, "client">,
   client?: S3ClientConfig,
+) => Promise<Scripted>;
+
+export function scriptedWith(name: ClientName): MakeScripted {
+  return (script, options = {}, client = {}) => scripted(name, script, options, client);
+}
+
+async function scripted(
+  name: ClientName,
+  script: Script,
+  options: Omit<S3BackendOptions, "client">,
+  client: S3ClientConfig,
 ): Promise<Scripted> {
   const proxy = await recordingProxy("http://127.0.0.1:9");
   let asked = 0;
@@ -75,10 +91,10 @@ export async function scripted(
     return fault ?? { status: 500, body: "no answer in the script" };
   };
   const runtime = virtualRuntime();
-  // A client of its own configuration in both cases: the environment's credentials stay out.
+  // The environment's credentials stay out.
+  const server = { endpoint: proxy.endpoint, region: "us-east-1" };
   const own = new S3Client({
-    endpoint: proxy.endpoint,
-    region: "us-east-1",
+    ...server,
     forcePathStyle: true,
     credentials: CREDENTIALS,
     maxAttempts: 1,
@@ -86,7 +102,10 @@ export async function scripted(
     responseChecksumValidation: "WHEN_REQUIRED",
     ...client,
   });
-  const backend = new S3Backend({ client: own, runtime, ...options });
+  const backend =
+    name === "SDK"
+      ? new S3Backend({ client: own, runtime, ...options })
+      : new LightS3Backend({ ...server, credentials: CREDENTIALS, runtime, ...options });
   await backend.initialize("s3://bucket/store", { readOnly: false });
   return {
     backend,

@@ -75,7 +75,7 @@ async function removeBucket(client: S3Client, Bucket: string): Promise<void> {
   await client.send(new DeleteBucketCommand({ Bucket }));
 }
 
-function requireEndpoint(): string {
+export function requireEndpoint(): string {
   if (liveS3Endpoint === undefined) throw new Error("OPSLOG_TEST_S3_ENDPOINT is not set");
   return liveS3Endpoint;
 }

@@ -1,0 +1,103 @@
+/** One HTTP request over Node's own client, on connections that stay open. */
+import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from "node:http";
+import type { Runtime } from "../../core/runtime.ts";
+
+export interface HttpRequest {
+  readonly method: string;
+  /** Scheme, host and port. */
+  readonly origin: URL;
+  /** Path and query, encoded. */
+  readonly target: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+export interface HttpAnswer {
+  readonly statusCode: number;
+  readonly headers: IncomingMessage["headers"];
+  /** A stream of bytes; breaks off with an error when the answer does. */
+  readonly body: unknown;
+}
+
+export interface HttpSettings {
+  readonly runtime: Runtime;
+  readonly connectTimeoutMs: number;
+  readonly maxSockets: number;
+}
+
+interface HttpModule {
+  readonly Agent: new (options: { keepAlive: boolean; maxSockets: number }) => Agent;
+  request(options: RequestOptions): ClientRequest;
+}
+
+export class HttpClient {
+  readonly #settings: HttpSettings;
+  readonly #agents = new Map<string, Agent>();
+
+  constructor(settings: HttpSettings) {
+    this.#settings = settings;
+  }
+
+  /** Resolves with the head of the answer. */
+  send(
+    { method, origin, target, headers, body }: HttpRequest,
+    signal: AbortSignal,
+  ): Promise<HttpAnswer> {
+    const http = httpModule(origin.protocol);
+    const agent = this.#agentFor(origin.protocol, http);
+    return new Promise((resolve, reject) => {
+      const { hostname, port } = origin;
+      const host = hostname.replace(/^\[(.*)\]$/, "$1");
+      const request = http.request({ method, host, port, path: target, headers, agent, signal });
+      // Stays for the life of the request: an error after the answer breaks the body's stream.
+      request.on("error", reject);
+      request.on("response", (message) => {
+        const { statusCode = 0, headers: answered } = message;
+        resolve({ statusCode, headers: answered, body: message });
+      });
+      this.#limitConnecting(request, origin.protocol === "https:" ? "secureConnect" : "connect");
+      request.end(body);
+    });
+  }
+
+  close(): void {
+    for (const agent of this.#agents.values()) agent.destroy();
+    this.#agents.clear();
+  }
+
+  #agentFor(protocol: string, { Agent: HttpAgent }: HttpModule): Agent {
+    const held = this.#agents.get(protocol);
+    if (held !== undefined) return held;
+    const { maxSockets } = this.#settings;
+    const agent = new HttpAgent({ keepAlive: true, maxSockets });
+    this.#agents.set(protocol, agent);
+    return agent;
+  }
+
+  /** Nothing was sent when this limit passes, so the request may be repeated. */
+  #limitConnecting(request: ClientRequest, connected: "connect" | "secureConnect"): void {
+    const { runtime, connectTimeoutMs } = this.#settings;
+    request.once("socket", (socket) => {
+      if (!socket.connecting) return;
+      const done = new AbortController();
+      for (const event of [connected, "close"]) socket.once(event, () => done.abort());
+      const limit = async (): Promise<void> => {
+        await runtime.idle(connectTimeoutMs, done.signal);
+        if (done.signal.aborted) return;
+        const message = `did not establish a connection within ${connectTimeoutMs} ms`;
+        request.destroy(Object.assign(new Error(message), { name: "TimeoutError" }));
+      };
+      void limit();
+    });
+  }
+}
+
+/**
+ * From Node 22 on an import of node:http or node:https loads undici, a large part of a cold start;
+ * asking the process for the module does not.
+ */
+function httpModule(protocol: string): HttpModule {
+  return protocol === "https:"
+    ? process.getBuiltinModule("node:https")
+    : process.getBuiltinModule("node:http");
+}

@@ -1,0 +1,55 @@
+/** A small S3 client for functions that must start fast. */
+import { InvalidArgumentError } from "../../core/errors.ts";
+import { BucketBackend } from "../bucket-backend.ts";
+import { type CommonS3Options, endpointOfEnvironment, resolveOptions } from "../s3-options.ts";
+import { LightTransport } from "./light-transport.ts";
+import type { S3Credentials } from "./sigv4.ts";
+
+export interface LightS3BackendOptions extends CommonS3Options {
+  /**
+   * Credentials, or what gives them: asked before every request, so it should remember them.
+   * Default: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, as Lambda sets them.
+   */
+  readonly credentials?: S3Credentials | (() => S3Credentials | Promise<S3Credentials>) | undefined;
+}
+
+/**
+ * As `S3Backend`, without the AWS SDK: requests are signed here (Signature Version 4). No profiles,
+ * no SSO, no instance metadata, no access point ARNs, and regions of AWS and AWS China only unless
+ * `endpoint` is given.
+ */
+export class LightS3Backend extends BucketBackend {
+  /** @throws InvalidArgumentError for unknown option names and unusable values */
+  constructor(options: LightS3BackendOptions = {}) {
+    const settings = resolveOptions(options, { name: "LightS3Backend", option: "credentials" });
+    const { credentials = credentialsOfEnvironment, endpoint } = options;
+    if (endpoint !== undefined && !URL.canParse(endpoint)) {
+      throw new InvalidArgumentError(`endpoint must be a URL, found ${JSON.stringify(endpoint)}`);
+    }
+    super(
+      settings,
+      new LightTransport(settings, {
+        credentials: async () => (typeof credentials === "function" ? credentials() : credentials),
+        region: options.region ?? regionOfEnvironment(),
+        endpoint: endpoint ?? endpointOfEnvironment(),
+      }),
+    );
+  }
+}
+
+function regionOfEnvironment(): string | undefined {
+  return process.env["AWS_REGION"] || process.env["AWS_DEFAULT_REGION"] || undefined;
+}
+
+function credentialsOfEnvironment(): S3Credentials {
+  const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN } = process.env;
+  if (!AWS_ACCESS_KEY_ID || !AWS_SECRET_ACCESS_KEY) {
+    const message = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set";
+    throw Object.assign(new Error(message), { name: "CredentialsProviderError" });
+  }
+  return {
+    accessKeyId: AWS_ACCESS_KEY_ID,
+    secretAccessKey: AWS_SECRET_ACCESS_KEY,
+    sessionToken: AWS_SESSION_TOKEN || undefined,
+  };
+}

@@ -1,0 +1,226 @@
+/** S3 without the AWS SDK: requests are signed here and sent by Node's own HTTP client. */
+import { createHash } from "node:crypto";
+import type { S3Settings } from "../s3-options.ts";
+import type {
+  Exchange,
+  FailedDelete,
+  ListedPage,
+  ObjectHead,
+  S3Key,
+  S3Transport,
+  UploadedPart,
+} from "../s3-transport.ts";
+import { type HttpAnswer, HttpClient } from "./http-exchange.ts";
+import { encodeKey, encodeQuery, type S3Credentials, sign } from "./sigv4.ts";
+import {
+  completeBody,
+  deleteBody,
+  parseCompleted,
+  parseDeleteResult,
+  parseError,
+  parseList,
+  parseUploadId,
+} from "./xml.ts";
+
+type Input<Name extends keyof S3Transport> = Parameters<S3Transport[Name]>[0];
+type Output<Name extends keyof S3Transport> = ReturnType<S3Transport[Name]>;
+
+interface Call {
+  readonly method: string;
+  readonly bucket: string;
+  readonly key?: string;
+  readonly query?: Readonly<Record<string, string>>;
+  /** Those that are undefined are not sent. */
+  readonly headers?: Readonly<Record<string, string | undefined>>;
+  readonly body?: Uint8Array;
+}
+
+/** Where requests go, and in whose name. */
+export interface LightAccess {
+  /** @throws when they cannot be had */
+  credentials(): Promise<S3Credentials>;
+  readonly region: string | undefined;
+  /** Of another server than AWS. */
+  readonly endpoint: string | undefined;
+}
+
+const META = "x-amz-meta-";
+const NOTHING = new Uint8Array(0);
+
+export class LightTransport implements S3Transport {
+  readonly #settings: S3Settings;
+  readonly #access: LightAccess;
+  readonly #http: HttpClient;
+
+  constructor(settings: S3Settings, access: LightAccess) {
+    this.#settings = settings;
+    this.#access = access;
+    this.#http = new HttpClient(settings);
+  }
+
+  close(): void {
+    this.#http.close();
+  }
+
+  async getObject(input: Input<"getObject">, exchange: Exchange): Output<"getObject"> {
+    const { range, ifNoneMatch } = input;
+    const headers = { range, "if-none-match": ifNoneMatch };
+    const answer = await this.#send({ method: "GET", ...input, headers }, exchange);
+    const contentRange = headerOf(answer, "content-range");
+    return { ...headOf(answer), contentRange, body: answer.body };
+  }
+
+  async headObject(input: S3Key, exchange: Exchange): Output<"headObject"> {
+    const answer = await this.#send({ method: "HEAD", ...input }, exchange);
+    const metadata = Object.entries(answer.headers)
+      .filter(([name]) => name.startsWith(META))
+      .map(([name, value]) => [name.slice(META.length), String(value)]);
+    return { ...headOf(answer), metadata: Object.fromEntries(metadata) };
+  }
+
+  async putObject(input: Input<"putObject">, exchange: Exchange): Output<"putObject"> {
+    const { body, ifMatch, ifNoneMatch } = input;
+    const headers = { "if-match": ifMatch, "if-none-match": ifNoneMatch };
+    const answer = await this.#send({ method: "PUT", ...input, headers, body }, exchange);
+    return { etag: headerOf(answer, "etag") ?? "" };
+  }
+
+  async listObjects(input: Input<"listObjects">, exchange: Exchange): Promise<ListedPage> {
+    const { bucket, prefix, keysMax, continuationToken } = input;
+    const query = {
+      "list-type": "2",
+      "max-keys": String(keysMax),
+      // XML cannot carry every character a key may hold.
+      "encoding-type": "url",
+      ...(prefix === "" ? {} : { prefix }),
+      ...(continuationToken === undefined ? {} : { "continuation-token": continuationToken }),
+    };
+    return parseList(textOf(await this.#send({ method: "GET", bucket, query }, exchange)));
+  }
+
+  async deleteObject(input: S3Key, exchange: Exchange): Promise<void> {
+    await this.#send({ method: "DELETE", ...input }, exchange);
+  }
+
+  async deleteObjects(
+    { bucket, keys }: Input<"deleteObjects">,
+    exchange: Exchange,
+  ): Promise<FailedDelete[]> {
+    const body = Buffer.from(deleteBody(keys));
+    const headers = {
+      "content-md5": createHash("md5").update(body).digest("base64"),
+      "content-type": "application/xml",
+    };
+    const call = { method: "POST", bucket, query: { delete: "" }, headers, body };
+    return parseDeleteResult(textOf(await this.#send(call, exchange)));
+  }
+
+  async createUpload(input: Input<"createUpload">, exchange: Exchange): Output<"createUpload"> {
+    const headers = Object.fromEntries(
+      Object.entries(input.metadata).map(([name, value]) => [META + name, value]),
+    );
+    const call = { method: "POST", ...input, query: { uploads: "" }, headers };
+    return { uploadId: parseUploadId(textOf(await this.#send(call, exchange))) };
+  }
+
+  async uploadPart(input: Input<"uploadPart">, exchange: Exchange): Promise<UploadedPart> {
+    const { uploadId, partNumber, body } = input;
+    const query = { uploadId, partNumber: String(partNumber) };
+    const answer = await this.#send({ method: "PUT", ...input, query, body }, exchange);
+    return { partNumber, etag: headerOf(answer, "etag"), crc32: undefined };
+  }
+
+  async completeUpload(
+    input: Input<"completeUpload">,
+    exchange: Exchange,
+  ): Output<"completeUpload"> {
+    const { uploadId, parts, ifNoneMatch } = input;
+    const headers = { "if-none-match": ifNoneMatch, "content-type": "application/xml" };
+    const body = Buffer.from(completeBody(parts));
+    const call = { method: "POST", ...input, query: { uploadId }, headers, body };
+    return parseCompleted(textOf(await this.#send(call, exchange)));
+  }
+
+  async abortUpload(input: Input<"abortUpload">, exchange: Exchange): Promise<void> {
+    const { uploadId } = input;
+    await this.#send({ method: "DELETE", ...input, query: { uploadId } }, exchange);
+  }
+
+  /** Sends once; what is not a success is thrown, also inside an answer that says 200. */
+  async #send(call: Call, { signal, watch, touch }: Exchange): Promise<HttpAnswer> {
+    const request = await this.#request(call);
+    const send = watch.around(
+      async ({ request: sent }: { readonly request: typeof request }) => ({
+        response: await this.#http.send(sent, signal),
+      }),
+      touch,
+    );
+    const { response } = await send({ request });
+    const { statusCode } = response;
+    const error = parseError(textOf(response));
+    if (statusCode >= 200 && statusCode < 300 && error === undefined) return response;
+    throw Object.assign(new Error(error?.message ?? ""), {
+      name: error?.code ?? (statusCode === 304 ? "NotModified" : "UnknownError"),
+      $metadata: { httpStatusCode: statusCode, requestId: headerOf(response, "x-amz-request-id") },
+    });
+  }
+
+  async #request({ method, bucket, key = "", query = {}, headers = {}, body = NOTHING }: Call) {
+    const { origin, host, path } = this.#place(bucket, key);
+    const sent = Object.entries({ host, ...headers }).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, value] as const],
+    );
+    const signed = sign(
+      { method, path, query, headers: Object.fromEntries(sent), body },
+      await this.#access.credentials(),
+      this.#region,
+      this.#settings.runtime.nowMs(),
+    );
+    const search = encodeQuery(query);
+    const target = path + (search === "" ? "" : `?${search}`);
+    const hasBody = method === "PUT" || method === "POST";
+    const length = hasBody ? { "content-length": String(body.byteLength) } : {};
+    return { method, origin, target, headers: { ...signed, ...length }, body };
+  }
+
+  /** Bucket in the host name on AWS, unless a dot in it would break the certificate. */
+  #place(bucket: string, key: string): { origin: URL; host: string; path: string } {
+    const { forcePathStyle } = this.#settings;
+    if (bucket.startsWith("arn:")) throw new Error("access points need S3Backend");
+    const region = this.#region;
+    const domain = region.startsWith("cn-") ? "amazonaws.com.cn" : "amazonaws.com";
+    const { endpoint } = this.#access;
+    const origin = new URL(endpoint ?? `https://s3.${region}.${domain}`);
+    const isPathStyle = forcePathStyle ?? (endpoint !== undefined || bucket.includes("."));
+    const base = origin.pathname.replace(/\/+$/, "");
+    if (!isPathStyle) origin.hostname = `${bucket}.${origin.hostname}`;
+    const path = `${base}/${isPathStyle ? `${bucket}/` : ""}${encodeKey(key)}`;
+    return { origin, host: origin.host, path };
+  }
+
+  get #region(): string {
+    const { region } = this.#access;
+    if (region === undefined) throw new Error("Region is missing");
+    return region;
+  }
+}
+
+function headOf(answer: HttpAnswer): ObjectHead {
+  const length = headerOf(answer, "content-length");
+  const lastModifiedMs = Date.parse(headerOf(answer, "last-modified") ?? "");
+  return {
+    etag: headerOf(answer, "etag") ?? "",
+    bodyBytes: length === undefined ? undefined : Number(length),
+    lastModifiedMs: Number.isNaN(lastModifiedMs) ? undefined : lastModifiedMs,
+  };
+}
+
+function headerOf({ headers }: HttpAnswer, name: string): string | undefined {
+  const value = headers[name];
+  return value === undefined ? undefined : String(value);
+}
+
+/** Of a body that was read already; "" while it is a stream. */
+function textOf({ body }: HttpAnswer): string {
+  return body instanceof Uint8Array ? Buffer.from(body).toString() : "";
+}
