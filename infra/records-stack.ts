@@ -36,14 +36,12 @@ export class RecordsStack extends Stack {
     });
     this.store.grantReadWrite(this.records.function);
     const url = this.records.function.addFunctionUrl({ authType: FunctionUrlAuthType.AWS_IAM });
-    new CfnOutput(this, "Url", {
-      description: "Address of the records; requests need an IAM signature.",
-      value: url.url,
-    });
-    new CfnOutput(this, "Location", {
-      description: "The store, for tools that open it directly.",
-      value: this.store.location,
-    });
+    this.#output("Url", "Address of the records; requests need an IAM signature.", url.url);
+    this.#output("Location", "The store, for tools that open it directly.", this.store.location);
+  }
+
+  #output(id: string, description: string, value: string): CfnOutput {
+    return new CfnOutput(this, id, { description, value });
   }
 }
 

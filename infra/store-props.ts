@@ -1,5 +1,5 @@
 /** What a store can be asked for, its defaults, and what is refused. Decides only; makes nothing. */
-import { Duration, RemovalPolicy, Token } from "aws-cdk-lib";
+import { Duration, type RemovalPolicy, Token } from "aws-cdk-lib";
 import type { IAlarmAction } from "aws-cdk-lib/aws-cloudwatch";
 import type { IKey } from "aws-cdk-lib/aws-kms";
 import type { Code } from "aws-cdk-lib/aws-lambda";

@@ -87,8 +87,8 @@ async function write(backend: StorageBackend, count: number): Promise<void> {
       await store.set(`id-${n}`, { n });
       await store.update(`id-${n}`, (now) => ({ n: (now?.n ?? 0) + 1 }));
       await store.batch(() => {
-        store.set("a", { n });
-        store.set("b", { n });
+        void store.set("a", { n });
+        void store.set("b", { n });
       });
       await store.set("gone", { n });
       await store.delete("gone");

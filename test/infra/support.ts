@@ -90,7 +90,11 @@ export function flatten(value: unknown): Json {
   if (rest.length === 0 && key === "Fn::GetAtt") return [inner].flat().join(".");
   if (rest.length === 0 && key === "Fn::Join") {
     const [separator, parts] = inner as [string, unknown[]];
-    return parts.map(flatten).join(separator);
+    return parts.map((part) => textOf(flatten(part))).join(separator);
   }
   return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, flatten(part)]));
+}
+
+function textOf(value: Json): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
