@@ -18,7 +18,7 @@ export const METRICS = {
   BacklogSegments: "Maximum",
   /** Age of the oldest of them. */
   BacklogAgeMs: "Maximum",
-  /** From a write until it was merged. */
+  /** Since the last publication, while there is a backlog. */
   CompactionLagMs: "Maximum",
   /** Publications lost to another compactor or an archive. */
   Conflicts: "Sum",
