@@ -58,7 +58,7 @@ test("each handler is exported by a bundle at the path that is deployed", async 
     const source = `console.log(typeof (await import("./${file}.mjs")).${name})`;
     expect(await runModule(source, bundles.path)).toMatchObject({ stdout: "function\n" });
     expect(Properties).toMatchObject({
-      Runtime: "nodejs22.x",
+      Runtime: "nodejs24.x",
       Architectures: ["arm64"],
       Environment: { Variables: { OPSLOG_LOCATION: "s3://${Bucket}/${Prefix}" } },
     });
@@ -127,7 +127,14 @@ test("the bucket is private, encrypted, TLS only, and outlives the stack", async
   });
   const [[, policy] = []] = ofType(resources, "AWS::S3::BucketPolicy");
   expect(policy?.Properties["PolicyDocument"]).toMatchObject({
-    Statement: [{ Effect: "Deny", Condition: { Bool: { "aws:SecureTransport": "false" } } }],
+    Statement: [
+      { Effect: "Deny", Condition: { Bool: { "aws:SecureTransport": "false" } } },
+      {
+        Effect: "Deny",
+        Action: "s3:PutObject",
+        Condition: { Null: { "s3:if-match": "true", "s3:if-none-match": "true" } },
+      },
+    ],
   });
 });
 

@@ -1,0 +1,96 @@
+/** The function that compacts a store, and the schedule that starts it. */
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { Duration, Stack } from "aws-cdk-lib";
+import { PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
+import { Code, type Function } from "aws-cdk-lib/aws-lambda";
+import { CfnSchedule } from "aws-cdk-lib/aws-scheduler";
+import { Queue, QueueEncryption } from "aws-cdk-lib/aws-sqs";
+import { Construct } from "constructs";
+import { InvalidArgumentError } from "opslog-serverless";
+import { LoggedFunction } from "./logged-function.ts";
+import type { CompactorSettings } from "./store-props.ts";
+
+/** Made by `npm run build` beside this module; the published package holds it. */
+const BUNDLE_DIRECTORY = fileURLToPath(new URL("./compactor/", import.meta.url));
+
+/** The next one goes on where a failed one stopped: nothing is gained by trying the same again. */
+const RETRIES = 0;
+/** The least that is allowed. An event that is older has a successor already. */
+const EVENT_AGE_MAX = Duration.minutes(1);
+
+export class Compactor extends Construct {
+  readonly function: Function;
+  /** Takes the events that the schedule could not hand to the function. */
+  readonly deadLetterQueue: Queue;
+
+  constructor(scope: Construct, id: string, location: string, settings: CompactorSettings) {
+    super(scope, id);
+    const { function: compact } = new LoggedFunction(this, "Compact", {
+      description: "Merges the log of an opslog store into snapshots.",
+      code: settings.code ?? packagedCode(),
+      handler: "compact.handler",
+      memoryMb: settings.memoryMb,
+      timeout: settings.timeout,
+      location,
+      logRetention: settings.logRetention,
+      // Two at once are harmless, but one of them would work for nothing.
+      concurrencyMax: settings.reserveConcurrency ? 1 : undefined,
+    });
+    compact.configureAsyncInvoke({ retryAttempts: RETRIES, maxEventAge: EVENT_AGE_MAX });
+    this.function = compact;
+    this.deadLetterQueue = new Queue(this, "DeadLetters", {
+      encryption: QueueEncryption.SQS_MANAGED,
+      enforceSSL: true,
+      retentionPeriod: Duration.days(14),
+    });
+    this.#schedule(settings.every);
+  }
+
+  #schedule(every: Duration): void {
+    const functionArn = this.function.functionArn;
+    const queueArn = this.deadLetterQueue.queueArn;
+    const role = new Role(this, "ScheduleRole", {
+      assumedBy: new ServicePrincipal("scheduler.amazonaws.com", {
+        conditions: { StringEquals: { "aws:SourceAccount": Stack.of(this).account } },
+      }),
+    });
+    const grants = [
+      new PolicyStatement({ actions: ["lambda:InvokeFunction"], resources: [functionArn] }),
+      new PolicyStatement({ actions: ["sqs:SendMessage"], resources: [queueArn] }),
+    ];
+    for (const grant of grants) role.addToPolicy(grant);
+    const schedule = new CfnSchedule(this, "Schedule", {
+      description: "Starts the compactor of an opslog store.",
+      scheduleExpression: rate(every.toMinutes()),
+      flexibleTimeWindow: { mode: "OFF" },
+      target: {
+        arn: functionArn,
+        roleArn: role.roleArn,
+        retryPolicy: {
+          maximumRetryAttempts: RETRIES,
+          maximumEventAgeInSeconds: EVENT_AGE_MAX.toSeconds(),
+        },
+        deadLetterConfig: { arn: queueArn },
+      },
+    });
+    // Without its policy the role cannot invoke: the first events would go to the queue.
+    schedule.node.addDependency(role);
+  }
+}
+
+function rate(minutes: number): string {
+  return minutes === 1 ? "rate(1 minute)" : `rate(${minutes} minutes)`;
+}
+
+/** @throws InvalidArgumentError where the package was not built */
+function packagedCode(): Code {
+  if (!existsSync(`${BUNDLE_DIRECTORY}compact.mjs`)) {
+    throw new InvalidArgumentError(
+      `the compactor's bundle is missing: expected ${BUNDLE_DIRECTORY}compact.mjs; run ` +
+        "`npm run build` in a checkout of opslog-serverless, leave the package unbundled, or give " +
+        "compactor.code",
+    );
+  }
+  return Code.fromAsset(BUNDLE_DIRECTORY);
+}

@@ -1,0 +1,64 @@
+/** `opslog-serverless/cdk` as a project finds it: built, with its bundle, where only that is. */
+import { execFile } from "node:child_process";
+import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+import { projectDirectory } from "../functions/support.ts";
+import { tempDir } from "../support/temp-dir.ts";
+import { SYNTH_MS } from "./support.ts";
+
+const run = promisify(execFile);
+const npmPackage = JSON.parse(await readFile(join(projectDirectory, "package.json"), "utf8"));
+
+test("what is built synthesises a store with the bundle", { timeout: SYNTH_MS }, async () => {
+  await using home = await tempDir();
+  const modules = join(home.path, "node_modules");
+  const built = join(modules, "opslog-serverless");
+  await mkdir(join(built, "dist/cdk/compactor"), { recursive: true });
+  for (const name of ["aws-cdk-lib", "constructs"]) {
+    await symlink(join(projectDirectory, "node_modules", name), join(modules, name));
+  }
+  await writeFile(join(built, "package.json"), JSON.stringify(npmPackage));
+  await writeFile(join(built, "dist/cdk/compactor/compact.mjs"), "export const handler = 1;");
+  const tsc = join(projectDirectory, "node_modules/typescript/bin/tsc");
+  for (const [project, directory] of [
+    ["src", "dist"],
+    ["infra", "dist/cdk"],
+  ] as const) {
+    const args = [tsc, "-p", join(projectDirectory, project), "--outDir", join(built, directory)];
+    await run(process.execPath, [...args, "--declaration", "false", "--sourceMap", "false", "--inlineSources", "false", "--noCheck"]); // prettier-ignore
+  }
+  const program = `
+    import { App, Stack } from "aws-cdk-lib";
+    import { METRICS, OpslogStore } from "opslog-serverless/cdk";
+    const app = new App({ outdir: "out" });
+    const store = new OpslogStore(new Stack(app, "mine"), "Store");
+    app.synth();
+    console.log(store.prefix, Object.keys(METRICS).length);
+  `;
+  await writeFile(join(home.path, "app.mjs"), program);
+  const { stdout } = await run(process.execPath, ["app.mjs"], { cwd: home.path });
+  expect(stdout).toBe("store 6\n");
+  const out = await readdir(join(home.path, "out"));
+  const asset = out.find((name) => name.startsWith("asset.")) ?? "";
+  expect(await readdir(join(home.path, "out", asset))).toEqual(["compact.mjs"]);
+});
+
+test("the package ships the bundle and asks for the CDK only of those who use it", () => {
+  const { exports, files, scripts, peerDependencies, peerDependenciesMeta, dependencies } = npmPackage; // prettier-ignore
+  expect(exports["./cdk"]).toEqual({
+    types: "./dist/cdk/index.d.ts",
+    default: "./dist/cdk/index.js",
+  });
+  expect(files).toEqual(expect.arrayContaining(["dist", "!dist/cdk.out"]));
+  expect(files).not.toContain("!dist/cdk");
+  expect(scripts["build"]).toContain("npm run build:cdk");
+  expect(scripts["build:cdk"]).toMatch(/cp dist\/functions\/compact\.mjs dist\/cdk\/compactor\//);
+  expect(Object.keys(peerDependencies)).toEqual(["aws-cdk-lib", "constructs"]);
+  expect(peerDependenciesMeta).toEqual({
+    "aws-cdk-lib": { optional: true },
+    constructs: { optional: true },
+  });
+  expect(dependencies).not.toHaveProperty("aws-cdk-lib");
+});
