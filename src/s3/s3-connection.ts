@@ -9,6 +9,7 @@ import type {
 import type { OnRequest } from "../storage/backend.ts";
 import { EtagForm } from "./etag-form.ts";
 import { HttpWatch, isByteStream, readAll } from "./http-watch.ts";
+import { closeIdleSockets } from "./idle-sockets.ts";
 import { Limiter } from "./limiter.ts";
 import { createClient } from "./s3-client.ts";
 import { classifyError, undatedFailure } from "./s3-errors.ts";
@@ -43,6 +44,8 @@ export interface AttemptOptions {
   readonly bytesOut?: number | undefined;
   /** Told beside the option `onRequest`. */
   readonly onRequest?: OnRequest | undefined;
+  /** Breaks the attempt off. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** The output of a GET with its body read. */
@@ -90,7 +93,7 @@ export class S3Connection {
   attemptGet<In extends ServiceInputTypes, Out extends ServiceOutputTypes & Bodied>(
     command: S3Command<In, Out>,
     call: S3Call,
-    options: Pick<AttemptOptions, "onRequest"> = {},
+    options: Pick<AttemptOptions, "onRequest" | "signal"> = {},
   ): Promise<Attempt<WithBody<Out>>> {
     return this.#run(command, call, options, "body", async (head, watch, touch) => ({
       head,
@@ -109,9 +112,11 @@ export class S3Connection {
     const uploadMs = Math.ceil((options.bytesOut ?? 0) / UPLOAD_BYTES_PER_MS);
     const limitMs = Math.min(requestTimeoutMs + uploadMs, options.limitMs ?? Infinity);
     const watch = new HttpWatch(call, stream, { tell: onRequest, count: options.onRequest });
-    const send = (signal: AbortSignal, touch: () => void): Promise<{ out: Result }> => {
+    const send = (expiry: AbortSignal, touch: () => void): Promise<{ out: Result }> => {
       command.middlewareStack.add((next) => watch.around(next, touch), WATCH_PLACE);
-      const output = this.client.send(command, { abortSignal: signal });
+      const given = options.signal;
+      const abortSignal = given === undefined ? expiry : AbortSignal.any([expiry, given]);
+      const output = this.client.send(command, { abortSignal });
       return output.then(async (head) => ({ out: await finish(head, watch, touch) }));
     };
     try {
@@ -122,6 +127,8 @@ export class S3Connection {
       return { ok: false, failure: undatedFailure(watch.status), dateMs, repeated: false };
     } catch (error) {
       const failure = classifyError(error, watch.attempts > 0);
+      // A process that was frozen has more such connections, and the next attempt needs a new one.
+      if (failure.deadSocket) await closeIdleSockets(this.client);
       const dateMs = watch.attempts === 0 ? runtime.nowMs() : watch.dateMs;
       const undated = dateMs === undefined && DATED_KINDS.has(failure.kind);
       return {

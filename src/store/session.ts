@@ -14,6 +14,7 @@ import { BacklogAlarm } from "./backlog.ts";
 import { publishFirstManifest } from "./birth.ts";
 import { Committer } from "./committer.ts";
 import { describeManifest, type ManifestInfo } from "./manifest-info.ts";
+import type { StoreInternals } from "./open-state.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { createParts, type StoreParts } from "./parts.ts";
 import type { Records } from "./records.ts";
@@ -56,12 +57,15 @@ export class Session {
     options: ResolvedOptions,
     backend: StorageBackend,
     runtime: Runtime,
-    meter = new CostMeter(options.prices),
+    {
+      meter = new CostMeter(options.prices),
+      deadline,
+    }: Pick<StoreInternals, "meter" | "deadline"> = {},
   ): Promise<Session> {
     const { readOnly, version, migrate, agentId } = options;
     const claim = await BackendClaim.take(backend, location, { readOnly });
     const schema = { version, migrate };
-    const parts = createParts({ ...options, backend, location, runtime, schema, meter });
+    const parts = createParts({ ...options, backend, location, runtime, schema, meter, deadline });
     const backlog = new BacklogAlarm(location, options);
     let lock: WriterLock | undefined;
     try {
