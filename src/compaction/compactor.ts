@@ -10,9 +10,19 @@ import { Lease } from "../storage/lease.ts";
 import { LeasedPass } from "./leased-pass.ts";
 import { isOutdated } from "./migrate.ts";
 import { dueRetired, fillIn } from "./publication.ts";
-import type { CompactorParts, PartialResult, PassOptions, PassResult } from "./report.ts";
+import type { LogListing } from "../log/log.ts";
+import type { LoadedManifest } from "../view/manifest-store.ts";
+import type { CompactionReport, CompactorParts, FoundBacklog, PartialResult, PassOptions, PassResult } from "./report.ts"; // prettier-ignore
 
-const NOTHING = { segments: 0, operations: 0, runsMerged: 0, records: 0, bytes: 0, deleted: 0 };
+const MERGED = { segments: 0, operations: 0, runsMerged: 0, records: 0, bytes: 0 };
+const NOTHING = { ...MERGED, deleted: 0, collected: 0, corrupt: 0, more: false };
+
+/** What a look at a store tells. */
+interface Look {
+  readonly generation: number;
+  readonly wanted: boolean;
+  readonly found: Pick<CompactionReport, "runs" | "retired" | "backlog">;
+}
 
 export class Compactor {
   readonly #parts: CompactorParts;
@@ -27,9 +37,10 @@ export class Compactor {
     const startedMs = runtime.nowMs();
     const result = ({ replaced, ...part }: PartialResult): PassResult => {
       const durationMs = runtime.nowMs() - startedMs;
-      return { report: { ...NOTHING, corrupt: 0, more: false, ...part, durationMs }, replaced };
+      return { report: { ...NOTHING, ...current.found, ...part, durationMs }, replaced };
     };
     const current = await this.#look(options);
+    const { signal } = options;
     if (!current.wanted) return result({ outcome: "idle", generation: current.generation });
     const lease = await Lease.take(backend, runtime, {
       path: COMPACT_LEASE_PATH,
@@ -39,6 +50,9 @@ export class Compactor {
     try {
       return result(await new LeasedPass(this.#parts, lease, options).run());
     } catch (error) {
+      if (signal?.aborted === true && error === signal.reason) {
+        return result({ outcome: "stopped", generation: current.generation, more: true });
+      }
       // 404 of a run: another pass has replaced it (C5).
       if (error instanceof RunGoneError) return result(await this.#lostToAnother(error));
       // A name of 64 random bits is taken: by a write of this pass that was repeated on the way.
@@ -55,12 +69,14 @@ export class Compactor {
   }
 
   /** Whether log, retired objects or the caller ask for a pass: two requests when none does. */
-  async #look(options: PassOptions): Promise<{ generation: number; wanted: boolean }> {
+  async #look(options: PassOptions): Promise<Look> {
     const { log, manifests, settings } = this.#parts;
-    const [found, listing] = await Promise.all([manifests.load(), log.list()]);
-    const loaded = await manifests.confirm({ ...found, originalLog: listing.originalLog });
+    const [first, listing] = await Promise.all([manifests.load(), log.list()]);
+    const loaded = await manifests.confirm({ ...first, originalLog: listing.originalLog });
     const { generation, retired, runs } = loaded.manifest;
-    if (loaded.originalManifest !== undefined) return { generation, wanted: true };
+    const backlog = describeBacklog(listing, loaded);
+    const found = { runs: runs.length, retired: retired.length, backlog };
+    if (loaded.originalManifest !== undefined) return { generation, wanted: true, found };
     const dated = fillIn(retired, loaded.lastModifiedMs);
     const due = dueRetired(dated, loaded.dateMs, settings.gcGraceMs).length > 0;
     const hasLog = listing.segments.length > 0 || listing.corrupt.length > 0;
@@ -69,7 +85,7 @@ export class Compactor {
       due ||
       (options.full === true && runs.length > 1) ||
       runs.some((run) => isOutdated(run, options));
-    return { generation, wanted };
+    return { generation, wanted, found };
   }
 
   /** A run that the current manifest still names must be there: otherwise the store is damaged. */
@@ -81,4 +97,15 @@ export class Compactor {
       throw error;
     return { outcome: "lost", generation: manifest.generation };
   }
+}
+
+function describeBacklog(
+  { segments, oldestMs, lastDateMs }: LogListing,
+  { lastModifiedMs }: LoadedManifest,
+): FoundBacklog {
+  if (segments.length === 0) return { segments: 0, ageMs: 0, lagMs: 0 };
+  const since = (thenMs: number): number => Math.max(0, lastDateMs - thenMs);
+  const ageMs = since(oldestMs ?? lastDateMs);
+  const lagMs = lastModifiedMs === undefined ? ageMs : since(lastModifiedMs);
+  return { segments: segments.length, ageMs, lagMs };
 }

@@ -1,11 +1,12 @@
 /** The steps of a compaction that holds the lease. From objects only, never from a Store's memory. */
 import { hash } from "node:crypto";
 import type { CorruptionError } from "../core/errors.ts";
+import type { RunEntry } from "../core/version.ts";
 import { runPaths } from "../format/paths.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import type { CompactionInput } from "../log/log.ts";
-import { dropTombstones, fromMap, mergeSorted } from "../runs/merge.ts";
+import { dropTombstones, type EntryBatches, fromMap, mergeSorted } from "../runs/merge.ts";
 import { RunReader } from "../runs/run-reader.ts";
 import { writeRun } from "../runs/run-writer.ts";
 import type { Lease } from "../storage/lease.ts";
@@ -50,7 +51,7 @@ export class LeasedPass {
     const plan = planCompaction(manifest, input, limits, full, (run) =>
       isOutdated(run, this.#options),
     );
-    const merged = await mergeLog(log, plan.units, manifest.purgeFloor);
+    const merged = await mergeLog(log, plan.units, manifest.purgeFloor, this.#options.signal);
     this.#reportCorrupt([...input.corrupt, ...merged.corrupt]);
     const corrupt = input.corrupt.length + merged.corrupt.length;
 
@@ -80,11 +81,12 @@ export class LeasedPass {
     }
     // While the manifest still names the list: a crash in here leaves it to the next pass.
     const listedDeleted = await deleteListed(this.#parts, next.due);
+    this.#options.signal?.throwIfAborted();
     if (this.#lease.lost) return { outcome: "lost", generation, corrupt };
     const published = await manifests.publish(loaded, next.manifest, settings.writeTimeoutMs);
     if (published === undefined) return { outcome: "lost", generation, corrupt, more: true };
 
-    const deleted = listedDeleted + (await this.#collect(done, published, listed));
+    const collected = listedDeleted + (await this.#collect(done, published, listed));
     return {
       outcome: "published",
       generation: published.manifest.generation,
@@ -93,7 +95,10 @@ export class LeasedPass {
       runsMerged: plan.runs.length,
       records: newRun?.records ?? 0,
       bytes: newRun?.bytes ?? 0,
-      deleted,
+      deleted: collected + done.length,
+      collected,
+      runs: published.manifest.runs.length,
+      retired: published.manifest.retired.length,
       corrupt,
       more: plan.more,
       replaced:
@@ -149,7 +154,7 @@ export class LeasedPass {
     if (entries.size === 0 && runs.length === 0) return undefined;
     const { backend, cache, runtime, onWarning, settings } = this.#parts;
     const sources = runs.map((run) => new RunReader(backend, cache, run, onWarning).scan());
-    const all = mergeSorted([fromMap(entries), ...sources]);
+    const all = untilAborted(mergeSorted([fromMap(entries), ...sources]), this.#options.signal);
     const { path, index } = runPaths(base, runtime.randomHex(16));
     return writeRun(backend, {
       path,
@@ -163,7 +168,7 @@ export class LeasedPass {
     });
   }
 
-  /** C8 to C10. A crash in here costs a second, harmless merge, or orphans that the next finds. */
+  /** C8 to C10; the number of orphans. A crash in here costs a second, harmless merge, or orphans that the next finds. */
   async #collect(
     done: CompactionInput["units"],
     published: LoadedManifest,
@@ -173,7 +178,18 @@ export class LeasedPass {
     await log.deleteUnits(done);
     const garbage = orphans(published.manifest, listed);
     await backend.delete(garbage);
-    return done.length + garbage.length;
+    return garbage.length;
+  }
+}
+
+/** @throws the signal's reason */
+async function* untilAborted(
+  entries: EntryBatches,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<readonly RunEntry[]> {
+  for await (const batch of entries) {
+    signal?.throwIfAborted();
+    yield batch;
   }
 }
 

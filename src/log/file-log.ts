@@ -64,6 +64,7 @@ export class FileLog implements Log {
     return {
       segments: known.flatMap(({ frames }) => frames),
       corrupt: known.flatMap(({ corrupt }) => corrupt),
+      oldestMs: oldestOf(files),
       originalLog,
       firstDateMs: dateMs,
       lastDateMs: dateMs,
@@ -168,6 +169,12 @@ export class FileLog implements Log {
   async deleteUnits(units: readonly LogUnit[]): Promise<void> {
     for (const path of units.flatMap(({ paths }) => paths)) await this.#backend.delete([path]);
   }
+}
+
+function oldestOf(files: readonly LogFile[]): number | undefined {
+  const filled = files.filter(({ bytes }) => bytes > 0);
+  if (filled.length === 0) return undefined;
+  return filled.reduce((oldest, file) => Math.min(oldest, file.lastModifiedMs), Infinity);
 }
 
 /** Frames that lie one behind the other are read together. */

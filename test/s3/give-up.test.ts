@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { S3Client } from "@aws-sdk/client-s3";
-import { UnavailableError, WriteOutcomeUnknownError } from "opslog-serverless";
+import { UnavailableError } from "opslog-serverless";
 import { expect, test } from "vitest";
 import { S3Backend } from "../../src/s3/index.ts";
 import { Deadline } from "../../src/storage/deadline.ts";
