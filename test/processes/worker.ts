@@ -50,7 +50,8 @@ async function compactUntilEnd(input: Interface): Promise<void> {
     published: 0,
     idle: 0,
     busy: 0,
-    lost: 0, stopped: 0,
+    lost: 0,
+    stopped: 0,
     segments: 0,
     deleted: 0,
   };
