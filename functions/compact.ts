@@ -1,4 +1,8 @@
 /** Compacts the store on a schedule, so that reads stay cheap however much is written. */
 import { createCompactor } from "opslog-serverless/lambda";
 
-export const handler = createCompactor({ location: process.env["OPSLOG_LOCATION"] });
+export const handler = createCompactor({
+  location: process.env["OPSLOG_LOCATION"],
+  // For CloudWatch; nobody reads them where the function runs locally.
+  metrics: process.env["AWS_LAMBDA_FUNCTION_NAME"] !== undefined,
+});

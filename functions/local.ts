@@ -10,8 +10,9 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { once } from "node:events";
 import { resolve } from "node:path";
-import { type HttpResult, problem } from "./http.ts";
-import { localContext, sendResult, toEvent } from "./local-event.ts";
+import { randomUUID } from "node:crypto";
+import type { LambdaContext } from "opslog-serverless/lambda";
+import { Problem } from "./http.ts";
 
 const HOST = "127.0.0.1";
 const TIMEOUT_MS = 60_000;
@@ -20,7 +21,7 @@ const BODY_BYTES_MAX = 6 * 1024 * 1024;
 
 const location = (process.env["OPSLOG_LOCATION"] ||= "./data");
 // Only now: the functions read the variable when they load.
-const { handler: records } = await import("./records.ts");
+const { app } = await import("./records.ts");
 const { handler: compact } = await import("./compact.ts");
 
 let stopping = false;
@@ -97,24 +98,49 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
     const result = await answer(request);
     // A connection kept open for more requests would keep the server from stopping.
     if (stopping) response.setHeader("connection", "close");
-    sendResult(response, result);
+    response.statusCode = result.status;
+    for (const [name, value] of result.headers) response.setHeader(name, value);
+    response.end(await result.text());
     const tookMs = (performance.now() - startedMs).toFixed(0);
-    console.log(`${request.method} ${request.url} ${result.statusCode} ${tookMs} ms`);
+    console.log(`${request.method} ${request.url} ${result.status} ${tookMs} ms`);
   } catch (error) {
     console.error(`${request.method} ${request.url} failed:`, error);
     response.destroy();
   }
 }
 
-async function answer(request: IncomingMessage): Promise<HttpResult> {
+async function answer(message: IncomingMessage): Promise<Response> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of request) {
+  for await (const chunk of message) {
     bytes += chunk.length;
     if (bytes <= BODY_BYTES_MAX) chunks.push(chunk);
   }
-  if (bytes > BODY_BYTES_MAX) return problem(413, `A request has at most ${BODY_BYTES_MAX} bytes.`);
-  return records(toEvent(request, Buffer.concat(chunks)), localContext(TIMEOUT_MS));
+  if (bytes > BODY_BYTES_MAX) {
+    return new Problem(413, `A request has at most ${BODY_BYTES_MAX} bytes.`).toResponse();
+  }
+  const request = toRequest(message, Buffer.concat(chunks));
+  return app.fetch(request, { lambdaContext: localContext(TIMEOUT_MS) });
+}
+
+function toRequest({ url = "/", method = "GET", headers }: IncomingMessage, body: Buffer): Request {
+  const given = new Headers();
+  for (const [name, value] of Object.entries(headers)) given.set(name, String(value));
+  const hasBody = body.byteLength > 0 && method !== "GET" && method !== "HEAD";
+  return new Request(`http://${HOST}${url}`, {
+    method,
+    headers: given,
+    ...(hasBody ? { body: new Uint8Array(body) } : {}),
+  });
+}
+
+/** The context of one invocation that may take `timeoutMs`. */
+function localContext(timeoutMs: number): LambdaContext {
+  const deadlineMs = performance.now() + timeoutMs;
+  return {
+    awsRequestId: randomUUID(),
+    getRemainingTimeInMillis: () => Math.max(0, Math.round(deadlineMs - performance.now())),
+  };
 }
 
 function greet(url: string, compactSeconds: number): void {

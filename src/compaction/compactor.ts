@@ -3,17 +3,28 @@
  * it, gives the lease back. Anyone may run it, and several at once are harmless.
  */
 import { ConflictError } from "../core/errors.ts";
+import type { Manifest } from "../format/manifest-codec.ts";
 import { COMPACT_LEASE_PATH } from "../format/paths.ts";
+import type { LogListing, SegmentRef } from "../log/log.ts";
 import { snapshotMissing } from "../original/original-snapshot.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import { Lease } from "../storage/lease.ts";
+import type { LoadedManifest } from "../view/manifest-store.ts";
 import { sortListing } from "../view/published.ts";
 import { LeasedPass } from "./leased-pass.ts";
 import { isOutdated } from "./migrate.ts";
 import { dueRetired, fillIn, segmentGraceOf } from "./publication.ts";
-import type { CompactorParts, PartialResult, PassOptions, PassResult } from "./report.ts";
+import type { CompactionReport, CompactorParts, FoundBacklog, PartialResult, PassOptions, PassResult } from "./report.ts"; // prettier-ignore
 
-const NOTHING = { segments: 0, operations: 0, runsMerged: 0, records: 0, bytes: 0, deleted: 0 };
+const MERGED = { segments: 0, operations: 0, runsMerged: 0, records: 0, bytes: 0 };
+const NOTHING = { ...MERGED, deleted: 0, collected: 0, corrupt: 0, more: false };
+
+/** What a look at a store tells. */
+interface Look {
+  readonly generation: number;
+  readonly wanted: boolean;
+  readonly found: Pick<CompactionReport, "runs" | "retired" | "backlog">;
+}
 
 export class Compactor {
   readonly #parts: CompactorParts;
@@ -28,9 +39,10 @@ export class Compactor {
     const startedMs = runtime.nowMs();
     const result = ({ replaced, ...part }: PartialResult): PassResult => {
       const durationMs = runtime.nowMs() - startedMs;
-      return { report: { ...NOTHING, corrupt: 0, more: false, ...part, durationMs }, replaced };
+      return { report: { ...NOTHING, ...current.found, ...part, durationMs }, replaced };
     };
     const current = await this.#look(options);
+    const { signal } = options;
     if (!current.wanted) return result({ outcome: "idle", generation: current.generation });
     const lease = await Lease.take(backend, runtime, {
       path: COMPACT_LEASE_PATH,
@@ -40,6 +52,9 @@ export class Compactor {
     try {
       return result(await new LeasedPass(this.#parts, lease, options).run());
     } catch (error) {
+      if (signal?.aborted === true && error === signal.reason) {
+        return result({ outcome: "stopped", generation: current.generation, more: true });
+      }
       // 404 of a run: another pass has replaced it (C5).
       if (error instanceof RunGoneError) return result(await this.#lostToAnother(error));
       // A name of 64 random bits is taken: by a write of this pass that was repeated on the way.
@@ -56,24 +71,36 @@ export class Compactor {
   }
 
   /** Whether log, retired objects or the caller ask for a pass: two requests when none does. */
-  async #look(options: PassOptions): Promise<{ generation: number; wanted: boolean }> {
+  async #look(options: PassOptions): Promise<Look> {
     const { log, manifests, settings } = this.#parts;
-    const [found, listing] = await Promise.all([manifests.load(), log.list()]);
-    const loaded = await manifests.confirm({ ...found, originalLog: listing.originalLog });
+    const [first, listing] = await Promise.all([manifests.load(), log.list()]);
+    const loaded = await manifests.confirm({ ...first, originalLog: listing.originalLog });
     const { manifest } = loaded;
     const { generation, retired, runs } = manifest;
-    if (loaded.originalManifest !== undefined) return { generation, wanted: true };
+    const live = await this.#liveOf(manifest, listing);
+    const backlog = describeBacklog(live, listing, loaded);
+    const found = { runs: runs.length, retired: retired.length, backlog };
+    if (loaded.originalManifest !== undefined) return { generation, wanted: true, found };
     const dated = fillIn(retired, loaded.lastModifiedMs);
     const graces = { ...settings, segmentGraceMs: segmentGraceOf(manifest, settings) };
     const due = dueRetired(dated, loaded.dateMs, graces).length > 0;
-    const { live } = sortListing(manifest, listing.segments);
     const hasLog = live.length > 0 || listing.corrupt.length > 0;
     const wanted =
       hasLog ||
       due ||
       (options.full === true && runs.length > 1) ||
       runs.some((run) => isOutdated(run, options));
-    return { generation, wanted };
+    return { generation, wanted, found };
+  }
+
+  /** What waits to be merged: not what the runs hold and only waits to be deleted. */
+  async #liveOf(manifest: Manifest, { segments }: LogListing): Promise<readonly SegmentRef[]> {
+    const { manifests, onWarning } = this.#parts;
+    const { live, unread } = sortListing(manifest, segments);
+    if (unread.length === 0) return live;
+    const lists = await manifests.readLists(unread, ({ message }) => onWarning(message));
+    const merged = new Set([...lists.values()].flatMap((keys) => [...keys]));
+    return live.filter(({ key }) => !merged.has(key));
   }
 
   /** A run that the current manifest still names must be there: otherwise the store is damaged. */
@@ -85,4 +112,17 @@ export class Compactor {
       throw error;
     return { outcome: "lost", generation: manifest.generation };
   }
+}
+
+function describeBacklog(
+  live: readonly SegmentRef[],
+  { writtenMs, lastDateMs }: LogListing,
+  { lastModifiedMs }: LoadedManifest,
+): FoundBacklog {
+  if (live.length === 0) return { segments: 0, ageMs: 0, lagMs: 0 };
+  const since = (thenMs: number): number => Math.max(0, lastDateMs - thenMs);
+  const written = live.map(({ path }) => writtenMs.get(path) ?? lastDateMs);
+  const ageMs = since(written.reduce((oldest, ms) => Math.min(oldest, ms), lastDateMs));
+  const lagMs = lastModifiedMs === undefined ? ageMs : since(lastModifiedMs);
+  return { segments: live.length, ageMs, lagMs };
 }

@@ -1,12 +1,13 @@
 /** The steps of a compaction that holds the lease. From objects only, never from a Store's memory. */
 import { hash } from "node:crypto";
 import { ConflictError, type CorruptionError } from "../core/errors.ts";
+import type { RunEntry } from "../core/version.ts";
 import type { Manifest, Retired } from "../format/manifest-codec.ts";
 import { retiredListPath, runPaths } from "../format/paths.ts";
 import { encodeRetiredList } from "../format/retired-list.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import type { CompactionInput } from "../log/log.ts";
-import { dropTombstones, fromMap, mergeSorted } from "../runs/merge.ts";
+import { dropTombstones, type EntryBatches, fromMap, mergeSorted } from "../runs/merge.ts";
 import { RunReader } from "../runs/run-reader.ts";
 import { writeRun } from "../runs/run-writer.ts";
 import type { Lease } from "../storage/lease.ts";
@@ -56,7 +57,7 @@ export class LeasedPass {
     const plan = planCompaction(manifest, input, limits, full, (run) =>
       isOutdated(run, this.#options),
     );
-    const merged = await mergeLog(log, plan.units, manifest.purgeFloor);
+    const merged = await mergeLog(log, plan.units, manifest.purgeFloor, this.#options.signal);
     this.#reportCorrupt([...input.corrupt, ...merged.corrupt]);
     const corrupt = input.corrupt.length + merged.corrupt.length;
 
@@ -89,6 +90,7 @@ export class LeasedPass {
     }
     // While the manifest still names the list: a crash in here leaves it to the next pass.
     const listedDeleted = await deleteListed(this.#parts, next.due);
+    this.#options.signal?.throwIfAborted();
     if (this.#lease.lost) return { outcome: "lost", generation, corrupt };
     const published = await manifests.publish(loaded, next.manifest, settings.writeTimeoutMs);
     if (published === undefined) return { outcome: "lost", generation, corrupt, more: true };
@@ -98,7 +100,8 @@ export class LeasedPass {
     const due = next.due.flatMap(({ path }) => [...(lists.get(path) ?? [])]);
     const garbage = orphans(published.manifest, listed);
     await backend.delete([...due, ...garbage]);
-    const deletedNow = (deletesNow ? done.length : 0) + due.length + garbage.length;
+    const mergedDeleted = (deletesNow ? done.length : 0) + due.length;
+    const collected = listedDeleted + garbage.length;
     return {
       outcome: "published",
       generation: published.manifest.generation,
@@ -107,7 +110,10 @@ export class LeasedPass {
       runsMerged: plan.runs.length,
       records: newRun?.records ?? 0,
       bytes: newRun?.bytes ?? 0,
-      deleted: listedDeleted + deletedNow,
+      deleted: collected + mergedDeleted,
+      collected,
+      runs: published.manifest.runs.length,
+      retired: published.manifest.retired.length,
       corrupt,
       more: plan.more,
       replaced:
@@ -163,7 +169,7 @@ export class LeasedPass {
     if (entries.size === 0 && runs.length === 0) return undefined;
     const { backend, cache, runtime, onWarning, settings } = this.#parts;
     const sources = runs.map((run) => new RunReader(backend, cache, run, onWarning).scan());
-    const all = mergeSorted([fromMap(entries), ...sources]);
+    const all = untilAborted(mergeSorted([fromMap(entries), ...sources]), this.#options.signal);
     const { path, index } = runPaths(base, runtime.randomHex(16));
     return writeRun(backend, {
       path,
@@ -196,6 +202,17 @@ export class LeasedPass {
     const put = await backend.put(path, body, { ifAbsent: true }, { timeoutMs });
     if (put.status === "conflict") throw new ConflictError(`${path} exists already`, { path });
     return [{ path, list: true, segments: summarize(refs) }];
+  }
+}
+
+/** @throws the signal's reason */
+async function* untilAborted(
+  entries: EntryBatches,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<readonly RunEntry[]> {
+  for await (const batch of entries) {
+    signal?.throwIfAborted();
+    yield batch;
   }
 }
 

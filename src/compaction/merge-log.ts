@@ -21,11 +21,15 @@ export interface MergedLog {
   readonly schema: number;
 }
 
-/** @param purgeFloor segments with lo <= it are dropped whole (FLOOR) */
+/**
+ * @param purgeFloor segments with lo <= it are dropped whole (FLOOR)
+ * @throws the signal's reason once it has aborted
+ */
 export async function mergeLog(
   log: Log,
   units: readonly LogUnit[],
   purgeFloor: number,
+  signal?: AbortSignal,
 ): Promise<MergedLog> {
   const entries = new Map<string, Entry>();
   const firsts = new Map<string, FirstOperation>();
@@ -36,6 +40,7 @@ export async function mergeLog(
   const totals = { operations: 0, clock: 0, schema: 0 };
   const live = units.flatMap(({ segments }) => segments.filter(({ lo }) => lo > purgeFloor));
   for await (const read of log.read(live)) {
+    signal?.throwIfAborted();
     if (read.status === "gone") {
       gone.add(read.ref.key); // Its deleter had published it.
       continue;

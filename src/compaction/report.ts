@@ -11,9 +11,10 @@ export interface CompactionReport {
   /**
    * `published`: a new manifest is current. `idle`: there was nothing to do. `busy`: another
    * compactor holds the lease. `lost`: another published first, or the lease was lost; nothing of
-   * this pass counts, nothing was deleted, the next pass starts anew.
+   * this pass counts, nothing was deleted, the next pass starts anew. `stopped`: its time was up
+   * before it had published; the same holds.
    */
-  readonly outcome: "published" | "idle" | "busy" | "lost";
+  readonly outcome: "published" | "idle" | "busy" | "lost" | "stopped";
   /** Generation of the manifest that is current as far as this pass knows. */
   readonly generation: number;
   /** Log segments and operations merged. */
@@ -26,11 +27,27 @@ export interface CompactionReport {
   readonly bytes: number;
   /** Objects deleted: merged log, retired and orphaned runs. */
   readonly deleted: number;
+  /** Of these, retired and orphaned ones. */
+  readonly collected: number;
+  /** Runs that the manifest names, and objects that wait to be deleted (`gcGraceMs`). */
+  readonly runs: number;
+  readonly retired: number;
+  /** What the pass found when it began. */
+  readonly backlog: FoundBacklog;
   /** Segments that could not be read; they were left where they are. */
   readonly corrupt: number;
   /** Whether log is left for another pass. */
   readonly more: boolean;
   readonly durationMs: number;
+}
+
+/** The log that waited for a compaction, by the medium's dates. */
+export interface FoundBacklog {
+  readonly segments: number;
+  /** Since the oldest of them was written (in a directory: its file, last); 0 without any. */
+  readonly ageMs: number;
+  /** Since the last publication, or `ageMs` where there was none; 0 without any segment. */
+  readonly lagMs: number;
 }
 
 /** What new runs stand for: runs by path, segments by key, an original's store by fingerprint. */
@@ -59,6 +76,8 @@ export interface CompactorParts {
 export interface PassOptions {
   /** Merge every run into one, whatever the tiers say. Default false. */
   readonly full?: boolean | undefined;
+  /** Ends the pass before its next step once it aborts; a publication that was begun is ended. */
+  readonly signal?: AbortSignal | undefined;
   /** Writes records of older schema versions anew. Default: they are copied as they are. */
   readonly migration?: Migration | undefined;
 }

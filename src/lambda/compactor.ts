@@ -1,89 +1,192 @@
-/** The scheduled function that compacts: passes, one after the other, while there is time. */
-import { resolvePrices } from "../core/cost.ts";
-import { CostMeter } from "../core/cost-meter.ts";
-import { compactMetered, type CompactOptions, type CompactReport } from "../store/compact.ts";
+/** The scheduled function that compacts one store, or several in turn. */
+import { type Runtime, systemRuntime } from "../core/runtime.ts";
+import { Deadline } from "../storage/deadline.ts";
+import type { CompactOptions } from "../store/compact.ts";
+import { callback, checkFlag } from "../store/options.ts";
+import { type CompactorReport, REMAINING_MIN_MS, takeTurn, type Turn } from "./compaction-turn.ts";
+import { metricsLine } from "./compactor-metrics.ts";
 import type { LambdaContext } from "./context.ts";
-import { type LocationOptions, WarmLocation } from "./warm-location.ts";
+import { Fleet, type FleetOptions, oneOf } from "./fleet.ts";
+import { type LocationOptions, type OpenLocation, WarmLocation } from "./warm-location.ts";
 
-export interface CompactorOptions extends LocationOptions, Omit<CompactOptions, "backend"> {
-  /** Takes the one line of JSON that tells what was done. Default: console.log. */
+interface CommonOptions extends Omit<CompactOptions, "backend"> {
+  /** Takes the one line of JSON per store that tells what was done. Default: console.log. */
   readonly log?: ((line: string) => void) | undefined;
+  /**
+   * Writes a line in CloudWatch's embedded metric format per store to the standard output:
+   * namespace "Opslog", dimension "Store" = the location. Default true.
+   */
+  readonly metrics?: boolean | undefined;
 }
 
-/** Sums over all passes; `outcome`, `generation` and `more` are the last pass's. */
-export interface CompactorReport extends CompactReport {
-  readonly passes: number;
+export interface CompactorOptions extends LocationOptions, CommonOptions {}
+
+/** For several stores: `locations` or `discover`. */
+export interface FleetCompactorOptions extends FleetOptions, CommonOptions {}
+
+/** `skipped`: there was no time left; the next invocation begins with it. */
+export type StoreOutcome =
+  | { readonly location: string; readonly outcome: "done"; readonly report: CompactorReport }
+  | { readonly location: string; readonly outcome: "failed"; readonly error: unknown }
+  | { readonly location: string; readonly outcome: "skipped" };
+
+export interface FleetReport {
+  readonly stores: readonly StoreOutcome[];
 }
 
-/** Less than this is left for starting a pass only in the first place. */
-const REMAINING_MIN_MS = 20_000;
-/** A backlog that takes more is continued by the next schedule. */
-const PASSES_MAX = 50;
+type Handler<Report> = (event: unknown, context: LambdaContext) => Promise<Report>;
+
+/** A pass that is under way stops so long before the invocation ends; of a short one a quarter. */
+const STOP_MARGIN_MS = 5_000;
 
 /**
  * Makes a Lambda handler for a schedule. It runs compaction passes while one leaves work behind
  * (`more`) or lost a race, and while the invocation has at least 20 s and twice the time of its
- * longest pass left. Being cut off, or running twice at once, is harmless: the next invocation
- * goes on from what was published.
+ * longest pass left; a pass that is not done 5 s before the end stops. Being cut off, or running
+ * twice at once, is harmless: the next invocation goes on from what was published.
  *
- * Logs one line of JSON and returns the same as an object. When a pass fails, the line tells the
- * error, what was done before it and what all of it cost, and the invocation fails.
+ * Several stores share the time: each is given an equal part of what is left for further passes.
+ * Those that are not reached are the first of the next invocation.
  *
- * @throws (the handler) as `compact`; InvalidArgumentError for a missing location
+ * Logs one line of JSON per store and returns the same as an object. When a pass fails, the line
+ * tells the error, what was done before it and what all of it cost. The other stores are compacted
+ * all the same, and the invocation fails at the end.
+ *
+ * @throws (the handler) as `compact`, with several stores an AggregateError of that;
+ *   InvalidArgumentError for a missing location
  */
+export function createCompactor(options: CompactorOptions): Handler<CompactorReport>;
+export function createCompactor(options: FleetCompactorOptions): Handler<FleetReport>;
 export function createCompactor(
-  options: CompactorOptions,
-): (event: unknown, context: LambdaContext) => Promise<CompactorReport> {
-  const { location: _location, backend: _backend, log = consoleLog, ...given } = options;
-  const warm = new WarmLocation(options);
+  options: CompactorOptions | FleetCompactorOptions,
+): Handler<CompactorReport | FleetReport> {
+  return "locations" in options || "discover" in options || !("location" in options)
+    ? compactFleet(options)
+    : compactOne(options);
+}
+
+/** As `createCompactor`, for one store; tests bring another clock. */
+export function compactOne(
+  { location, backend, ...common }: CompactorOptions,
+  runtime: Runtime = systemRuntime,
+): Handler<CompactorReport> {
+  const warm = new WarmLocation({ location, backend });
   return async (_event, context) => {
-    // One for all passes: round trips of one come after those of the other.
-    const meter = new CostMeter(resolvePrices(options.prices));
-    let report: CompactorReport | undefined;
-    let longestMs = 0;
+    const invocation = new CompactorInvocation(common, runtime, context);
     try {
-      const { location, backend } = warm.get();
-      do {
-        const pass = await compactMetered(location, { ...given, backend }, meter);
-        longestMs = Math.max(longestMs, pass.durationMs);
-        report = add(report, pass);
-      } while (
-        isUnfinished(report) &&
-        context.getRemainingTimeInMillis() >= Math.max(REMAINING_MIN_MS, 2 * longestMs)
-      );
-    } catch (error) {
-      log(toLine({ ...report, cost: meter.cost, error: String(error) }));
-      throw error;
+      const { report, failure } = await invocation.compact(`${location}`, () => warm.get(), 1);
+      if (failure !== undefined || report === undefined) throw failure?.error;
+      return report;
+    } finally {
+      invocation.end();
     }
-    log(toLine(report));
-    return report;
   };
 }
 
-function isUnfinished({ outcome, more, passes }: CompactorReport): boolean {
-  return (more || outcome === "lost") && passes < PASSES_MAX;
-}
-
-function add(sum: CompactorReport | undefined, pass: CompactReport): CompactorReport {
-  if (sum === undefined) return { ...pass, passes: 1 };
-  return {
-    ...pass,
-    passes: sum.passes + 1,
-    segments: sum.segments + pass.segments,
-    operations: sum.operations + pass.operations,
-    runsMerged: sum.runsMerged + pass.runsMerged,
-    records: sum.records + pass.records,
-    bytes: sum.bytes + pass.bytes,
-    deleted: sum.deleted + pass.deleted,
-    corrupt: Math.max(sum.corrupt, pass.corrupt),
-    durationMs: sum.durationMs + pass.durationMs,
+/** As `createCompactor`, for several stores; tests bring another clock. */
+export function compactFleet(
+  { locations, discover, backend, ...common }: FleetCompactorOptions,
+  runtime: Runtime = systemRuntime,
+): Handler<FleetReport> {
+  if ("location" in common) throw oneOf();
+  const fleet = new Fleet({ locations, discover, backend });
+  return async (_event, context) => {
+    const invocation = new CompactorInvocation(common, runtime, context);
+    try {
+      return await compactAll(fleet, invocation, runtime);
+    } finally {
+      invocation.end();
+    }
   };
 }
 
-function toLine(content: object): string {
-  return JSON.stringify({ message: "opslog compaction", ...content });
+async function compactAll(
+  fleet: Fleet,
+  invocation: CompactorInvocation,
+  runtime: Runtime,
+): Promise<FleetReport> {
+  const locations = await fleet.inTurn(runtime);
+  const stores: StoreOutcome[] = [];
+  for (const [at, location] of locations.entries()) {
+    if (at > 0 && !invocation.hasTimeForAnother) {
+      stores.push({ location, outcome: "skipped" });
+      continue;
+    }
+    const open = (): OpenLocation => fleet.open(location);
+    const { report, failure } = await invocation.compact(location, open, locations.length - at);
+    if (failure !== undefined) stores.push({ location, outcome: "failed", error: failure.error });
+    else if (report !== undefined) stores.push({ location, outcome: "done", report });
+  }
+  const skipped = stores.find(({ outcome }) => outcome === "skipped");
+  fleet.goOnWith((skipped ?? stores[0])?.location);
+  const failed = stores.flatMap((store) => (store.outcome === "failed" ? [store] : []));
+  if (failed.length === 0) return { stores };
+  const texts = failed.map(({ location, error }) => `${location}: ${String(error)}`);
+  throw new AggregateError(
+    failed.map(({ error }) => error),
+    `${failed.length} of ${stores.length} stores could not be compacted: ${texts.join("; ")}`,
+  );
 }
 
-function consoleLog(line: string): void {
+/** The time of one invocation, and what it logs. */
+class CompactorInvocation {
+  readonly #options: Omit<CompactOptions, "backend">;
+  readonly #runtime: Runtime;
+  readonly #log: (line: string) => void;
+  readonly #metrics: boolean;
+  readonly #leftMs: () => number;
+  readonly #anotherMs: number;
+  readonly #deadline: Deadline;
+
+  /** @throws InvalidArgumentError */
+  constructor(
+    { log, metrics, ...options }: CommonOptions,
+    runtime: Runtime,
+    context: LambdaContext,
+  ) {
+    this.#options = options;
+    this.#runtime = runtime;
+    this.#log = callback(log, "log") ?? logLine;
+    this.#metrics = checkFlag(metrics, "metrics", true);
+    this.#leftMs = () => context.getRemainingTimeInMillis();
+    const wholeMs = this.#leftMs();
+    this.#anotherMs = Math.min(REMAINING_MIN_MS, wholeMs / 2);
+    const marginMs = Math.min(STOP_MARGIN_MS, wholeMs / 4);
+    this.#deadline = new Deadline(runtime, () => this.#leftMs() - marginMs);
+  }
+
+  get hasTimeForAnother(): boolean {
+    return this.#leftMs() >= this.#anotherMs;
+  }
+
+  /** @param stores this one and those still to come, which share the time */
+  async compact(location: string, open: () => OpenLocation, stores: number): Promise<Turn> {
+    const keptMs = this.#leftMs() * (1 - 1 / stores);
+    const turn = await takeTurn(open, {
+      compact: this.#options,
+      runtime: this.#runtime,
+      deadline: this.#deadline,
+      leftMs: () => this.#leftMs() - keptMs,
+    });
+    const { report, cost, failure, durationMs } = turn;
+    const error = failure === undefined ? {} : { error: String(failure.error) };
+    this.#log(
+      JSON.stringify({ message: "opslog compaction", location, ...report, cost, ...error }),
+    );
+    if (this.#metrics) {
+      const failed = failure !== undefined;
+      const line = metricsLine({ location, report, failed, durationMs }, this.#runtime.nowMs());
+      // Not the console: what Lambda puts before or around its lines would hide the metrics.
+      process.stdout.write(`${line}\n`);
+    }
+    return turn;
+  }
+
+  end(): void {
+    this.#deadline.stop();
+  }
+}
+
+function logLine(line: string): void {
   console.log(line);
 }

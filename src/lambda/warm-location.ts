@@ -54,7 +54,11 @@ export class WarmLocation {
 }
 
 function defaultBackend(location: string): StorageBackend {
-  return /^s3:\/\//i.test(location) ? new S3Backend() : new FsBackend();
+  return isS3Location(location) ? new S3Backend() : new FsBackend();
+}
+
+export function isS3Location(location: string): boolean {
+  return /^s3:\/\//i.test(location);
 }
 
 /** The same backend, bound once and not shut down by the stores that use it one after the other. */

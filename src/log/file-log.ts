@@ -64,6 +64,7 @@ export class FileLog implements Log {
     return {
       segments: known.flatMap(({ frames }) => frames),
       corrupt: known.flatMap(({ corrupt }) => corrupt),
+      writtenMs: new Map(files.map(({ path, lastModifiedMs }) => [path, lastModifiedMs])),
       originalLog,
       firstDateMs: dateMs,
       lastDateMs: dateMs,

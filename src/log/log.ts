@@ -29,6 +29,8 @@ export interface LogListing {
   readonly corrupt: readonly CorruptionError[];
   /** A log object of the original opslog that is not empty, when there is one. */
   readonly originalLog?: string | undefined;
+  /** When the objects or files that hold `segments` were last written, by path. */
+  readonly writtenMs: ReadonlyMap<string, number>;
   /** Date of the first and of the last page, by the medium's clock. */
   readonly firstDateMs: number;
   readonly lastDateMs: number;

@@ -90,10 +90,13 @@ async function takePages(pages: AsyncIterable<ListPage>, most = Infinity): Promi
   return taken;
 }
 
-function sortOut(objects: readonly ListedObject[]): Pick<LogListing, "segments" | "corrupt"> {
+function sortOut(
+  objects: readonly ListedObject[],
+): Pick<LogListing, "segments" | "corrupt" | "writtenMs"> {
+  const writtenMs = new Map<string, number>();
   const segments: SegmentRef[] = [];
   const corrupt: CorruptionError[] = [];
-  for (const { path, bytes } of objects) {
+  for (const { path, bytes, lastModifiedMs } of objects) {
     if (!path.endsWith(".jsonl")) continue; // Folder markers and the like.
     const name = parseSegmentPath(path);
     if (name === undefined) {
@@ -105,11 +108,12 @@ function sortOut(objects: readonly ListedObject[]): Pick<LogListing, "segments" 
       );
     }
     const { lo, hi, filter } = name;
-    if (clocksPlausible(name))
+    if (clocksPlausible(name)) {
       segments.push({ key: path, path, range: undefined, lo, hi, filter, bytes });
-    else corrupt.push(new CorruptionError(`${path}: impossible clocks ${lo}..${hi}`, { path }));
+      writtenMs.set(path, lastModifiedMs);
+    } else corrupt.push(new CorruptionError(`${path}: impossible clocks ${lo}..${hi}`, { path }));
   }
-  return { segments, corrupt };
+  return { segments, corrupt, writtenMs };
 }
 
 async function readObject(backend: StorageBackend, ref: SegmentRef): Promise<SegmentRead> {

@@ -4,7 +4,6 @@ import type {
   GetOptions,
   GetResult,
   ListPage,
-  OnRequest,
   Precondition,
   PutOptions,
   PutResult,
@@ -76,7 +75,7 @@ export class BucketBackend extends BaseBackend {
   }
 
   override async get(path: string, options: GetOptions = {}): Promise<GetResult> {
-    return getObject(this.#open(options.onRequest), checkPath(path), options);
+    return getObject(this.#open(options), checkPath(path), options);
   }
 
   override async put(
@@ -86,25 +85,25 @@ export class BucketBackend extends BaseBackend {
     options: PutOptions = {},
   ): Promise<PutResult> {
     checkPath(path);
-    const bucket = this.#open(options.onRequest);
+    const bucket = this.#open(options);
     return body instanceof Uint8Array
       ? putObject(bucket, path, body, precondition, options)
       : putStream(bucket, path, body, precondition, options);
   }
 
   override list(prefix: string, options: RequestOptions = {}): AsyncIterable<ListPage> {
-    return listObjects(this.#open(options.onRequest), checkPrefix(prefix));
+    return listObjects(this.#open(options), checkPrefix(prefix));
   }
 
   override async delete(paths: readonly string[], options: RequestOptions = {}): Promise<void> {
     for (const path of paths) checkPath(path);
-    await deleteObjects(this.#open(options.onRequest), paths);
+    await deleteObjects(this.#open(options), paths);
   }
 
-  #open(onRequest?: OnRequest): S3Bucket {
+  #open(call: RequestOptions): S3Bucket {
     if (this.#bucket === undefined) {
       throw new NotOpenError("the S3 backend is not initialized. Call initialize() first.");
     }
-    return this.#bucket.observedBy(onRequest);
+    return this.#bucket.forCall(call);
   }
 }

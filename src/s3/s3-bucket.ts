@@ -2,7 +2,7 @@
 import { assert } from "../core/assert.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { EtagForm } from "./etag-form.ts";
-import type { OnRequest } from "../storage/backend.ts";
+import type { RequestOptions } from "../storage/backend.ts";
 import type {
   Attempt,
   AttemptOptions,
@@ -20,29 +20,34 @@ import type { S3Key, S3Transport } from "./s3-transport.ts";
 export class S3Bucket {
   readonly connection: S3Connection;
   readonly place: S3Place;
-  readonly #onRequest: OnRequest | undefined;
+  readonly #call: RequestOptions;
 
-  /** @param onRequest told of every request, beside the backend's own */
-  constructor(connection: S3Connection, place: S3Place, onRequest?: OnRequest) {
+  /** @param call who is told of every request, beside the backend's own, and what ends the call */
+  constructor(connection: S3Connection, place: S3Place, call: RequestOptions = {}) {
     this.connection = connection;
     this.place = place;
-    this.#onRequest = onRequest;
+    this.#call = call;
   }
 
-  /** The same for one call, whose requests are told. */
-  observedBy(onRequest: OnRequest | undefined): S3Bucket {
-    if (onRequest === undefined) return this;
-    return new S3Bucket(this.connection, this.place, onRequest);
+  /** The same for one call. */
+  forCall({ onRequest, signal }: RequestOptions): S3Bucket {
+    if (onRequest === undefined && signal === undefined) return this;
+    return new S3Bucket(this.connection, this.place, { onRequest, signal });
+  }
+
+  /** Ends the call when it aborts. */
+  get signal(): AbortSignal | undefined {
+    return this.#call.signal;
   }
 
   /** As `S3Connection.attempt`. */
   attempt<Out>(send: Send<Out>, call: S3Call, options: AttemptOptions = {}): Promise<Attempt<Out>> {
-    return this.connection.attempt(send, call, { ...options, onRequest: this.#onRequest });
+    return this.connection.attempt(send, call, { ...options, ...this.#call });
   }
 
   /** As `S3Connection.attemptGet`. */
   attemptGet<Out extends Bodied>(send: Send<Out>, call: S3Call): Promise<Attempt<WithBody<Out>>> {
-    return this.connection.attemptGet(send, call, { onRequest: this.#onRequest });
+    return this.connection.attemptGet(send, call, this.#call);
   }
 
   get settings(): S3Settings {
@@ -64,7 +69,7 @@ export class S3Bucket {
   }
 
   repeat<Out>(attempt: () => Promise<Attempt<Out>>): Promise<Attempt<Out>> {
-    return repeatIdempotent(this.settings, attempt);
+    return repeatIdempotent(this.settings, attempt, this.signal);
   }
 
   error(failure: Failure, call: S3Call): Error {

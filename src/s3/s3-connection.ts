@@ -31,6 +31,8 @@ export interface AttemptOptions {
   readonly bytesOut?: number | undefined;
   /** Told beside the option `onRequest`. */
   readonly onRequest?: OnRequest | undefined;
+  /** Breaks the attempt off. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** The answer to a GET with its body read. */
@@ -70,7 +72,7 @@ export class S3Connection {
   attemptGet<Out extends Bodied>(
     send: Send<Out>,
     call: S3Call,
-    options: Pick<AttemptOptions, "onRequest"> = {},
+    options: Pick<AttemptOptions, "onRequest" | "signal"> = {},
   ): Promise<Attempt<WithBody<Out>>> {
     return this.#run(send, call, options, "body", async (head, watch, touch) => ({
       head,
@@ -89,7 +91,9 @@ export class S3Connection {
     const uploadMs = Math.ceil((options.bytesOut ?? 0) / UPLOAD_BYTES_PER_MS);
     const limitMs = Math.min(requestTimeoutMs + uploadMs, options.limitMs ?? Infinity);
     const watch = new HttpWatch(call, stream, { tell: onRequest, count: options.onRequest });
-    const exchange = async (signal: AbortSignal, touch: () => void): Promise<{ out: Result }> => {
+    const exchange = async (expiry: AbortSignal, touch: () => void): Promise<{ out: Result }> => {
+      const given = options.signal;
+      const signal = given === undefined ? expiry : AbortSignal.any([expiry, given]);
       const output = await send(this.#transport, { signal, watch, touch });
       return { out: await finish(output, watch, touch) };
     };
@@ -101,6 +105,8 @@ export class S3Connection {
       return { ok: false, failure: undatedFailure(watch.status), dateMs, repeated: false };
     } catch (error) {
       const failure = classifyError(error, watch.attempts > 0);
+      // A process that was frozen has more such connections, and the next attempt needs a new one.
+      if (failure.deadSocket) await this.#transport.closeIdle();
       const dateMs = watch.attempts === 0 ? runtime.nowMs() : watch.dateMs;
       const undated = dateMs === undefined && DATED_KINDS.has(failure.kind);
       return {

@@ -5,7 +5,7 @@ import { isPath } from "./s3-path.ts";
 import type { S3Bucket } from "./s3-bucket.ts";
 import type { ListedPage } from "./s3-transport.ts";
 
-const PAGE_KEYS = 1_000;
+export const PAGE_KEYS = 1_000;
 
 /**
  * Keys that no path can name (folder markers such as consoles make) are left out: they are not the
@@ -42,14 +42,14 @@ function toObjects(
 ): ListedObject[] {
   const start = bucket.place.prefix;
   return objects.flatMap((listed) => {
-    const key = encoded ? decodeKey(listed.key) : listed.key;
+    const key = encoded ? decodeName(listed.key) : listed.key;
     const path = key.slice(start.length);
     if (!key.startsWith(start) || !isPath(path)) return [];
     return [{ path, bytes: listed.bytes, lastModifiedMs: listed.lastModifiedMs ?? dateMs }];
   });
 }
 
-function decodeKey(encoded: string): string {
+export function decodeName(encoded: string): string {
   try {
     return decodeURIComponent(encoded.replaceAll("+", " "));
   } catch (cause) {

@@ -3,12 +3,12 @@
  * carries a random mark in its metadata, by which an upload whose last answer was lost is known.
  */
 import { InvalidArgumentError, WriteOutcomeUnknownError } from "../core/errors.ts";
-import type { Precondition, PutOptions, PutResult } from "../storage/backend.ts";
+import { type Precondition, PUT_TIMEOUT_MS, type PutOptions, type PutResult } from "../storage/backend.ts"; // prettier-ignore
 import type { S3Bucket } from "./s3-bucket.ts";
 import { completeUpload, UPLOAD_MARK } from "./s3-complete.ts";
 import type { Upload } from "./s3-complete.ts";
 import { cutParts } from "./s3-parts.ts";
-import { PUT_TIMEOUT_MS, putObject } from "./s3-put.ts";
+import { putObject } from "./s3-put.ts";
 import type { UploadedPart } from "./s3-transport.ts";
 
 /** Each holds a part in memory. */

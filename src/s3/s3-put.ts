@@ -4,7 +4,12 @@
  * an open outcome may be our own earlier attempt, and reading back tells.
  */
 import { NotSupportedError, UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
-import type { Precondition, PutOptions, PutResult } from "../storage/backend.ts";
+import {
+  type Precondition,
+  PUT_TIMEOUT_MS,
+  type PutOptions,
+  type PutResult,
+} from "../storage/backend.ts";
 import { normalizeEtag } from "./etag-form.ts";
 import type { EtagHeader } from "./etag-form.ts";
 import { dateOf } from "./s3-bucket.ts";
@@ -14,7 +19,6 @@ import { getObject } from "./s3-get.ts";
 import { backoffMs, pause } from "./s3-retry.ts";
 import type { S3Transport } from "./s3-transport.ts";
 
-export const PUT_TIMEOUT_MS = 20_000;
 /** Two forms of an etag, each tried twice, in case a parallel request flips between. */
 const FORMS_TRIED_MAX = 4;
 
@@ -151,10 +155,11 @@ class SettledPut {
   }
 
   async #pauseBefore(failures: number, failure: Failure): Promise<void> {
-    const { runtime } = this.#bucket;
+    const { runtime, signal } = this.#bucket;
     const pauseMs = backoffMs(runtime, failure, failures);
-    if (runtime.nowMs() + pauseMs >= this.#deadlineMs) throw this.#late(failure, failures);
-    await pause(runtime, pauseMs);
+    const isLate = runtime.nowMs() + pauseMs >= this.#deadlineMs;
+    if (isLate || signal?.aborted === true) throw this.#late(failure, failures);
+    await pause(runtime, pauseMs, signal);
   }
 
   #input(sent: EtagHeader | undefined): Parameters<S3Transport["putObject"]>[0] {

@@ -17,8 +17,9 @@ export function backoffMs(runtime: Runtime, failure: Failure, failures: number):
   return Math.ceil(runtime.random() * ceiling);
 }
 
-export async function pause(runtime: Runtime, ms: number): Promise<void> {
-  if (ms > 0) await runtime.sleep(ms);
+/** Ends early when `signal` aborts. */
+export async function pause(runtime: Runtime, ms: number, signal?: AbortSignal): Promise<void> {
+  if (ms > 0) await runtime.sleep(ms, signal);
 }
 
 /** Whether the very same request may be sent again after this failure. */
@@ -28,17 +29,17 @@ export function isRepeatable(failure: Failure): boolean {
 
 /**
  * Repeats a request that may be carried out any number of times. Gives the first success or
- * definite failure, or the last of `attemptsMax` failures.
+ * definite failure, or the last of `attemptsMax` failures; none follows once `signal` has aborted.
  */
 export async function repeatIdempotent<Out>(
   settings: { readonly runtime: Runtime; readonly attemptsMax: number },
   attempt: () => Promise<Attempt<Out>>,
+  signal?: AbortSignal,
 ): Promise<Attempt<Out>> {
   for (let failures = 1; ; failures++) {
     const result = await attempt();
-    if (result.ok || !isRepeatable(result.failure) || failures >= settings.attemptsMax) {
-      return result;
-    }
-    await pause(settings.runtime, backoffMs(settings.runtime, result.failure, failures));
+    const isLast = failures >= settings.attemptsMax || signal?.aborted === true;
+    if (result.ok || !isRepeatable(result.failure) || isLast) return result;
+    await pause(settings.runtime, backoffMs(settings.runtime, result.failure, failures), signal);
   }
 }

@@ -51,11 +51,13 @@ export interface S3Transport {
     exchange: Exchange,
   ): Promise<{ readonly etag: string }>;
 
-  /** Keys are percent-encoded where the server was able to (`encoded`). */
+  /** Names are percent-encoded where the server was able to (`encoded`). */
   listObjects(
     input: {
       readonly bucket: string;
       readonly prefix: string;
+      /** Names with it behind the prefix are listed only up to it, each once, in `prefixes`. */
+      readonly delimiter?: string | undefined;
       readonly keysMax: number;
       readonly continuationToken: string | undefined;
     },
@@ -95,6 +97,12 @@ export interface S3Transport {
 
   abortUpload(input: S3Key & { readonly uploadId: string }, exchange: Exchange): Promise<void>;
 
+  /**
+   * Closes connections that no request uses. After a freeze (Lambda) all of them may be dead, and
+   * a request that is repeated would try one after the other.
+   */
+  closeIdle(): Promise<void>;
+
   /** Gives up connections, if they are its own; a later request makes new ones. */
   close(): void;
 }
@@ -105,6 +113,7 @@ export interface ListedPage {
     readonly bytes: number;
     readonly lastModifiedMs: number | undefined;
   }[];
+  readonly prefixes: readonly string[];
   readonly encoded: boolean;
   readonly truncated: boolean;
   readonly continuationToken: string | undefined;

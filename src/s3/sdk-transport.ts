@@ -19,6 +19,7 @@ import type {
   ServiceInputTypes,
   ServiceOutputTypes,
 } from "@aws-sdk/client-s3";
+import { closeIdleSockets } from "./idle-sockets.ts";
 import { endpointOfEnvironment, type S3Settings } from "./s3-options.ts";
 import type {
   Exchange,
@@ -61,6 +62,10 @@ export class SdkTransport implements S3Transport {
     this.#own = undefined;
   }
 
+  closeIdle(): Promise<void> {
+    return closeIdleSockets(this.#client);
+  }
+
   async getObject(input: Input<"getObject">, exchange: Exchange): Output<"getObject"> {
     const { range, ifNoneMatch } = input;
     const command = new GetObjectCommand({
@@ -89,13 +94,14 @@ export class SdkTransport implements S3Transport {
   }
 
   async listObjects(input: Input<"listObjects">, exchange: Exchange): Promise<ListedPage> {
-    const { bucket, prefix, keysMax, continuationToken } = input;
+    const { bucket, prefix, delimiter, keysMax, continuationToken } = input;
     const command = new ListObjectsV2Command({
       Bucket: bucket,
       MaxKeys: keysMax,
       // XML cannot carry every character a key may hold.
       EncodingType: "url",
       ...(prefix === "" ? {} : { Prefix: prefix }),
+      ...(delimiter === undefined ? {} : { Delimiter: delimiter }),
       ...(continuationToken === undefined ? {} : { ContinuationToken: continuationToken }),
     });
     const output = await this.#send(command, exchange);
@@ -105,6 +111,7 @@ export class SdkTransport implements S3Transport {
         bytes: Size ?? 0,
         lastModifiedMs: LastModified?.getTime(),
       })),
+      prefixes: (output.CommonPrefixes ?? []).map(({ Prefix }) => Prefix ?? ""),
       encoded: output.EncodingType === "url",
       truncated: output.IsTruncated === true,
       continuationToken: output.NextContinuationToken,

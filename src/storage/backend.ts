@@ -23,6 +23,11 @@ export interface ByteRange {
 export type OnRequest = (kind: RequestKind, bytesOut: number) => (bytesIn: number) => void;
 
 export interface RequestOptions {
+  /**
+   * Once it aborts nothing more is sent, and what is under way may be broken off; what the call
+   * then gives interests nobody. A medium may ignore it.
+   */
+  readonly signal?: AbortSignal | undefined;
   /** For counting; used where `reportsRequests` is true. */
   readonly onRequest?: OnRequest | undefined;
 }
@@ -51,6 +56,9 @@ export type GetResult =
 
 /** When a `put` may take effect: always, only as a create, or only over exactly this version. */
 export type Precondition = { readonly ifAbsent: true } | { readonly ifMatch: string } | "none";
+
+/** Default of `timeoutMs` below. */
+export const PUT_TIMEOUT_MS = 20_000;
 
 export interface PutOptions extends RequestOptions {
   /** How long the same request may be repeated until its outcome is known. Default 20,000. */

@@ -1,6 +1,8 @@
-/** The first manifest of a store: empty, and there before anything is written. */
+/** Whether a store is there; its first manifest: empty, and there before anything is written. */
 import { preparePublication } from "../compaction/publication.ts";
+import { StoreNotFoundError } from "../core/errors.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
+import { lookWhole, type TimedView } from "./look.ts";
 import type { StoreParts } from "./parts.ts";
 
 /**
@@ -25,4 +27,19 @@ export async function publishFirstManifest(
   };
   const first = preparePublication(absent, change, settings);
   await manifests.publish(absent, first.manifest, settings.writeTimeoutMs);
+}
+
+/** Before its first compaction a store may be a log alone, which a snapshot does not look at. */
+export async function checkExists(
+  parts: StoreParts,
+  { view: seen, listingMs }: Pick<TimedView, "view" | "listingMs">,
+  location: string,
+): Promise<void> {
+  const isBlind = seen.etag === undefined && listingMs === Number.NEGATIVE_INFINITY;
+  const view = isBlind ? (await lookWhole(parts)).view : seen;
+  if (view.etag !== undefined || view.segments.length > 0) return;
+  throw new StoreNotFoundError(
+    `Cannot open in readOnly mode: no existing store found at ${location}`,
+    { path: location },
+  );
 }

@@ -4,7 +4,7 @@ import type { CompactionReport } from "../compaction/report.ts";
 import { DEFAULT_LIMITS } from "../compaction/plan.ts";
 import { type Cost, type PriceOptions, resolvePrices } from "../core/cost.ts";
 import { CostMeter } from "../core/cost-meter.ts";
-import { systemRuntime } from "../core/runtime.ts";
+import { type Runtime, systemRuntime } from "../core/runtime.ts";
 import { resolveSettings, SETTING_NAMES, type SettingOptions } from "../core/settings.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import { BackendClaim } from "./backend-claim.ts";
@@ -56,11 +56,12 @@ export async function compact(
   return compactMetered(location, options, new CostMeter(resolvePrices(options.prices)));
 }
 
-/** As `compact`, with the cost added to what the meter has counted already. */
+/** As `compact`, with the cost added to what the meter has counted; stops once `signal` aborts. */
 export async function compactMetered(
   location: string,
   options: CompactOptions,
   meter: CostMeter,
+  { signal, runtime = systemRuntime }: { signal?: AbortSignal; runtime?: Runtime } = {},
 ): Promise<CompactReport> {
   checkNames(options, NAMES);
   const full = checkFlag(options.full, "full", false);
@@ -71,9 +72,11 @@ export async function compactMetered(
   try {
     // Compaction copies records without looking into them: it needs no schema.
     const schema = { version: Number.MAX_SAFE_INTEGER, migrate: undefined };
-    const runtime = systemRuntime;
     const parts = createParts({ backend, location, runtime, settings, onWarning, schema, meter });
-    const { report } = await new Compactor({ ...parts, limits: DEFAULT_LIMITS }).pass({ full });
+    const { report } = await new Compactor({ ...parts, limits: DEFAULT_LIMITS }).pass({
+      full,
+      signal,
+    });
     return { ...report, cost: meter.cost };
   } finally {
     await claim.release();

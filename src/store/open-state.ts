@@ -1,6 +1,7 @@
 /** What a store's methods work with while it is open. */
 import type { CostMeter } from "../core/cost-meter.ts";
 import type { Runtime } from "../core/runtime.ts";
+import type { Deadline } from "../storage/deadline.ts";
 import { Mutations } from "./mutations.ts";
 import { ResidentReads } from "./resident-reads.ts";
 import { Scans } from "./scan.ts";
@@ -17,6 +18,8 @@ export interface StoreInternals {
   readonly runtime?: Runtime;
   /** Default: a new one at each opening. */
   readonly meter?: CostMeter;
+  /** When nobody waits for the medium any more. Default: never. */
+  readonly deadline?: Deadline | undefined;
 }
 
 export interface OpenState<T> {

@@ -10,6 +10,8 @@ import { ObjectLog } from "../log/object-log.ts";
 import { ByteCache } from "../runs/byte-cache.ts";
 import type { RunCache } from "../runs/run-objects.ts";
 import type { StorageBackend } from "../storage/backend.ts";
+import type { Deadline } from "../storage/deadline.ts";
+import { DeadlineBackend } from "../storage/deadline-backend.ts";
 import { MeteredBackend } from "../storage/metered-backend.ts";
 import { createWarmManifest, ManifestStore, type WarmManifest } from "../view/manifest-store.ts";
 import type { WarmLooks } from "./look.ts";
@@ -74,14 +76,16 @@ export interface GivenParts {
   /** Default: one of its own, at the default prices. */
   readonly meter?: CostMeter | undefined;
   readonly costBudget?: CostBudget | undefined;
+  readonly deadline?: Deadline | undefined;
 }
 
 /** One protocol, two media: files that grow get a file log, everything else one object per flush. */
 export function createParts(given: GivenParts): StoreParts {
-  const { location, runtime, onWarning, schema, costBudget } = given;
+  const { location, runtime, onWarning, schema, costBudget, deadline } = given;
   const { meter = new CostMeter() } = given;
   const guard = costBudget && { budget: costBudget, onWarning };
-  const backend = new MeteredBackend(given.backend, meter, guard);
+  const timed = deadline && new DeadlineBackend(given.backend, deadline);
+  const backend = new MeteredBackend(timed ?? given.backend, meter, guard);
   const { appendable } = backend;
   // A directory's second look is one more listing of it, and its log files are deleted in order.
   const settings =

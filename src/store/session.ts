@@ -3,7 +3,7 @@ import { Compactor } from "../compaction/compactor.ts";
 import type { CompactionReport } from "../compaction/report.ts";
 import { DEFAULT_LIMITS } from "../compaction/plan.ts";
 import { CostMeter } from "../core/cost-meter.ts";
-import { NotOpenError, ReadOnlyError, StoreNotFoundError } from "../core/errors.ts";
+import { NotOpenError, ReadOnlyError } from "../core/errors.ts";
 import { Mutex } from "../core/mutex.ts";
 import type { Operation } from "../core/operation.ts";
 import type { Runtime } from "../core/runtime.ts";
@@ -11,10 +11,11 @@ import type { StorageBackend } from "../storage/backend.ts";
 import type { View } from "../view/view.ts";
 import { BackendClaim } from "./backend-claim.ts";
 import { BacklogAlarm } from "./backlog.ts";
-import { publishFirstManifest } from "./birth.ts";
+import { checkExists, publishFirstManifest } from "./birth.ts";
 import { Committer } from "./committer.ts";
-import { type Freshness, isWithin, lookWhole } from "./look.ts";
+import { type Freshness, isWithin } from "./look.ts";
 import { describeManifest, type ManifestInfo } from "./manifest-info.ts";
+import type { StoreInternals } from "./open-state.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { createParts, type StoreParts } from "./parts.ts";
 import type { Records } from "./records.ts";
@@ -57,12 +58,15 @@ export class Session {
     options: ResolvedOptions,
     backend: StorageBackend,
     runtime: Runtime,
-    meter = new CostMeter(options.prices),
+    {
+      meter = new CostMeter(options.prices),
+      deadline,
+    }: Pick<StoreInternals, "meter" | "deadline"> = {},
   ): Promise<Session> {
     const { readOnly, version, migrate, agentId } = options;
     const claim = await BackendClaim.take(backend, location, { readOnly });
     const schema = { version, migrate };
-    const parts = createParts({ ...options, backend, location, runtime, schema, meter });
+    const parts = createParts({ ...options, backend, location, runtime, schema, meter, deadline });
     const backlog = new BacklogAlarm(location, options);
     let lock: WriterLock | undefined;
     try {
@@ -73,7 +77,7 @@ export class Session {
         const { etag } = await parts.manifests.confirm(replica.view);
         if (etag === undefined && !readOnly) await publishFirstManifest(parts, replica.view);
       }
-      if (readOnly) await checkExists(parts, replica, location);
+      if (readOnly) await checkExists(parts, { view: replica.view, ...replica.times }, location);
       if (!options.skipLoad) {
         checkSchema(parts.schema, replica.view.manifest.schema, "a record of this store");
         await replica.loadAll();
@@ -281,19 +285,4 @@ export class Session {
     for (const step of steps) await step().catch((error: unknown) => failures.push(error));
     if (failures.length > 0) throw failures[0];
   }
-}
-
-/** Before its first compaction a store may be a log alone, which a snapshot does not look at. */
-async function checkExists(
-  parts: StoreParts,
-  { view: seen, times }: Replica,
-  location: string,
-): Promise<void> {
-  const isBlind = seen.etag === undefined && times.listingMs === Number.NEGATIVE_INFINITY;
-  const view = isBlind ? (await lookWhole(parts)).view : seen;
-  if (view.etag !== undefined || view.segments.length > 0) return;
-  throw new StoreNotFoundError(
-    `Cannot open in readOnly mode: no existing store found at ${location}`,
-    { path: location },
-  );
 }

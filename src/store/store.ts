@@ -31,7 +31,7 @@ export class Store<T = Fields> {
   /** What `getManifest` goes on answering after `close`. */
   #lastManifest: ManifestInfo | null = null;
 
-  /** @param internals for tests and handlers: time and randomness, and who counts the cost */
+  /** @param internals for tests and handlers: time and dice, who counts the cost, a deadline */
   constructor(internals: StoreInternals = {}) {
     this.#internals = internals;
   }
@@ -54,8 +54,8 @@ export class Store<T = Fields> {
     const backend = backendFor(location, resolved.backend);
     this.#state = { name: "opening" };
     try {
-      const { runtime = systemRuntime, meter } = this.#internals;
-      const session = await Session.open(location, resolved, backend, runtime, meter);
+      const { runtime = systemRuntime, ...others } = this.#internals;
+      const session = await Session.open(location, resolved, backend, runtime, others);
       this.#state = openState(session, runtime);
     } catch (error) {
       this.#state = { name: "closed" };

@@ -40,8 +40,7 @@ describe("the bundle of", () => {
       const report = await compact.handler({}, context);
       const list = await handler(${LIST}, context);
       const parameters = [handler.length, compact.handler.length];
-      const undici = ${UNDICI_LOADED};
-      console.log(JSON.stringify({ put, report, list, parameters, undici }));
+      console.log(JSON.stringify({ put, report, list, parameters }));
       `,
       { OPSLOG_LOCATION: data.path },
     );
@@ -50,7 +49,6 @@ describe("the bundle of", () => {
       report: { outcome: "published", records: 1 },
       list: { statusCode: 200, body: '{"records":[{"id":"a/1","value":{"n":1}}]}' },
       parameters: [2, 2],
-      undici: false,
     });
   });
 
@@ -68,12 +66,13 @@ describe("the bundle of", () => {
     expect(stdout).toContain(name === "compact" ? '"error":"InvalidArgumentError' : "");
   });
 
-  test.each(["records", "compact"])("%s sends requests without loading undici", async (name) => {
+  // Not so records: Hono takes and gives the Request and Response of undici.
+  test("compact sends requests without loading undici", async () => {
     await using server = await recordingProxy("http://127.0.0.1:9");
     server.fault = () => ({ status: 403, body: "<Error><Code>AccessDenied</Code></Error>" });
     const result = await run(
       `
-      const { handler } = await import("./${name}.mjs");
+      const { handler } = await import("./compact.mjs");
       await handler(${LIST}, context).catch(() => undefined);
       console.log(JSON.stringify({ undici: ${UNDICI_LOADED} }));
       `,

@@ -6,44 +6,11 @@ import {
   WriteOutcomeUnknownError,
 } from "opslog-serverless";
 import { describe, expect, test, vi } from "vitest";
-import type { HttpResult } from "../../functions/http.ts";
-import { createRecordsHandler } from "../../functions/records.ts";
+import { type HttpResult, toHandler } from "../../functions/lambda-http.ts";
+import { createRecordsApp } from "../../functions/records-app.ts";
 import { lambdaContext } from "../lambda/support.ts";
-import { type HttpCall, httpEvent } from "./support.ts";
-
-type Send = (
-  method: string,
-  target: string,
-  rest?: Pick<HttpCall, "body" | "isBase64Encoded">,
-) => Promise<HttpResult>;
-
-function api(backend = new MemoryBackend()): Send {
-  const handler = createRecordsHandler({ location: "store", backend });
-  return (method, target, rest) => handler(httpEvent({ method, target, ...rest }), lambdaContext());
-}
-
-const JSON_TYPE = { "content-type": "application/json" };
-const PROBLEM_TYPE = { "content-type": "application/problem+json" };
-
-function answer(statusCode: number, value: unknown): HttpResult {
-  return { statusCode, headers: JSON_TYPE, body: JSON.stringify(value) };
-}
-
-async function expectProblem(
-  promise: Promise<HttpResult>,
-  status: number,
-  detail: RegExp,
-): Promise<HttpResult> {
-  const result = await promise;
-  expect(result).toMatchObject({ statusCode: status, headers: PROBLEM_TYPE });
-  expect(JSON.parse(result.body ?? "")).toMatchObject({
-    type: "about:blank",
-    status,
-    title: expect.any(String),
-    detail: expect.stringMatching(detail),
-  });
-  return result;
-}
+import { answer, api, expectProblem } from "./records-api.ts";
+import { httpEvent } from "./support.ts";
 
 describe("records", () => {
   test("are created, replaced, read and deleted", async () => {
@@ -53,7 +20,7 @@ describe("records", () => {
     expect(created).toEqual(answer(201, { n: 1 }));
     expect(await send("PUT", "/records/a", { body: "[2]" })).toEqual(answer(200, [2]));
     expect(await send("GET", "/records/a")).toEqual(answer(200, [2]));
-    expect(await send("DELETE", "/records/a")).toEqual({ statusCode: 204 });
+    expect(await send("DELETE", "/records/a")).toEqual({ statusCode: 204, headers: {} });
     await expectProblem(send("GET", "/records/a"), 404, /no such record/);
     await expectProblem(send("DELETE", "/records/a"), 404, /no such record/);
   });
@@ -69,13 +36,18 @@ describe("records", () => {
     expect(await send("GET", "/records?prefix=c")).toEqual(answer(200, { records: [] }));
   });
 
-  test.each(["ä ö/ü?#%", "__proto__", "..", "日本", "a+b"])("may have the id %j", async (id) => {
-    const send = api();
-    const target = `/records/${encodeURIComponent(id)}`;
-    await send("PUT", target, { body: '"v"' });
-    expect(await send("GET", target)).toEqual(answer(200, "v"));
-    expect(await send("GET", "/records")).toEqual(answer(200, { records: [{ id, value: "v" }] }));
-  });
+  test.each(["ä ö/ü?#%", "__proto__", "a/../b", "日本", "a+b", "a\\b", "history", ":batch", "%2F"])(
+    "may have the id %j",
+    async (id) => {
+      const send = api();
+      const target = `/records/${encodeURIComponent(id)}`;
+      await send("PUT", target, { body: '"v"' });
+      expect(await send("GET", target)).toEqual(answer(200, "v"));
+      expect(await send("GET", "/records")).toEqual(answer(200, { records: [{ id, value: "v" }] }));
+      expect(await send("GET", `${target}/history`)).toMatchObject({ statusCode: 200 });
+      expect(await send("DELETE", target)).toMatchObject({ statusCode: 204 });
+    },
+  );
 
   test.each(["null", "false", "0", '""', '{"__proto__":{"a":1}}'])("may be %s", async (body) => {
     const send = api();
@@ -100,6 +72,13 @@ describe("records", () => {
   });
 });
 
+test("HEAD answers as GET, without a body", async () => {
+  const send = api();
+  await send("PUT", "/records/a", { body: "1" });
+  const { headers } = await send("GET", "/records/a");
+  expect(await send("HEAD", "/records/a")).toEqual({ statusCode: 200, headers });
+});
+
 describe("bad requests", () => {
   test.each([undefined, "", "{", "undefined", '"a" "b"'])(
     "a body of %j is no JSON",
@@ -118,25 +97,37 @@ describe("bad requests", () => {
     await expectProblem(api()("GET", `/records/${id}`), 400, /percent-encoded/);
   });
 
-  test.each(["/", "/record", "/records/", "/records/a/b", "//records", "/RECORDS"])(
-    "there is nothing at %s",
-    async (target) => {
-      await expectProblem(api()("GET", target), 404, /Expected \/records/);
-    },
-  );
+  test.each([
+    "/",
+    "/record",
+    "/records/",
+    "/records/a/b",
+    "//records",
+    "/RECORDS",
+    "/records/..",
+    "/records/a/history/b",
+  ])("there is nothing at %s", async (target) => {
+    await expectProblem(api()("GET", target), 404, /Expected \/records/);
+  });
 
   test("other methods are told which are allowed", async () => {
     const send = api();
     const one = await expectProblem(send("POST", "/records/a", { body: "1" }), 405, /POST/);
-    expect(one.headers).toMatchObject({ allow: "GET, PUT, DELETE" });
+    expect(one.headers).toMatchObject({ allow: "GET, HEAD, PUT, DELETE" });
     const all = await expectProblem(send("PUT", "/records", { body: "1" }), 405, /PUT/);
-    expect(all.headers).toMatchObject({ allow: "GET" });
+    expect(all.headers).toMatchObject({ allow: "GET, HEAD" });
+    const batch = await expectProblem(send("GET", "/records:batch"), 405, /GET/);
+    expect(batch.headers).toMatchObject({ allow: "POST" });
+    const history = await expectProblem(send("PUT", "/records/a/history"), 405, /PUT/);
+    expect(history.headers).toMatchObject({ allow: "GET, HEAD" });
   });
 
   test.each([{}, null, { requestContext: { http: {} } }, { source: "aws.events" }])(
     "an event like %j says what was expected",
     async (event) => {
-      const handler = createRecordsHandler({ location: "store", backend: new MemoryBackend() });
+      const handler = toHandler(
+        createRecordsApp({ location: "store", backend: new MemoryBackend() }),
+      );
       const call: Promise<HttpResult> = Reflect.apply(handler, undefined, [event, lambdaContext()]);
       await expectProblem(call, 400, /Function URL/);
     },
@@ -182,7 +173,7 @@ describe("a store that fails", () => {
 
   test("a missing location is an error of the setup, told in the log", async () => {
     const logged = vi.spyOn(console, "error").mockImplementation(() => undefined);
-    const handler = createRecordsHandler({ location: undefined });
+    const handler = toHandler(createRecordsApp({ location: undefined }));
     const call = handler(httpEvent({ method: "GET", target: "/records" }), lambdaContext());
     await expectProblem(call, 500, /^The request failed.$/);
     expect(String(logged.mock.calls[0]?.[0])).toContain("OPSLOG_LOCATION");

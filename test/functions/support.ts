@@ -12,6 +12,7 @@ export interface HttpCall {
   readonly target: string;
   readonly body?: string | undefined;
   readonly isBase64Encoded?: boolean;
+  readonly headers?: Record<string, string>;
 }
 
 /** The event of a Function URL. */
@@ -20,6 +21,7 @@ export function httpEvent({
   target,
   body,
   isBase64Encoded,
+  headers = {},
 }: HttpCall): APIGatewayProxyEventV2 {
   const [rawPath = "", rawQueryString = ""] = target.split("?");
   const query = Object.fromEntries(new URLSearchParams(rawQueryString));
@@ -28,7 +30,7 @@ export function httpEvent({
     routeKey: "$default",
     rawPath,
     rawQueryString,
-    headers: {},
+    headers,
     ...(rawQueryString === "" ? {} : { queryStringParameters: query }),
     requestContext: {
       accountId: "anonymous",

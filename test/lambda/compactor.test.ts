@@ -25,7 +25,7 @@ describe.each(Object.entries(MEDIA))("createCompactor on %s", (_name, open) => {
     const report = await handler({}, lambdaContext());
     expect(report).toMatchObject({ outcome: "published", operations: 3, records: 3, passes: 1 });
     expect(lines.map((line) => JSON.parse(line))).toEqual([
-      { message: "opslog compaction", ...report },
+      { message: "opslog compaction", location: medium.location, ...report },
     ]);
     expect(await readAll(medium)).toEqual(before);
     const verified = await verify(medium.location, { backend: medium.backend() });
@@ -106,6 +106,7 @@ describe("createCompactor", () => {
     expect(lines.map((line) => JSON.parse(line))).toEqual([
       {
         message: "opslog compaction",
+        location: "store",
         cost: expect.objectContaining({ roundTrips: 1 }),
         error: "UnavailableError: busy",
       },

@@ -27,3 +27,28 @@ test("the location alone is enough on S3, for 64 invocations at once and a compa
     new Map(numbers.map((n) => [`record-${n}`, `request-${n}`])),
   );
 });
+
+test("a compactor finds the stores below a prefix, and compacts each", async () => {
+  await using bucket = await liveS3Bucket();
+  vi.stubEnv("AWS_ENDPOINT_URL_S3", liveS3Endpoint);
+  const under = bucket.location();
+  for (const name of ["one", "two ü+"]) {
+    const handler = withStore<number>({ location: `${under}/${name}` }, (_event, _context, store) =>
+      store.set("a", 1),
+    );
+    await handler({}, lambdaContext());
+  }
+  const other = bucket.backend();
+  await other.initialize(`${under}/no-store`, { readOnly: false });
+  await other.writeBlob("notes/readme.txt", "x");
+  const compact = createCompactor({ discover: { under }, log: () => undefined, metrics: false });
+  const { stores } = await compact({}, lambdaContext());
+  expect(stores.map(({ location }) => location).toSorted()).toEqual([
+    `${under}/one`,
+    `${under}/two ü+`,
+  ]);
+  expect(stores).toMatchObject([
+    { outcome: "done", report: { outcome: "published", records: 1 } },
+    { outcome: "done", report: { outcome: "published", records: 1 } },
+  ]);
+});

@@ -51,6 +51,7 @@ async function compactUntilEnd(input: Interface): Promise<void> {
     idle: 0,
     busy: 0,
     lost: 0,
+    stopped: 0,
     segments: 0,
     deleted: 0,
   };

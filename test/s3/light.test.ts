@@ -81,6 +81,7 @@ describe("XML", () => {
       "<LastModified>2026-11-22T10:00:00.000Z</LastModified></Contents></ListBucketResult>";
     expect(parseList(whole)).toEqual({
       objects: [{ key: "a&BC<", bytes: 3, lastModifiedMs: Date.UTC(2026, 10, 22, 10) }],
+      prefixes: [],
       encoded: false,
       truncated: false,
       continuationToken: undefined,

@@ -40,7 +40,7 @@ async function looks(manifest: Manifest | undefined, elapsedMs: number): Promise
     throw new Error("a view only lists");
   };
   const log: Log = {
-    list: async () => ({ segments: [], corrupt: [], firstDateMs: lastDateMs, lastDateMs }),
+    list: async () => ({ segments: [], corrupt: [], writtenMs: new Map(), firstDateMs: lastDateMs, lastDateMs }), // prettier-ignore
     read: unused,
     createWriter: unused,
     prepareCompaction: unused,

@@ -60,6 +60,12 @@ export class HttpClient {
     });
   }
 
+  closeIdle(): void {
+    for (const { freeSockets } of this.#agents.values()) {
+      for (const socket of Object.values(freeSockets).flat()) socket?.destroy();
+    }
+  }
+
   close(): void {
     for (const agent of this.#agents.values()) agent.destroy();
     this.#agents.clear();

@@ -62,6 +62,10 @@ export class LightTransport implements S3Transport {
     this.#http.close();
   }
 
+  async closeIdle(): Promise<void> {
+    this.#http.closeIdle();
+  }
+
   async getObject(input: Input<"getObject">, exchange: Exchange): Output<"getObject"> {
     const { range, ifNoneMatch } = input;
     const headers = { range, "if-none-match": ifNoneMatch };
@@ -86,13 +90,14 @@ export class LightTransport implements S3Transport {
   }
 
   async listObjects(input: Input<"listObjects">, exchange: Exchange): Promise<ListedPage> {
-    const { bucket, prefix, keysMax, continuationToken } = input;
+    const { bucket, prefix, delimiter, keysMax, continuationToken } = input;
     const query = {
       "list-type": "2",
       "max-keys": String(keysMax),
       // XML cannot carry every character a key may hold.
       "encoding-type": "url",
       ...(prefix === "" ? {} : { prefix }),
+      ...(delimiter === undefined ? {} : { delimiter }),
       ...(continuationToken === undefined ? {} : { "continuation-token": continuationToken }),
     };
     return parseList(textOf(await this.#send({ method: "GET", bucket, query }, exchange)));

@@ -10,6 +10,7 @@ export function parseList(xml: string): ListedPage {
       bytes: Number(textOf(object, "Size") ?? 0),
       lastModifiedMs: parseTime(textOf(object, "LastModified")),
     })),
+    prefixes: elements(list, "CommonPrefixes").map((each) => textOf(each, "Prefix") ?? ""),
     encoded: textOf(list, "EncodingType") === "url",
     truncated: textOf(list, "IsTruncated") === "true",
     continuationToken: textOf(list, "NextContinuationToken"),

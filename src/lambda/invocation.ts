@@ -1,0 +1,171 @@
+/** What every invocation does around its handler: a store of its own, opened, settled, closed. */
+import { type Cost, resolvePrices } from "../core/cost.ts";
+import { CostMeter } from "../core/cost-meter.ts";
+import { describeValue } from "../core/describe.ts";
+import { InvalidArgumentError } from "../core/errors.ts";
+import { type Runtime, systemRuntime } from "../core/runtime.ts";
+import { Deadline } from "../storage/deadline.ts";
+import { callback, checkFlag, type StoreOptions, warnOnStderr } from "../store/options.ts";
+import type { Store } from "../store/store.ts";
+import type { LambdaContext } from "./context.ts";
+import { InvocationStore } from "./invocation-store.ts";
+import { type LocationOptions, WarmLocation } from "./warm-location.ts";
+
+/**
+ * Options of the store, with other defaults: `skipLoad` and `strictHydration` are true, and no
+ * invocation compacts (that is the compactor's) unless asked to. `agentId` is the invocation's.
+ * `costBudget` is each invocation's own. `onBacklog` is awaited before an invocation's result is
+ * returned, so that what it sends to start the compactor is on its way when the process freezes.
+ */
+export interface WithStoreOptions<T = unknown>
+  extends LocationOptions, Omit<StoreOptions<T>, "backend" | "agentId"> {
+  /**
+   * The store gives up so long before the invocation times out (`getRemainingTimeInMillis`), to
+   * leave time for telling it: nothing is sent or repeated any more, a read that is pending rejects
+   * with UnavailableError, a write with WriteOutcomeUnknownError. ms, default 500.
+   */
+  readonly deadlineMarginMs?: number | undefined;
+  /**
+   * Told what an invocation cost, once its store is closed, whether it succeeded or not, and before
+   * its result is returned; a promise is awaited. What it fails with goes to `onWarning`.
+   */
+  readonly onCost?: ((cost: Cost, context: LambdaContext) => void | Promise<void>) | undefined;
+  /** Logs the cost of each invocation as one line of JSON, with its request id. Default false. */
+  readonly logCost?: boolean | undefined;
+}
+
+const DEADLINE_MARGIN_MS = 500;
+
+/** Makes invocations; what lives as long as the process is here. */
+export class Invocations<T> {
+  readonly #options: WithStoreOptions<T>;
+  readonly #warm: WarmLocation;
+  readonly #runtime: Runtime;
+
+  constructor(options: WithStoreOptions<T>, runtime: Runtime = systemRuntime) {
+    this.#options = options;
+    this.#warm = new WarmLocation(options);
+    this.#runtime = runtime;
+  }
+
+  /** Opens a store; `end` must follow. @throws InvalidArgumentError, what `Store.open` throws */
+  async begin(context: LambdaContext): Promise<Invocation<T>> {
+    const options = this.#options;
+    const meter = new CostMeter(resolvePrices(options.prices));
+    const tellCost = costTeller(options);
+    const deadline = deadlineOf(context, options, this.#runtime);
+    const over = async (): Promise<void> => {
+      deadline?.stop();
+      await tellCost(meter.cost, context);
+    };
+    try {
+      const internals = { meter, deadline, runtime: this.#runtime };
+      const store = new InvocationStore<T>(internals);
+      const { location, backend } = this.#warm.get();
+      await store.open(location, { ...storeOptions(options), agentId: agentOf(context), backend });
+      return new Invocation(store, over);
+    } catch (error) {
+      await over();
+      throw error;
+    }
+  }
+}
+
+export class Invocation<T> {
+  readonly store: Store<T>;
+  readonly #settle: () => Promise<unknown[]>;
+  readonly #over: () => Promise<void>;
+
+  constructor(store: InvocationStore<T>, over: () => Promise<void>) {
+    this.store = store;
+    this.#settle = () => store.settle();
+    this.#over = over;
+  }
+
+  /**
+   * Makes everything durable and closes the store.
+   * @param failures what the handler failed with
+   * @returns these, and those of writes that nobody looked at, and of closing
+   */
+  async end(failures: readonly unknown[]): Promise<unknown[]> {
+    try {
+      const unobserved = await this.#settle();
+      const [closed] = await Promise.allSettled([this.store.close()]);
+      const last = closed.status === "rejected" ? [closed.reason] : [];
+      return [...failures, ...unobserved, ...last];
+    } finally {
+      await this.#over();
+    }
+  }
+}
+
+/** One failure as it is, several as an AggregateError of them. */
+export function joinFailures(failures: readonly unknown[]): unknown {
+  if (failures.length === 1) return failures[0];
+  const texts = failures.map((error) => (error instanceof Error ? error.message : String(error)));
+  const message = `${failures.length} failures in one invocation: ${texts.join("; ")}`;
+  return new AggregateError(failures, message);
+}
+
+/** What is done with the cost of an invocation. @throws InvalidArgumentError */
+function costTeller<T>(
+  options: WithStoreOptions<T>,
+): (cost: Cost, context: LambdaContext) => Promise<void> {
+  const logCost = checkFlag(options.logCost, "logCost", false);
+  const onCost = callback(options.onCost, "onCost");
+  const { onWarning = warnOnStderr } = options;
+  return async (cost, context) => {
+    const { awsRequestId: requestId } = context;
+    if (logCost) console.log(JSON.stringify({ message: "opslog cost", requestId, ...cost }));
+    try {
+      await onCost?.(cost, context);
+    } catch (error) {
+      onWarning(`onCost failed: ${String(error)}`);
+    }
+  };
+}
+
+/** The context of a unit test may know no time: then there is no deadline. */
+function deadlineOf<T>(
+  context: LambdaContext,
+  { deadlineMarginMs: marginMs = DEADLINE_MARGIN_MS }: WithStoreOptions<T>,
+  runtime: Runtime,
+): Deadline | undefined {
+  if (typeof marginMs !== "number" || !(marginMs >= 0 && marginMs < Infinity)) {
+    const found = describeValue(marginMs);
+    throw new InvalidArgumentError(
+      `option deadlineMarginMs: expected a non-negative number of ms, found ${found}`,
+    );
+  }
+  if (typeof context.getRemainingTimeInMillis !== "function") return undefined;
+  return new Deadline(runtime, () => context.getRemainingTimeInMillis() - marginMs);
+}
+
+function agentOf({ awsRequestId }: LambdaContext): string {
+  if (typeof awsRequestId === "string" && awsRequestId !== "") return awsRequestId;
+  // Without an agent the store would be a single writer's, and lock the others out.
+  throw new InvalidArgumentError(
+    `context.awsRequestId must be a non-empty string, found ${JSON.stringify(awsRequestId)}`,
+  );
+}
+
+function storeOptions<T>(options: WithStoreOptions<T>): StoreOptions<T> {
+  if ("agentId" in options) {
+    throw new InvalidArgumentError("agentId is no option of withStore: it is context.awsRequestId");
+  }
+  const {
+    location: _location,
+    backend: _backend,
+    deadlineMarginMs: _deadlineMarginMs,
+    onCost: _onCost,
+    logCost: _logCost,
+    ...given
+  } = options;
+  return {
+    ...given,
+    skipLoad: given.skipLoad ?? true,
+    strictHydration: given.strictHydration ?? true,
+    checkpointOnClose: given.checkpointOnClose ?? false,
+    checkpointThreshold: given.checkpointThreshold ?? Infinity,
+  };
+}

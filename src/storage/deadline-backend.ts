@@ -1,0 +1,157 @@
+/**
+ * The backend as a store uses it that has a deadline. Nothing is begun after it and nothing is
+ * waited for beyond it: a pending read fails, a pending write has an unknown outcome. Blob calls,
+ * which are the application's, pass through.
+ */
+import { UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
+import {
+  type AppendableStorage,
+  type AppendFile,
+  type GetOptions,
+  type GetResult,
+  type ListPage,
+  type LockHandle,
+  type Precondition,
+  PUT_TIMEOUT_MS,
+  type PutOptions,
+  type PutResult,
+  type RequestOptions,
+  type StorageBackend,
+} from "./backend.ts";
+import type { Deadline } from "./deadline.ts";
+
+export class DeadlineBackend implements StorageBackend {
+  readonly appendable: AppendableStorage | undefined;
+  readonly lock?: (path: string) => Promise<LockHandle>;
+  readonly #inner: StorageBackend;
+  readonly #deadline: Deadline;
+
+  constructor(inner: StorageBackend, deadline: Deadline) {
+    this.#inner = inner;
+    this.#deadline = deadline;
+    const { appendable } = inner;
+    this.appendable = appendable && this.#files(appendable);
+    const take = inner.lock?.bind(inner);
+    // Its presence tells that the medium has one.
+    if (take !== undefined) this.lock = take;
+  }
+
+  get lockTtlMs(): number | undefined {
+    return this.#inner.lockTtlMs;
+  }
+
+  get reportsRequests(): boolean | undefined {
+    return this.#inner.reportsRequests;
+  }
+
+  initialize(location: string, options: { readonly readOnly: boolean }): Promise<void> {
+    return this.#inner.initialize(location, options);
+  }
+
+  shutdown(): Promise<void> {
+    return this.#inner.shutdown();
+  }
+
+  get(path: string, options: GetOptions = {}): Promise<GetResult> {
+    const { signal } = this.#deadline;
+    return this.#read("get", path, () => this.#inner.get(path, { ...options, signal }));
+  }
+
+  put(
+    path: string,
+    body: Uint8Array | AsyncIterable<Uint8Array>,
+    precondition: Precondition,
+    options: PutOptions = {},
+  ): Promise<PutResult> {
+    const { signal, leftMs } = this.#deadline;
+    // The medium's own verdict is better than ours: it may know that nothing was written.
+    const timeoutMs = Math.min(options.timeoutMs ?? PUT_TIMEOUT_MS, leftMs);
+    const limited = { ...options, timeoutMs, signal };
+    return this.#write("put", path, () => this.#inner.put(path, body, precondition, limited));
+  }
+
+  async *list(prefix: string, options: RequestOptions = {}): AsyncGenerator<ListPage> {
+    const { signal } = this.#deadline;
+    const listed = this.#inner.list(prefix, { ...options, signal });
+    const pages = listed[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        const page = await this.#read("list", prefix, () => pages.next());
+        if (page.done === true) return;
+        yield page.value;
+      }
+    } finally {
+      // Behind a page that is not waited for any more, the end would not come either.
+      await this.#deadline.waitFor(Promise.resolve(pages.return?.()));
+    }
+  }
+
+  delete(paths: readonly string[], options: RequestOptions = {}): Promise<void> {
+    const { signal } = this.#deadline;
+    return this.#read("delete", paths[0] ?? "", () =>
+      this.#inner.delete(paths, { ...options, signal }),
+    );
+  }
+
+  writeBlob(path: string, content: Uint8Array | string): Promise<void> {
+    return this.#inner.writeBlob(path, content);
+  }
+
+  readBlob(path: string): Promise<Buffer> {
+    return this.#inner.readBlob(path);
+  }
+
+  readBlobRange(path: string, offset: number, length: number): Promise<Buffer> {
+    return this.#inner.readBlobRange(path, offset, length);
+  }
+
+  listBlobs(prefix: string): Promise<string[]> {
+    return this.#inner.listBlobs(prefix);
+  }
+
+  deleteBlob(path: string): Promise<void> {
+    return this.#inner.deleteBlob(path);
+  }
+
+  deleteBlobDir(prefix: string): Promise<void> {
+    return this.#inner.deleteBlobDir(prefix);
+  }
+
+  #files(appendable: AppendableStorage): AppendableStorage {
+    return {
+      create: async (path) => {
+        const file = await this.#read("create", path, () => appendable.create(path));
+        return file && this.#file(file, path);
+      },
+      exists: (path) => this.#read("look at", path, () => appendable.exists(path)),
+    };
+  }
+
+  #file(file: AppendFile, path: string): AppendFile {
+    return {
+      append: (bytes) => this.#write("append to", path, () => file.append(bytes)),
+      // What was appended is as durable as it will be: there is nothing to wait for.
+      close: () => this.#deadline.waitFor(file.close()),
+    };
+  }
+
+  /** For what may be done again, or leaves nothing that counts. */
+  #read<R>(verb: string, path: string, work: () => Promise<R>): Promise<R> {
+    const what = `${verb} ${path}`;
+    return this.#deadline.race(what, work, () => {
+      throw new UnavailableError(`${what} was not answered before ${this.#deadline.text}`, {
+        path,
+      });
+    });
+  }
+
+  #write<R>(verb: string, path: string, work: () => Promise<R>): Promise<R> {
+    const what = `${verb} ${path}`;
+    return this.#deadline.race(what, work, () => {
+      throw new WriteOutcomeUnknownError(
+        `${what} was not confirmed before ${this.#deadline.text}: it may or may not take effect`,
+        { path },
+      );
+    });
+  }
+}

@@ -1,0 +1,71 @@
+/** A moment after which nobody waits for the medium any more, such as the end of an invocation. */
+import { UnavailableError } from "../core/errors.ts";
+import type { Runtime } from "../core/runtime.ts";
+
+/** Longest wait of one timer; more would overflow it. */
+const WAIT_MS_MAX = 24 * 60 * 60 * 1_000;
+
+export class Deadline {
+  readonly #runtime: Runtime;
+  readonly #leftMs: () => number;
+  readonly #passed = new AbortController();
+  readonly #stopped = new AbortController();
+  /** Never rejects; stays open once the deadline is stopped. */
+  readonly #passing: Promise<void>;
+  /** For messages: "the deadline (2026-11-22T14:01:33.436Z)", by the wall clock. */
+  readonly text: string;
+
+  /** @param leftMs how long there is from now on; asked again and again, 0 or less at the end */
+  constructor(runtime: Runtime, leftMs: () => number) {
+    this.#runtime = runtime;
+    this.#leftMs = leftMs;
+    const atMs = runtime.nowMs() + Math.min(leftMs(), WAIT_MS_MAX);
+    this.text = `the deadline (${new Date(atMs).toISOString()})`;
+    this.#passing = this.#wait();
+  }
+
+  /** Aborts when the deadline passes. */
+  get signal(): AbortSignal {
+    return this.#passed.signal;
+  }
+
+  get hasPassed(): boolean {
+    return this.#passed.signal.aborted || this.#leftMs() <= 0;
+  }
+
+  get leftMs(): number {
+    return Math.max(0, this.#leftMs());
+  }
+
+  /** It will not pass any more; ends its timer. */
+  stop(): void {
+    this.#stopped.abort();
+  }
+
+  /**
+   * What `work` gives, or what `late` throws once the deadline passes; `work` is then left alone.
+   * @throws UnavailableError when the deadline has passed already: `work` is not begun
+   */
+  async race<R>(what: string, work: () => Promise<R>, late: () => R): Promise<R> {
+    if (this.hasPassed) {
+      throw new UnavailableError(`${what} was not begun: ${this.text} has passed`);
+    }
+    return Promise.race([work(), this.#passing.then(late)]);
+  }
+
+  /** Resolves with the work or, whatever comes of it, when the deadline passes. */
+  async waitFor(work: Promise<unknown>): Promise<void> {
+    await Promise.race([work, this.#passing]);
+  }
+
+  /** A timer may fire early or late against the clock that `leftMs` reads: that clock decides. */
+  async #wait(): Promise<void> {
+    for (;;) {
+      const leftMs = this.#leftMs();
+      if (leftMs <= 0) break;
+      await this.#runtime.sleep(Math.min(leftMs, WAIT_MS_MAX), this.#stopped.signal);
+      if (this.#stopped.signal.aborted) return new Promise<never>(() => {});
+    }
+    this.#passed.abort();
+  }
+}
