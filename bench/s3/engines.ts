@@ -1,7 +1,7 @@
 /** The two stores compared, behind what the measurements need of them. */
 import { Store as OriginalStore } from "@backloghq/opslog";
 import { S3Backend as OriginalBackend } from "@backloghq/opslog-s3";
-import { withStore } from "../../src/lambda/with-store.ts";
+import { withStore } from "../../src/lambda/index.ts";
 import { S3Backend } from "../../src/s3/index.ts";
 import { compact } from "../../src/store/compact.ts";
 import type { StoreOptions } from "../../src/store/options.ts";

@@ -7,6 +7,7 @@ import { type CompactorReport, REMAINING_MIN_MS, takeTurn, type Turn } from "./c
 import { metricsLine } from "./compactor-metrics.ts";
 import type { LambdaContext } from "./context.ts";
 import { Fleet, type FleetOptions, oneOf } from "./fleet.ts";
+import type { S3Access } from "./s3-access.ts";
 import { type LocationOptions, type OpenLocation, WarmLocation } from "./warm-location.ts";
 
 interface CommonOptions extends Omit<CompactOptions, "backend"> {
@@ -55,22 +56,32 @@ const STOP_MARGIN_MS = 5_000;
  * @throws (the handler) as `compact`, with several stores an AggregateError of that;
  *   InvalidArgumentError for a missing location
  */
-export function createCompactor(options: CompactorOptions): Handler<CompactorReport>;
-export function createCompactor(options: FleetCompactorOptions): Handler<FleetReport>;
-export function createCompactor(
-  options: CompactorOptions | FleetCompactorOptions,
-): Handler<CompactorReport | FleetReport> {
-  return "locations" in options || "discover" in options || !("location" in options)
-    ? compactFleet(options)
-    : compactOne(options);
+export interface CreateCompactor {
+  (options: CompactorOptions): Handler<CompactorReport>;
+  (options: FleetCompactorOptions): Handler<FleetReport>;
+}
+
+/** `createCompactor` where S3 is reached so. */
+export function createCompactorOver(s3: S3Access): CreateCompactor {
+  function createCompactor(options: CompactorOptions): Handler<CompactorReport>;
+  function createCompactor(options: FleetCompactorOptions): Handler<FleetReport>;
+  function createCompactor(
+    options: CompactorOptions | FleetCompactorOptions,
+  ): Handler<CompactorReport | FleetReport> {
+    return "locations" in options || "discover" in options || !("location" in options)
+      ? compactFleet(options, s3)
+      : compactOne(options, s3);
+  }
+  return createCompactor;
 }
 
 /** As `createCompactor`, for one store; tests bring another clock. */
 export function compactOne(
   { location, backend, ...common }: CompactorOptions,
+  s3: S3Access,
   runtime: Runtime = systemRuntime,
 ): Handler<CompactorReport> {
-  const warm = new WarmLocation({ location, backend });
+  const warm = new WarmLocation({ location, backend }, s3);
   return async (_event, context) => {
     const invocation = new CompactorInvocation(common, runtime, context);
     try {
@@ -86,10 +97,11 @@ export function compactOne(
 /** As `createCompactor`, for several stores; tests bring another clock. */
 export function compactFleet(
   { locations, discover, backend, ...common }: FleetCompactorOptions,
+  s3: S3Access,
   runtime: Runtime = systemRuntime,
 ): Handler<FleetReport> {
   if ("location" in common) throw oneOf();
-  const fleet = new Fleet({ locations, discover, backend });
+  const fleet = new Fleet({ locations, discover, backend }, s3);
   return async (_event, context) => {
     const invocation = new CompactorInvocation(common, runtime, context);
     try {

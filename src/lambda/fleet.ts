@@ -1,10 +1,9 @@
 /** Which stores a compactor of several is for, how it reaches them, and with which it begins. */
 import { InvalidArgumentError } from "../core/errors.ts";
 import type { Runtime } from "../core/runtime.ts";
-import { S3Backend } from "../s3/index.ts";
-import { createSharedClient, listLocations } from "../s3/s3-discover.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import { FsBackend } from "../storage/fs-backend.ts";
+import type { S3Access } from "./s3-access.ts";
 import { isS3Location, type OpenLocation } from "./warm-location.ts";
 
 export interface FleetOptions {
@@ -18,23 +17,22 @@ export interface FleetOptions {
 
 const STORE_NAMES: ReadonlySet<string> = new Set(["manifest.json", "ops", "ops/"]);
 
-type SharedClient = ReturnType<typeof createSharedClient>;
-
 export class Fleet {
   readonly #options: FleetOptions;
-  #client: SharedClient | undefined;
+  readonly #s3: S3Access;
   /** Where the next invocation of this process begins. */
   #nextLocation: string | undefined;
 
-  constructor(options: FleetOptions) {
+  constructor(options: FleetOptions, s3: S3Access) {
     this.#options = options;
+    this.#s3 = s3;
   }
 
   /** A new backend each time: what it learns of a store is not kept for all of them. */
   open(location: string): OpenLocation {
     const { backend } = this.#options;
     if (backend !== undefined) return { location, backend: backend(location) };
-    const own = isS3Location(location) ? new S3Backend({ client: this.#s3 }) : new FsBackend();
+    const own = isS3Location(location) ? this.#s3.sharedBackend() : new FsBackend();
     return { location, backend: own };
   }
 
@@ -70,13 +68,9 @@ export class Fleet {
       );
     }
     const found = isS3Location(under)
-      ? await listLocations(under, this.#s3, (name) => STORE_NAMES.has(name))
+      ? await this.#s3.listLocations(under, (name) => STORE_NAMES.has(name))
       : await listDirectories(under);
     return found.toSorted();
-  }
-
-  get #s3(): SharedClient {
-    return (this.#client ??= createSharedClient());
   }
 }
 

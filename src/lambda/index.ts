@@ -1,19 +1,12 @@
-/** `opslog-serverless/lambda`: names only. Loads the AWS SDK, for locations on S3. */
-export type { CompactorReport } from "./compaction-turn.ts";
-export {
-  type CompactorOptions,
-  createCompactor,
-  type FleetCompactorOptions,
-  type FleetReport,
-  type StoreOutcome,
-} from "./compactor.ts";
-export type { LambdaContext } from "./context.ts";
-export type { WithStoreOptions } from "./invocation.ts";
-export {
-  type MiddlewareRequest,
-  type StoreContext,
-  storeMiddleware,
-  type StoreMiddleware,
-} from "./store-middleware.ts";
-export type { LocationOptions } from "./warm-location.ts";
-export { type StoreHandler, withStore } from "./with-store.ts";
+/** `opslog-serverless/lambda`: handlers that reach S3 through the AWS SDK. */
+import { type CreateCompactor, createCompactorOver } from "./compactor.ts";
+import { sdkAccess } from "./sdk-access.ts";
+import { type MakeStoreMiddleware, storeMiddlewareOver } from "./store-middleware.ts";
+import { type WithStore, withStoreOver } from "./with-store.ts";
+
+export type * from "./types.ts";
+
+const s3 = /* @__PURE__ */ sdkAccess();
+export const withStore: WithStore = /* @__PURE__ */ withStoreOver(s3);
+export const storeMiddleware: MakeStoreMiddleware = /* @__PURE__ */ storeMiddlewareOver(s3);
+export const createCompactor: CreateCompactor = /* @__PURE__ */ createCompactorOver(s3);

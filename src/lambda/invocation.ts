@@ -9,6 +9,7 @@ import { callback, checkFlag, type StoreOptions, warnOnStderr } from "../store/o
 import type { Store } from "../store/store.ts";
 import type { LambdaContext } from "./context.ts";
 import { InvocationStore } from "./invocation-store.ts";
+import type { S3Access } from "./s3-access.ts";
 import { type LocationOptions, WarmLocation } from "./warm-location.ts";
 
 /**
@@ -42,9 +43,9 @@ export class Invocations<T> {
   readonly #warm: WarmLocation;
   readonly #runtime: Runtime;
 
-  constructor(options: WithStoreOptions<T>, runtime: Runtime = systemRuntime) {
+  constructor(options: WithStoreOptions<T>, s3: S3Access, runtime: Runtime = systemRuntime) {
     this.#options = options;
-    this.#warm = new WarmLocation(options);
+    this.#warm = new WarmLocation(options, s3);
     this.#runtime = runtime;
   }
 

@@ -2,6 +2,7 @@
 import type { Store } from "../store/store.ts";
 import type { LambdaContext } from "./context.ts";
 import { type Invocation, Invocations, joinFailures, type WithStoreOptions } from "./invocation.ts";
+import type { S3Access } from "./s3-access.ts";
 
 /** What is used of a Middy request. */
 export interface MiddlewareRequest {
@@ -25,8 +26,14 @@ export interface StoreMiddleware {
  * skips `after` when a later middleware's `before` answers early.
  * @throws (its parts) as `withStore`; `onError` only what came to the handler's own failure
  */
-export function storeMiddleware<T = unknown>(options: WithStoreOptions<T>): StoreMiddleware {
-  const invocations = new Invocations<T>(options);
+export type MakeStoreMiddleware = <T = unknown>(options: WithStoreOptions<T>) => StoreMiddleware;
+
+/** `storeMiddleware` where S3 is reached so. */
+export function storeMiddlewareOver(s3: S3Access): MakeStoreMiddleware {
+  return (options) => middlewareOf(new Invocations(options, s3));
+}
+
+function middlewareOf<T>(invocations: Invocations<T>): StoreMiddleware {
   const running = new WeakMap<MiddlewareRequest, Invocation<T>>();
   const end = async (request: MiddlewareRequest, failures: unknown[]): Promise<void> => {
     const invocation = running.get(request);

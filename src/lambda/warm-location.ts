@@ -1,8 +1,8 @@
 /** What lives as long as the process: the location and one backend for all its invocations. */
 import { InvalidArgumentError } from "../core/errors.ts";
-import { S3Backend } from "../s3/index.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import { FsBackend } from "../storage/fs-backend.ts";
+import type { S3Access } from "./s3-access.ts";
 
 export interface LocationOptions {
   /**
@@ -28,10 +28,12 @@ export interface OpenLocation {
  */
 export class WarmLocation {
   readonly #options: LocationOptions;
+  readonly #s3: S3Access;
   #open: OpenLocation | undefined;
 
-  constructor(options: LocationOptions) {
+  constructor(options: LocationOptions, s3: S3Access) {
     this.#options = options;
+    this.#s3 = s3;
   }
 
   /** @throws InvalidArgumentError without a location */
@@ -49,12 +51,12 @@ export class WarmLocation {
       );
     }
     const own = typeof backend === "function" ? backend() : backend;
-    return { location, backend: keepOpen(own ?? defaultBackend(location)) };
+    return { location, backend: keepOpen(own ?? this.#defaultBackend(location)) };
   }
-}
 
-function defaultBackend(location: string): StorageBackend {
-  return isS3Location(location) ? new S3Backend() : new FsBackend();
+  #defaultBackend(location: string): StorageBackend {
+    return isS3Location(location) ? this.#s3.backend() : new FsBackend();
+  }
 }
 
 export function isS3Location(location: string): boolean {

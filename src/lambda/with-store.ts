@@ -2,6 +2,7 @@
 import type { Store } from "../store/store.ts";
 import type { LambdaContext } from "./context.ts";
 import { Invocations, joinFailures, type WithStoreOptions } from "./invocation.ts";
+import type { S3Access } from "./s3-access.ts";
 
 /** What the application writes. The store is open; it is closed when the promise settles. */
 export type StoreHandler<T, Event, Result, Context extends LambdaContext = LambdaContext> = (
@@ -23,7 +24,7 @@ export type StoreHandler<T, Event, Result, Context extends LambdaContext = Lambd
  * @throws (the handler) InvalidArgumentError for a missing location or an unusable option; what
  *   `Store.open` and the writes throw
  */
-export function withStore<
+export type WithStore = <
   T = unknown,
   Event = unknown,
   Result = unknown,
@@ -31,11 +32,14 @@ export function withStore<
 >(
   options: WithStoreOptions<T>,
   handler: StoreHandler<T, Event, Result, Context>,
-): (event: Event, context: Context) => Promise<Result> {
-  return invokeWith(new Invocations(options), handler);
+) => (event: Event, context: Context) => Promise<Result>;
+
+/** `withStore` where S3 is reached so. */
+export function withStoreOver(s3: S3Access): WithStore {
+  return (options, handler) => invokeWith(new Invocations(options, s3), handler);
 }
 
-/** As `withStore`; tests bring invocations under another clock. */
+/** A handler; tests bring invocations under another clock. */
 export function invokeWith<T, Event, Result, Context extends LambdaContext>(
   invocations: Invocations<T>,
   handler: StoreHandler<T, Event, Result, Context>,

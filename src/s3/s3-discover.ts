@@ -1,22 +1,12 @@
 /** Finds stores below a prefix, without listing what is in them. */
-import type { S3Client } from "@aws-sdk/client-s3";
 import { mapParallel } from "../core/parallel.ts";
 import { S3Bucket } from "./s3-bucket.ts";
 import { S3Connection } from "./s3-connection.ts";
 import { decodeName, PAGE_KEYS } from "./s3-list.ts";
-import { resolveOptions, resolvePlace, type S3Settings } from "./s3-options.ts";
-import { createClient, SdkTransport } from "./sdk-transport.ts";
+import { resolvePlace, type S3Settings } from "./s3-options.ts";
+import type { S3Transport } from "./s3-transport.ts";
 
 const LOOKS_PARALLEL = 8;
-
-/** A client as `S3Backend` makes one for itself, for several backends to share. */
-export function createSharedClient(): S3Client {
-  return createClient(defaultSettings());
-}
-
-function defaultSettings(): S3Settings {
-  return resolveOptions({}, { name: "S3Backend", option: "client" });
-}
 
 /**
  * Locations one level below `s3://bucket/prefix` for which `isStore` admits a name right below them
@@ -26,15 +16,11 @@ function defaultSettings(): S3Settings {
  */
 export async function listLocations(
   under: string,
-  client: S3Client,
+  { settings, transport }: { readonly settings: S3Settings; readonly transport: S3Transport },
   isStore: (name: string) => boolean,
 ): Promise<string[]> {
-  const settings = defaultSettings();
   const place = resolvePlace(under, settings);
-  const bucket = new S3Bucket(
-    new S3Connection(settings, new SdkTransport(settings, client)),
-    place,
-  );
+  const bucket = new S3Bucket(new S3Connection(settings, transport), place);
   const prefixes: string[] = [];
   for await (const name of namesBelow(bucket, "")) if (name.endsWith("/")) prefixes.push(name);
   const found = await mapParallel(prefixes, LOOKS_PARALLEL, async (prefix) => {

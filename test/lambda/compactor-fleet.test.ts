@@ -3,6 +3,7 @@ import { FsBackend, MemoryBackend, UnavailableError } from "opslog-serverless";
 import { createCompactor } from "opslog-serverless/lambda";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { compactFleet } from "../../src/lambda/compactor.ts";
+import { sdkAccess } from "../../src/lambda/sdk-access.ts";
 import { manualRuntime } from "../support/manual-runtime.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { Meddled, minute, put } from "./compactor-support.ts";
@@ -84,7 +85,7 @@ describe("several stores", () => {
       backend.before = (call) =>
         call === "put manifest.json" ? runtime.advance(25_000) : undefined;
     }
-    const compact = compactFleet({ locations: ["a", "b", "c"], backend: backendOf(backends), log }, runtime); // prettier-ignore
+    const compact = compactFleet({ locations: ["a", "b", "c"], backend: backendOf(backends), log }, sdkAccess(), runtime); // prettier-ignore
     const outcomes = async (): Promise<string[]> => {
       const { stores } = await compact({}, minute(runtime));
       return stores.map((store) => {
@@ -106,7 +107,7 @@ describe("several stores", () => {
       await runtime.advance(8_000);
       return { status: "conflict", dateMs: Date.now() };
     };
-    const compact = compactFleet({ locations: ["a", "b", "c"], backend: backendOf(backends), log }, runtime); // prettier-ignore
+    const compact = compactFleet({ locations: ["a", "b", "c"], backend: backendOf(backends), log }, sdkAccess(), runtime); // prettier-ignore
     const { stores } = await compact({}, minute(runtime));
     expect(stores).toMatchObject([
       { location: "a", report: { outcome: "lost", passes: 1 } },
@@ -118,7 +119,7 @@ describe("several stores", () => {
   test("a new process begins with any of them", async () => {
     const backends = await three();
     const runtime = { ...manualRuntime(), random: () => 0.5 };
-    const compact = compactFleet({ locations: ["a", "b", "c"], backend: backendOf(backends), log }, runtime); // prettier-ignore
+    const compact = compactFleet({ locations: ["a", "b", "c"], backend: backendOf(backends), log }, sdkAccess(), runtime); // prettier-ignore
     const { stores } = await compact({}, minute(runtime));
     expect(stores.map(({ location }) => location)).toEqual(["b", "c", "a"]);
   });

@@ -3,6 +3,7 @@ import { MemoryBackend, UnavailableError } from "opslog-serverless";
 import { createCompactor } from "opslog-serverless/lambda";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { compactOne } from "../../src/lambda/compactor.ts";
+import { sdkAccess } from "../../src/lambda/sdk-access.ts";
 import { manualRuntime } from "../support/manual-runtime.ts";
 import { Meddled, minute, put } from "./compactor-support.ts";
 import { lambdaContext, rejection } from "./support.ts";
@@ -31,7 +32,7 @@ describe("the time of an invocation", () => {
       backend.before = async (call) => {
         if (call.startsWith(at)) await runtime.advance(56_000);
       };
-      const compact = compactOne({ location: "store", backend, log }, runtime);
+      const compact = compactOne({ location: "store", backend, log }, sdkAccess(), runtime);
       const stopped = await compact({}, minute(runtime));
       expect(stopped).toMatchObject({ outcome: "stopped", more: true, passes: 1, operations: 0 });
       expect(stopped.backlog.segments).toBe(2);
@@ -57,7 +58,7 @@ describe("the time of an invocation", () => {
 
 test("the report tells what was merged, what the store consists of, and what was deleted", async () => {
   const backend = new MemoryBackend();
-  const compact = createCompactor({ location: "store", backend, log, gcGraceMs: 0 });
+  const compact = createCompactor({ location: "store", backend, log, gcGraceMs: 0, segmentGraceMs: 0 }); // prettier-ignore
   await put("store", backend, "a", "b", "c");
   expect(await compact({}, lambdaContext())).toMatchObject({
     backlog: { segments: 3, ageMs: expect.any(Number), lagMs: expect.any(Number) },

@@ -4,6 +4,7 @@ import type { StoreHandler } from "opslog-serverless/lambda";
 import { describe, expect, test } from "vitest";
 import { Invocations } from "../../src/lambda/invocation.ts";
 import { invokeWith } from "../../src/lambda/with-store.ts";
+import { sdkAccess } from "../../src/lambda/sdk-access.ts";
 import { manualRuntime } from "../support/manual-runtime.ts";
 import { lambdaContext, MEDIA, readAll, readLog } from "./support.ts";
 
@@ -20,7 +21,10 @@ describe.each(Object.entries(MEDIA))("64 invocations at once on %s", (_name, ope
       void store.set(`a-${n}`, awsRequestId);
       void store.set(`b-${n}`, awsRequestId);
     };
-    const invoke = invokeWith(new Invocations<string>({ location, backend: one }), handler);
+    const invoke = invokeWith(
+      new Invocations<string>({ location, backend: one }, sdkAccess()),
+      handler,
+    );
     await Promise.all(numbers.map((n) => invoke(n, lambdaContext(`request-${n}`))));
 
     const records = new Map(await readAll(medium));
@@ -49,7 +53,7 @@ test("a concurrent invocation costs what a lone one does: 4 requests, 1 PUT for 
   const handler: StoreHandler<number, number, void> = (n, _context, store) => {
     for (let write = 0; write < 10; write++) void store.set(`${n}-${write}`, write);
   };
-  const invoke = invokeWith(new Invocations<number>(options), handler);
+  const invoke = invokeWith(new Invocations<number>(options, sdkAccess()), handler);
   await Promise.all(numbers.map((n) => invoke(n, lambdaContext(`request-${n}`))));
   expect(costs).toHaveLength(INVOCATIONS);
   expect(costs).toEqual(costs.map(() => ({ get: 2, head: 0, list: 1, put: 1, delete: 0 })));
@@ -62,7 +66,7 @@ describe.each(Object.entries(MEDIA))("clones of one process on %s", (_name, open
     // The snapshot of a process: the same dice, the same clock, the same request id to come.
     const clones = ["left", "right"].map((name) => {
       const options = { location, backend: backend() };
-      const invocations = new Invocations<string>(options, manualRuntime());
+      const invocations = new Invocations<string>(options, sdkAccess(), manualRuntime());
       return invokeWith(invocations, async (event: string, _context, store) => {
         await store.set(`${event}-${name}`, name);
         await store.set(`${event}-${name}-again`, name);
@@ -81,7 +85,7 @@ describe.each(Object.entries(MEDIA))("clones of one process on %s", (_name, open
     await using medium = await open();
     const { location, backend } = medium;
     const write = async (value: string): Promise<void> => {
-      const invocations = new Invocations<string>({ location, backend: backend() }, manualRuntime()); // prettier-ignore
+      const invocations = new Invocations<string>({ location, backend: backend() }, sdkAccess(), manualRuntime()); // prettier-ignore
       await invokeWith(invocations, (_event, _context, store) => store.set("a", value))(
         {},
         lambdaContext("same-request"),

@@ -13,6 +13,7 @@ import { Deferred } from "../../src/core/deferred.ts";
 import { Invocations } from "../../src/lambda/invocation.ts";
 import { invokeWith } from "../../src/lambda/with-store.ts";
 import type { AppendableStorage, AppendFile } from "../../src/storage/backend.ts";
+import { sdkAccess } from "../../src/lambda/sdk-access.ts";
 import { manualRuntime, type ManualRuntime } from "../support/manual-runtime.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { lambdaContext, rejection } from "./support.ts";
@@ -63,7 +64,7 @@ function invoke<Result>(
     awsRequestId: "request-1",
     getRemainingTimeInMillis: () => endMs - runtime.nowMs(),
   };
-  return invokeWith(new Invocations(options, runtime), handler)({}, context);
+  return invokeWith(new Invocations(options, sdkAccess(), runtime), handler)({}, context);
 }
 
 async function isSettled(promise: Promise<unknown>): Promise<boolean> {

@@ -1,7 +1,12 @@
 /** A small S3 client for functions that must start fast. */
 import { InvalidArgumentError } from "../../core/errors.ts";
 import { BucketBackend } from "../bucket-backend.ts";
-import { type CommonS3Options, endpointOfEnvironment, resolveOptions } from "../s3-options.ts";
+import {
+  type CommonS3Options,
+  endpointOfEnvironment,
+  resolveOptions,
+  type S3Settings,
+} from "../s3-options.ts";
 import { LightTransport } from "./light-transport.ts";
 import type { S3Credentials } from "./sigv4.ts";
 
@@ -21,20 +26,27 @@ export interface LightS3BackendOptions extends CommonS3Options {
 export class LightS3Backend extends BucketBackend {
   /** @throws InvalidArgumentError for unknown option names and unusable values */
   constructor(options: LightS3BackendOptions = {}) {
-    const settings = resolveOptions(options, { name: "LightS3Backend", option: "credentials" });
-    const { credentials = credentialsOfEnvironment, endpoint } = options;
-    if (endpoint !== undefined && !URL.canParse(endpoint)) {
-      throw new InvalidArgumentError(`endpoint must be a URL, found ${JSON.stringify(endpoint)}`);
-    }
-    super(
-      settings,
-      new LightTransport(settings, {
-        credentials: async () => (typeof credentials === "function" ? credentials() : credentials),
-        region: options.region ?? regionOfEnvironment(),
-        endpoint: endpoint ?? endpointOfEnvironment(),
-      }),
-    );
+    const { settings, transport } = lightTransport(options);
+    super(settings, transport);
   }
+}
+
+/** @throws as the constructor */
+export function lightTransport(options: LightS3BackendOptions): {
+  readonly settings: S3Settings;
+  readonly transport: LightTransport;
+} {
+  const settings = resolveOptions(options, { name: "LightS3Backend", option: "credentials" });
+  const { credentials = credentialsOfEnvironment, endpoint } = options;
+  if (endpoint !== undefined && !URL.canParse(endpoint)) {
+    throw new InvalidArgumentError(`endpoint must be a URL, found ${JSON.stringify(endpoint)}`);
+  }
+  const transport = new LightTransport(settings, {
+    credentials: async () => (typeof credentials === "function" ? credentials() : credentials),
+    region: options.region ?? regionOfEnvironment(),
+    endpoint: endpoint ?? endpointOfEnvironment(),
+  });
+  return { settings, transport };
 }
 
 function regionOfEnvironment(): string | undefined {

@@ -1,0 +1,11 @@
+/** How handlers reach S3 where they bring no backend: through the SDK, or the light client. */
+import type { StorageBackend } from "../storage/backend.ts";
+
+export interface S3Access {
+  /** A backend for one location. */
+  backend(): StorageBackend;
+  /** One of several, which share connections where the client allows it. */
+  sharedBackend(): StorageBackend;
+  /** As `listLocations` of src/s3/s3-discover.ts. */
+  listLocations(under: string, isStore: (name: string) => boolean): Promise<string[]>;
+}

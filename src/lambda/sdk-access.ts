@@ -1,0 +1,13 @@
+/** S3 through the AWS SDK. */
+import { S3Backend } from "../s3/index.ts";
+import { SharedSdk } from "../s3/shared-sdk.ts";
+import type { S3Access } from "./s3-access.ts";
+
+export function sdkAccess(): S3Access {
+  const shared = new SharedSdk();
+  return {
+    backend: () => new S3Backend(),
+    sharedBackend: () => shared.backend(),
+    listLocations: (under, isStore) => shared.listLocations(under, isStore),
+  };
+}

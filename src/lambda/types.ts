@@ -1,0 +1,19 @@
+/** What both front doors of the handlers export beside their functions. */
+export type { CompactorReport } from "./compaction-turn.ts";
+export type {
+  CompactorOptions,
+  CreateCompactor,
+  FleetCompactorOptions,
+  FleetReport,
+  StoreOutcome,
+} from "./compactor.ts";
+export type { LambdaContext } from "./context.ts";
+export type { WithStoreOptions } from "./invocation.ts";
+export type {
+  MakeStoreMiddleware,
+  MiddlewareRequest,
+  StoreContext,
+  StoreMiddleware,
+} from "./store-middleware.ts";
+export type { LocationOptions } from "./warm-location.ts";
+export type { StoreHandler, WithStore } from "./with-store.ts";
