@@ -25,6 +25,8 @@ export interface KillSuiteOptions extends Landing {
   readonly openMedium: () => Promise<Medium>;
   /** In the default run, over all patterns. */
   readonly kills: number;
+  /** On a directory. Default true. */
+  readonly fsync?: boolean;
 }
 
 const IDS_PER_WRITER = 24;
@@ -127,11 +129,11 @@ class KillRun {
   }
 
   async #startCompactors(): Promise<void> {
-    const { pattern, location, program } = this.#parts;
+    const { pattern, location, program, fsync } = this.#parts;
     const missing = pattern.compactors - this.#compactors.length;
     const { settings } = pattern;
     const started = Array.from({ length: missing }, () =>
-      program.start({ kind: "compact", location, settings }),
+      program.start({ kind: "compact", location, settings, fsync }),
     );
     this.#compactors.push(...(await this.#released(started)));
   }
@@ -149,7 +151,7 @@ class KillRun {
   }
 
   #startWriter(slot: Slot): WorkerProcess {
-    const { pattern, location, program, dice: chance } = this.#parts;
+    const { pattern, location, program, dice: chance, fsync } = this.#parts;
     const { writer, ids, journals } = slot;
     const incarnation = journals.length + 1;
     const journal = join(this.#directory, `${ids[0]}-${incarnation}.jsonl`);
@@ -157,7 +159,7 @@ class KillRun {
     writeFileSync(journal, "");
     journals.push(journal);
     const task = { ...writer, ids, incarnation, journal, seed: chance.below(2 ** 31) };
-    return program.start({ kind: "write", location, settings: pattern.settings, ...task });
+    return program.start({ kind: "write", location, settings: pattern.settings, fsync, ...task });
   }
 
   async #killWriter(writer: WorkerProcess): Promise<void> {

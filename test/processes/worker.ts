@@ -14,7 +14,12 @@ import { backendFor } from "./medium.ts";
 import { openPatiently, writeUntilKilled } from "./writer.ts";
 import type { WriterTask } from "./writer.ts";
 
-export type WorkerTask = { readonly location: string; readonly settings: Settings } & (
+export type WorkerTask = {
+  readonly location: string;
+  readonly settings: Settings;
+  /** On a directory. Default true. */
+  readonly fsync?: boolean | undefined;
+} & (
   | { readonly kind: "write-one"; readonly agentId: string; readonly id: string }
   | { readonly kind: "compact" }
   | { readonly kind: "hold" }
@@ -57,7 +62,7 @@ async function compactUntilEnd(input: Interface): Promise<void> {
   const end = new AbortController();
   input.once("close", () => end.abort());
   while (!end.signal.aborted) {
-    const backend = await backendFor(task.location);
+    const backend = await backendFor(task.location, task.fsync);
     const report = await compact(task.location, { ...task.settings, backend });
     totals[report.outcome]++;
     totals.segments += report.segments;
@@ -102,7 +107,7 @@ async function run(): Promise<void> {
       await hold(input);
       break;
     case "write":
-      await writeUntilKilled(task, task.settings, answer);
+      await writeUntilKilled(task, task, answer);
   }
   input.close();
 }

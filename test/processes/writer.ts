@@ -29,6 +29,8 @@ export interface WriterTask {
   readonly incarnation: number;
   /** Calls under way at once. */
   readonly lanes: number;
+  /** Buffered writes count as acknowledged by the `flush` after them. Default "immediate". */
+  readonly writeMode?: "group" | "async" | undefined;
   readonly journal: string;
   readonly seed: number;
 }
@@ -37,17 +39,21 @@ const LOCK_WAIT_MS = 20_000;
 const LOCK_LOOK_MS = 50;
 const BATCH_MAX = 8;
 const PADDING_MAX = 400;
+/** Of a writer that buffers: small, so that both size and time begin flushes. */
+const GROUP = { groupCommitSize: 12, groupCommitMs: 5 };
+const FLUSHES = 0.2;
 
 /** Waits for a dead single writer's lock to end, as an operator's restart loop would. */
 export async function openPatiently(
   location: string,
   settings: Settings,
   options: StoreOptions,
+  fsync = true,
 ): Promise<Store> {
   const untilMs = Date.now() + LOCK_WAIT_MS;
   for (;;) {
     try {
-      const backend = await backendFor(location);
+      const backend = await backendFor(location, fsync);
       return await Store.open(location, { ...settings, ...options, backend });
     } catch (error) {
       if (!(error instanceof LockedError) || Date.now() > untilMs) throw error;
@@ -59,15 +65,12 @@ export async function openPatiently(
 /** Answers when it is open, and for every acknowledgement. Never returns. */
 export async function writeUntilKilled(
   task: WriterTask,
-  settings: Settings,
+  { settings, fsync }: { readonly settings: Settings; readonly fsync?: boolean | undefined },
   answer: (value: object) => void,
 ): Promise<void> {
-  const { agentId, lazy: skipLoad, checkpointThreshold, ids, lanes } = task;
-  const store = await openPatiently(task.location, settings, {
-    agentId,
-    skipLoad,
-    checkpointThreshold,
-  });
+  const { agentId, lazy: skipLoad, checkpointThreshold, ids, lanes, writeMode } = task;
+  const options = { agentId, skipLoad, checkpointThreshold, writeMode, ...GROUP };
+  const store = await openPatiently(task.location, settings, options, fsync);
   const writer = new JournalingWriter(store, task, answer);
   // Resident from here on, so that `has` knows what may be deleted.
   await store.readMany(ids);
@@ -86,6 +89,8 @@ class JournalingWriter {
   readonly #dice: Dice;
   readonly #answer: (value: object) => void;
   #n = 0;
+  /** Calls that resolved before they were durable. */
+  #buffered: number[] = [];
 
   constructor(store: Store, task: WriterTask, answer: (value: object) => void) {
     this.#store = store;
@@ -102,12 +107,27 @@ class JournalingWriter {
     this.#journal.append({ n, operations });
     try {
       await this.#perform(n, operations);
-      this.#journal.append({ n, outcome: "acknowledged" });
-      this.#answer({ acknowledged: n });
+      if (this.#task.writeMode === undefined) this.#acknowledge([n]);
+      else await this.#flushSometimes(n);
     } catch (error) {
       if (error instanceof RecordNotFoundError) this.#journal.append({ n, outcome: "refused" });
       // It may have landed, as the journal says by the intent alone.
       else if (!(error instanceof WriteOutcomeUnknownError)) throw error;
+    }
+  }
+
+  async #flushSometimes(n: number): Promise<void> {
+    this.#buffered.push(n);
+    if (!this.#dice.chance(FLUSHES)) return;
+    const accepted = this.#buffered.splice(0);
+    await this.#store.flush();
+    this.#acknowledge(accepted);
+  }
+
+  #acknowledge(calls: readonly number[]): void {
+    for (const n of calls) {
+      this.#journal.append({ n, outcome: "acknowledged" });
+      this.#answer({ acknowledged: n });
     }
   }
 
