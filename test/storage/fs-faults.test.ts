@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { systemRuntime } from "../../src/core/runtime.ts";
 import { FsAppendable } from "../../src/storage/fs-append.ts";
+import { nodeFileSystem } from "../../src/storage/file-system.ts";
 import { StoreDirectory } from "../../src/storage/fs-directory.ts";
 import { deletePaths, putFile } from "../../src/storage/fs-put.ts";
 import { Staging } from "../../src/storage/fs-staging.ts";
@@ -134,7 +135,11 @@ class UnsyncedDirectory extends StoreDirectory {
 
 test("a write whose directory cannot be synced is of unknown outcome", async () => {
   const { backend, path } = await openFs();
-  const directory = new UnsyncedDirectory(path, true, systemRuntime);
+  const directory = new UnsyncedDirectory(path, {
+    durable: true,
+    runtime: systemRuntime,
+    files: nodeFileSystem,
+  });
   const staging = new Staging(directory);
   const swapped = new SwappedObjects(directory, staging);
   const bound = { directory, staging, swapped };
