@@ -17,7 +17,7 @@ import { BaseBackend } from "./base-backend.ts";
 import { nodeFileSystem } from "./file-system.ts";
 import type { FileSystem } from "./file-system.ts";
 import { FsAppendable } from "./fs-append.ts";
-import { makeRoot, StoreDirectory } from "./fs-directory.ts";
+import { makeRoot, settleRoot, StoreDirectory } from "./fs-directory.ts";
 import { toStorageError, unlessAbsent } from "./fs-errors.ts";
 import { listNames, listTree } from "./fs-list.ts";
 import { takeLock } from "./fs-lock.ts";
@@ -217,6 +217,7 @@ async function prepareRoot(files: FileSystem, root: string, readOnly: boolean): 
       throw new InvalidArgumentError(`The location is not a directory: ${root}`, { path: root });
     }
     await files.access(root, readOnly ? R_OK | X_OK : R_OK | W_OK | X_OK);
+    if (stats !== undefined && !readOnly) await settleRoot(files, root);
   } catch (error) {
     throw toStorageError(error, `Cannot open the directory '${root}'`, root);
   }

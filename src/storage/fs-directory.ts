@@ -139,6 +139,20 @@ export async function makeRoot(files: FileSystem, root: string): Promise<void> {
   }
 }
 
+/**
+ * Makes the name of an empty directory durable: who made it may have crashed before its own sync.
+ * Whoever puts something into it has done this, so it is for empty ones only.
+ */
+export async function settleRoot(files: FileSystem, root: string): Promise<void> {
+  if ((await files.readdir(root)).length > 0) return;
+  try {
+    await syncDirectory(files, dirname(root));
+  } catch (error) {
+    // Who may not read the directory above has been given this one, and cannot have made it.
+    if (errno(error) !== "EACCES") throw error;
+  }
+}
+
 async function syncDirectory(files: FileSystem, absolute: string): Promise<void> {
   const handle = await files.open(absolute, constants.O_RDONLY | constants.O_DIRECTORY);
   try {

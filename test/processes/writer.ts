@@ -8,6 +8,7 @@ import {
 import type { StoreOptions } from "../../src/store/options.ts";
 import { Store } from "../../src/store/store.ts";
 import { JournalFile } from "./journal-file.ts";
+import type { Journal } from "./journal-file.ts";
 import { tagOf } from "./journal.ts";
 import type { JournaledOperation } from "./journal.ts";
 import { backendFor } from "./medium.ts";
@@ -54,7 +55,8 @@ export async function openPatiently(
   for (;;) {
     try {
       const backend = await backendFor(location, fsync);
-      return await Store.open(location, { ...settings, ...options, backend });
+      const quiet = { backlogSegments: Infinity };
+      return await Store.open(location, { ...settings, ...quiet, ...options, backend });
     } catch (error) {
       if (!(error instanceof LockedError) || Date.now() > untilMs) throw error;
       await delay(LOCK_LOOK_MS);
@@ -71,7 +73,9 @@ export async function writeUntilKilled(
   const { agentId, lazy: skipLoad, checkpointThreshold, ids, lanes, writeMode } = task;
   const options = { agentId, skipLoad, checkpointThreshold, writeMode, ...GROUP };
   const store = await openPatiently(task.location, settings, options, fsync);
-  const writer = new JournalingWriter(store, task, answer);
+  const writer = new JournalingWriter(store, task, new JournalFile(task.journal), (n) =>
+    answer({ acknowledged: n }),
+  );
   // Resident from here on, so that `has` knows what may be deleted.
   await store.readMany(ids);
   answer({ open: true });
@@ -82,21 +86,29 @@ export async function writeUntilKilled(
   );
 }
 
-class JournalingWriter {
+/** What to call, and with what. */
+export type CallPlan = Pick<WriterTask, "calls" | "ids" | "incarnation" | "seed" | "writeMode">;
+
+export class JournalingWriter {
   readonly #store: Store;
-  readonly #task: WriterTask;
-  readonly #journal: JournalFile;
+  readonly #task: CallPlan;
+  readonly #journal: Journal;
   readonly #dice: Dice;
-  readonly #answer: (value: object) => void;
+  readonly #onAcknowledged: (n: number) => void;
   #n = 0;
   /** Calls that resolved before they were durable. */
   #buffered: number[] = [];
 
-  constructor(store: Store, task: WriterTask, answer: (value: object) => void) {
+  constructor(
+    store: Store,
+    task: CallPlan,
+    journal: Journal,
+    onAcknowledged: (n: number) => void = () => undefined,
+  ) {
     this.#store = store;
-    this.#answer = answer;
+    this.#onAcknowledged = onAcknowledged;
     this.#task = task;
-    this.#journal = new JournalFile(task.journal);
+    this.#journal = journal;
     this.#dice = dice(task.seed);
   }
 
@@ -127,7 +139,7 @@ class JournalingWriter {
   #acknowledge(calls: readonly number[]): void {
     for (const n of calls) {
       this.#journal.append({ n, outcome: "acknowledged" });
-      this.#answer({ acknowledged: n });
+      this.#onAcknowledged(n);
     }
   }
 
