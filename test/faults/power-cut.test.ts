@@ -214,3 +214,23 @@ describe("a power cut after every step of writers and compactors", () => {
     },
   );
 });
+
+test("a directory that its maker left unsynced is safe once a store has been opened in it", async () => {
+  const runtime = virtualRuntime(1);
+  const disk = new MemoryDisk({ nowMs: runtime.nowMs });
+  await disk.mkdir("/disk", { recursive: true });
+  sync(disk.root);
+  await disk.mkdir(LOCATION);
+  const store = new Store({ runtime });
+  await store.open(LOCATION, { backend: new FsBackend({ files: disk, runtime }), agentId: "a" });
+  await store.set("a", { tag: "there" });
+  const nothingKept = { below: () => 0, chance: () => false, pick: () => [] };
+  const after = afterPowerCut(disk, nothingKept);
+  const reader = new Store({ runtime });
+  await reader.open(LOCATION, {
+    backend: new FsBackend({ files: after, runtime }),
+    readOnly: true,
+  });
+  expect(reader.entries()).toEqual([["a", { tag: "there" }]]);
+  await Promise.all([store.close(), reader.close()]);
+});
