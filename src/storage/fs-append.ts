@@ -4,7 +4,7 @@ import { UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import type { AppendableStorage, AppendFile, Dated } from "./backend.ts";
 import type { OpenFile } from "./file-system.ts";
 import type { StoreDirectory } from "./fs-directory.ts";
-import { errno, toStorageError, unlessAbsent } from "./fs-errors.ts";
+import { errno, mayHaveHappened, toStorageError, unlessAbsent } from "./fs-errors.ts";
 
 const { O_WRONLY, O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 const CREATE_FLAGS = O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW;
@@ -104,7 +104,11 @@ class FsAppendFile implements AppendFile {
     this.#onClose();
     // Its outcome belongs to the caller of that append.
     await Promise.allSettled([this.#last]);
-    await this.#handle.close();
+    try {
+      await this.#handle.close();
+    } catch (error) {
+      throw toStorageError(error, `Cannot close '${this.#path}'`, this.#path);
+    }
   }
 
   async #append(bytes: Uint8Array): Promise<Dated> {
@@ -125,7 +129,8 @@ class FsAppendFile implements AppendFile {
       return { dateMs: this.#directory.runtime.nowMs() };
     } catch (error) {
       this.#state = "failed";
-      if (written === 0 && bytes.byteLength > 0) throw toStorageError(error, what, path);
+      const nothing = written === 0 && bytes.byteLength > 0 && !mayHaveHappened(error);
+      if (nothing) throw toStorageError(error, what, path);
       const why = errno(error) ?? String(error);
       throw new WriteOutcomeUnknownError(
         `${what}: failed after ${written} of ${bytes.byteLength} bytes (${why})`,

@@ -5,7 +5,7 @@
 import { UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import type { OpenFile } from "./file-system.ts";
 import type { StoreDirectory } from "./fs-directory.ts";
-import { errno, unlessAbsent } from "./fs-errors.ts";
+import { errno, mayHaveHappened, unlessAbsent } from "./fs-errors.ts";
 import { factsOf } from "./fs-read.ts";
 
 export const STAGING_DIRECTORY = ".tmp";
@@ -192,11 +192,10 @@ export class Staging {
   }
 }
 
-/** A network file system may have done what it reports as failed. */
 function namingError(error: unknown, path: string): unknown {
-  const code = errno(error);
-  if (code !== "EIO" && code !== "ETIMEDOUT" && code !== "ESTALE") return error;
-  return new WriteOutcomeUnknownError(`'${path}' may or may not have been written (${code})`, {
+  if (!mayHaveHappened(error)) return error;
+  const why = errno(error);
+  return new WriteOutcomeUnknownError(`'${path}' may or may not have been written (${why})`, {
     path,
     cause: error,
   });
