@@ -2,6 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import {
   LockedError,
+  OpslogError,
   RecordNotFoundError,
   WriteOutcomeUnknownError,
 } from "../../src/core/errors.ts";
@@ -44,6 +45,17 @@ const PADDING_MAX = 400;
 const GROUP = { groupCommitSize: 12, groupCommitMs: 5 };
 const FLUSHES = 0.2;
 
+/** Nothing was written, or nobody knows. */
+export function isTransient(error: unknown): boolean {
+  return error instanceof OpslogError && /^(retry|outcome-unknown)$/.test(error.action);
+}
+
+interface WriterOptions {
+  readonly settings: Settings;
+  readonly fsync?: boolean | undefined;
+  readonly disturbed?: boolean | undefined;
+}
+
 /** Waits for a dead single writer's lock to end, as an operator's restart loop would. */
 export async function openPatiently(
   location: string,
@@ -67,17 +79,20 @@ export async function openPatiently(
 /** Answers when it is open, and for every acknowledgement. Never returns. */
 export async function writeUntilKilled(
   task: WriterTask,
-  { settings, fsync }: { readonly settings: Settings; readonly fsync?: boolean | undefined },
+  { settings, fsync, disturbed }: WriterOptions,
   answer: (value: object) => void,
 ): Promise<void> {
   const { agentId, lazy: skipLoad, checkpointThreshold, ids, lanes, writeMode } = task;
   const options = { agentId, skipLoad, checkpointThreshold, writeMode, ...GROUP };
-  const store = await openPatiently(task.location, settings, options, fsync);
-  const writer = new JournalingWriter(store, task, new JournalFile(task.journal), (n) =>
+  const open = (): Promise<Store> => openPatiently(task.location, settings, options, fsync);
+  const store = disturbed === true ? await undisturbed(open) : await open();
+  const plan = { ...task, disturbed };
+  const writer = new JournalingWriter(store, plan, new JournalFile(task.journal), (n) =>
     answer({ acknowledged: n }),
   );
   // Resident from here on, so that `has` knows what may be deleted.
-  await store.readMany(ids);
+  const look = (): Promise<unknown> => store.readMany(ids);
+  await (disturbed === true ? undisturbed(look) : look());
   answer({ open: true });
   await Promise.all(
     Array.from({ length: lanes }, async () => {
@@ -86,8 +101,22 @@ export async function writeUntilKilled(
   );
 }
 
+async function undisturbed<T>(work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isTransient(error)) throw error;
+      await delay(LOCK_LOOK_MS);
+    }
+  }
+}
+
 /** What to call, and with what. */
-export type CallPlan = Pick<WriterTask, "calls" | "ids" | "incarnation" | "seed" | "writeMode">;
+export type CallPlan = Pick<WriterTask, "calls" | "ids" | "incarnation" | "seed" | "writeMode"> & {
+  /** What may be tried again is then no failure of the writer. */
+  readonly disturbed?: boolean | undefined;
+};
 
 export class JournalingWriter {
   readonly #store: Store;
@@ -122,10 +151,16 @@ export class JournalingWriter {
       if (this.#task.writeMode === undefined) this.#acknowledge([n]);
       else await this.#flushSometimes(n);
     } catch (error) {
-      if (error instanceof RecordNotFoundError) this.#journal.append({ n, outcome: "refused" });
+      const isRefused = error instanceof RecordNotFoundError || this.#mayRetry(error);
+      if (isRefused) this.#journal.append({ n, outcome: "refused" });
       // It may have landed, as the journal says by the intent alone.
       else if (!(error instanceof WriteOutcomeUnknownError)) throw error;
     }
+  }
+
+  #mayRetry(error: unknown): boolean {
+    const isRetry = error instanceof OpslogError && error.action === "retry";
+    return isRetry && this.#task.disturbed === true && this.#task.writeMode === undefined;
   }
 
   async #flushSometimes(n: number): Promise<void> {
