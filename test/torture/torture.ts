@@ -56,7 +56,7 @@ const SETTINGS: Settings = {
   writerLagMs: 3_000,
   tombstoneGraceMs: 6_000,
 };
-const LIFE_MS_MAX = 8_000;
+const LIFE_MS_MAX = 20_000;
 const OPENING_MS_MAX = 30_000;
 const KILLED_OPENING = 0.15;
 /** Longer than a lease, and than `writerLagMs`. */
