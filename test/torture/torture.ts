@@ -51,7 +51,7 @@ const IDS_PER_WRITER = 12;
 const SETTINGS: Settings = {
   gcGraceMs: 0,
   segmentGraceMs: 0,
-  leaseTtlMs: 2_000,
+  leaseTtlMs: 5_000,
   writeTimeoutMs: 5_000,
   writerLagMs: 3_000,
   tombstoneGraceMs: 6_000,
