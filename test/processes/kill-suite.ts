@@ -59,7 +59,8 @@ export function killSuite(options: KillSuiteOptions): void {
         const chance = dice(seed + at);
         const parts = { ...options, pattern, location: medium.location, program, dice: chance };
         const run = new KillRun(parts, journals.path);
-        while (run.kills < killsEach) {
+        // With too few acknowledgements the kills would have proved nothing.
+        while (run.kills < killsEach || run.outcomes().acknowledged <= run.kills) {
           await run.round();
           await run.check(chance.chance(0.5) ? "eager" : "lazy");
         }
@@ -71,8 +72,6 @@ export function killSuite(options: KillSuiteOptions): void {
           `seed ${seed}: ${run.kills} kills, ${acknowledged} calls acknowledged, ` +
             `${unknown} under way, manifest generation ${generation}`,
         );
-        // Otherwise the kills would have proved nothing.
-        expect(acknowledged).toBeGreaterThan(run.kills);
         if (pattern.compacts) generations.push(generation);
       },
     );
