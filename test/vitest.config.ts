@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 import { S3_SUITES_GLOB, S3SuitesNotice } from "./support/s3-suites.ts";
 
 /** These start processes by the dozen: alone, so that no other suite runs into its time limit. */
-const PROCESS_SUITES = "test/{processes,budgets}/**/*.test.ts";
+const PROCESS_SUITES = "test/{processes,budgets,torture}/**/*.test.ts";
 
 /** OPSLOG_TEST_REPORT names a file for the results as JSON, as `.ci/run` counts them. */
 const { OPSLOG_TEST_S3_ENDPOINT: endpoint, OPSLOG_TEST_REPORT: report } = process.env;

@@ -51,7 +51,9 @@ export class FileLogWriter implements LogWriter {
     const open = await this.#fileWithRoom();
     const { dateMs } = await this.#append(open, bytes);
     if (await this.#fenced(open)) {
-      await this.#abandon();
+      await this.#abandon().catch((cause: unknown) => {
+        throw landedUnknown(cause);
+      });
       return "fenced";
     }
     const path = logFilePath(open.stream, open.k);
@@ -67,7 +69,8 @@ export class FileLogWriter implements LogWriter {
     try {
       return await open.file.append(bytes);
     } catch (error) {
-      await this.#abandon();
+      // The first error is the one that tells what became of the frame.
+      await Promise.allSettled([this.#abandon()]);
       throw error;
     }
   }
@@ -78,7 +81,7 @@ export class FileLogWriter implements LogWriter {
       if (await this.#appendable.exists(logFilePath(stream, k + 1))) return true;
       return !(await this.#appendable.exists(logFilePath(stream, k)));
     } catch (cause) {
-      await this.#abandon();
+      await Promise.allSettled([this.#abandon()]);
       throw landedUnknown(cause);
     }
   }

@@ -1,11 +1,10 @@
 /** Files that grow: the log of a store in a directory. */
 import { constants } from "node:fs";
-import { lstat, open } from "node:fs/promises";
-import type { FileHandle } from "node:fs/promises";
 import { UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import type { AppendableStorage, AppendFile, Dated } from "./backend.ts";
+import type { OpenFile } from "./file-system.ts";
 import type { StoreDirectory } from "./fs-directory.ts";
-import { errno, toStorageError, unlessAbsent } from "./fs-errors.ts";
+import { errno, mayHaveHappened, toStorageError, unlessAbsent } from "./fs-errors.ts";
 
 const { O_WRONLY, O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 const CREATE_FLAGS = O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW;
@@ -45,7 +44,7 @@ export class FsAppendable implements AppendableStorage {
     this.#check(path);
     try {
       if (!(await directory.hasParents(path))) return false;
-      const stats = await unlessAbsent(lstat(directory.absolute(path)));
+      const stats = await unlessAbsent(directory.files.lstat(directory.absolute(path)));
       return stats !== undefined && !stats.isDirectory();
     } catch (error) {
       throw toStorageError(error, `Cannot look for '${directory.absolute(path)}'`, path);
@@ -57,18 +56,15 @@ export class FsAppendable implements AppendableStorage {
   }
 }
 
-async function createFile(
-  directory: StoreDirectory,
-  path: string,
-): Promise<FileHandle | undefined> {
+async function createFile(directory: StoreDirectory, path: string): Promise<OpenFile | undefined> {
   try {
     await directory.makeParents(path);
     const absolute = directory.absolute(path);
-    const handle = await unlessAbsent(open(absolute, CREATE_FLAGS));
+    const handle = await unlessAbsent(directory.files.open(absolute, CREATE_FLAGS));
     if (handle !== undefined) return handle;
     directory.forget(); // its directory was removed after it was made or checked
     await directory.makeParents(path);
-    return await open(absolute, CREATE_FLAGS);
+    return await directory.files.open(absolute, CREATE_FLAGS);
   } catch (error) {
     if (errno(error) === "EEXIST") return undefined;
     throw toStorageError(error, `Cannot create '${directory.absolute(path)}'`, path);
@@ -77,14 +73,14 @@ async function createFile(
 
 class FsAppendFile implements AppendFile {
   readonly #directory: StoreDirectory;
-  readonly #handle: FileHandle;
+  readonly #handle: OpenFile;
   readonly #path: string;
   readonly #onClose: () => void;
   /** Appends run one after the other, in the order of the calls. */
   #last: Promise<unknown> = Promise.resolve();
   #state: "open" | "failed" | "closed" = "open";
 
-  constructor(directory: StoreDirectory, handle: FileHandle, path: string, onClose: () => void) {
+  constructor(directory: StoreDirectory, handle: OpenFile, path: string, onClose: () => void) {
     this.#directory = directory;
     this.#handle = handle;
     this.#path = path;
@@ -108,7 +104,11 @@ class FsAppendFile implements AppendFile {
     this.#onClose();
     // Its outcome belongs to the caller of that append.
     await Promise.allSettled([this.#last]);
-    await this.#handle.close();
+    try {
+      await this.#handle.close();
+    } catch (error) {
+      throw toStorageError(error, `Cannot close '${this.#path}'`, this.#path);
+    }
   }
 
   async #append(bytes: Uint8Array): Promise<Dated> {
@@ -129,7 +129,8 @@ class FsAppendFile implements AppendFile {
       return { dateMs: this.#directory.runtime.nowMs() };
     } catch (error) {
       this.#state = "failed";
-      if (written === 0 && bytes.byteLength > 0) throw toStorageError(error, what, path);
+      const nothing = written === 0 && bytes.byteLength > 0 && !mayHaveHappened(error);
+      if (nothing) throw toStorageError(error, what, path);
       const why = errno(error) ?? String(error);
       throw new WriteOutcomeUnknownError(
         `${what}: failed after ${written} of ${bytes.byteLength} bytes (${why})`,

@@ -1,5 +1,4 @@
 import { constants } from "node:fs";
-import { access, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { InvalidArgumentError, NotOpenError, StoreNotFoundError } from "../core/errors.ts";
@@ -15,8 +14,10 @@ import type {
   PutResult,
 } from "./backend.ts";
 import { BaseBackend } from "./base-backend.ts";
+import { nodeFileSystem } from "./file-system.ts";
+import type { FileSystem } from "./file-system.ts";
 import { FsAppendable } from "./fs-append.ts";
-import { makeRoot, StoreDirectory } from "./fs-directory.ts";
+import { makeRoot, settleRoot, StoreDirectory } from "./fs-directory.ts";
 import { toStorageError, unlessAbsent } from "./fs-errors.ts";
 import { listNames, listTree } from "./fs-list.ts";
 import { takeLock } from "./fs-lock.ts";
@@ -33,7 +34,11 @@ export interface FsBackendOptions {
   /** Whether a write waits until the disk has it. Default true; false is for tests and scratch. */
   readonly fsync?: boolean | undefined;
   readonly runtime?: Runtime | undefined;
+  /** For tests: what stands in for the system calls. */
+  readonly files?: FileSystem | undefined;
 }
+
+const OPTIONS: ReadonlySet<string> = new Set(["fsync", "runtime", "files"]);
 
 /**
  * A store in a directory (a path, or a `file://` URL). Any number of processes may use it at once;
@@ -50,6 +55,7 @@ export class FsBackend extends BaseBackend {
   readonly appendable: AppendableStorage;
   readonly #durable: boolean;
   readonly #runtime: Runtime;
+  readonly #files: FileSystem;
   readonly #appendable: FsAppendable;
   #current: Bound | undefined;
 
@@ -57,11 +63,12 @@ export class FsBackend extends BaseBackend {
   constructor(options: FsBackendOptions = {}) {
     super();
     for (const name of Object.keys(options)) {
-      if (name === "fsync" || name === "runtime") continue;
+      if (OPTIONS.has(name)) continue;
       throw new InvalidArgumentError(`unknown option of FsBackend: ${name}`);
     }
     this.#durable = options.fsync ?? true;
     this.#runtime = options.runtime ?? systemRuntime;
+    this.#files = options.files ?? nodeFileSystem;
     this.#appendable = new FsAppendable(() => this.#bound().directory, checkObjectPath);
     this.appendable = this.#appendable;
   }
@@ -72,8 +79,10 @@ export class FsBackend extends BaseBackend {
     options: { readonly readOnly: boolean },
   ): Promise<void> {
     const root = toDirectory(location);
-    await prepareRoot(root, options.readOnly);
-    const directory = new StoreDirectory(root, this.#durable, this.#runtime);
+    const files = this.#files;
+    await prepareRoot(files, root, options.readOnly);
+    const place = { durable: this.#durable, runtime: this.#runtime, files };
+    const directory = new StoreDirectory(root, place);
     const staging = new Staging(directory);
     if (!options.readOnly) {
       await staging.removeLeftovers().catch((error: unknown) => {
@@ -194,20 +203,21 @@ function toDirectory(location: string): string {
   );
 }
 
-async function prepareRoot(root: string, readOnly: boolean): Promise<void> {
+async function prepareRoot(files: FileSystem, root: string, readOnly: boolean): Promise<void> {
   const { R_OK, W_OK, X_OK } = constants;
   try {
-    const stats = await unlessAbsent(stat(root));
+    const stats = await unlessAbsent(files.stat(root));
     if (stats === undefined && readOnly) {
       throw new StoreNotFoundError("Cannot open in readOnly mode: no existing store found", {
         path: root,
       });
     }
-    if (stats === undefined) await makeRoot(root);
+    if (stats === undefined) await makeRoot(files, root);
     else if (!stats.isDirectory()) {
       throw new InvalidArgumentError(`The location is not a directory: ${root}`, { path: root });
     }
-    await access(root, readOnly ? R_OK | X_OK : R_OK | W_OK | X_OK);
+    await files.access(root, readOnly ? R_OK | X_OK : R_OK | W_OK | X_OK);
+    if (stats !== undefined && !readOnly) await settleRoot(files, root);
   } catch (error) {
     throw toStorageError(error, `Cannot open the directory '${root}'`, root);
   }

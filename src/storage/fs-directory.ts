@@ -3,14 +3,16 @@
  * the store that are symbolic links are refused, so no path leads out of it.
  */
 import { constants } from "node:fs";
-import { lstat, mkdir, open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AccessDeniedError } from "../core/errors.ts";
 import type { Runtime } from "../core/runtime.ts";
+import type { FileSystem } from "./file-system.ts";
 import { errno, toStorageError, unlessAbsent } from "./fs-errors.ts";
 
 /** Directories remembered as checked; beyond it the memory starts anew. */
 const CHECKED_MAX = 10_000;
+
+export type DirectoryOptions = Pick<StoreDirectory, "durable" | "runtime" | "files">;
 
 export class StoreDirectory {
   /** Absolute. */
@@ -18,15 +20,17 @@ export class StoreDirectory {
   /** Whether writes wait until the disk has them. */
   readonly durable: boolean;
   readonly runtime: Runtime;
+  readonly files: FileSystem;
   /** Directories, relative, known to be real ones (reads) and durably linked (writes). */
   readonly #real = new Set<string>();
   readonly #made = new Set<string>();
   readonly #syncs = new Map<string, DirectorySync>();
 
-  constructor(root: string, durable: boolean, runtime: Runtime) {
+  constructor(root: string, { durable, runtime, files }: DirectoryOptions) {
     this.root = root;
     this.durable = durable;
     this.runtime = runtime;
+    this.files = files;
   }
 
   absolute(path: string): string {
@@ -64,7 +68,7 @@ export class StoreDirectory {
   async #isReal(directory: string): Promise<boolean> {
     if (directory === "" || this.#real.has(directory)) return true;
     if (!(await this.#isReal(parentOf(directory)))) return false;
-    const stats = await unlessAbsent(lstat(this.absolute(directory)));
+    const stats = await unlessAbsent(this.files.lstat(this.absolute(directory)));
     if (stats?.isSymbolicLink() === true) {
       throw new AccessDeniedError(
         `'${directory}' is a symbolic link; inside a store none is followed`,
@@ -80,7 +84,7 @@ export class StoreDirectory {
     if (directory === "" || this.#made.has(directory)) return;
     await this.#make(parentOf(directory));
     try {
-      await mkdir(this.absolute(directory));
+      await this.files.mkdir(this.absolute(directory));
     } catch (error) {
       if (errno(error) !== "EEXIST") throw error;
     }
@@ -103,7 +107,10 @@ export class StoreDirectory {
   }
 
   async #startSync(directory: string): Promise<void> {
-    const sync: DirectorySync = { done: syncDirectory(this.absolute(directory)), next: undefined };
+    const sync: DirectorySync = {
+      done: syncDirectory(this.files, this.absolute(directory)),
+      next: undefined,
+    };
     this.#syncs.set(directory, sync);
     try {
       await sync.done;
@@ -124,16 +131,30 @@ export function parentOf(path: string): string {
 }
 
 /** Makes the directory of a store, and durably all that are missing above it. */
-export async function makeRoot(root: string): Promise<void> {
-  const first = await mkdir(root, { recursive: true });
+export async function makeRoot(files: FileSystem, root: string): Promise<void> {
+  const first = await files.mkdir(root, { recursive: true });
   if (first === undefined) return;
   for (let made = root; made.length >= first.length; made = dirname(made)) {
-    await syncDirectory(dirname(made));
+    await syncDirectory(files, dirname(made));
   }
 }
 
-async function syncDirectory(absolute: string): Promise<void> {
-  const handle = await open(absolute, constants.O_RDONLY | constants.O_DIRECTORY);
+/**
+ * Makes the name of an empty directory durable: who made it may have crashed before its own sync.
+ * Whoever puts something into it has done this, so it is for empty ones only.
+ */
+export async function settleRoot(files: FileSystem, root: string): Promise<void> {
+  if ((await files.readdir(root)).length > 0) return;
+  try {
+    await syncDirectory(files, dirname(root));
+  } catch (error) {
+    // Who may not read the directory above has been given this one, and cannot have made it.
+    if (errno(error) !== "EACCES") throw error;
+  }
+}
+
+async function syncDirectory(files: FileSystem, absolute: string): Promise<void> {
+  const handle = await files.open(absolute, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     await handle.sync();
   } finally {

@@ -13,6 +13,12 @@ export function errno(error: unknown): string | undefined {
   return typeof error.code === "string" ? error.code : undefined;
 }
 
+/** A network file system may have done what it reports so; a full or forbidding disk has not. */
+export function mayHaveHappened(error: unknown): boolean {
+  const code = errno(error);
+  return code === "EIO" || code === "ETIMEDOUT" || code === "ESTALE";
+}
+
 /** Nothing is at the path. */
 export function isAbsent(error: unknown): boolean {
   const code = errno(error);

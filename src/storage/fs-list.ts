@@ -1,9 +1,8 @@
 /** Listing a directory tree as objects. */
-import type { Dirent } from "node:fs";
-import { lstat, readdir } from "node:fs/promises";
 import { AccessDeniedError } from "../core/errors.ts";
 import { mapParallel } from "../core/parallel.ts";
 import type { ListedObject, ListPage } from "./backend.ts";
+import type { DirectoryEntry } from "./file-system.ts";
 import type { StoreDirectory } from "./fs-directory.ts";
 import { toStorageError, unlessAbsent } from "./fs-errors.ts";
 import { factsOf } from "./fs-read.ts";
@@ -103,7 +102,7 @@ async function statAll(
   paths: readonly string[],
 ): Promise<ListedObject[]> {
   return await collectParallel(paths, async (path) => {
-    const stats = await unlessAbsent(lstat(directory.absolute(path), { bigint: true })).catch(
+    const stats = await unlessAbsent(directory.files.lstat(directory.absolute(path))).catch(
       (error: unknown) => {
         throw toStorageError(error, `Cannot list '${directory.absolute(path)}'`, path);
       },
@@ -127,10 +126,10 @@ async function statSwapped(
 }
 
 /** Entries of a directory, without what is the backend's own; none when it is absent. */
-async function readEntries(directory: StoreDirectory, parent: string): Promise<Dirent[]> {
+async function readEntries(directory: StoreDirectory, parent: string): Promise<DirectoryEntry[]> {
   try {
     if (!(await directory.hasParents(`${parent}x`))) return [];
-    const read = readdir(directory.absolute(parent), { withFileTypes: true });
+    const read = directory.files.readdir(directory.absolute(parent));
     const entries = (await unlessAbsent(read)) ?? [];
     const link = entries.find((entry) => entry.isSymbolicLink());
     if (link !== undefined) {

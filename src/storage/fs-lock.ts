@@ -9,6 +9,7 @@ import { createHash } from "node:crypto";
 import { LockedError, UnavailableError } from "../core/errors.ts";
 import type { LockHandle } from "./backend.ts";
 import type { StoreDirectory } from "./fs-directory.ts";
+import { toStorageError } from "./fs-errors.ts";
 import { encodeHolder, parseHolder, stateOf, thisProcess } from "./fs-process.ts";
 import type { LockHolder } from "./fs-process.ts";
 import { readFile } from "./fs-read.ts";
@@ -19,6 +20,12 @@ import type { StagedFile, Staging } from "./fs-staging.ts";
 const ATTEMPTS_MAX = 100;
 /** Only the owner reads a lock: it names a process. */
 const LOCK_MODE = 0o600;
+
+/**
+ * Tokens of locks that could be neither taken nor released for sure: nobody holds them, although
+ * their files may name this process, which lives on.
+ */
+const abandoned = new Set<string>();
 
 interface LockFile {
   /** The file itself, told from any other that ever was at the path. */
@@ -37,7 +44,7 @@ export async function takeLock(
   const startedAt = new Date(directory.runtime.nowMs()).toISOString();
   const content = encodeHolder(await thisProcess(token), startedAt);
   const lock = new FsLock(directory, staging, path, token);
-  await staging.with(content, { prefix: "lock-", mode: LOCK_MODE }, async (staged) => {
+  const take = async (staged: StagedFile): Promise<void> => {
     for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
       if ((await staging.link(staged.path, path)) === "linked") return;
       const found = await readLock(directory, path);
@@ -46,7 +53,14 @@ export async function takeLock(
       await lock.recover(found.identity, staged);
     }
     throw new UnavailableError(`The lock '${path}' changes hands all the time`, { path });
-  });
+  };
+  try {
+    await staging.with(content, { prefix: "lock-", mode: LOCK_MODE }, take);
+  } catch (error) {
+    // It may have been taken all the same. The first error is the one that tells.
+    if (!(error instanceof LockedError)) await Promise.allSettled([lock.abandon()]);
+    throw error;
+  }
   return lock;
 }
 
@@ -67,9 +81,21 @@ class FsLock implements LockHandle {
   /** Removes the lock file only while it is this lock's own; a missing one is fine. */
   async release(): Promise<void> {
     if (this.#released) return;
+    try {
+      await this.abandon();
+    } catch (error) {
+      const what = `Cannot release the lock '${this.#directory.absolute(this.#path)}'`;
+      throw toStorageError(error, what, this.#path);
+    }
+    this.#released = true;
+  }
+
+  /** As `release`; if it fails, this process at least will not be kept out by it. */
+  async abandon(): Promise<void> {
+    abandoned.add(this.#token);
     const found = await readLock(this.#directory, this.#path);
     if (found?.holder?.token === this.#token) await this.#staging.remove(this.#path);
-    this.#released = true;
+    abandoned.delete(this.#token);
   }
 
   /** Removes a stale lock, unless another process is recovering it or has done so. */
@@ -105,7 +131,7 @@ async function refuseUnlessDead(
   path: string,
   holder: LockHolder | undefined,
 ): Promise<void> {
-  if (holder === undefined) return;
+  if (holder === undefined || abandoned.has(holder.token)) return;
   const state = await stateOf(holder);
   if (state === "dead") return;
   const where = state === "foreign" ? ` on host ${holder.host}` : "";

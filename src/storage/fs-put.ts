@@ -1,5 +1,4 @@
 /** Writing and deleting ordinary objects: files at their own path, never changed in place. */
-import { lstat, rmdir, unlink } from "node:fs/promises";
 import {
   InvalidArgumentError,
   NotSupportedError,
@@ -63,7 +62,7 @@ async function create(bound: Bound, staged: StagedFile, path: string): Promise<b
       path,
     });
   }
-  const stats = await unlessAbsent(lstat(bound.directory.absolute(path)));
+  const stats = await unlessAbsent(bound.directory.files.lstat(bound.directory.absolute(path)));
   if (stats?.isDirectory() === true) {
     throw new InvalidArgumentError(`Cannot create '${path}': a directory is in its place`, {
       path,
@@ -102,13 +101,13 @@ export async function deletePaths(bound: Bound, paths: readonly string[]): Promi
 async function removeFile(directory: StoreDirectory, path: string): Promise<boolean> {
   if (!(await directory.hasParents(path))) return false;
   try {
-    await unlink(directory.absolute(path));
+    await directory.files.unlink(directory.absolute(path));
     return true;
   } catch (error) {
     if (isAbsent(error) || errno(error) === "EISDIR") return false;
     // POSIX answers EPERM for a directory, as for a file that may not be removed.
     if (errno(error) !== "EPERM") throw error;
-    const stats = await unlessAbsent(lstat(directory.absolute(path)));
+    const stats = await unlessAbsent(directory.files.lstat(directory.absolute(path)));
     if (stats === undefined || stats.isDirectory()) return false;
     throw error;
   }
@@ -121,7 +120,7 @@ export async function removeEmptyDirectories(
 ): Promise<void> {
   for (const path of await listSubdirectories(directory, prefix)) {
     try {
-      await rmdir(directory.absolute(path));
+      await directory.files.rmdir(directory.absolute(path));
     } catch (error) {
       if (isAbsent(error) || errno(error) === "ENOTEMPTY" || errno(error) === "EEXIST") continue;
       throw toStorageError(error, `Cannot remove '${directory.absolute(path)}'`, path);

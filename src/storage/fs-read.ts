@@ -1,10 +1,8 @@
 /** Reading a file of the store, whole or in part, as one moment of it. */
 import { constants } from "node:fs";
-import type { BigIntStats } from "node:fs";
-import { open } from "node:fs/promises";
-import type { FileHandle } from "node:fs/promises";
 import { CorruptionError } from "../core/errors.ts";
 import type { ByteRange, GetOptions } from "./backend.ts";
+import type { FileStats, OpenFile } from "./file-system.ts";
 import type { StoreDirectory } from "./fs-directory.ts";
 import { toStorageError, unlessAbsent } from "./fs-errors.ts";
 
@@ -39,7 +37,7 @@ export async function readFile(
 ): Promise<FileFound | undefined> {
   try {
     if (!(await directory.hasParents(path))) return undefined;
-    const handle = await unlessAbsent(open(directory.absolute(path), READ_FLAGS));
+    const handle = await unlessAbsent(directory.files.open(directory.absolute(path), READ_FLAGS));
     if (handle === undefined) return undefined;
     try {
       return await readHandle(handle, path, tag, options);
@@ -51,7 +49,7 @@ export async function readFile(
   }
 }
 
-export function factsOf(stats: BigIntStats, tag: string): FileFacts {
+export function factsOf(stats: FileStats, tag: string): FileFacts {
   const parts = [stats.ino, stats.size, stats.mtimeNs].map((part) => part.toString(36));
   return {
     etag: `${tag}-${parts.join("-")}`,
@@ -61,7 +59,7 @@ export function factsOf(stats: BigIntStats, tag: string): FileFacts {
 }
 
 async function readHandle(
-  handle: FileHandle,
+  handle: OpenFile,
   path: string,
   tag: string,
   options: GetOptions,
@@ -76,7 +74,7 @@ async function readHandle(
 }
 
 async function readRange(
-  handle: FileHandle,
+  handle: OpenFile,
   { offset, length }: ByteRange,
   objectBytes: number,
 ): Promise<Uint8Array> {

@@ -2,11 +2,10 @@
  * Files on their way into the store. A body is written whole to `.tmp/`, made durable there, and
  * only then given its name by link(2) (create-only) or rename(2) (replace).
  */
-import { lstat, open, link, readdir, rename, unlink } from "node:fs/promises";
-import type { FileHandle } from "node:fs/promises";
 import { UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
+import type { OpenFile } from "./file-system.ts";
 import type { StoreDirectory } from "./fs-directory.ts";
-import { errno, unlessAbsent } from "./fs-errors.ts";
+import { errno, mayHaveHappened, unlessAbsent } from "./fs-errors.ts";
 import { factsOf } from "./fs-read.ts";
 
 export const STAGING_DIRECTORY = ".tmp";
@@ -89,15 +88,15 @@ export class Staging {
     for (let attempt = 1; ; attempt++) {
       await directory.makeParents(to);
       try {
-        await link(directory.absolute(from), directory.absolute(to));
+        await directory.files.link(directory.absolute(from), directory.absolute(to));
         return "linked";
       } catch (error) {
         const code = errno(error);
         if (code !== "EEXIST" && code !== "ENOENT") throw namingError(error, to);
-        const stats = await unlessAbsent(lstat(directory.absolute(from)));
+        const stats = await unlessAbsent(directory.files.lstat(directory.absolute(from)));
         if (stats === undefined) return "gone";
         // NFS may repeat a link that took effect and then answer that the name is taken.
-        if (code === "EEXIST") return stats.nlink > 1 ? "linked" : "taken";
+        if (code === "EEXIST") return stats.nlink > 1n ? "linked" : "taken";
         if (attempt === NAME_ATTEMPTS_MAX) throw error;
         directory.forget(); // the directory was removed after it was made or checked
       }
@@ -110,7 +109,7 @@ export class Staging {
     for (let attempt = 1; ; attempt++) {
       await directory.makeParents(to);
       try {
-        return await rename(directory.absolute(from), directory.absolute(to));
+        return await directory.files.rename(directory.absolute(from), directory.absolute(to));
       } catch (error) {
         if (errno(error) !== "ENOENT" || attempt === NAME_ATTEMPTS_MAX) {
           throw namingError(error, to);
@@ -121,22 +120,25 @@ export class Staging {
   }
 
   async remove(path: string): Promise<void> {
-    await unlessAbsent(unlink(this.#directory.absolute(path)));
+    await unlessAbsent(this.#directory.files.unlink(this.#directory.absolute(path)));
   }
 
   /** Names in `.tmp/`. */
   async names(): Promise<string[]> {
-    return (await unlessAbsent(readdir(this.#directory.absolute(STAGING_DIRECTORY)))) ?? [];
+    const { files } = this.#directory;
+    const found = await unlessAbsent(files.readdir(this.#directory.absolute(STAGING_DIRECTORY)));
+    return (found ?? []).map(({ name }) => name);
   }
 
   /** Removes what crashed processes left an hour ago or earlier. */
   async removeLeftovers(): Promise<void> {
-    const nowMs = this.#directory.runtime.nowMs();
+    const { files, runtime } = this.#directory;
+    const oldestMs = runtime.nowMs() - LEFTOVER_AGE_MS;
     for (const name of await this.names()) {
       if (name.startsWith(CLAIM_PREFIX)) continue;
       const path = `${STAGING_DIRECTORY}/${name}`;
-      const stats = await unlessAbsent(lstat(this.#directory.absolute(path)));
-      if (stats?.isFile() !== true || nowMs - stats.mtimeMs <= LEFTOVER_AGE_MS) continue;
+      const stats = await unlessAbsent(files.lstat(this.#directory.absolute(path)));
+      if (stats?.isFile() !== true || factsOf(stats, "").lastModifiedMs >= oldestMs) continue;
       await this.remove(path);
     }
   }
@@ -164,16 +166,16 @@ export class Staging {
     }
   }
 
-  async #open(path: string, mode: number): Promise<FileHandle> {
+  async #open(path: string, mode: number): Promise<OpenFile> {
     await this.#directory.makeParents(path);
     const absolute = this.#directory.absolute(path);
     try {
-      return await open(absolute, "wx", mode);
+      return await this.#directory.files.open(absolute, "wx", mode);
     } catch (error) {
       if (errno(error) !== "ENOENT") throw error;
       this.#directory.forget();
       await this.#directory.makeParents(path);
-      return await open(absolute, "wx", mode);
+      return await this.#directory.files.open(absolute, "wx", mode);
     }
   }
 
@@ -190,18 +192,17 @@ export class Staging {
   }
 }
 
-/** A network file system may have done what it reports as failed. */
 function namingError(error: unknown, path: string): unknown {
-  const code = errno(error);
-  if (code !== "EIO" && code !== "ETIMEDOUT" && code !== "ESTALE") return error;
-  return new WriteOutcomeUnknownError(`'${path}' may or may not have been written (${code})`, {
+  if (!mayHaveHappened(error)) return error;
+  const why = errno(error);
+  return new WriteOutcomeUnknownError(`'${path}' may or may not have been written (${why})`, {
     path,
     cause: error,
   });
 }
 
 async function writeBody(
-  handle: FileHandle,
+  handle: OpenFile,
   body: Uint8Array | AsyncIterable<Uint8Array>,
 ): Promise<void> {
   if (body instanceof Uint8Array) return await writeAll(handle, body);
@@ -209,7 +210,7 @@ async function writeBody(
 }
 
 /** Writes every byte. @throws UnavailableError when the system takes none */
-async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+async function writeAll(handle: OpenFile, bytes: Uint8Array): Promise<void> {
   let written = 0;
   while (written < bytes.byteLength) {
     const { bytesWritten } = await handle.write(bytes, written);

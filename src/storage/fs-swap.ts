@@ -4,7 +4,6 @@
  * object's own name is a copy for people.
  */
 import { constants } from "node:fs";
-import { copyFile, readdir, rename, unlink } from "node:fs/promises";
 import { UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import type { GetOptions, Precondition } from "./backend.ts";
 import type { StoreDirectory } from "./fs-directory.ts";
@@ -173,7 +172,11 @@ export class SwappedObjects {
   async #copy(from: string, to: string): Promise<boolean> {
     const directory = this.#directory;
     try {
-      await copyFile(directory.absolute(from), directory.absolute(to), constants.COPYFILE_EXCL);
+      await directory.files.copyFile(
+        directory.absolute(from),
+        directory.absolute(to),
+        constants.COPYFILE_EXCL,
+      );
       return true;
     } catch (error) {
       if (isAbsent(error)) return false;
@@ -183,8 +186,9 @@ export class SwappedObjects {
 
   /** False when the staged file was taken away. */
   async #rename(from: string, to: string): Promise<boolean> {
+    const directory = this.#directory;
     try {
-      await rename(this.#directory.absolute(from), this.#directory.absolute(to));
+      await directory.files.rename(directory.absolute(from), directory.absolute(to));
       return true;
     } catch (error) {
       if (isAbsent(error)) return false;
@@ -193,14 +197,16 @@ export class SwappedObjects {
   }
 
   async #unlink(name: SwapName, version: number): Promise<void> {
-    await unlessAbsent(unlink(this.#directory.absolute(name.versionPath(version))));
+    const directory = this.#directory;
+    await unlessAbsent(directory.files.unlink(directory.absolute(name.versionPath(version))));
   }
 
   /** Ascending. */
   async #versions(name: SwapName): Promise<number[]> {
-    if (!(await this.#directory.hasParents(name.versionPath(1)))) return [];
-    const names = await unlessAbsent(readdir(this.#directory.absolute(name.directory)));
-    const versions = (names ?? []).map((file) => name.versionOf(file));
+    const directory = this.#directory;
+    if (!(await directory.hasParents(name.versionPath(1)))) return [];
+    const found = await unlessAbsent(directory.files.readdir(directory.absolute(name.directory)));
+    const versions = (found ?? []).map((file) => name.versionOf(file.name));
     return versions.filter((version) => version !== undefined).toSorted((a, b) => a - b);
   }
 }

@@ -7,7 +7,11 @@ export type JournalLine = { readonly n: number } & (
   | { readonly outcome: "acknowledged" | "refused" }
 );
 
-export class JournalFile {
+export interface Journal {
+  append(line: JournalLine): void;
+}
+
+export class JournalFile implements Journal {
   readonly #fd: number;
 
   constructor(path: string) {
@@ -22,17 +26,26 @@ export class JournalFile {
 
 /** The calls of one process, in order. What the kill left of a last line is no line. */
 export function readJournal(path: string, incarnation: number): JournaledCall[] {
-  const lines = readFileSync(path, "utf8").split("\n").slice(0, -1);
+  const texts = readFileSync(path, "utf8").split("\n").slice(0, -1);
+  const lines = texts.map((text): JournalLine => JSON.parse(text));
+  try {
+    return callsOf(lines, incarnation);
+  } catch (cause) {
+    throw new Error(`${path}: no journal`, { cause });
+  }
+}
+
+/** The calls that the lines of one journal tell of. */
+export function callsOf(lines: readonly JournalLine[], incarnation: number): JournaledCall[] {
   const calls = new Map<number, JournaledCall>();
-  for (const text of lines) {
-    const line: JournalLine = JSON.parse(text);
+  for (const line of lines) {
     const { n } = line;
     if ("operations" in line) {
       calls.set(n, { incarnation, n, operations: line.operations, outcome: "unknown" });
       continue;
     }
     const call = calls.get(n);
-    if (call === undefined) throw new Error(`${path}: outcome of a call ${n} that was not begun`);
+    if (call === undefined) throw new Error(`outcome of a call ${n} that was not begun`);
     calls.set(n, { ...call, outcome: line.outcome });
   }
   return [...calls.values()];

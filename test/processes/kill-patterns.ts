@@ -4,7 +4,7 @@ import type { WriterTask } from "./writer.ts";
 
 export type WriterPattern = Pick<
   WriterTask,
-  "agentId" | "lazy" | "checkpointThreshold" | "calls" | "lanes"
+  "agentId" | "lazy" | "checkpointThreshold" | "calls" | "lanes" | "writeMode"
 >;
 
 export interface Pattern {
@@ -56,5 +56,19 @@ export const PATTERNS: readonly Pattern[] = [
     compactors: 0,
     compacts: true,
     settings: PURGING,
+  },
+  {
+    name: "one eager writer that groups its writes",
+    writers: [{ lazy: false, checkpointThreshold: 30, calls: "any", lanes: 4, writeMode: "group" }],
+    compactors: 1,
+    compacts: true,
+    settings: SETTINGS,
+  },
+  {
+    name: "one lazy writer that never waits",
+    writers: [{ lazy: true, calls: "any", lanes: 2, writeMode: "async" }],
+    compactors: 1,
+    compacts: true,
+    settings: SETTINGS,
   },
 ];

@@ -8,9 +8,9 @@ export interface Medium extends AsyncDisposable {
   readonly location: string;
 }
 
-/** Loads S3 code for S3 locations only: a worker's start counts. */
-export async function backendFor(location: string): Promise<StorageBackend> {
-  if (!location.startsWith("s3://")) return new FsBackend();
+/** Loads S3 code for S3 locations only: a worker's start counts. `fsync` is for directories. */
+export async function backendFor(location: string, fsync = true): Promise<StorageBackend> {
+  if (!location.startsWith("s3://")) return new FsBackend({ fsync });
   const { S3Backend } = await import("../../src/s3/index.ts");
   return new S3Backend({ endpoint: process.env["OPSLOG_TEST_S3_ENDPOINT"] });
 }

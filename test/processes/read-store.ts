@@ -20,7 +20,8 @@ export async function readStore(
   const store = new Store();
   try {
     const skipLoad = how === "lazy";
-    await store.open(location, { readOnly: true, skipLoad, backend, onWarning });
+    const options = { readOnly: true, skipLoad, backend, onWarning, backlogSegments: Infinity };
+    await store.open(location, options);
   } catch (error) {
     if (error instanceof StoreNotFoundError) return new Map();
     throw error;

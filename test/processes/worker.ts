@@ -11,10 +11,17 @@ import type { ProtocolSettings } from "../../src/core/settings.ts";
 import { compact } from "../../src/store/compact.ts";
 import { Store } from "../../src/store/store.ts";
 import { backendFor } from "./medium.ts";
-import { openPatiently, writeUntilKilled } from "./writer.ts";
+import { isTransient, openPatiently, writeUntilKilled } from "./writer.ts";
 import type { WriterTask } from "./writer.ts";
 
-export type WorkerTask = { readonly location: string; readonly settings: Settings } & (
+export type WorkerTask = {
+  readonly location: string;
+  readonly settings: Settings;
+  /** On a directory. Default true. */
+  readonly fsync?: boolean | undefined;
+  /** The way to the medium is disturbed: what may be tried again is no failure. */
+  readonly disturbed?: boolean | undefined;
+} & (
   | { readonly kind: "write-one"; readonly agentId: string; readonly id: string }
   | { readonly kind: "compact" }
   | { readonly kind: "hold" }
@@ -45,6 +52,17 @@ async function writeOne(agentId: string, id: string): Promise<void> {
   answer({ acknowledged: id });
 }
 
+/** Undefined, after a while, where a disturbance ended it. */
+async function orWait<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (task.disturbed !== true || !isTransient(error)) throw error;
+    await delay(IDLE_MS);
+    return undefined;
+  }
+}
+
 async function compactUntilEnd(input: Interface): Promise<void> {
   const totals: CompactorTotals = {
     published: 0,
@@ -58,8 +76,9 @@ async function compactUntilEnd(input: Interface): Promise<void> {
   const end = new AbortController();
   input.once("close", () => end.abort());
   while (!end.signal.aborted) {
-    const backend = await backendFor(task.location);
-    const report = await compact(task.location, { ...task.settings, backend });
+    const backend = await backendFor(task.location, task.fsync);
+    const report = await orWait(() => compact(task.location, { ...task.settings, backend }));
+    if (report === undefined) continue;
     totals[report.outcome]++;
     totals.segments += report.segments;
     totals.deleted += report.deleted;
@@ -103,7 +122,7 @@ async function run(): Promise<void> {
       await hold(input);
       break;
     case "write":
-      await writeUntilKilled(task, task.settings, answer);
+      await writeUntilKilled(task, task, answer);
   }
   input.close();
 }

@@ -2,12 +2,14 @@
 import { setTimeout as delay } from "node:timers/promises";
 import {
   LockedError,
+  OpslogError,
   RecordNotFoundError,
   WriteOutcomeUnknownError,
 } from "../../src/core/errors.ts";
 import type { StoreOptions } from "../../src/store/options.ts";
 import { Store } from "../../src/store/store.ts";
 import { JournalFile } from "./journal-file.ts";
+import type { Journal } from "./journal-file.ts";
 import { tagOf } from "./journal.ts";
 import type { JournaledOperation } from "./journal.ts";
 import { backendFor } from "./medium.ts";
@@ -29,6 +31,8 @@ export interface WriterTask {
   readonly incarnation: number;
   /** Calls under way at once. */
   readonly lanes: number;
+  /** Buffered writes count as acknowledged by the `flush` after them. Default "immediate". */
+  readonly writeMode?: "group" | "async" | undefined;
   readonly journal: string;
   readonly seed: number;
 }
@@ -37,18 +41,34 @@ const LOCK_WAIT_MS = 20_000;
 const LOCK_LOOK_MS = 50;
 const BATCH_MAX = 8;
 const PADDING_MAX = 400;
+/** Of a writer that buffers: small, so that both size and time begin flushes. */
+const GROUP = { groupCommitSize: 12, groupCommitMs: 5 };
+const FLUSHES = 0.2;
+
+/** Nothing was written, or nobody knows. */
+export function isTransient(error: unknown): boolean {
+  return error instanceof OpslogError && /^(retry|outcome-unknown)$/.test(error.action);
+}
+
+interface WriterOptions {
+  readonly settings: Settings;
+  readonly fsync?: boolean | undefined;
+  readonly disturbed?: boolean | undefined;
+}
 
 /** Waits for a dead single writer's lock to end, as an operator's restart loop would. */
 export async function openPatiently(
   location: string,
   settings: Settings,
   options: StoreOptions,
+  fsync = true,
 ): Promise<Store> {
   const untilMs = Date.now() + LOCK_WAIT_MS;
   for (;;) {
     try {
-      const backend = await backendFor(location);
-      return await Store.open(location, { ...settings, ...options, backend });
+      const backend = await backendFor(location, fsync);
+      const quiet = { backlogSegments: Infinity };
+      return await Store.open(location, { ...settings, ...quiet, ...options, backend });
     } catch (error) {
       if (!(error instanceof LockedError) || Date.now() > untilMs) throw error;
       await delay(LOCK_LOOK_MS);
@@ -59,18 +79,20 @@ export async function openPatiently(
 /** Answers when it is open, and for every acknowledgement. Never returns. */
 export async function writeUntilKilled(
   task: WriterTask,
-  settings: Settings,
+  { settings, fsync, disturbed }: WriterOptions,
   answer: (value: object) => void,
 ): Promise<void> {
-  const { agentId, lazy: skipLoad, checkpointThreshold, ids, lanes } = task;
-  const store = await openPatiently(task.location, settings, {
-    agentId,
-    skipLoad,
-    checkpointThreshold,
-  });
-  const writer = new JournalingWriter(store, task, answer);
+  const { agentId, lazy: skipLoad, checkpointThreshold, ids, lanes, writeMode } = task;
+  const options = { agentId, skipLoad, checkpointThreshold, writeMode, ...GROUP };
+  const open = (): Promise<Store> => openPatiently(task.location, settings, options, fsync);
+  const store = disturbed === true ? await undisturbed(open) : await open();
+  const plan = { ...task, disturbed };
+  const writer = new JournalingWriter(store, plan, new JournalFile(task.journal), (n) =>
+    answer({ acknowledged: n }),
+  );
   // Resident from here on, so that `has` knows what may be deleted.
-  await store.readMany(ids);
+  const look = (): Promise<unknown> => store.readMany(ids);
+  await (disturbed === true ? undisturbed(look) : look());
   answer({ open: true });
   await Promise.all(
     Array.from({ length: lanes }, async () => {
@@ -79,19 +101,43 @@ export async function writeUntilKilled(
   );
 }
 
-class JournalingWriter {
-  readonly #store: Store;
-  readonly #task: WriterTask;
-  readonly #journal: JournalFile;
-  readonly #dice: Dice;
-  readonly #answer: (value: object) => void;
-  #n = 0;
+async function undisturbed<T>(work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isTransient(error)) throw error;
+      await delay(LOCK_LOOK_MS);
+    }
+  }
+}
 
-  constructor(store: Store, task: WriterTask, answer: (value: object) => void) {
+/** What to call, and with what. */
+export type CallPlan = Pick<WriterTask, "calls" | "ids" | "incarnation" | "seed" | "writeMode"> & {
+  /** What may be tried again is then no failure of the writer. */
+  readonly disturbed?: boolean | undefined;
+};
+
+export class JournalingWriter {
+  readonly #store: Store;
+  readonly #task: CallPlan;
+  readonly #journal: Journal;
+  readonly #dice: Dice;
+  readonly #onAcknowledged: (n: number) => void;
+  #n = 0;
+  /** Calls that resolved before they were durable. */
+  #buffered: number[] = [];
+
+  constructor(
+    store: Store,
+    task: CallPlan,
+    journal: Journal,
+    onAcknowledged: (n: number) => void = () => undefined,
+  ) {
     this.#store = store;
-    this.#answer = answer;
+    this.#onAcknowledged = onAcknowledged;
     this.#task = task;
-    this.#journal = new JournalFile(task.journal);
+    this.#journal = journal;
     this.#dice = dice(task.seed);
   }
 
@@ -102,12 +148,33 @@ class JournalingWriter {
     this.#journal.append({ n, operations });
     try {
       await this.#perform(n, operations);
-      this.#journal.append({ n, outcome: "acknowledged" });
-      this.#answer({ acknowledged: n });
+      if (this.#task.writeMode === undefined) this.#acknowledge([n]);
+      else await this.#flushSometimes(n);
     } catch (error) {
-      if (error instanceof RecordNotFoundError) this.#journal.append({ n, outcome: "refused" });
+      const isRefused = error instanceof RecordNotFoundError || this.#mayRetry(error);
+      if (isRefused) this.#journal.append({ n, outcome: "refused" });
       // It may have landed, as the journal says by the intent alone.
       else if (!(error instanceof WriteOutcomeUnknownError)) throw error;
+    }
+  }
+
+  #mayRetry(error: unknown): boolean {
+    const isRetry = error instanceof OpslogError && error.action === "retry";
+    return isRetry && this.#task.disturbed === true && this.#task.writeMode === undefined;
+  }
+
+  async #flushSometimes(n: number): Promise<void> {
+    this.#buffered.push(n);
+    if (!this.#dice.chance(FLUSHES)) return;
+    const accepted = this.#buffered.splice(0);
+    await this.#store.flush();
+    this.#acknowledge(accepted);
+  }
+
+  #acknowledge(calls: readonly number[]): void {
+    for (const n of calls) {
+      this.#journal.append({ n, outcome: "acknowledged" });
+      this.#onAcknowledged(n);
     }
   }
 

@@ -1,15 +1,16 @@
 /** What a real file system refuses: permissions, a full disk. Most of it needs root. */
-import { execFileSync } from "node:child_process";
 import { chmod, chown, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { systemRuntime } from "../../src/core/runtime.ts";
 import { FsAppendable } from "../../src/storage/fs-append.ts";
+import { nodeFileSystem } from "../../src/storage/file-system.ts";
 import { StoreDirectory } from "../../src/storage/fs-directory.ts";
 import { deletePaths, putFile } from "../../src/storage/fs-put.ts";
 import { Staging } from "../../src/storage/fs-staging.ts";
 import { SwapName } from "../../src/storage/fs-swap-name.ts";
 import { SwappedObjects } from "../../src/storage/fs-swap.ts";
+import { smallDisk } from "../support/small-disk.ts";
 import { bundleWorker } from "./fs-processes.ts";
 import type { Workers } from "./fs-processes.ts";
 import { getText, openFs, testDirectory } from "./open-fs.ts";
@@ -23,19 +24,6 @@ beforeAll(async () => {
   workers = await bundleWorker();
 });
 afterAll(() => workers[Symbol.asyncDispose]());
-
-/** A file system of 1 MiB; undefined where mounting is not allowed. */
-async function smallDisk(): Promise<string | undefined> {
-  const path = await testDirectory();
-  try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", path], { stdio: "pipe" });
-  } catch (error) {
-    console.warn(`skipped: cannot mount a tmpfs here (${String(error)})`);
-    return undefined;
-  }
-  onTestFinished(() => void execFileSync("umount", [path]));
-  return path;
-}
 
 test.runIf(root)("without permission: a clear error for every call", async () => {
   const parent = await testDirectory();
@@ -134,7 +122,11 @@ class UnsyncedDirectory extends StoreDirectory {
 
 test("a write whose directory cannot be synced is of unknown outcome", async () => {
   const { backend, path } = await openFs();
-  const directory = new UnsyncedDirectory(path, true, systemRuntime);
+  const directory = new UnsyncedDirectory(path, {
+    durable: true,
+    runtime: systemRuntime,
+    files: nodeFileSystem,
+  });
   const staging = new Staging(directory);
   const swapped = new SwappedObjects(directory, staging);
   const bound = { directory, staging, swapped };

@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import { readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { nodeFileSystem } from "../../src/storage/file-system.ts";
 import { StoreDirectory } from "../../src/storage/fs-directory.ts";
 import { systemRuntime } from "../../src/core/runtime.ts";
 import { takeLock } from "../../src/storage/fs-lock.ts";
@@ -174,7 +175,11 @@ class InterruptedStaging extends Staging {
 test("a lock that was recovered by another meanwhile is not removed", async () => {
   const { backend, path } = await openFs();
   await writeFile(join(path, ".lock"), await lockText({ pid: DEAD_PID }));
-  const directory = new StoreDirectory(path, false, systemRuntime);
+  const directory = new StoreDirectory(path, {
+    durable: false,
+    runtime: systemRuntime,
+    files: nodeFileSystem,
+  });
   const staging = new InterruptedStaging(directory);
   // Just before the slow one claims the stale lock, the other recovers and takes it.
   staging.before = async (_, to) => {
@@ -188,7 +193,11 @@ test("a lock that was recovered by another meanwhile is not removed", async () =
 test("a claim keeps others out while its process lives, and not after", async () => {
   const { backend, path } = await openFs();
   await writeFile(join(path, ".lock"), await lockText({ pid: DEAD_PID }));
-  const directory = new StoreDirectory(path, false, systemRuntime);
+  const directory = new StoreDirectory(path, {
+    durable: false,
+    runtime: systemRuntime,
+    files: nodeFileSystem,
+  });
   const staging = new InterruptedStaging(directory);
   let claim = "";
   staging.before = async (_, to) => {

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { systemRuntime } from "../../src/core/runtime.ts";
 import type { Precondition } from "../../src/storage/backend.ts";
 import type { FsBackend } from "../../src/storage/fs-backend.ts";
+import { nodeFileSystem } from "../../src/storage/file-system.ts";
 import { StoreDirectory } from "../../src/storage/fs-directory.ts";
 import { Staging } from "../../src/storage/fs-staging.ts";
 import type { LinkOutcome } from "../../src/storage/fs-staging.ts";
@@ -132,7 +133,11 @@ class FrozenStaging extends Staging {
 }
 
 function frozenWriter(path: string): { staging: FrozenStaging; objects: SwappedObjects } {
-  const directory = new StoreDirectory(path, false, systemRuntime);
+  const directory = new StoreDirectory(path, {
+    durable: false,
+    runtime: systemRuntime,
+    files: nodeFileSystem,
+  });
   const staging = new FrozenStaging(directory);
   return { staging, objects: new SwappedObjects(directory, staging) };
 }

@@ -4,10 +4,10 @@
  * record in it or in the archive: never in neither place, and never in both.
  */
 import { describe, expect, test } from "vitest";
-import { UnavailableError, WriteOutcomeUnknownError } from "../../src/core/errors.ts";
-import type { ListPage, StorageBackend } from "../../src/storage/backend.ts";
+import { WriteOutcomeUnknownError } from "../../src/core/errors.ts";
 import { compact } from "../../src/store/compact.ts";
 import type { Store } from "../../src/store/store.ts";
+import { failingBackend, type Fate } from "../support/failing-backend.ts";
 import { type Fixture, type MakeMedium, type Medium, setUp } from "./fixture.ts";
 import { directoryMedium, memoryMedium } from "./media.ts";
 
@@ -22,59 +22,15 @@ const CHOSEN = ["a", "c", "e"];
 
 type Way = "fails before" | "fails after" | "dies before" | "dies after";
 
-interface Failing {
-  readonly backend: StorageBackend;
-  /** Calls so far, once it is armed. */
-  readonly calls: string[];
-  arm(at: number, way: Way): void;
-}
-
-/** A backend whose n-th call fails; from then on every call, where the process dies. */
-function failingBackend(inner: StorageBackend): Failing {
-  const calls: string[] = [];
-  let armed: { at: number; way: Way } | undefined;
-  const fail = (path: string, isWrite: boolean, way: Way): Error => {
-    const isUnknown = isWrite && way.endsWith("after");
-    const type = isUnknown ? WriteOutcomeUnknownError : UnavailableError;
-    return new type(`${path}: injected ${way}`, { path });
+/** The n-th call fails; from then on every call, where the process dies. */
+function fateAt(at: number, way: Way): (call: number) => Fate {
+  const isBefore = way.endsWith("before");
+  return (call) => {
+    if (call === at) return isBefore ? "refused" : "answer lost";
+    if (call > at && way.startsWith("dies")) return isBefore ? "refused" : "never lands";
+    return "works";
   };
-  const intercept = async (name: string, path: string, work: () => Promise<unknown>) => {
-    if (armed === undefined) return work();
-    const { at, way } = armed;
-    const isWrite = !["get", "list", "exists"].includes(name);
-    const number = calls.push(`${name} ${path}`) - 1;
-    const isDead = way.startsWith("dies") && number > at;
-    if (isDead || (number === at && way.endsWith("before"))) throw fail(path, isWrite, way);
-    const result = await work();
-    if (number === at) throw fail(path, isWrite, way);
-    return result;
-  };
-  /** Calls that ask or change something at the medium. */
-  const watch = <O extends object>(object: O): O =>
-    new Proxy(object, {
-      get: (_, name) => {
-        const value: unknown = Reflect.get(object, name, object);
-        if (name === "appendable" && inner.appendable !== undefined) return watch(inner.appendable);
-        if (typeof value !== "function") return value;
-        return (...args: unknown[]): unknown => {
-          const call = (): unknown => Reflect.apply(value, object, args);
-          const path = String(args[0]);
-          if (name === "list") return listing(path, () => inner.list(path));
-          return CALLS.has(name) ? intercept(String(name), path, async () => call()) : call();
-        };
-      },
-    });
-  async function* listing(prefix: string, list: () => AsyncIterable<ListPage>) {
-    const pages: ListPage[] = [];
-    await intercept("list", prefix, async () => {
-      for await (const page of list()) pages.push(page);
-    });
-    yield* pages;
-  }
-  return { backend: watch(inner), calls, arm: (at, way) => (armed = { at, way }) };
 }
-
-const CALLS = new Set<string | symbol>(["get", "put", "delete", "create", "exists"]);
 
 /** Whoever sleeps there puts its clock forward instead. */
 async function withoutWaiting(make: MakeMedium): Promise<Medium> {
@@ -111,7 +67,7 @@ async function runWith(make: MakeMedium, at: number, way: Way): Promise<Outcome>
   const failing = failingBackend(medium.backend());
   const options = { ...QUIET, agentId: "archiver", backend: failing.backend };
   const store = await open<number>(options);
-  failing.arm(at, way);
+  failing.arm(fateAt(at, way));
   const result: unknown = await store
     .archive((_, id) => CHOSEN.includes(id), "p")
     .catch((error: unknown) => error);

@@ -31,6 +31,10 @@ export type Fault =
   | "drop-after"
   /** Neither request nor answer ever arrive. */
   | "hang"
+  /** The connection breaks in the middle of the answer's body. */
+  | "cut"
+  /** The request is carried out a second time so much later, whatever became of it. */
+  | { readonly duplicateAfterMs: number }
   /** This answer, without asking the server. */
   | ScriptedAnswer;
 
@@ -42,6 +46,8 @@ export interface ScriptedAnswer {
   /** The connection breaks, or falls silent, after so many bytes of the body. */
   readonly cutAfterBytes?: number;
   readonly silentCut?: boolean;
+  /** The server carries the request out all the same. */
+  readonly carriedOut?: boolean;
 }
 
 export interface RecordingProxy extends AsyncDisposable {
@@ -49,6 +55,8 @@ export interface RecordingProxy extends AsyncDisposable {
   readonly requests: RecordedRequest[];
   /** Asked for every request, before it is forwarded; may first do something of its own. */
   fault: (request: RecordedRequest) => Fault | Promise<Fault>;
+  /** Resolves when every duplicate so far has been sent. */
+  settled(): Promise<void>;
   /** Forgets what was recorded, and the faults. */
   reset(): void;
   close(): Promise<void>;
@@ -107,7 +115,7 @@ export async function recordingProxy(
       outgoing.destroy();
       return;
     }
-    const answer = typeof fault === "object" ? toAnswer(fault) : await forward(incoming, body);
+    const answer = await answerTo(fault, () => forward(incoming, body));
     if (answerDelayMs > 0) await setTimeout(answerDelayMs);
     // Counted before the answer leaves: whatever the client does because of it starts later.
     end();
@@ -129,6 +137,23 @@ export async function recordingProxy(
     });
   };
 
+  const late = new Set<Promise<void>>();
+  const answerTo = async (fault: Fault, ask: () => Promise<Answer>): Promise<Answer> => {
+    if (typeof fault === "object" && "status" in fault) {
+      if (fault.carriedOut === true) await ask();
+      return toAnswer(fault);
+    }
+    if (typeof fault === "object") {
+      // Nobody waits for what becomes of it.
+      const sent = setTimeout(fault.duplicateAfterMs).then(ask).then(nothing, nothing);
+      late.add(sent);
+      void sent.finally(() => late.delete(sent));
+    }
+    const answer = await ask();
+    if (fault !== "cut" || answer.body.length < 2) return answer;
+    return { ...answer, cutAfterBytes: Math.floor(answer.body.length / 2) };
+  };
+
   const forward = async (incoming: IncomingMessage, body: Buffer): Promise<Answer> => {
     const { method, url: path, headers } = incoming;
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
@@ -144,6 +169,9 @@ export async function recordingProxy(
     endpoint: "",
     requests: [],
     fault: () => undefined,
+    settled: async () => {
+      await Promise.all(late);
+    },
     reset: () => {
       proxy.requests.length = 0;
       proxy.fault = () => undefined;
@@ -175,6 +203,8 @@ export function roundTrips(requests: readonly RecordedRequest[]): number {
   }
   return Math.max(0, ...chains.map(({ length }) => length));
 }
+
+function nothing(): void {}
 
 interface Answer {
   readonly status: number;

@@ -1,0 +1,62 @@
+/**
+ * npm run torture -- [--seconds 60] [--writers 24] [--seed N]
+ * Uses the server of OPSLOG_TEST_S3_ENDPOINT, or starts a Ceph RGW of its own and stops it again.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { runSeed } from "../processes/random.ts";
+
+const SERVER = resolve("test/support/ceph-rgw.sh");
+const { values } = parseArgs({
+  options: {
+    seconds: { type: "string", default: "60" },
+    writers: { type: "string", default: "24" },
+    seed: { type: "string", default: String(runSeed()) },
+  },
+});
+
+function positive(name: "seconds" | "writers" | "seed"): number {
+  const value = Number(values[name]);
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new Error(`--${name} must be a positive whole number, found ${values[name]}`);
+}
+
+/** Its environment variables become ours. */
+function startServer(): Disposable {
+  const directory = mkdtempSync(join(tmpdir(), "opslog-torture-"));
+  const stop = (): void => {
+    execFileSync("bash", [SERVER, "stop", directory], { stdio: "inherit" });
+    rmSync(directory, { recursive: true, force: true });
+  };
+  console.log("OPSLOG_TEST_S3_ENDPOINT is not set: starting a Ceph RGW for this run");
+  try {
+    const printed = execFileSync("bash", [SERVER, "start", directory], { encoding: "utf8" });
+    for (const line of printed.trim().split("\n")) {
+      const equals = line.indexOf("=");
+      process.env[line.slice(0, equals)] = line.slice(equals + 1);
+    }
+  } catch (cause) {
+    stop();
+    throw new Error("No S3 server. Set OPSLOG_TEST_S3_ENDPOINT, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, or install one: bash test/support/ceph-rgw.sh install", { cause }); // prettier-ignore
+  }
+  return { [Symbol.dispose]: stop };
+}
+
+async function main(): Promise<boolean> {
+  const asked = { seconds: positive("seconds"), writers: positive("writers"), seed: positive("seed") }; // prettier-ignore
+  using _server = process.env["OPSLOG_TEST_S3_ENDPOINT"] ? undefined : startServer();
+  process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] = "true";
+  // Reads the environment when it is loaded.
+  const { torture, describeReport, passed } = await import("./torture.ts");
+  const endpoint = process.env["OPSLOG_TEST_S3_ENDPOINT"] ?? "";
+  const options = { ...asked, endpoint, workerSource: resolve("test/processes/worker.ts") };
+  console.log(`seed ${asked.seed}: ${asked.seconds} s with ${asked.writers} writers`);
+  const report = await torture(options);
+  console.log(describeReport(report, options));
+  return passed(report);
+}
+
+process.exitCode = (await main()) ? 0 : 1;
