@@ -30,9 +30,15 @@ export function parseObject(text: string, place: Place): Record<string, unknown>
 
 /**
  * Checks the `format` and `kind` of a header.
+ * @param isOurs whether a checksum shows that the header was written with the format of this code
  * @throws FormatVersionError when a newer package wrote it, CorruptionError when it is foreign
  */
-export function checkHeader(header: Record<string, unknown>, kind: string, place: Place): void {
+export function checkHeader(
+  header: Record<string, unknown>,
+  kind: string,
+  place: Place,
+  isOurs: () => boolean = () => false,
+): void {
   const { format } = header;
   if (
     header["kind"] !== kind ||
@@ -43,9 +49,10 @@ export function checkHeader(header: Record<string, unknown>, kind: string, place
     throw corrupt(`expected a ${kind} header, found ${shorten(JSON.stringify(header))}`, place);
   }
   if (format > FORMAT) {
+    if (isOurs()) throw corrupt(`format: expected ${FORMAT}, found ${format}`, place);
     throw new FormatVersionError(
       `${place.path} has format ${format}, this version of opslog-serverless reads up to ${FORMAT}: update it`,
-      { path: place.path },
+      place,
     );
   }
 }

@@ -2,7 +2,7 @@
 import { CLOCK_MAX } from "../core/version.ts";
 import { checkHeader, corrupt, Fields, FORMAT, parseObject, type Place } from "./check.ts";
 import type { IndexPartition, RunInfo } from "./run-info.ts";
-import { checkSealedLine, sealLine } from "./sealed-line.ts";
+import { checkSealedLine, isSealedAsOurs, sealLine } from "./sealed-line.ts";
 import { decodeSeparator, encodeSeparator } from "./separators.ts";
 
 /** What was current when: decides how far a purge may go. */
@@ -100,7 +100,7 @@ export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
   const text = Buffer.from(bytes).toString("utf8");
   const line = text.trimEnd();
   const object = parseObject(line, place);
-  checkHeader(object, "manifest", place);
+  checkHeader(object, "manifest", place, () => isSealedAsOurs(line));
   if (text !== `${line}\n`) throw corrupt("expected one line with its line feed", place);
   checkSealedLine(line, place);
   const fields = new Fields(object, place);

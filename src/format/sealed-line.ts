@@ -3,9 +3,11 @@
  * CRC-32 (zlib's) over the line with eight zeros in the checksum's place.
  */
 import { crc32 } from "node:zlib";
-import { corrupt, type Place } from "./check.ts";
+import { corrupt, FORMAT, type Place } from "./check.ts";
 
 const ZEROS = '"crc":"00000000"}';
+/** Of the end of a sealed line, with its checksum. */
+export const SEAL_BYTES = ZEROS.length;
 
 /** @param json text of a non-empty JSON object; the result has no line feed */
 export function sealLine(json: string, following: Uint8Array = new Uint8Array()): string {
@@ -23,6 +25,16 @@ export function checkSealedLine(
   if (found === undefined) throw corrupt("no checksum at the end of the line", place);
   const expected = checksum(`${line.slice(0, -ZEROS.length)}${ZEROS}`, following);
   if (found !== expected) throw corrupt(`checksum: expected ${expected}, found ${found}`, place);
+}
+
+/**
+ * Whether the checksum holds once the line's `format` is taken for ours: then no newer package
+ * wrote the line, its number was damaged.
+ */
+export function isSealedAsOurs(line: string, following: Uint8Array = new Uint8Array()): boolean {
+  const ours = line.replace(/^\{"format":[^,]{1,20},/, `{"format":${FORMAT},`);
+  const expected = checksum(`${ours.slice(0, -ZEROS.length)}${ZEROS}`, following);
+  return sealOf(line) === expected;
 }
 
 /** The checksum that a line carries, whether or not it holds; undefined without one. */
