@@ -31,6 +31,8 @@ export interface ArchiveInfo {
   readonly records: number;
   /** Undefined for an archive of the original opslog. */
   readonly sha256?: string;
+  /** CRC-32 of an archive of the original, which carries none; unknown in older manifests. */
+  readonly crc?: string;
 }
 
 export interface ManifestStats {
@@ -154,6 +156,7 @@ function decodeArchiveInfo(fields: Fields): ArchiveInfo {
     path: fields.matching("path", ARCHIVE_PATH, "a path in archive/"),
     records: fields.integer("records"),
     ...(fields.has("sha256") ? { sha256: fields.matching("sha256", SHA256, "64 hex digits") } : {}),
+    ...(fields.has("crc") ? { crc: fields.matching("crc", CRC, "8 hex digits") } : {}),
   };
 }
 

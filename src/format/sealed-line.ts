@@ -42,8 +42,15 @@ export function sealOf(line: string): string | undefined {
   return /"crc":"([0-9a-f]{8})"\}$/.exec(line)?.[1];
 }
 
+/** CRC-32 of some bytes, as lines carry it. */
+export function checksumOf(bytes: Uint8Array): string {
+  return hex(crc32(bytes));
+}
+
 function checksum(line: string, following: Uint8Array): string {
-  return crc32(following, crc32(`${line}\n`))
-    .toString(16)
-    .padStart(8, "0");
+  return hex(crc32(following, crc32(`${line}\n`)));
+}
+
+function hex(crc: number): string {
+  return crc.toString(16).padStart(8, "0");
 }
