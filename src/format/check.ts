@@ -46,7 +46,7 @@ export function checkHeader(
     !Number.isInteger(format) ||
     format < 1
   ) {
-    throw corrupt(`expected a ${kind} header, found ${shorten(JSON.stringify(header))}`, place);
+    throw corrupt(`expected a ${kind} header, found ${describeJson(header)}`, place);
   }
   if (format > FORMAT) {
     if (isOurs()) throw corrupt(`format: expected ${FORMAT}, found ${format}`, place);
@@ -54,6 +54,16 @@ export function checkHeader(
       `${place.path} has format ${format}, this version of opslog-serverless reads up to ${FORMAT}: update it`,
       place,
     );
+  }
+}
+
+/** A value for a message; JSON can be nested so deeply that it cannot be written again. */
+export function describeJson(value: unknown): string {
+  try {
+    return shorten(JSON.stringify(value) ?? "nothing");
+  } catch (error) {
+    if (error instanceof RangeError) return "deeply nested JSON";
+    throw error;
   }
 }
 
@@ -112,7 +122,7 @@ export class Fields {
   }
 
   #wrong(name: string, expected: string): CorruptionError {
-    const found = JSON.stringify(this.get(name)) ?? "nothing";
-    return corrupt(`field "${name}": expected ${expected}, found ${shorten(found)}`, this.#place);
+    const found = describeJson(this.get(name));
+    return corrupt(`field "${name}": expected ${expected}, found ${found}`, this.#place);
   }
 }

@@ -4,6 +4,7 @@
  * "Segment"). It counts only whole: length, count, clocks and checksum must agree.
  */
 import { assert } from "../core/assert.ts";
+import { isDelta } from "../core/delta.ts";
 import type { LogOperation } from "../core/operation.ts";
 import { CLOCK_MAX, type Version } from "../core/version.ts";
 import { checkHeader, corrupt, Fields, FORMAT, parseObject, type Place } from "./check.ts";
@@ -182,6 +183,8 @@ function decodeOperation(line: string, place: Place): LogOperation {
   if (encoding !== undefined && encoding !== "delta" && encoding !== "value") {
     throw corrupt("unknown encoding", place);
   }
+  if (encoding === "delta" && !isDelta(fields.get("prev")))
+    throw corrupt("prev is no delta", place);
   const id = fields.string("id");
   if (id === "") throw corrupt("an empty id", place);
   return {
