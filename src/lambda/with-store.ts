@@ -2,7 +2,7 @@
 import { type Cost, resolvePrices } from "../core/cost.ts";
 import { CostMeter } from "../core/cost-meter.ts";
 import { InvalidArgumentError } from "../core/errors.ts";
-import { callback, checkFlag, type StoreOptions, warnOnStderr } from "../store/options.ts";
+import { callback, checkFlag, type StoreOptions, warningsTo } from "../store/options.ts";
 import type { Store } from "../store/store.ts";
 import type { LambdaContext } from "./context.ts";
 import { InvocationStore } from "./invocation-store.ts";
@@ -77,7 +77,7 @@ function costTeller<T>(
 ): (cost: Cost, context: LambdaContext) => Promise<void> {
   const logCost = checkFlag(options.logCost, "logCost", false);
   const onCost = callback(options.onCost, "onCost");
-  const { onWarning = warnOnStderr } = options;
+  const onWarning = warningsTo(options.onWarning);
   return async (cost, context) => {
     const { awsRequestId: requestId } = context;
     if (logCost) console.log(JSON.stringify({ message: "opslog cost", requestId, ...cost }));

@@ -181,7 +181,7 @@ function checkBucket(bucket: string): string {
   if (plain || /^arn:[a-z0-9-]+:s3[a-z0-9-]*:[^\s]+$/.test(bucket)) return bucket;
   throw new InvalidArgumentError(
     `bucket must be 3 to 63 of a-z, 0-9, "." and "-", or an access point ARN; ` +
-      `found ${JSON.stringify(bucket)}`,
+      `found ${JSON.stringify(bucket.replace(/^[^]*@/, "…@"))}`,
   );
 }
 
