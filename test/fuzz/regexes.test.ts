@@ -11,7 +11,7 @@ const PUMPS = ["/", "a", "0", "a0", "-0", "1-1-", "A", "AAIA", ".", "\\", '"', "
 const HEADS = ["", "/", "ops/agent-", "archive/archive-", "s3://", "arn:a:s3", '"', "W/", '{"format":', "/batch-"]; // prettier-ignore
 const TAILS = ["", "!", "\n", "/x", ".jsonl!"];
 const ENDS = HEADS.flatMap((head) => TAILS.map((tail) => [head, tail] as const));
-const [SHORT, LONG] = [8_000, 64_000];
+const [SHORT, LONG] = [4_000, 32_000];
 
 function literals(): { readonly path: string; readonly regex: RegExp }[] {
   return readSources(`${REPOSITORY}/src`).flatMap(({ path, text }) => {
@@ -26,7 +26,7 @@ function literals(): { readonly path: string; readonly regex: RegExp }[] {
 /** The best of several, in ms: others use this machine, too. */
 function timeOf(regex: RegExp, text: string): number {
   let best = Infinity;
-  for (let round = 0; round < 3 && best > 5; round++) {
+  for (let round = 0; round < 3 && best > 0.5; round++) {
     const startedMs = performance.now();
     text.replace(regex, "");
     best = Math.min(best, performance.now() - startedMs);
@@ -40,9 +40,8 @@ test("the sources' literals are found", () => {
   expect(found).toContain("^[0-9a-f]{64}$");
 });
 
-/** Texts on which the expression takes more than linear time. */
-function slowOn(regex: RegExp): string[] {
-  const slow: string[] = [];
+/** A text on which the expression takes more than linear time; the first is enough. */
+function slowOn(regex: RegExp): string | undefined {
   for (const pump of PUMPS) {
     for (const [head, tail] of ENDS) {
       const text = (length: number): string => head + pump.repeat(length / pump.length) + tail;
@@ -50,19 +49,20 @@ function slowOn(regex: RegExp): string[] {
       // Eight times the text: linear takes 8 times as long, quadratic 64 times.
       if (short < 0.5) continue;
       const long = timeOf(regex, text(LONG));
-      if (long > 50 && long > short * 24) slow.push(JSON.stringify(head + pump + tail));
+      if (long > 50 && long > short * 24) return JSON.stringify(head + pump + tail);
     }
   }
-  return slow;
+  return undefined;
 }
 
-test("one that is quadratic would be found", () => {
-  expect(slowOn(/\/+$/)).not.toEqual([]);
+test("one that is quadratic would be found", { timeout: 60_000 }, () => {
+  expect(slowOn(/\/+$/)).toBeDefined();
 });
 
 test("each of them is linear in what it is given", { timeout: 60_000 }, () => {
-  const slow = literals().flatMap(({ path, regex }) =>
-    slowOn(regex).map((text) => `${path}: ${regex.source} on ${text}`),
-  );
+  const slow = literals().flatMap(({ path, regex }) => {
+    const text = slowOn(regex);
+    return text === undefined ? [] : [`${path}: ${regex.source} on ${text}`];
+  });
   expect(slow).toEqual([]);
 });
