@@ -23,8 +23,7 @@ export async function checkRun(backend: StorageBackend, run: RunInfo): Promise<C
   for (const at of run.partitions.keys()) partitions.push(await objects.partition(at));
   problems.push(...partitions.filter((part) => part instanceof CorruptionError));
   for (const check of [
-    () => checkIndexHeader(backend, run),
-    () => checkIndexLines(backend, run),
+    () => checkIndex(backend, run),
     () => checkData(objects, partitions).catch((error: unknown) => locate(objects, error)),
   ]) {
     try {
@@ -35,6 +34,11 @@ export async function checkRun(backend: StorageBackend, run: RunInfo): Promise<C
     }
   }
   return problems;
+}
+
+async function checkIndex(backend: StorageBackend, run: RunInfo): Promise<void> {
+  await checkIndexHeader(backend, run);
+  await checkIndexLines(backend, run);
 }
 
 async function checkIndexHeader(backend: StorageBackend, run: RunInfo): Promise<void> {
@@ -70,7 +74,7 @@ async function checkIndexLines(backend: StorageBackend, run: RunInfo): Promise<v
 
 /** What is wrong with the data, by block where a block's checksum tells. */
 async function locate(objects: RunObjects, error: unknown): Promise<never> {
-  if (!(error instanceof CorruptionError)) throw error;
+  if (!(error instanceof CorruptionError) || error.path !== objects.run.path) throw error;
   for await (const _ of scanRange(objects, {}));
   throw error;
 }
