@@ -17,7 +17,7 @@ import {
 } from "../format/paths.ts";
 import { encodeRetiredList } from "../format/retired-list.ts";
 import type { RunInfo } from "../format/run-info.ts";
-import { countArchived, originalPeriod } from "../original/original-archive.ts";
+import { originalPeriod, surveyArchive } from "../original/original-archive.ts";
 import type { OriginalBase } from "../original/original-base.ts";
 import { fromMap, mergeSorted } from "../runs/merge.ts";
 import { RunReader } from "../runs/run-reader.ts";
@@ -151,12 +151,12 @@ export class UpgradePass {
   async #countArchives({ manifest }: OriginalBase): Promise<ArchiveInfo[]> {
     const found: ArchiveInfo[] = [];
     for (const path of new Set(manifest.archiveSegments)) {
-      const records = await countArchived(this.#parts.backend, path).catch((error: unknown) => {
+      const facts = await surveyArchive(this.#parts.backend, path).catch((error: unknown) => {
         if (!(error instanceof CorruptionError)) throw error;
         this.#parts.onWarning(`an archive cannot be read: ${error.message}`);
-        return 0;
+        return { records: 0 };
       });
-      found.push({ period: originalPeriod(path), path, records });
+      found.push({ period: originalPeriod(path), path, ...facts });
     }
     return found;
   }

@@ -36,6 +36,13 @@ export function createDelta(old: unknown, next: unknown): Delta | null {
   return { ...(changed ? { $set } : {}), ...($unset.length > 0 ? { $unset } : {}) };
 }
 
+/** Whether a value has the form of a patch. */
+export function isDelta(value: unknown): value is Delta {
+  if (!isFields(value)) return false;
+  const { $set = {}, $unset = [] } = value;
+  return isFields($set) && Array.isArray($unset) && $unset.every((key) => typeof key === "string");
+}
+
 /** The record that `delta`, made by `createDelta(old, next)`, leads back to from `next`. */
 export function applyDelta(next: unknown, delta: Delta): Fields {
   const old: Fields = {};

@@ -3,6 +3,8 @@
  * A caller needs one decision, so each class carries an `action`.
  */
 
+import { safeMessage } from "./describe.ts";
+
 /** What the caller can do about an error. */
 export type ErrorAction =
   /** The call, an option or the setup (permissions, bucket) is wrong; nothing changed. */
@@ -25,6 +27,11 @@ export interface ErrorDetails {
   readonly cause?: unknown;
 }
 
+/** JSON.parse quotes what it was given, which a log that shows causes would print. */
+function safeCause(cause: unknown): unknown {
+  return cause instanceof SyntaxError ? new SyntaxError(safeMessage(cause.message)) : cause;
+}
+
 /** Base of all errors of this package. */
 export abstract class OpslogError extends Error {
   /** Stable, machine-readable; never reused for another meaning. */
@@ -35,7 +42,8 @@ export abstract class OpslogError extends Error {
   readonly offset: number | undefined;
 
   constructor(message: string, details: ErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    const { cause } = details;
+    super(safeMessage(message), cause === undefined ? undefined : { cause: safeCause(cause) });
     this.name = new.target.name;
     this.path = details.path;
     this.id = details.id;

@@ -2,6 +2,8 @@
 import { CorruptionError, InvalidArgumentError } from "./errors.ts";
 
 const ID_BYTES_MAX = 64 * 1024;
+/** Far below what exhausts the stack: whoever compacts may have less of it left than the writer. */
+const DEPTH_MAX = 1_000;
 
 /** @throws InvalidArgumentError unless `id` is a non-empty string of at most 64 KiB */
 export function checkId(id: unknown): string {
@@ -33,7 +35,8 @@ export interface StoredRecord {
 /**
  * Copies a value through JSON, so that memory holds what a reopened store will hold. As JSON does,
  * it drops properties that are `undefined` and writes NaN and dates in their JSON form.
- * @throws InvalidArgumentError for what JSON cannot carry: undefined, functions, symbols, BigInt, cycles
+ * @throws InvalidArgumentError for what JSON cannot carry: undefined, functions, symbols, BigInt, cycles,
+ *   more than 1,000 levels
  */
 export function copyRecord(id: string, value: unknown): StoredRecord {
   let text: string | undefined;
@@ -57,13 +60,14 @@ export function copyRecord(id: string, value: unknown): StoredRecord {
 }
 
 /** JSON.stringify drops functions and symbols without a word: that would lose a part of the record. */
-function checkCarried(value: unknown): void {
+function checkCarried(value: unknown, depth = 1): void {
   if (typeof value === "function" || typeof value === "symbol") {
     throw new InvalidArgumentError(`found a ${typeof value}`);
   }
   if (typeof value !== "object" || value === null) return;
   if ("toJSON" in value && typeof value.toJSON === "function") return;
-  for (const child of Object.values(value)) checkCarried(child);
+  if (depth > DEPTH_MAX) throw new InvalidArgumentError(`nested deeper than ${DEPTH_MAX} levels`);
+  for (const child of Object.values(value)) checkCarried(child, depth + 1);
 }
 
 /** Freezes a JSON value and all it holds; children first, so that a frozen root means all is. */

@@ -30,9 +30,15 @@ export function parseObject(text: string, place: Place): Record<string, unknown>
 
 /**
  * Checks the `format` and `kind` of a header.
+ * @param isOurs whether a checksum shows that the header was written with the format of this code
  * @throws FormatVersionError when a newer package wrote it, CorruptionError when it is foreign
  */
-export function checkHeader(header: Record<string, unknown>, kind: string, place: Place): void {
+export function checkHeader(
+  header: Record<string, unknown>,
+  kind: string,
+  place: Place,
+  isOurs: () => boolean = () => false,
+): void {
   const { format } = header;
   if (
     header["kind"] !== kind ||
@@ -40,13 +46,24 @@ export function checkHeader(header: Record<string, unknown>, kind: string, place
     !Number.isInteger(format) ||
     format < 1
   ) {
-    throw corrupt(`expected a ${kind} header, found ${shorten(JSON.stringify(header))}`, place);
+    throw corrupt(`expected a ${kind} header, found ${describeJson(header)}`, place);
   }
   if (format > FORMAT) {
+    if (isOurs()) throw corrupt(`format: expected ${FORMAT}, found ${format}`, place);
     throw new FormatVersionError(
       `${place.path} has format ${format}, this version of opslog-serverless reads up to ${FORMAT}: update it`,
-      { path: place.path },
+      place,
     );
+  }
+}
+
+/** A value for a message; JSON can be nested so deeply that it cannot be written again. */
+export function describeJson(value: unknown): string {
+  try {
+    return shorten(JSON.stringify(value) ?? "nothing");
+  } catch (error) {
+    if (error instanceof RangeError) return "deeply nested JSON";
+    throw error;
   }
 }
 
@@ -105,7 +122,7 @@ export class Fields {
   }
 
   #wrong(name: string, expected: string): CorruptionError {
-    const found = JSON.stringify(this.get(name)) ?? "nothing";
-    return corrupt(`field "${name}": expected ${expected}, found ${shorten(found)}`, this.#place);
+    const found = describeJson(this.get(name));
+    return corrupt(`field "${name}": expected ${expected}, found ${found}`, this.#place);
   }
 }

@@ -2,7 +2,7 @@
 import { CLOCK_MAX } from "../core/version.ts";
 import { checkHeader, corrupt, Fields, FORMAT, parseObject, type Place } from "./check.ts";
 import type { IndexPartition, RunInfo } from "./run-info.ts";
-import { checkSealedLine, sealLine } from "./sealed-line.ts";
+import { checkSealedLine, isSealedAsOurs, sealLine } from "./sealed-line.ts";
 import { decodeSeparator, encodeSeparator } from "./separators.ts";
 
 /** What was current when: decides how far a purge may go. */
@@ -42,6 +42,8 @@ export interface ArchiveInfo {
   readonly records: number;
   /** Undefined for an archive of the original opslog. */
   readonly sha256?: string;
+  /** CRC-32 of an archive of the original, which carries none; unknown in older manifests. */
+  readonly crc?: string;
 }
 
 export interface ManifestStats {
@@ -121,7 +123,7 @@ export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
   const text = Buffer.from(bytes).toString("utf8");
   const line = text.trimEnd();
   const object = parseObject(line, place);
-  checkHeader(object, "manifest", place);
+  checkHeader(object, "manifest", place, () => isSealedAsOurs(line));
   if (text !== `${line}\n`) throw corrupt("expected one line with its line feed", place);
   checkSealedLine(line, place);
   const fields = new Fields(object, place);
@@ -185,6 +187,7 @@ function decodeArchiveInfo(fields: Fields): ArchiveInfo {
     path: fields.matching("path", ARCHIVE_PATH, "a path in archive/"),
     records: fields.integer("records"),
     ...(fields.has("sha256") ? { sha256: fields.matching("sha256", SHA256, "64 hex digits") } : {}),
+    ...(fields.has("crc") ? { crc: fields.matching("crc", CRC, "8 hex digits") } : {}),
   };
 }
 

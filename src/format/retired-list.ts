@@ -1,6 +1,6 @@
 /** `….retired`: names of objects that are deleted together, before the list (FORMAT, "Lists"). */
 import { checkHeader, corrupt, Fields, FORMAT, parseObject } from "./check.ts";
-import { checkSealedLine, sealLine } from "./sealed-line.ts";
+import { checkSealedLine, isSealedAsOurs, sealLine } from "./sealed-line.ts";
 
 const KIND = "retired";
 const LINE_FEED = 10;
@@ -20,8 +20,8 @@ export function decodeRetiredList(bytes: Uint8Array, path: string): string[] {
   if (end < 0) throw corrupt("no complete header line", place);
   const line = buffer.toString("utf8", 0, end);
   const header = parseObject(line, place);
-  checkHeader(header, KIND, place);
   const body = buffer.subarray(end + 1);
+  checkHeader(header, KIND, place, () => isSealedAsOurs(line, body));
   checkSealedLine(line, place, body);
   const paths = body.toString("utf8").split("\n").slice(0, -1).map(parsePath);
   const fields = new Fields(header, place);

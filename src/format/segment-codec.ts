@@ -4,11 +4,12 @@
  * "Segment"). It counts only whole: length, count, clocks and checksum must agree.
  */
 import { assert } from "../core/assert.ts";
+import { isDelta } from "../core/delta.ts";
 import type { LogOperation } from "../core/operation.ts";
 import { CLOCK_MAX, type Version } from "../core/version.ts";
 import { checkHeader, corrupt, Fields, FORMAT, parseObject, type Place } from "./check.ts";
 import { decodeFilter, encodeFilter, type IdFilter } from "./paths.ts";
-import { checkSealedLine, sealLine } from "./sealed-line.ts";
+import { checkSealedLine, isSealedAsOurs, sealLine } from "./sealed-line.ts";
 
 export interface Segment {
   /** The agentId, "" in single-writer mode. */
@@ -83,11 +84,22 @@ export function encodeSegment(segment: Segment, lines: readonly string[]): Encod
   return { bytes: Buffer.concat([head, body]), lo, hi, filter };
 }
 
-/** Reads a header line (without its line feed). @throws CorruptionError, FormatVersionError */
-export function decodeSegmentHeader(line: string, place: Place): SegmentHeader {
+/**
+ * Reads a header line (without its line feed).
+ * @param rest what follows the line
+ * @throws CorruptionError, FormatVersionError
+ */
+export function decodeSegmentHeader(
+  line: string,
+  place: Place,
+  rest: Uint8Array = new Uint8Array(),
+): SegmentHeader {
   const object = parseObject(line, place);
-  checkHeader(object, "segment", place);
   const fields = new Fields(object, place);
+  checkHeader(object, "segment", place, () => {
+    const { bytes } = object;
+    return typeof bytes === "number" && isSealedAsOurs(line, rest.subarray(0, bytes));
+  });
   const filter = decodeFilter(fields.string("filter"));
   if (filter === undefined) throw corrupt('field "filter": not a filter', place);
   return {
@@ -120,8 +132,8 @@ export function openSegment(
   const headEnd = buffer.indexOf(LINE_FEED);
   if (headEnd < 0) throw corrupt("no complete header line", place);
   const line = buffer.toString("utf8", 0, headEnd);
-  const header = decodeSegmentHeader(line, place);
   const body = buffer.subarray(headEnd + 1);
+  const header = decodeSegmentHeader(line, place, body);
   if (body.length !== header.bytes) {
     throw corrupt(`expected ${header.bytes} bytes of operations, found ${body.length}`, place);
   }
@@ -171,6 +183,8 @@ function decodeOperation(line: string, place: Place): LogOperation {
   if (encoding !== undefined && encoding !== "delta" && encoding !== "value") {
     throw corrupt("unknown encoding", place);
   }
+  if (encoding === "delta" && !isDelta(fields.get("prev")))
+    throw corrupt("prev is no delta", place);
   const id = fields.string("id");
   if (id === "") throw corrupt("an empty id", place);
   return {

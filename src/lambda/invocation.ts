@@ -5,7 +5,7 @@ import { describeValue } from "../core/describe.ts";
 import { InvalidArgumentError } from "../core/errors.ts";
 import { type Runtime, systemRuntime } from "../core/runtime.ts";
 import { Deadline } from "../storage/deadline.ts";
-import { callback, checkFlag, type StoreOptions, warnOnStderr } from "../store/options.ts";
+import { callback, checkFlag, type StoreOptions, warningsTo } from "../store/options.ts";
 import type { Store } from "../store/store.ts";
 import type { LambdaContext } from "./context.ts";
 import { InvocationStore } from "./invocation-store.ts";
@@ -114,7 +114,7 @@ function costTeller<T>(
 ): (cost: Cost, context: LambdaContext) => Promise<void> {
   const logCost = checkFlag(options.logCost, "logCost", false);
   const onCost = callback(options.onCost, "onCost");
-  const { onWarning = warnOnStderr } = options;
+  const onWarning = warningsTo(options.onWarning);
   return async (cost, context) => {
     const { awsRequestId: requestId } = context;
     if (logCost) console.log(JSON.stringify({ message: "opslog cost", requestId, ...cost }));

@@ -5,7 +5,7 @@
  */
 import { CorruptionError } from "../core/errors.ts";
 import { corrupt, type Place } from "../format/check.ts";
-import { checkSealedLine } from "../format/sealed-line.ts";
+import { checkSealedLine, SEAL_BYTES, sealOf } from "../format/sealed-line.ts";
 import { clocksPlausible } from "../format/paths.ts";
 import { decodeSegmentHeader } from "../format/segment-codec.ts";
 import type { SegmentRef } from "./log.ts";
@@ -53,18 +53,38 @@ function isWhole(frame: Frame): frame is SegmentRef {
   return frame !== "torn" && !(frame instanceof CorruptionError);
 }
 
-/** Data that look like a header are none: their line ends with one more brace. */
+/**
+ * The first frame from there on. A header ends its line and begins one, unless the line feed before
+ * it is damaged: so each line has one place to look at, and what lies in records costs nothing.
+ */
 function findFrame(
   bytes: Buffer,
   from: number,
   { path, offset }: Place,
   accepts: (frame: Frame) => boolean,
 ): number | undefined {
-  let at = bytes.indexOf(HEADER_START, from);
-  while (at >= 0 && !accepts(readFrame(bytes, at, { path, offset: offset + at }))) {
-    at = bytes.indexOf(HEADER_START, at + 1);
+  for (let start = from; start < bytes.length;) {
+    const found = bytes.indexOf(LINE_FEED, start);
+    const end = found < 0 ? bytes.length : found;
+    const at = found < 0 ? unfinishedHeader(bytes, start) : headerIn(bytes, start, end);
+    if (at !== undefined && accepts(readFrame(bytes, at, { path, offset: offset + at }))) return at;
+    start = end + 1;
   }
-  return at < 0 ? undefined : at;
+  return undefined;
+}
+
+/** Where a header begins in a line; a record's line ends otherwise, whatever it holds. */
+function headerIn(bytes: Buffer, start: number, end: number): number | undefined {
+  const ending = bytes.toString("latin1", Math.max(start, end - SEAL_BYTES), end);
+  if (sealOf(ending) === undefined) return undefined;
+  const at = bytes.lastIndexOf(HEADER_START, end);
+  return at < start ? undefined : at;
+}
+
+/** The last line may lack its end: then its beginning tells. */
+function unfinishedHeader(bytes: Buffer, start: number): number | undefined {
+  const beginning = bytes.subarray(start, start + HEADER_START.length);
+  return beginning.equals(HEADER_START) ? start : undefined;
 }
 
 function readFrame(bytes: Buffer, at: number, place: Place): Frame {
@@ -73,7 +93,7 @@ function readFrame(bytes: Buffer, at: number, place: Place): Frame {
   let end = bytes.length;
   try {
     const line = bytes.toString("utf8", at, lineEnd);
-    const header = decodeSegmentHeader(line, place);
+    const header = decodeSegmentHeader(line, place, bytes.subarray(lineEnd + 1));
     end = lineEnd + 1 + header.bytes;
     const body = bytes.subarray(lineEnd + 1, end);
     if (body.length < header.bytes) {
@@ -89,17 +109,26 @@ function readFrame(bytes: Buffer, at: number, place: Place): Frame {
     return { key: `${path}@${offset}`, path, range, lo, hi, filter, bytes: length };
   } catch (error) {
     if (!(error instanceof CorruptionError)) throw error;
-    return lacksSectors(bytes.subarray(at, end), place.offset) ? "torn" : error;
+    return lacksSectors(bytes, { at, end }, place.offset - at) ? "torn" : error;
   }
 }
 
 /**
- * Whether a crash kept a part from the disk: zeros, which JSON text has none of, up to the end of
- * a sector or of what is there.
+ * Whether a crash kept a part of a frame from the disk: zeros, which JSON text has none of, up to
+ * the end of a sector or of the file. One alone is a damaged byte: no sector is that short.
  */
-function lacksSectors(frame: Buffer, offset: number): boolean {
-  for (let zero = frame.indexOf(0); zero >= 0; zero = frame.indexOf(0, zero + 1)) {
-    if (zero + 1 === frame.length || (offset + zero + 1) % SECTOR_BYTES === 0) return true;
+function lacksSectors(
+  bytes: Buffer,
+  { at, end }: { at: number; end: number },
+  offset: number,
+): boolean {
+  for (let zero = bytes.indexOf(0, at); zero >= 0 && zero < end;) {
+    let runEnd = zero + 1;
+    while (bytes[runEnd] === 0) runEnd++;
+    const lastSectorEnd = runEnd - ((offset + runEnd) % SECTOR_BYTES);
+    const upTo = runEnd === bytes.length ? runEnd : lastSectorEnd;
+    if (upTo - zero > 1) return true;
+    zero = bytes.indexOf(0, runEnd);
   }
   return false;
 }

@@ -1,4 +1,5 @@
 /** One line of a log of the original opslog. */
+import { isDelta } from "../core/delta.ts";
 import { InvalidArgumentError } from "../core/errors.ts";
 import { checkId } from "../core/record.ts";
 import type { LogOperation } from "../core/operation.ts";
@@ -46,7 +47,7 @@ function encodingOf(
   prev: unknown,
   encoding: unknown,
 ): LogOperation["encoding"] {
-  if (encoding === "delta") return "delta";
+  if (encoding === "delta") return isDelta(prev) ? "delta" : fail("prev must be a delta");
   if (encoding !== undefined && encoding !== "full") fail('encoding must be "full" or "delta"');
   return op === "delete" && prev === null ? "value" : undefined;
 }

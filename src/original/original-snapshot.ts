@@ -178,7 +178,8 @@ function entryOf(id: unknown, data: unknown, schema: number, place: Place, line 
   try {
     return { id: checkId(id), version: VERSION, schema, text: JSON.stringify(data) };
   } catch (cause) {
-    if (!(cause instanceof OpslogError)) throw cause;
+    // RangeError: JSON that is nested too deeply to be written again.
+    if (!(cause instanceof OpslogError || cause instanceof RangeError)) throw cause;
     throw corrupt(`${line}${cause.message}`, place, cause);
   }
 }

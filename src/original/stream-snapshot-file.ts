@@ -1,13 +1,18 @@
 /** Reads a snapshot file record by record: the original's forms, and the runs of this package. */
+import { crc32 } from "node:zlib";
 import { StoreNotFoundError } from "../core/errors.ts";
+import { parseRecord } from "../core/record.ts";
+import type { RunEntry } from "../core/version.ts";
 import { corrupt, Fields, parseObject, type Place } from "../format/check.ts";
-import { decodeRunHeader, decodeRunLine } from "../format/run-codec.ts";
+import { decodeRunHeader, decodeRunLine, decodeRunLines } from "../format/run-codec.ts";
+import { decodeIndexHeader, decodePartition } from "../format/run-index.ts";
 import { readSpans, spansBetween } from "../runs/read-spans.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import { FsBackend } from "../storage/fs-backend.ts";
 import { validateSnapshot } from "./validate.ts";
 
 const LINE_FEED = 10;
+const NO_BYTES = { range: { offset: 0, length: 0 } };
 
 interface Line extends Place {
   readonly text: string;
@@ -40,7 +45,7 @@ export async function* streamSnapshotFile<T = Record<string, unknown>>(
     return yield* streamObject<T>(parseObject(whole.toString(), place));
   }
   if ("records" in header) return yield* streamObject<T>(header);
-  if ("kind" in header) return yield* streamRun<T>(lines, first.value);
+  if ("kind" in header) return yield* streamRun<T>(backend, lines, first.value);
   const version = new Fields(header, place).integer("version", 1);
   for await (const line of lines) {
     if (line.text.trim() === "") continue;
@@ -59,24 +64,59 @@ async function* streamObject<T>(object: Record<string, unknown>): Records<T> {
   return { version };
 }
 
-async function* streamRun<T>(lines: AsyncIterable<Line>, header: Line): Records<T> {
+/** Verified by the index beside it; a run that somebody copied without its index is trusted. */
+async function* streamRun<T>(
+  backend: StorageBackend,
+  lines: AsyncGenerator<Line>,
+  header: Line,
+): Records<T> {
   decodeRunHeader(header.text, header);
+  const index = header.path.replace(/\.jsonl$/, ".index");
+  const isIndexed = (await backend.get(index, NO_BYTES)).status === "found";
   let version = 1;
-  for await (const line of lines) {
-    const { id, text, schema } = decodeRunLine(line.text, line);
-    if (text === undefined) continue;
-    version = Math.max(version, schema);
-    yield [id, parseValue(text, line) as T];
+  for await (const entry of isIndexed
+    ? entriesOfBlocks(backend, header.path, index)
+    : entriesOf(lines)) {
+    if (entry.text === undefined) continue;
+    version = Math.max(version, entry.schema);
+    yield [entry.id, parseRecord(entry.id, entry.text, header.path) as T];
   }
   return { version };
 }
 
-function parseValue(text: string, place: Place): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw corrupt("not JSON", place, cause);
+async function* entriesOf(lines: AsyncIterable<Line>): AsyncGenerator<RunEntry> {
+  for await (const line of lines) yield decodeRunLine(line.text, line);
+}
+
+async function* entriesOfBlocks(
+  backend: StorageBackend,
+  path: string,
+  index: string,
+): AsyncGenerator<RunEntry> {
+  let end = 0;
+  for await (const { text, offset: at } of readLines(backend, index)) {
+    const place = { path: index, offset: at };
+    if (at === 0) {
+      decodeIndexHeader(text, place);
+      continue;
+    }
+    for (const { offset, length, crc32: expected } of decodePartition(Buffer.from(text), place)
+      .blocks) {
+      const bytes = await backend.readBlobRange(path, offset, length);
+      const found = crc32(bytes);
+      if (found !== expected) {
+        throw corrupt(`checksum of the block: expected ${expected}, found ${found}`, {
+          path,
+          offset,
+        });
+      }
+      yield* decodeRunLines(bytes, { path, offset });
+      end = offset + length;
+    }
   }
+  const bytes = await sizeOf(backend, path);
+  if (end !== bytes)
+    throw corrupt(`expected a run of ${end} bytes, found ${bytes}`, { path, offset: end });
 }
 
 function parseIfObject(text: string): Record<string, unknown> | undefined {

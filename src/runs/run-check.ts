@@ -3,10 +3,13 @@ import { CorruptionError } from "../core/errors.ts";
 import { corrupt } from "../format/check.ts";
 import { decodeIndexHeader, findBySeparator, type PartitionContent } from "../format/run-index.ts";
 import type { RunInfo } from "../format/run-info.ts";
-import type { StorageBackend } from "../storage/backend.ts";
+import type { ByteRange, StorageBackend } from "../storage/backend.ts";
 import { ByteCache } from "./byte-cache.ts";
 import { type RunPart, RunObjects } from "./run-objects.ts";
-import { scanAll } from "./run-scan.ts";
+import { readSpans, spansBetween } from "./read-spans.ts";
+import { scanAll, scanRange } from "./run-scan.ts";
+
+const LINE_FEED = 10;
 
 /**
  * Compares a run's bytes, index and description with each other; empty when all is well.
@@ -20,8 +23,8 @@ export async function checkRun(backend: StorageBackend, run: RunInfo): Promise<C
   for (const at of run.partitions.keys()) partitions.push(await objects.partition(at));
   problems.push(...partitions.filter((part) => part instanceof CorruptionError));
   for (const check of [
-    () => checkIndexHeader(backend, run),
-    () => checkData(objects, partitions),
+    () => checkIndex(backend, run),
+    () => checkData(objects, partitions).catch((error: unknown) => locate(objects, error)),
   ]) {
     try {
       await check();
@@ -33,6 +36,11 @@ export async function checkRun(backend: StorageBackend, run: RunInfo): Promise<C
   return problems;
 }
 
+async function checkIndex(backend: StorageBackend, run: RunInfo): Promise<void> {
+  await checkIndexHeader(backend, run);
+  await checkIndexLines(backend, run);
+}
+
 async function checkIndexHeader(backend: StorageBackend, run: RunInfo): Promise<void> {
   const place = { path: run.index, offset: 0 };
   const length = run.partitions[0]?.offset ?? 0;
@@ -41,6 +49,34 @@ async function checkIndexHeader(backend: StorageBackend, run: RunInfo): Promise<
   const line = Buffer.from(result.body).toString("utf8").replace(/\n$/, "");
   const path = decodeIndexHeader(line, place);
   if (path !== run.path) throw corrupt(`an index of ${path}, expected ${run.path}`, place);
+}
+
+/** Nothing but the header and the lines that the manifest names, each with its line feed. */
+async function checkIndexLines(backend: StorageBackend, run: RunInfo): Promise<void> {
+  const ends = run.partitions.map(({ offset, length }) => offset + length);
+  const bytes = (ends.at(-1) ?? 0) + 1;
+  const read = async (range: ByteRange): Promise<Buffer> => {
+    const place = { path: run.index, offset: range.offset };
+    const result = await backend.get(run.index, { range });
+    if (result.status !== "found") throw corrupt("the index is not there", place);
+    const { objectBytes, body } = result;
+    if (objectBytes === bytes) return Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+    throw corrupt(`found an object of ${objectBytes} bytes, expected ${bytes}`, place);
+  };
+  for await (const piece of readSpans(read, spansBetween(0, bytes))) {
+    const after = piece.offset + piece.bytes.length;
+    for (const offset of ends.filter((end) => end >= piece.offset && end < after)) {
+      if (piece.bytes[offset - piece.offset] === LINE_FEED) continue;
+      throw corrupt("expected a line feed", { path: run.index, offset });
+    }
+  }
+}
+
+/** What is wrong with the data, by block where a block's checksum tells. */
+async function locate(objects: RunObjects, error: unknown): Promise<never> {
+  if (!(error instanceof CorruptionError) || error.path !== objects.run.path) throw error;
+  for await (const _ of scanRange(objects, {}));
+  throw error;
 }
 
 async function checkData(

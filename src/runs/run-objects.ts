@@ -8,7 +8,7 @@ import { CorruptionError } from "../core/errors.ts";
 import { corrupt } from "../format/check.ts";
 import { type Block, decodePartition, type PartitionContent } from "../format/run-index.ts";
 import type { RunInfo } from "../format/run-info.ts";
-import { sealOf } from "../format/sealed-line.ts";
+import { SEAL_BYTES, sealOf } from "../format/sealed-line.ts";
 import type { ByteRange, StorageBackend } from "../storage/backend.ts";
 import type { ByteCache, Sized } from "./byte-cache.ts";
 import { PARTITION_BYTES_MAX } from "./index-builder.ts";
@@ -28,9 +28,6 @@ export type RunCache = ByteCache<RunPart>;
  * at a time: with a block less than 128,000 bytes, whatever the size of the run.
  */
 const WHOLE_INDEX_BYTES_MAX = PARTITION_BYTES_MAX;
-
-/** Of the end of a sealed line, with its checksum. */
-const SEAL_BYTES = 17;
 
 /** Rough cost in memory of a block's description, beside its text. */
 const BLOCK_ENTRY_BYTES = 100;

@@ -3,6 +3,7 @@
  * `toOpslogError` words it for people. The name of an error decides; the status only where the
  * answer had no name (HEAD, 304), because an error inside a 200 surfaces with a made-up 503.
  */
+import { safeMessage } from "../core/describe.ts";
 import {
   AccessDeniedError,
   ConflictError,
@@ -174,7 +175,7 @@ function safeCopy(
 }
 
 function redact(message: string): string {
-  return message.replace(/\b(A[A-Z]IA)[A-Z0-9]{12,}\b/g, "$1…");
+  return safeMessage(message).replace(/\b(A[A-Z]IA)[A-Z0-9]{12,}\b/g, "$1…");
 }
 
 function field(value: unknown, name: string): unknown {

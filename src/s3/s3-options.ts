@@ -179,19 +179,31 @@ function checkBucket(bucket: string): string {
   if (plain || /^arn:[a-z0-9-]+:s3[a-z0-9-]*:[^\s]+$/.test(bucket)) return bucket;
   throw new InvalidArgumentError(
     `bucket must be 3 to 63 of a-z, 0-9, "." and "-", or an access point ARN; ` +
-      `found ${JSON.stringify(bucket)}`,
+      `found ${JSON.stringify(bucket.replace(/^[^]*@/, "…@"))}`,
   );
 }
 
 function checkUrlPrefix(prefix: string): string {
-  return checkPlacePrefix(prefix.replace(/^\/+|\/+$/g, ""));
+  const trimmed = withoutSlashesAtEnd(prefix);
+  return checkPlacePrefix(trimmed.slice(slashesInFront(trimmed).length));
 }
 
 /** A "/" in front is kept: the original's keys begin with it then. */
 function checkGivenPrefix(prefix: string): string {
-  const trimmed = prefix.replace(/\/+$/, "");
-  const slashes = /^\/*/.exec(trimmed)?.[0] ?? "";
+  const trimmed = withoutSlashesAtEnd(prefix);
+  const slashes = slashesInFront(trimmed);
   return slashes + checkPlacePrefix(trimmed.slice(slashes.length));
+}
+
+/** No regular expression: one that looks for the end of a text tries each of its slashes. */
+function withoutSlashesAtEnd(text: string): string {
+  let end = text.length;
+  while (text[end - 1] === "/") end--;
+  return text.slice(0, end);
+}
+
+function slashesInFront(text: string): string {
+  return /^\/*/.exec(text)?.[0] ?? "";
 }
 
 function checkPlacePrefix(trimmed: string): string {

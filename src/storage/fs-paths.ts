@@ -7,14 +7,16 @@ import { checkPath } from "./paths.ts";
 /** The one path that is locked; no object can lie there. */
 export const LOCK_PATH = ".lock";
 
+/** Spelled otherwise, too: file systems that ignore case or Unicode forms take it for the same. */
 export function isBackendsOwn(path: string): boolean {
-  return path === LOCK_PATH || path.split("/", 1)[0] === STAGING_DIRECTORY;
+  const plain = path.normalize("NFKC").toLowerCase();
+  return plain === LOCK_PATH || plain.split("/", 1)[0] === STAGING_DIRECTORY;
 }
 
 /** @throws InvalidArgumentError for paths that lead out of the store or are the backend's own */
 export function checkObjectPath(path: string): string {
   checkPath(path);
-  if (!isBackendsOwn(path) && SwapName.ofVersion(path) === undefined) return path;
+  if (!isBackendsOwn(path) && SwapName.ofVersion(path.toLowerCase()) === undefined) return path;
   throw new InvalidArgumentError(`path is FsBackend's own: ${JSON.stringify(path)}`, { path });
 }
 

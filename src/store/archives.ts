@@ -7,6 +7,7 @@ import { decodeArchive } from "../format/archive-codec.ts";
 import { corrupt } from "../format/check.ts";
 import type { ArchiveInfo } from "../format/manifest-codec.ts";
 import { archiveName } from "../format/paths.ts";
+import { checksumOf } from "../format/sealed-line.ts";
 import { originalPeriod } from "../original/original-archive.ts";
 import { type ArchiveSegment, validateArchiveSegment } from "../original/validate.ts";
 import type { StorageBackend } from "../storage/backend.ts";
@@ -102,16 +103,19 @@ async function readArchive(
   backend: StorageBackend,
   object: ArchiveObject,
 ): Promise<ArchivedRecord[]> {
-  const { path, period, records, sha256 } = object;
+  const { path, period, records, sha256, crc } = object;
   const found = await backend.get(path);
   if (found.status !== "found") {
     throw new CorruptionError(`the manifest names ${path}, which is not there`, { path });
   }
   const { buffer, byteOffset, byteLength } = found.body;
   const bytes = Buffer.from(buffer, byteOffset, byteLength);
+  const place = { path, offset: 0 };
+  if (crc !== undefined && checksumOf(bytes) !== crc) {
+    throw corrupt(`checksum: expected ${crc}, found ${checksumOf(bytes)}`, place);
+  }
   if (sha256 === undefined) return decodeOriginal(bytes, path);
   const archive = decodeArchive(bytes, sha256, path);
-  const place = { path, offset: 0 };
   if (archive.period !== period) {
     throw corrupt(`an archive of "${archive.period}", expected "${period}"`, place);
   }
@@ -130,7 +134,7 @@ function decodeOriginal(bytes: Buffer, path: string): ArchivedRecord[] {
     archive = validateArchiveSegment<unknown>(JSON.parse(bytes.toString("utf8")));
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new CorruptionError(`${path}: ${reason}`, { path, cause });
+    throw corrupt(reason, { path, offset: 0 }, cause);
   }
   return Object.entries(archive.records).map(([id, value]) => ({ id, value, schema: undefined }));
 }

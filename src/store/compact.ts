@@ -9,14 +9,7 @@ import { resolveSettings, SETTING_NAMES, type SettingOptions } from "../core/set
 import type { StorageBackend } from "../storage/backend.ts";
 import { BackendClaim } from "./backend-claim.ts";
 import { backendFor } from "./location.ts";
-import {
-  callback,
-  checkBackend,
-  checkFlag,
-  checkNames,
-  type StoreOptions,
-  warnOnStderr,
-} from "./options.ts";
+import { checkBackend, checkFlag, checkNames, type StoreOptions, warningsTo } from "./options.ts";
 import { createParts } from "./parts.ts";
 
 export interface CompactOptions extends SettingOptions {
@@ -65,7 +58,7 @@ export async function compactMetered(
 ): Promise<CompactReport> {
   checkNames(options, NAMES);
   const full = checkFlag(options.full, "full", false);
-  const onWarning = callback(options.onWarning, "onWarning") ?? warnOnStderr;
+  const onWarning = warningsTo(options.onWarning);
   const backend = backendFor(location, checkBackend(options.backend));
   const settings = resolveSettings({ ...options });
   const claim = await BackendClaim.take(backend, location, { readOnly: false });

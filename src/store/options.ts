@@ -6,7 +6,7 @@ import {
   resolveBudget,
   resolvePrices,
 } from "../core/cost.ts";
-import { describeValue } from "../core/describe.ts";
+import { describeValue, safeMessage } from "../core/describe.ts";
 import { InvalidArgumentError } from "../core/errors.ts";
 import type { Fields } from "../core/operation.ts";
 import {
@@ -143,7 +143,7 @@ export function resolveOptions<T>(options: StoreOptions<T> = {}): ResolvedOption
   checkNames(options, NAMES);
   const skipLoad = flag(options, "skipLoad", false);
   const agentId = checkAgentId(options.agentId);
-  const onWarning = callback(options.onWarning, "onWarning") ?? warnOnStderr;
+  const onWarning = warningsTo(options.onWarning);
   const { onCorrupt = "skip" } = options;
   if (onCorrupt !== "skip" && onCorrupt !== "throw")
     throw wrong("onCorrupt", '"skip" or "throw"', onCorrupt);
@@ -266,10 +266,16 @@ function wrong(name: string, expected: string, found: unknown): InvalidArgumentE
   );
 }
 
-/** One line, whatever the message holds: names and ids come from outside. */
+/** The option `onWarning`: told one line each, whatever names and ids hold. */
+export function warningsTo(
+  value: ((message: string) => void) | undefined,
+): (message: string) => void {
+  const onWarning = callback(value, "onWarning") ?? warnOnStderr;
+  return (message) => onWarning(safeMessage(message));
+}
+
+/** One line, whatever the message holds. */
 export function warnOnStderr(message: string): void {
-  // eslint-disable-next-line no-control-regex -- control characters are what is replaced
-  const line = message.replace(/[\u0000-\u001f\u007f-\u009f]/g, " ");
   // Not process.stderr: Lambda adds its request id to what the console writes.
-  console.error(`opslog-serverless: ${line}`);
+  console.error(`opslog-serverless: ${safeMessage(message)}`);
 }

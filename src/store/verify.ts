@@ -14,6 +14,7 @@ import { BackendClaim } from "./backend-claim.ts";
 import { backendFor } from "./location.ts";
 import { checkBackend, checkNames } from "./options.ts";
 import { createParts, type StoreParts } from "./parts.ts";
+import { checkFilter, checkRetired, findGarbage } from "./verify-objects.ts";
 
 export interface VerifyOptions extends SettingOptions {
   /** Default `new FsBackend()`. */
@@ -33,6 +34,8 @@ export interface VerifyReport {
   /** Of the log that no run holds yet. */
   readonly segments: number;
   readonly operations: number;
+  /** Objects that nothing refers to, left by compactions that crashed: the next one deletes them. */
+  readonly garbage: readonly string[];
 }
 
 /** A compaction may replace what is being read; then the look starts again, so often at most. */
@@ -40,8 +43,8 @@ const LOOKS_MAX = 10;
 const NAMES: ReadonlySet<string> = new Set([...SETTING_NAMES, "backend"]);
 
 /**
- * Reads manifest, runs, indexes, archives and log of the store at `location`, checks every checksum and that
- * they agree with each other. Writers and compactors may be at work meanwhile.
+ * Reads manifest, runs, indexes, archives, lists and log of the store at `location`, checks every
+ * checksum and that they agree with each other. Writers and compactors may be at work meanwhile.
  * @throws InvalidArgumentError, StoreNotFoundError, AccessDeniedError, FormatVersionError,
  *   UnavailableError; CorruptionError when the manifest cannot be read or was lost
  */
@@ -82,7 +85,10 @@ async function checkView(parts: StoreParts): Promise<VerifyReport | "overtaken">
   problems.push(...(await checkArchives(parts.backend, view)));
   const lists = await checkLists(parts, view);
   if (lists === "overtaken") return lists;
-  problems.push(...lists);
+  // One that a view had to read has told of its damage already.
+  const told = new Set(problems.map(({ message }) => message));
+  problems.push(...lists.filter(({ message }) => !told.has(message)));
+  problems.push(...(await checkRetired(parts.backend, view.manifest)));
   // Those of the original were read with the view.
   const listed = view.segments.filter(({ segment }) => segment === undefined);
   let segments = view.segments.length - listed.length;
@@ -90,12 +96,14 @@ async function checkView(parts: StoreParts): Promise<VerifyReport | "overtaken">
   for await (const read of parts.log.read(listed)) {
     if (read.status === "corrupt") problems.push(read.error);
     if (read.status !== "found") continue; // Gone: it was compacted meanwhile.
+    problems.push(...checkFilter(read.ref, read.segment));
     segments++;
     operations += read.segment.operations.length;
   }
   const { runs, generation } = view.manifest;
   const records = runs.reduce((sum, run) => sum + run.records, base.records);
-  return { problems, generation, runs: runs.length, records, segments, operations };
+  const garbage = await findGarbage(parts.backend, view.manifest);
+  return { problems, generation, runs: runs.length, records, segments, operations, garbage };
 }
 
 /** Reads the snapshot of a store of the original, which has neither checksums nor runs. */

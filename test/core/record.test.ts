@@ -91,3 +91,11 @@ test("an id is a non-empty string of at most 64 KiB", () => {
     expect(() => checkId(id)).toThrow(InvalidArgumentError);
   }
 });
+
+test("a record nested so deeply that others could not write it again is refused", () => {
+  const nested = (levels: number): unknown => JSON.parse("[".repeat(levels) + "]".repeat(levels));
+  expect(copyRecord("x", nested(1_000)).text).toHaveLength(2_000);
+  for (const levels of [1_001, 4_000, 100_000]) {
+    expect(() => copyRecord("x", nested(levels)), `${levels}`).toThrow(InvalidArgumentError);
+  }
+});

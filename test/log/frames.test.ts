@@ -13,6 +13,7 @@ const FRAMES = [encoded(["a", "b"], 1), encoded(["c"], 3), encoded(["d", "e", "f
 );
 const FILE = Buffer.concat(FRAMES);
 const OFFSETS = FRAMES.map((_, n) => Buffer.concat(FRAMES.slice(0, n)).length);
+const ENDS = FRAMES.map(({ length }, n) => (OFFSETS[n] ?? 0) + length);
 
 /** Where the frames found lie, and how many reports there are. */
 function scan(bytes: Buffer): { readonly found: number[]; readonly reports: number } {
@@ -58,6 +59,8 @@ describe("a torn end is no frame and no report", () => {
   test("also when the disk has zeros in place of what was not written", () => {
     for (let length = 0; length < FILE.length; length++) {
       for (const zeros of [1, 600, 5_000]) {
+        // One zero in the place of the last byte: a damaged byte, see below.
+        if (zeros === 1 && ENDS.includes(length + 1)) continue;
         const bytes = Buffer.concat([FILE.subarray(0, length), Buffer.alloc(zeros)]);
         const whole = OFFSETS.filter((offset, n) => offset + (FRAMES[n]?.length ?? 0) <= length);
         expect(scan(bytes), `cut at ${length}, ${zeros} zeros`).toEqual({
@@ -89,25 +92,37 @@ describe("damage is reported", () => {
     for (let at = 0; at < FILE.length; at++) {
       const hit = OFFSETS.findLastIndex((offset) => offset <= at);
       const damaged = flip(FILE, at, 1);
-      let result;
-      try {
-        result = scan(damaged);
-      } catch (error) {
-        // A digit of the format was hit: a newer version seems to have written it.
-        expect(error, `flipped ${at}`).toBeInstanceOf(FormatVersionError);
-        continue;
-      }
       const others = OFFSETS.filter((_, n) => n !== hit);
-      expect(result, `flipped ${at}`).toEqual({ found: others, reports: 1 });
+      expect(scan(damaged), `flipped ${at}`).toEqual({ found: others, reports: 1 });
     }
   });
 
   test("a byte that became zero in a complete frame is damage, not a torn end", () => {
-    for (const at of [30, (OFFSETS[1] ?? 0) + 200, (OFFSETS[2] ?? 0) + 30]) {
+    for (let at = 0; at < FILE.length; at++) {
       const damaged = Buffer.from(FILE);
       damaged[at] = 0;
       expect(scan(damaged).reports, `zero at ${at}`).toBe(1);
     }
+  });
+
+  test("so is a space that one flipped bit made zero, at the end of a sector too", () => {
+    const big = encoded(["big"], 1, " ".repeat(5_000)).bytes;
+    for (const at of [1_023, 1_024, 1_535, 2_047]) {
+      expect(scan(Buffer.concat([FILE, flip(big, at - FILE.length, 0x20)])), `${at}`).toEqual({
+        found: OFFSETS,
+        reports: 1,
+      });
+    }
+  });
+
+  test("many records that look like headers do not make it slow", () => {
+    const data = Array.from({ length: 100_000 }, () => ({ format: 1 }));
+    const { bytes } = encoded(["x"], 1, data);
+    const startedMs = performance.now();
+    expect(scan(flip(bytes, 30, 1)).reports).toBe(1);
+    expect(scan(bytes.subarray(0, -1))).toEqual({ found: [], reports: 0 });
+    // Looking at each as at a header took minutes.
+    expect(performance.now() - startedMs).toBeLessThan(5_000);
   });
 
   test("a frame cut short before a good one is told, with its place", () => {

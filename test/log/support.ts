@@ -73,8 +73,8 @@ export const segments: fc.Arbitrary<Segment> = fc
         id,
         clock,
         ...(data === undefined ? {} : { data }),
-        ...(prev === undefined ? {} : { prev }),
-        ...(delta ? { encoding: "delta" as const } : {}),
+        ...(prev === undefined ? {} : { prev: delta ? { $set: { prev }, $unset: ["x"] } : prev }),
+        ...(delta && prev !== undefined ? { encoding: "delta" as const } : {}),
       };
     });
     return { agent, w, v, operations };

@@ -185,7 +185,7 @@ test("control characters of a warning are replaced", async () => {
   const { warnOnStderr } = await import("../../src/store/options.ts");
   const lines = spyOnConsole();
   warnOnStderr("a\r\nb\u001b[31m\u0085c");
-  expect(lines).toEqual([["opslog-serverless: a  b [31m c"]]);
+  expect(lines).toEqual([["opslog-serverless: a\\u000d\\u000ab\\u001b[31m\\u0085c"]]);
 });
 
 test("a backend made for the original is refused, with what one is made of here", async () => {

@@ -38,6 +38,7 @@ describe.each(MEDIA)("verify on %s", (_, makeMedium) => {
       records: 40,
       segments: 2,
       operations: 2,
+      garbage: [],
     });
     expect(await fixture.medium.contents()).toEqual(before);
   });

@@ -51,7 +51,8 @@ export function upgradingCases(make: MakeMedium): void {
     await runCompaction(fixture.medium);
     const { stats, archive, schema, clock, generation } = await manifestOf(fixture);
     expect({ schema, clock, generation }).toEqual({ schema: 1, clock: 4, generation: 1 });
-    expect(archive).toEqual([{ period: "2025-Q3", path: "archive/archive-2025-Q3.json", records: 1 }]); // prettier-ignore
+    const crc = expect.stringMatching(/^[0-9a-f]{8}$/);
+    expect(archive).toEqual([{ period: "2025-Q3", path: "archive/archive-2025-Q3.json", records: 1, crc }]); // prettier-ignore
     expect(stats).toMatchObject({ activeRecords: fixture.expected.size, archivedRecords: 1, created }); // prettier-ignore
     const after = await fixture.open({ readOnly: true });
     expect(await after.loadArchive("2025-Q3")).toEqual(archived);
