@@ -19,15 +19,15 @@ import {
   type StorageBackend,
 } from "./backend.ts";
 import type { Deadline } from "./deadline.ts";
+import { WrappedBackend } from "./wrapped-backend.ts";
 
-export class DeadlineBackend implements StorageBackend {
-  readonly appendable: AppendableStorage | undefined;
-  readonly lock?: (path: string) => Promise<LockHandle>;
-  readonly #inner: StorageBackend;
+export class DeadlineBackend extends WrappedBackend {
+  override readonly appendable: AppendableStorage | undefined;
+  override readonly lock?: (path: string) => Promise<LockHandle>;
   readonly #deadline: Deadline;
 
   constructor(inner: StorageBackend, deadline: Deadline) {
-    this.#inner = inner;
+    super(inner);
     this.#deadline = deadline;
     const { appendable } = inner;
     this.appendable = appendable && this.#files(appendable);
@@ -36,25 +36,9 @@ export class DeadlineBackend implements StorageBackend {
     if (take !== undefined) this.lock = take;
   }
 
-  get lockTtlMs(): number | undefined {
-    return this.#inner.lockTtlMs;
-  }
-
-  get reportsRequests(): boolean | undefined {
-    return this.#inner.reportsRequests;
-  }
-
-  initialize(location: string, options: { readonly readOnly: boolean }): Promise<void> {
-    return this.#inner.initialize(location, options);
-  }
-
-  shutdown(): Promise<void> {
-    return this.#inner.shutdown();
-  }
-
   get(path: string, options: GetOptions = {}): Promise<GetResult> {
     const { signal } = this.#deadline;
-    return this.#read("get", path, () => this.#inner.get(path, { ...options, signal }));
+    return this.#read("get", path, () => this.inner.get(path, { ...options, signal }));
   }
 
   put(
@@ -67,12 +51,12 @@ export class DeadlineBackend implements StorageBackend {
     // The medium's own verdict is better than ours: it may know that nothing was written.
     const timeoutMs = Math.min(options.timeoutMs ?? PUT_TIMEOUT_MS, leftMs);
     const limited = { ...options, timeoutMs, signal };
-    return this.#write("put", path, () => this.#inner.put(path, body, precondition, limited));
+    return this.#write("put", path, () => this.inner.put(path, body, precondition, limited));
   }
 
   async *list(prefix: string, options: RequestOptions = {}): AsyncGenerator<ListPage> {
     const { signal } = this.#deadline;
-    const listed = this.#inner.list(prefix, { ...options, signal });
+    const listed = this.inner.list(prefix, { ...options, signal });
     const pages = listed[Symbol.asyncIterator]();
     try {
       for (;;) {
@@ -89,32 +73,8 @@ export class DeadlineBackend implements StorageBackend {
   delete(paths: readonly string[], options: RequestOptions = {}): Promise<void> {
     const { signal } = this.#deadline;
     return this.#read("delete", paths[0] ?? "", () =>
-      this.#inner.delete(paths, { ...options, signal }),
+      this.inner.delete(paths, { ...options, signal }),
     );
-  }
-
-  writeBlob(path: string, content: Uint8Array | string): Promise<void> {
-    return this.#inner.writeBlob(path, content);
-  }
-
-  readBlob(path: string): Promise<Buffer> {
-    return this.#inner.readBlob(path);
-  }
-
-  readBlobRange(path: string, offset: number, length: number): Promise<Buffer> {
-    return this.#inner.readBlobRange(path, offset, length);
-  }
-
-  listBlobs(prefix: string): Promise<string[]> {
-    return this.#inner.listBlobs(prefix);
-  }
-
-  deleteBlob(path: string): Promise<void> {
-    return this.#inner.deleteBlob(path);
-  }
-
-  deleteBlobDir(prefix: string): Promise<void> {
-    return this.#inner.deleteBlobDir(prefix);
   }
 
   #files(appendable: AppendableStorage): AppendableStorage {

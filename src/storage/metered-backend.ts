@@ -19,6 +19,7 @@ import type {
   PutResult,
   StorageBackend,
 } from "./backend.ts";
+import { WrappedBackend } from "./wrapped-backend.ts";
 
 /** A budget, and who is told of its breach where that is only to be told. */
 export interface BudgetGuard {
@@ -43,17 +44,16 @@ export function beyondBudget(backend: StorageBackend): StorageBackend {
   return backend instanceof MeteredBackend ? backend.unlimited : backend;
 }
 
-export class MeteredBackend implements StorageBackend {
-  readonly appendable: AppendableStorage | undefined;
-  readonly lock?: (path: string) => Promise<LockHandle>;
+export class MeteredBackend extends WrappedBackend {
+  override readonly appendable: AppendableStorage | undefined;
+  override readonly lock?: (path: string) => Promise<LockHandle>;
   readonly unlimited: MeteredBackend;
-  readonly #inner: StorageBackend;
   readonly #meter: CostMeter;
   readonly #guard: BudgetGuard | undefined;
   #hasWarned = false;
 
   constructor(inner: StorageBackend, meter: CostMeter, guard?: BudgetGuard) {
-    this.#inner = inner;
+    super(inner);
     this.#meter = meter;
     this.#guard = guard;
     this.unlimited = guard === undefined ? this : new MeteredBackend(inner, meter);
@@ -64,26 +64,10 @@ export class MeteredBackend implements StorageBackend {
     if (take !== undefined) this.lock = (path) => this.#lock(path, take);
   }
 
-  get lockTtlMs(): number | undefined {
-    return this.#inner.lockTtlMs;
-  }
-
-  get reportsRequests(): boolean | undefined {
-    return this.#inner.reportsRequests;
-  }
-
-  initialize(location: string, options: { readonly readOnly: boolean }): Promise<void> {
-    return this.#inner.initialize(location, options);
-  }
-
-  shutdown(): Promise<void> {
-    return this.#inner.shutdown();
-  }
-
   get(path: string, options: GetOptions = {}): Promise<GetResult> {
     return this.#call(
       { kind: "get", path },
-      (onRequest) => this.#inner.get(path, { ...options, onRequest }),
+      (onRequest) => this.inner.get(path, { ...options, onRequest }),
       (result) => (result.status === "found" ? result.body.byteLength : 0),
     );
   }
@@ -95,10 +79,10 @@ export class MeteredBackend implements StorageBackend {
     options: PutOptions = {},
   ): Promise<PutResult> {
     const bytesOut = body instanceof Uint8Array ? body.byteLength : 0;
-    const isCounted = body instanceof Uint8Array || this.#inner.reportsRequests === true;
+    const isCounted = body instanceof Uint8Array || this.inner.reportsRequests === true;
     const sent = isCounted ? body : this.#countedStream(body);
     return this.#call({ kind: "put", path, bytesOut }, (onRequest) =>
-      this.#inner.put(path, sent, precondition, { ...options, onRequest }),
+      this.inner.put(path, sent, precondition, { ...options, onRequest }),
     );
   }
 
@@ -118,7 +102,7 @@ export class MeteredBackend implements StorageBackend {
       for (;;) {
         const page = await this.#call({ kind: "list", path: prefix }, (counted) => {
           count = counted;
-          pages ??= this.#inner.list(prefix, { onRequest })[Symbol.asyncIterator]();
+          pages ??= this.inner.list(prefix, { onRequest })[Symbol.asyncIterator]();
           return pages.next();
         });
         if (page.done === true) return;
@@ -135,32 +119,8 @@ export class MeteredBackend implements StorageBackend {
     const [first] = paths;
     if (first === undefined) return;
     await this.#call({ kind: "delete", path: first }, (onRequest) =>
-      this.#inner.delete(paths, { onRequest }),
+      this.inner.delete(paths, { onRequest }),
     );
-  }
-
-  writeBlob(path: string, content: Uint8Array | string): Promise<void> {
-    return this.#inner.writeBlob(path, content);
-  }
-
-  readBlob(path: string): Promise<Buffer> {
-    return this.#inner.readBlob(path);
-  }
-
-  readBlobRange(path: string, offset: number, length: number): Promise<Buffer> {
-    return this.#inner.readBlobRange(path, offset, length);
-  }
-
-  listBlobs(prefix: string): Promise<string[]> {
-    return this.#inner.listBlobs(prefix);
-  }
-
-  deleteBlob(path: string): Promise<void> {
-    return this.#inner.deleteBlob(path);
-  }
-
-  deleteBlobDir(prefix: string): Promise<void> {
-    return this.#inner.deleteBlobDir(prefix);
   }
 
   /** Creating and appending are writes; a look whether a file exists settles one and is a HEAD. */
@@ -196,7 +156,7 @@ export class MeteredBackend implements StorageBackend {
     act: (onRequest: OnRequest) => Promise<R>,
     bytesInOf: (result: R) => number = () => 0,
   ): Promise<R> {
-    if (this.#inner.reportsRequests !== true) {
+    if (this.inner.reportsRequests !== true) {
       return this.#count(call, () => act(() => ignore), bytesInOf);
     }
     this.#check(call);

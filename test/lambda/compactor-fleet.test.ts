@@ -1,27 +1,15 @@
 /** One compactor for several stores. */
 import { FsBackend, MemoryBackend, UnavailableError } from "opslog-serverless";
 import { createCompactor } from "opslog-serverless/lambda";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { compactFleet } from "../../src/lambda/compactor.ts";
 import { sdkAccess } from "../../src/lambda/sdk-access.ts";
 import { manualRuntime } from "../support/manual-runtime.ts";
 import { tempDir } from "../support/temp-dir.ts";
-import { Meddled, minute, put } from "./compactor-support.ts";
+import { capturedOutput, Meddled, minute, put } from "./compactor-support.ts";
 import { lambdaContext, rejection } from "./support.ts";
 
-/** What was written to the standard output. */
-let printed: string[];
-
-beforeEach(() => {
-  printed = [];
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => printed.push(String(text)) > 0);
-});
-
-afterEach(() => {
-  vi.restoreAllMocks();
-});
-
-const log = (): void => undefined;
+const { printed, log } = capturedOutput();
 
 describe("several stores", () => {
   /** Stores a, b and c in memory with two records each. */

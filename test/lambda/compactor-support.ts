@@ -1,7 +1,21 @@
 /** Stores to compact, under clocks and with troubles of the tests' own. */
 import { type FsBackend, MemoryBackend, Store } from "opslog-serverless";
 import type { LambdaContext } from "opslog-serverless/lambda";
+import { afterEach, beforeEach, vi } from "vitest";
 import type { Runtime } from "../../src/core/runtime.ts";
+
+/** To be called at the top of a file: what each of its tests writes to the standard output. */
+export function capturedOutput(): { readonly printed: string[]; log(): void } {
+  const printed: string[] = [];
+  beforeEach(() => {
+    printed.length = 0;
+    vi.spyOn(process.stdout, "write").mockImplementation((text) => printed.push(String(text)) > 0);
+  });
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+  return { printed, log: () => undefined };
+}
 
 export async function put(
   location: string,
