@@ -3,6 +3,7 @@ import { InvalidArgumentError } from "../core/errors.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import { FsBackend } from "../storage/fs-backend.ts";
+import { withoutSlashesAtEnd } from "../storage/paths.ts";
 import type { S3Access } from "./s3-access.ts";
 import { isS3Location, type OpenLocation } from "./warm-location.ts";
 
@@ -88,7 +89,7 @@ async function listDirectories(under: string): Promise<string[]> {
     for (const name of await backend.listBlobs("")) {
       const below = await backend.listBlobs(name);
       const isStore = below.some((each) => STORE_NAMES.has(each));
-      if (isStore) found.push(`${under.replace(/\/+$/, "")}/${name}`);
+      if (isStore) found.push(`${withoutSlashesAtEnd(under)}/${name}`);
     }
     return found;
   } finally {

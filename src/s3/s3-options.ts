@@ -2,7 +2,7 @@
 import { InvalidArgumentError } from "../core/errors.ts";
 import { systemRuntime } from "../core/runtime.ts";
 import type { Runtime } from "../core/runtime.ts";
-import { checkPath } from "../storage/paths.ts";
+import { checkPath, withoutSlashesAtEnd } from "../storage/paths.ts";
 
 /** One HTTP attempt, also a failed one; repeats are events of their own. */
 export interface S3RequestEvent {
@@ -193,13 +193,6 @@ function checkGivenPrefix(prefix: string): string {
   const trimmed = withoutSlashesAtEnd(prefix);
   const slashes = slashesInFront(trimmed);
   return slashes + checkPlacePrefix(trimmed.slice(slashes.length));
-}
-
-/** No regular expression: one that looks for the end of a text tries each of its slashes. */
-function withoutSlashesAtEnd(text: string): string {
-  let end = text.length;
-  while (text[end - 1] === "/") end--;
-  return text.slice(0, end);
 }
 
 function slashesInFront(text: string): string {

@@ -36,3 +36,10 @@ export function checkPrefix(prefix: string): string {
   const trimmed = prefix.replace(/\/$/, "");
   return trimmed === "" ? "" : `${checkPath(trimmed)}/`;
 }
+
+/** No regular expression: one that looks for the end of a text tries each of its slashes. */
+export function withoutSlashesAtEnd(text: string): string {
+  let end = text.length;
+  while (text[end - 1] === "/") end--;
+  return text.slice(0, end);
+}

@@ -12,7 +12,7 @@ const current = (path: string): boolean => specimen.current.has(path);
 
 test("the store holds every kind of object", () => {
   const paths = [...specimen.image.keys()];
-  for (const kind of ["manifest.json", "archive/", ".index", "ops/", ".lease"]) {
+  for (const kind of ["manifest.json", "archive/", ".index", ".retired", "ops/", ".lease"]) {
     expect(
       paths.filter((path) => path.includes(kind)),
       kind,

@@ -1,5 +1,6 @@
 /** A small store that holds every kind of object, and what is true of it. */
 import { decodeManifest } from "../../src/format/manifest-codec.ts";
+import { decodeRetiredList } from "../../src/format/retired-list.ts";
 import { scanFrames } from "../../src/log/frames.ts";
 import { Store } from "../../src/store/store.ts";
 import type { StoreOptions } from "../../src/store/options.ts";
@@ -27,7 +28,7 @@ export interface Specimen {
   readonly image: Image;
   readonly facts: Facts;
   readonly flushes: readonly Flush[];
-  /** Paths that are a part of the store now: leases, copies and retired objects are none. */
+  /** Paths that are a part of the store now: leases, copies, retired and merged objects are none. */
   readonly current: ReadonlySet<string>;
 }
 
@@ -50,7 +51,7 @@ export async function openAt(
   return store;
 }
 
-/** Two runs, an archive, retired objects, batches of two writers in the log. */
+/** Two runs, an archive, retired and merged objects, batches of two writers in the log. */
 export async function makeSpecimen(make: MakePlace): Promise<Specimen> {
   await using place = await make(new Map());
   const store = await openAt(place, {});
@@ -90,8 +91,9 @@ export async function withTornTail(make: MakePlace, { image }: Specimen): Promis
 
 async function describe(make: MakePlace, image: Image): Promise<Specimen> {
   const flushes: Flush[] = [];
+  const current = currentPaths(image);
   for (const [path, bytes] of image) {
-    if (!path.startsWith("ops/")) continue;
+    if (!path.startsWith("ops/") || !current.has(path)) continue;
     for (const { range } of scanFrames(bytes, { path, offset: 0 }).frames) {
       const { offset, length } = range ?? { offset: 0, length: bytes.length };
       const rest = Buffer.concat([bytes.subarray(0, offset), bytes.subarray(offset + length)]);
@@ -99,18 +101,24 @@ async function describe(make: MakePlace, image: Image): Promise<Specimen> {
       flushes.push({ path, offset, length, without: (await factsOf(make, others)).records });
     }
   }
-  return { image, facts: await factsOf(make, image), flushes, current: currentPaths(image) };
+  return { image, facts: await factsOf(make, image), flushes, current };
 }
 
 function currentPaths(image: Image): Set<string> {
   const versions = [...image.keys()].filter((path) => path.startsWith("manifests/"));
   const path = versions.toSorted().at(-1) ?? "manifest.json";
-  const { runs, archive } = decodeManifest(image.get(path) ?? Buffer.alloc(0), path);
+  const { runs, archive, retired } = decodeManifest(image.get(path) ?? Buffer.alloc(0), path);
+  const lists = retired.filter(({ segments }) => segments !== undefined).map((list) => list.path);
+  const merged = new Set(
+    lists.flatMap((list) => decodeRetiredList(image.get(list) ?? Buffer.alloc(0), list)),
+  );
   const named = [
     ...runs.flatMap(({ path: run, index }) => [run, index]),
     ...archive.map((a) => a.path),
+    ...lists,
   ];
-  return new Set([path, ...named, ...[...image.keys()].filter((name) => name.startsWith("ops/"))]);
+  const log = [...image.keys()].filter((name) => name.startsWith("ops/") && !merged.has(name));
+  return new Set([path, ...named, ...log]);
 }
 
 async function factsOf(make: MakePlace, image: Image): Promise<Facts> {

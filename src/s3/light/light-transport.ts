@@ -1,5 +1,6 @@
 /** S3 without the AWS SDK: requests are signed here and sent by Node's own HTTP client. */
 import { createHash } from "node:crypto";
+import { withoutSlashesAtEnd } from "../../storage/paths.ts";
 import type { S3Settings } from "../s3-options.ts";
 import type {
   Exchange,
@@ -197,7 +198,7 @@ export class LightTransport implements S3Transport {
     const { endpoint } = this.#access;
     const origin = new URL(endpoint ?? `https://s3.${region}.${domain}`);
     const isPathStyle = forcePathStyle ?? (endpoint !== undefined || bucket.includes("."));
-    const base = origin.pathname.replace(/\/+$/, "");
+    const base = withoutSlashesAtEnd(origin.pathname);
     if (!isPathStyle) origin.hostname = `${bucket}.${origin.hostname}`;
     const path = `${base}/${isPathStyle ? `${bucket}/` : ""}${encodeKey(key)}`;
     return { origin, host: origin.host, path };
