@@ -2,7 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { UnavailableError, WriteOutcomeUnknownError } from "../../src/core/errors.ts";
 import { FileLog } from "../../src/log/file-log.ts";
-import type { AppendableStorage } from "../../src/storage/backend.ts";
+import type { LogUnit } from "../../src/log/log.ts";
+import type { AppendableStorage, Dated } from "../../src/storage/backend.ts";
 import { manualRuntime } from "../support/manual-runtime.ts";
 import { afterAppend, compactLog, scene } from "./log-files.ts";
 import { draft } from "./support.ts";
@@ -151,6 +152,29 @@ describe("a compaction", () => {
     await runtime.advance(3_700_000);
     await compactLog(log());
     expect(await files()).toEqual([]);
+  });
+
+  test("seals an empty file before it removes it: its owner may have stopped right there", async () => {
+    const { backend, runtime, log, writer, ids } = await scene();
+    const compactor = log();
+    let units: readonly LogUnit[] | undefined;
+    const stopping: AppendableStorage = {
+      exists: (path) => backend.appendable.exists(path),
+      create: async (path) => {
+        const file = await backend.appendable.create(path);
+        const append = async (bytes: Uint8Array): Promise<Dated> => {
+          if (units === undefined) {
+            await runtime.advance(3_700_000);
+            ({ units } = await compactor.prepareCompaction());
+          }
+          return file?.append(bytes) ?? { dateMs: 0 };
+        };
+        return file && { append, close: () => file.close() };
+      },
+    };
+    await writer(stopping).write(draft(["a"], 1));
+    await compactor.deleteUnits(units ?? []);
+    expect(await ids()).toEqual({ a: 1 });
   });
 
   test("keeps a file with damage in it, whole", async () => {
