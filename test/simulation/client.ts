@@ -14,9 +14,8 @@ import { isOfThird, periodOf } from "./archive-judge.ts";
 import { compareOps, type Intent, type Op } from "./ledger.ts";
 import type { Mark } from "./oracle.ts";
 import type { SimProcess } from "./sim-process.ts";
-import type { SimBackend } from "./sim-store.ts";
 import type { Seen } from "./view-judge.ts";
-import { IDS, SETTINGS, type World } from "./world.ts";
+import { IDS, SETTINGS, type SimMedium, type World } from "./world.ts";
 
 type Doc = { readonly by: string; readonly n: number };
 
@@ -26,7 +25,7 @@ export type Change = { readonly id: string; readonly record: Doc | undefined };
 /** For a store whose looks are not its own. */
 export interface StaleOptions {
   /** Shared by the stores of a process. */
-  readonly backend: SimBackend;
+  readonly backend: SimMedium;
   /** What its freshness promises that it sees. */
   readonly mark: Mark;
 }
@@ -42,6 +41,8 @@ export class Client {
   readonly #writeMark: Mark | undefined;
   /** Acknowledged to this store since its last look. */
   readonly #own = new Map<string, Op>();
+  /** Acknowledged to this store and not undone, in their order. */
+  readonly #written: Op[] = [];
 
   /** Undefined when the store could not be opened, for a reason that a caller must expect. */
   static async open(
@@ -127,7 +128,12 @@ export class Client {
       if (!(error instanceof WriteOutcomeUnknownError)) oracle.rejected(name, from, intents);
       return false;
     }
-    this.#know(oracle.acked(name, from, intents, mark));
+    const ops = oracle.acked(name, from, intents, mark);
+    this.#know(ops);
+    // One of several calls that shared a flush has put its segment here already.
+    if (!this.#written.some(({ segment }) => segment === ops[0]?.segment)) {
+      this.#written.push(...ops);
+    }
     return true;
   }
 
@@ -137,6 +143,65 @@ export class Client {
       const before = this.#own.get(op.id);
       if (before === undefined || compareOps(op, before) > 0) this.#own.set(op.id, op);
     }
+  }
+
+  /** Takes back its own last operation, where that still counts; false when it failed. */
+  async undo(): Promise<boolean> {
+    const { oracle } = this.#world;
+    const { name } = this.process;
+    const from = oracle.ledger.attemptCount(name);
+    const mark = oracle.mark();
+    return this.#try("undo", async () => {
+      const isUndone = await this.#store.undo();
+      const own = this.#written.at(-1);
+      if (!isUndone || own === undefined) return;
+      this.#written.pop();
+      this.#know(oracle.undone(name, from, own, mark));
+    });
+  }
+
+  /** Every record, one after the other; each as a point read may see it. */
+  async scan(): Promise<void> {
+    const { oracle } = this.#world;
+    const { name } = this.process;
+    const least = this.#leastSeen();
+    const seen = new Map<string, string>();
+    await this.#try("scan", async () => {
+      let before = "";
+      for await (const [id, record] of this.#store.scan()) {
+        if (id <= before) oracle.fail("SCAN", `${name} is given ${id} after ${before}`);
+        before = id;
+        seen.set(id, textOf(record));
+      }
+      // A scan may go over to a newer manifest on its way: batches need not be whole.
+      for (const id of IDS) oracle.checkView(name, [id], seen, least);
+      oracle.counts.scans++;
+    });
+  }
+
+  /** Begins to follow: gives what the follower has. */
+  copy(): Map<string, string> {
+    return new Map(this.#store.entries().map(([id, record]) => [id, textOf(record)]));
+  }
+
+  /** T4: what `tail` tells, applied to what the follower had, is what the store holds. */
+  async follow(had: Map<string, string>): Promise<boolean> {
+    const { oracle } = this.#world;
+    const mark = oracle.mark();
+    return this.#try("tail", async () => {
+      for (const { op, id, data } of await this.#store.tail()) {
+        if (op === "set" && data !== undefined) had.set(id, textOf(data));
+        else had.delete(id);
+      }
+      this.#mark = mark;
+      oracle.counts.followed++;
+      const holds = this.copy();
+      for (const id of IDS) {
+        if (had.get(id) === holds.get(id)) continue;
+        const found = `${this.process.name} was told ${id}=${had.get(id)}, holds ${holds.get(id)}`;
+        oracle.fail("FOLLOWER", found);
+      }
+    });
   }
 
   /** Archives a third of what this store sees; false when it failed. */
@@ -202,7 +267,7 @@ export class Client {
   async check(ids: readonly string[] = IDS): Promise<Seen | undefined> {
     const seen = new Map<string, string>();
     // What is acknowledged while this reads need not be seen, but what was before it must.
-    const own = new Map(this.#own);
+    const least = this.#leastSeen();
     const mark = this.#mark;
     const { oracle } = this.#world;
     if (this.#isLazy) {
@@ -216,15 +281,19 @@ export class Client {
         if (record !== undefined) seen.set(id, textOf(record));
       }
     }
-    const least = new Map(mark.least);
-    for (const [id, op] of own) {
-      const before = least.get(id);
-      if (before === undefined || compareOps(op, before) > 0) least.set(id, op);
-    }
     const { name } = this.process;
     oracle.checkView(name, ids, seen, least);
     oracle.checkExact(name, mark, ids, seen);
     return seen;
+  }
+
+  #leastSeen(): Map<string, Op> {
+    const least = new Map(this.#mark.least);
+    for (const [id, op] of this.#own) {
+      const before = least.get(id);
+      if (before === undefined || compareOps(op, before) > 0) least.set(id, op);
+    }
+    return least;
   }
 
   async #try(what: string, call: () => Promise<void>): Promise<boolean> {
