@@ -230,6 +230,10 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
         put: "if (!isSame(seen, new ResidentEntry(version, schema, migrated))) void seen;",
       },
     ],
+    test: {
+      file: "store/archive-races.test.ts",
+      name: "a record that changes while it is fetched",
+    },
   },
   {
     name: "archives over another's publication",

@@ -61,6 +61,10 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
         put: "const graceMs = segments === undefined ? gcGraceMs : segmentGraceMs / 10;",
       },
     ],
+    test: {
+      file: "compaction/publication.test.ts",
+      name: "a list of segments is due by the grace",
+    },
   },
   {
     name: "memory spans a purge",
@@ -102,6 +106,7 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
         put: "segments.filter(({ hi }) => hi > purgeFloor)",
       },
     ],
+    test: { file: "view/view.test.ts", name: "a segment that begins at or below the purge floor" },
   },
   {
     name: "a segment that is gone is nothing",

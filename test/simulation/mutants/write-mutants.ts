@@ -170,6 +170,10 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
         put: "import { UnavailableError, CorruptionError, FormatVersionError, WriteOutcomeUnknownError }",
       },
     ],
+    test: {
+      file: "log/object-log.test.ts",
+      name: "does not know the outcome when what was there is gone or cannot be read",
+    },
   },
   {
     name: "unknown is written",
@@ -196,7 +200,7 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
         put: "const failed = [...group];",
       },
     ],
-    test: { file: "store/memory.test.ts", name: "every waiting write rejects" },
+    test: { file: "store/memory.test.ts", name: "what was queued behind a flush that fails" },
   },
   {
     name: "undo without a look at the winner",
@@ -221,6 +225,7 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
         put: "",
       },
     ],
+    test: { file: "store/memory.test.ts", name: "an archive cannot be undone" },
   },
   {
     name: "no net change",
@@ -245,6 +250,7 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
         put: "({ version }) => isAbove(version, undefined) && !isAbove(version, after),",
       },
     ],
+    test: { file: "store/memory.test.ts", name: "an agent is told of others, never of itself" },
   },
   {
     name: "two single writers",
