@@ -29,6 +29,10 @@ export const FILE_MUTANTS: readonly Mutant[] = [
           "      return await this.#appendable.exists(logFilePath(stream, k + 1));",
       },
     ],
+    test: {
+      file: "log/file-log.test.ts",
+      name: "asks for a successor before it asks for its file",
+    },
   },
   {
     name: "fence by the file alone",
@@ -61,6 +65,10 @@ export const FILE_MUTANTS: readonly Mutant[] = [
         put: "const { frames, corrupt } = read;",
       },
     ],
+    test: {
+      file: "log/file-log.test.ts",
+      name: "reads what was acknowledged while it was about to seal",
+    },
   },
   {
     name: "never seals",
@@ -105,6 +113,10 @@ export const FILE_MUTANTS: readonly Mutant[] = [
         put: "for (const path of units.flatMap(({ paths }) => paths.toReversed())) await",
       },
     ],
+    test: {
+      file: "log/file-log.test.ts",
+      name: "reads what was acknowledged while it was about to seal",
+    },
   },
   {
     name: "appends behind a torn frame",

@@ -225,7 +225,7 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
         put: "",
       },
     ],
-    test: { file: "store/memory.test.ts", name: "an archive cannot be undone" },
+    test: { file: "store/memory.test.ts", name: "last operation on an archived record stays" },
   },
   {
     name: "no net change",
