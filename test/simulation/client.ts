@@ -1,17 +1,14 @@
 /** A store open in a process, with the oracle looking over its shoulder. */
 import {
   ConflictError,
-  LockedError,
-  OpslogError,
-  RecordNotFoundError,
   StoreNotFoundError,
-  UnavailableError,
   WriteOutcomeUnknownError,
 } from "../../src/core/errors.ts";
 import { Store } from "../../src/store/store.ts";
 import type { StoreOptions } from "../../src/store/options.ts";
 import { isOfThird, periodOf } from "./archive-judge.ts";
-import { compareOps, type Intent, type Op } from "./ledger.ts";
+import { checkExpected, checkWarning } from "./expected.ts";
+import { type Intent, type Op, raise } from "./ledger.ts";
 import type { Mark } from "./oracle.ts";
 import type { SimProcess } from "./sim-process.ts";
 import type { Seen } from "./view-judge.ts";
@@ -130,19 +127,14 @@ export class Client {
     }
     const ops = oracle.acked(name, from, intents, mark);
     this.#know(ops);
-    // One of several calls that shared a flush has put its segment here already.
-    if (!this.#written.some(({ segment }) => segment === ops[0]?.segment)) {
-      this.#written.push(...ops);
-    }
+    // Several calls may share a flush, and so its segment.
+    this.#written.push(...ops.filter((op) => !this.#written.includes(op)));
     return true;
   }
 
   /** From now on this store must see these, or what is above them. */
   #know(ops: readonly Op[]): void {
-    for (const op of ops) {
-      const before = this.#own.get(op.id);
-      if (before === undefined || compareOps(op, before) > 0) this.#own.set(op.id, op);
-    }
+    for (const op of ops) raise(this.#own, op);
   }
 
   /** Takes back its own last operation, where that still counts; false when it failed. */
@@ -163,23 +155,22 @@ export class Client {
   /** Every record, one after the other; each as a point read may see it. */
   async scan(): Promise<void> {
     const { oracle } = this.#world;
-    const { name } = this.process;
     const least = this.#leastSeen();
     const seen = new Map<string, string>();
     await this.#try("scan", async () => {
       let before = "";
       for await (const [id, record] of this.#store.scan()) {
-        if (id <= before) oracle.fail("SCAN", `${name} is given ${id} after ${before}`);
+        if (id <= before) oracle.fail("SCAN", `${id} is given after ${before}`);
         before = id;
         seen.set(id, textOf(record));
       }
       // A scan may go over to a newer manifest on its way: batches need not be whole.
-      for (const id of IDS) oracle.checkView(name, [id], seen, least);
+      for (const id of IDS) oracle.checkView(this.process.name, [id], seen, least);
       oracle.counts.scans++;
     });
   }
 
-  /** Begins to follow: gives what the follower has. */
+  /** What a follower has when it begins. */
   copy(): Map<string, string> {
     return new Map(this.#store.entries().map(([id, record]) => [id, textOf(record)]));
   }
@@ -196,8 +187,7 @@ export class Client {
       this.#mark = mark;
       oracle.counts.followed++;
       const holds = this.copy();
-      for (const id of IDS) {
-        if (had.get(id) === holds.get(id)) continue;
+      for (const id of IDS.filter((one) => had.get(one) !== holds.get(one))) {
         const found = `${this.process.name} was told ${id}=${had.get(id)}, holds ${holds.get(id)}`;
         oracle.fail("FOLLOWER", found);
       }
@@ -281,18 +271,14 @@ export class Client {
         if (record !== undefined) seen.set(id, textOf(record));
       }
     }
-    const { name } = this.process;
-    oracle.checkView(name, ids, seen, least);
-    oracle.checkExact(name, mark, ids, seen);
+    oracle.checkView(this.process.name, ids, seen, least);
+    oracle.checkExact(this.process.name, mark, ids, seen);
     return seen;
   }
 
   #leastSeen(): Map<string, Op> {
     const least = new Map(this.#mark.least);
-    for (const [id, op] of this.#own) {
-      const before = least.get(id);
-      if (before === undefined || compareOps(op, before) > 0) least.set(id, op);
-    }
+    for (const op of this.#own.values()) raise(least, op);
     return least;
   }
 
@@ -305,30 +291,6 @@ export class Client {
       return false;
     }
   }
-}
-
-/** Nothing here damages objects, so nothing may be found damaged. */
-export function checkWarning(world: World, message: string): void {
-  if (message.includes("cannot be read")) world.oracle.fail("CORRUPT", message);
-}
-
-/** Errors that faults explain; every other one is a violation. */
-export function checkExpected(
-  world: World,
-  process: SimProcess,
-  what: string,
-  error: unknown,
-): void {
-  const code = error instanceof OpslogError ? error.code : String(error);
-  world.kernel.trace(`${process.name} ${what} failed: ${code}`);
-  const isExpected =
-    error instanceof UnavailableError ||
-    error instanceof WriteOutcomeUnknownError ||
-    error instanceof LockedError ||
-    error instanceof RecordNotFoundError;
-  if (isExpected) return;
-  const detail = error instanceof Error ? `${error.message} ${error.stack ?? ""}` : String(error);
-  world.oracle.fail("ERROR", `${process.name} ${what}: ${code}: ${detail}`);
 }
 
 function textOf(record: Doc): string;

@@ -90,7 +90,10 @@ export class Disk {
       if (this.#server.objects.has(file.path)) continue;
       this.#files.set(file.path, file);
       this.#tear(file, prng);
-      if (this.#files.has(file.path)) this.#server.place(file.path, file.object);
+      if (!this.#files.has(file.path)) continue;
+      this.#server.place(file.path, file.object);
+      // What was appended after the deletion was nowhere until now.
+      for (const { bytes } of file.object.frames) this.#onFrame(file.path, bytes);
     }
   }
 

@@ -55,6 +55,12 @@ export function compareOps(a: Versioned, b: Versioned): number {
   return a.text < b.text ? -1 : 1;
 }
 
+/** Takes an operation in where nothing higher is known. */
+export function raise(least: Map<string, Op>, op: Op): void {
+  const before = least.get(op.id);
+  if (before === undefined || compareOps(op, before) > 0) least.set(op.id, op);
+}
+
 export class Ledger {
   readonly #segments = new Map<string, SegmentRecord>();
   readonly #attempts = new Map<string, SegmentRecord[]>();

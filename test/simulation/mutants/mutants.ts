@@ -1,4 +1,5 @@
 /** Every mechanism that is switched off, one at a time. */
+import { ARCHIVE_MUTANTS } from "./archive-mutants.ts";
 import { COMPACTION_MUTANTS } from "./compaction-mutants.ts";
 import { FILE_MUTANTS } from "./file-mutants.ts";
 import type { Mutant } from "./mutant.ts";
@@ -9,5 +10,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...VIEW_MUTANTS,
   ...WRITE_MUTANTS,
   ...COMPACTION_MUTANTS,
+  ...ARCHIVE_MUTANTS,
   ...FILE_MUTANTS,
 ];
