@@ -231,7 +231,8 @@ export class Oracle implements ServerObserver {
     const least = mark.least.get(own.id);
     // Its own undo of a later operation stands for this one.
     const isOwn = least?.undoes !== undefined && least.w === own.w;
-    if (least !== undefined && compareOps(least, own) > 0 && !isOwn) {
+    const isTie = this.ledger.isCloned(own.segment);
+    if (least !== undefined && compareOps(least, own) > 0 && !isOwn && !isTie) {
       this.fail("UNDO", `${process} undid ${describeOp(own)} below ${describeOp(least)}`);
     }
     return ops;

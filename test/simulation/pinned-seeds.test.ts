@@ -7,7 +7,10 @@ import { expect, test } from "vitest";
 import { PINS } from "./mutants/pins.ts";
 import { describeFailure, simulate } from "./simulate.ts";
 
-const SEEDS = [...new Set(PINS.values())].toSorted((a, b) => a - b);
+/** Seeds that failed once, over sources as they were: a follower was told of an archived record. */
+const FAILED = [10_052];
+
+const SEEDS = [...new Set([...PINS.values(), ...FAILED])].toSorted((a, b) => a - b);
 
 test.each(SEEDS)("seed %i stays clean", async (seed) => {
   expect(describeFailure(await simulate(seed))).toBe("");
