@@ -149,8 +149,8 @@ export class FileLog implements Log {
       if (!present.has(successor) && bytes === 0) {
         const abandoned = this.#runtime.nowMs() - file.lastModifiedMs > EMPTY_FILE_MS;
         const orphaned = k > 1 && !present.has(logFilePath(stream, k - 1));
-        if (orphaned || abandoned) units.push({ paths, segments: [], corrupt: false });
-        return;
+        // Its owner may have stopped just before it appends: sealed and read like any other.
+        if (!orphaned && !abandoned) return;
       }
       if (!present.has(successor)) {
         const seal = await this.#appendable.create(successor);

@@ -47,8 +47,9 @@ export function tellChange({ id, before, after, operations, ts }: ResidentChange
   if (sameRecord(reached, after?.value)) return told;
   // An undo can restore an older record than the one it follows here: then it must be told.
   const winner = visible.at(-1);
-  if (winner !== undefined && sameVersion(winner.version, after?.version)) {
-    if (winner !== last) return [...told, winner];
+  if (winner !== undefined && winner !== last && sameVersion(winner.version, after?.version)) {
+    // The tombstone of an archive has the version of what it stands for.
+    if (sameRecord(winner.operation.data, after?.value)) return [...told, winner];
   }
   return [...told, netChange(id, reached, after, ts)];
 }

@@ -1,8 +1,9 @@
 /** FENCE: no acknowledgement into a file that may be sealed or deleted. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { UnavailableError, WriteOutcomeUnknownError } from "../../src/core/errors.ts";
 import { FileLog } from "../../src/log/file-log.ts";
-import type { AppendableStorage } from "../../src/storage/backend.ts";
+import type { LogUnit } from "../../src/log/log.ts";
+import type { AppendableStorage, Dated } from "../../src/storage/backend.ts";
 import { manualRuntime } from "../support/manual-runtime.ts";
 import { afterAppend, compactLog, scene } from "./log-files.ts";
 import { draft } from "./support.ts";
@@ -61,6 +62,33 @@ describe("a writer", () => {
     },
   );
 
+  test("asks for a successor before it asks for its file: both may go in between", async () => {
+    const { backend, log, writer, ids } = await scene();
+    const compactor = log();
+    let units: readonly LogUnit[] | undefined;
+    let isSecond = false;
+    const racing: AppendableStorage = {
+      exists: async (path) => {
+        const isThere = await backend.appendable.exists(path);
+        await compactor.deleteUnits(units ?? []);
+        return isThere;
+      },
+      create: async (path) => {
+        const file = await backend.appendable.create(path);
+        const append = async (bytes: Uint8Array): Promise<Dated> => {
+          if (isSecond) units ??= (await compactor.prepareCompaction()).units;
+          return file?.append(bytes) ?? { dateMs: 0 };
+        };
+        return file && { append, close: () => file.close() };
+      },
+    };
+    const own = writer(racing);
+    await own.write(draft(["merged"], 1));
+    isSecond = true;
+    await own.write(draft(["a"], 2));
+    expect(await ids()).toEqual({ a: 1 });
+  });
+
   test("whose every file is sealed at once does not know the outcome", async () => {
     const { backend, writer, log } = await scene();
     const sealing = afterAppend(backend.appendable, () => log().prepareCompaction());
@@ -117,6 +145,24 @@ describe("a compaction", () => {
     expect([merged, deleted, await files()]).toEqual([["a"], ["1.jsonl", "2.jsonl"], []]);
   });
 
+  test("reads what was acknowledged while it was about to seal; a file goes before its seal", async () => {
+    const { backend, writer, ids } = await scene();
+    const own = writer();
+    await own.write(draft(["a"], 1));
+    const late: AppendableStorage = {
+      exists: (path) => backend.appendable.exists(path),
+      create: async (path) => {
+        await own.write(draft(["b"], 2));
+        return backend.appendable.create(path);
+      },
+    };
+    const spy = vi.spyOn(backend, "delete");
+    expect(await compactLog(new FileLog(backend, late, manualRuntime()))).toEqual(["a", "b"]);
+    expect(await ids()).toEqual({});
+    const deleted = spy.mock.calls.flatMap(([paths]) => paths);
+    expect(deleted.map((path) => path.slice(-8))).toEqual([".1.jsonl", ".2.jsonl"]);
+  });
+
   test("leaves a successor that its owner uses already", async () => {
     const { backend, writer, log, ids } = await scene();
     const own = writer();
@@ -151,6 +197,29 @@ describe("a compaction", () => {
     await runtime.advance(3_700_000);
     await compactLog(log());
     expect(await files()).toEqual([]);
+  });
+
+  test("seals an empty file before it removes it: its owner may have stopped right there", async () => {
+    const { backend, runtime, log, writer, ids } = await scene();
+    const compactor = log();
+    let units: readonly LogUnit[] | undefined;
+    const stopping: AppendableStorage = {
+      exists: (path) => backend.appendable.exists(path),
+      create: async (path) => {
+        const file = await backend.appendable.create(path);
+        const append = async (bytes: Uint8Array): Promise<Dated> => {
+          if (units === undefined) {
+            await runtime.advance(3_700_000);
+            ({ units } = await compactor.prepareCompaction());
+          }
+          return file?.append(bytes) ?? { dateMs: 0 };
+        };
+        return file && { append, close: () => file.close() };
+      },
+    };
+    await writer(stopping).write(draft(["a"], 1));
+    await compactor.deleteUnits(units ?? []);
+    expect(await ids()).toEqual({ a: 1 });
   });
 
   test("keeps a file with damage in it, whole", async () => {

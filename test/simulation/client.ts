@@ -1,22 +1,18 @@
 /** A store open in a process, with the oracle looking over its shoulder. */
 import {
   ConflictError,
-  LockedError,
-  OpslogError,
-  RecordNotFoundError,
   StoreNotFoundError,
-  UnavailableError,
   WriteOutcomeUnknownError,
 } from "../../src/core/errors.ts";
 import { Store } from "../../src/store/store.ts";
 import type { StoreOptions } from "../../src/store/options.ts";
 import { isOfThird, periodOf } from "./archive-judge.ts";
-import { compareOps, type Intent, type Op } from "./ledger.ts";
+import { checkExpected, checkWarning } from "./expected.ts";
+import { type Intent, type Op, raise } from "./ledger.ts";
 import type { Mark } from "./oracle.ts";
 import type { SimProcess } from "./sim-process.ts";
-import type { SimBackend } from "./sim-store.ts";
 import type { Seen } from "./view-judge.ts";
-import { IDS, SETTINGS, type World } from "./world.ts";
+import { IDS, SETTINGS, type SimMedium, type World } from "./world.ts";
 
 type Doc = { readonly by: string; readonly n: number };
 
@@ -26,7 +22,7 @@ export type Change = { readonly id: string; readonly record: Doc | undefined };
 /** For a store whose looks are not its own. */
 export interface StaleOptions {
   /** Shared by the stores of a process. */
-  readonly backend: SimBackend;
+  readonly backend: SimMedium;
   /** What its freshness promises that it sees. */
   readonly mark: Mark;
 }
@@ -42,6 +38,8 @@ export class Client {
   readonly #writeMark: Mark | undefined;
   /** Acknowledged to this store since its last look. */
   readonly #own = new Map<string, Op>();
+  /** Acknowledged to this store and not undone, in their order. */
+  readonly #written: Op[] = [];
 
   /** Undefined when the store could not be opened, for a reason that a caller must expect. */
   static async open(
@@ -127,16 +125,73 @@ export class Client {
       if (!(error instanceof WriteOutcomeUnknownError)) oracle.rejected(name, from, intents);
       return false;
     }
-    this.#know(oracle.acked(name, from, intents, mark));
+    const ops = oracle.acked(name, from, intents, mark);
+    this.#know(ops);
+    // Several calls may share a flush, and so its segment.
+    this.#written.push(...ops.filter((op) => !this.#written.includes(op)));
     return true;
   }
 
   /** From now on this store must see these, or what is above them. */
   #know(ops: readonly Op[]): void {
-    for (const op of ops) {
-      const before = this.#own.get(op.id);
-      if (before === undefined || compareOps(op, before) > 0) this.#own.set(op.id, op);
-    }
+    for (const op of ops) raise(this.#own, op);
+  }
+
+  /** Takes back its own last operation, where that still counts; false when it failed. */
+  async undo(): Promise<boolean> {
+    const { oracle } = this.#world;
+    const { name } = this.process;
+    const from = oracle.ledger.attemptCount(name);
+    const mark = oracle.mark();
+    return this.#try("undo", async () => {
+      const isUndone = await this.#store.undo();
+      const own = this.#written.at(-1);
+      if (!isUndone || own === undefined) return;
+      this.#written.pop();
+      this.#know(oracle.undone(name, from, own, mark));
+    });
+  }
+
+  /** Every record, one after the other; each as a point read may see it. */
+  async scan(): Promise<void> {
+    const { oracle } = this.#world;
+    const least = this.#leastSeen();
+    const seen = new Map<string, string>();
+    await this.#try("scan", async () => {
+      let before = "";
+      for await (const [id, record] of this.#store.scan()) {
+        if (id <= before) oracle.fail("SCAN", `${id} is given after ${before}`);
+        before = id;
+        seen.set(id, textOf(record));
+      }
+      // A scan may go over to a newer manifest on its way: batches need not be whole.
+      for (const id of IDS) oracle.checkView(this.process.name, [id], seen, least);
+      oracle.counts.scans++;
+    });
+  }
+
+  /** What a follower has when it begins. */
+  copy(): Map<string, string> {
+    return new Map(this.#store.entries().map(([id, record]) => [id, textOf(record)]));
+  }
+
+  /** T4: what `tail` tells, applied to what the follower had, is what the store holds. */
+  async follow(had: Map<string, string>): Promise<boolean> {
+    const { oracle } = this.#world;
+    const mark = oracle.mark();
+    return this.#try("tail", async () => {
+      for (const { op, id, data } of await this.#store.tail()) {
+        if (op === "set" && data !== undefined) had.set(id, textOf(data));
+        else had.delete(id);
+      }
+      this.#mark = mark;
+      oracle.counts.followed++;
+      const holds = this.copy();
+      for (const id of IDS.filter((one) => had.get(one) !== holds.get(one))) {
+        const found = `${this.process.name} was told ${id}=${had.get(id)}, holds ${holds.get(id)}`;
+        oracle.fail("FOLLOWER", found);
+      }
+    });
   }
 
   /** Archives a third of what this store sees; false when it failed. */
@@ -202,7 +257,7 @@ export class Client {
   async check(ids: readonly string[] = IDS): Promise<Seen | undefined> {
     const seen = new Map<string, string>();
     // What is acknowledged while this reads need not be seen, but what was before it must.
-    const own = new Map(this.#own);
+    const least = this.#leastSeen();
     const mark = this.#mark;
     const { oracle } = this.#world;
     if (this.#isLazy) {
@@ -216,15 +271,15 @@ export class Client {
         if (record !== undefined) seen.set(id, textOf(record));
       }
     }
-    const least = new Map(mark.least);
-    for (const [id, op] of own) {
-      const before = least.get(id);
-      if (before === undefined || compareOps(op, before) > 0) least.set(id, op);
-    }
-    const { name } = this.process;
-    oracle.checkView(name, ids, seen, least);
-    oracle.checkExact(name, mark, ids, seen);
+    oracle.checkView(this.process.name, ids, seen, least);
+    oracle.checkExact(this.process.name, mark, ids, seen);
     return seen;
+  }
+
+  #leastSeen(): Map<string, Op> {
+    const least = new Map(this.#mark.least);
+    for (const op of this.#own.values()) raise(least, op);
+    return least;
   }
 
   async #try(what: string, call: () => Promise<void>): Promise<boolean> {
@@ -236,30 +291,6 @@ export class Client {
       return false;
     }
   }
-}
-
-/** Nothing here damages objects, so nothing may be found damaged. */
-export function checkWarning(world: World, message: string): void {
-  if (message.includes("cannot be read")) world.oracle.fail("CORRUPT", message);
-}
-
-/** Errors that faults explain; every other one is a violation. */
-export function checkExpected(
-  world: World,
-  process: SimProcess,
-  what: string,
-  error: unknown,
-): void {
-  const code = error instanceof OpslogError ? error.code : String(error);
-  world.kernel.trace(`${process.name} ${what} failed: ${code}`);
-  const isExpected =
-    error instanceof UnavailableError ||
-    error instanceof WriteOutcomeUnknownError ||
-    error instanceof LockedError ||
-    error instanceof RecordNotFoundError;
-  if (isExpected) return;
-  const detail = error instanceof Error ? `${error.message} ${error.stack ?? ""}` : String(error);
-  world.oracle.fail("ERROR", `${process.name} ${what}: ${code}: ${detail}`);
 }
 
 function textOf(record: Doc): string;

@@ -2,7 +2,8 @@
  * Every operation that was ever sent, with the version it was sent under: read from the segments
  * themselves, in the moment they are sent and in the moment they land.
  */
-import { parseSegmentPath } from "../../src/format/paths.ts";
+import type { Version } from "../../src/core/version.ts";
+import { parseLogFilePath, parseSegmentPath } from "../../src/format/paths.ts";
 import { decodeSegment } from "../../src/format/segment-codec.ts";
 import { etagOf } from "./object-server.ts";
 
@@ -14,6 +15,8 @@ export interface Op {
   readonly agent: string;
   readonly w: string;
   readonly segment: SegmentRecord;
+  /** Of an undo: what it undoes. */
+  readonly undoes?: Version | undefined;
 }
 
 export interface SegmentRecord {
@@ -21,6 +24,8 @@ export interface SegmentRecord {
   readonly etag: string;
   readonly process: string;
   readonly lo: number;
+  /** Appended to a file: the same frame may be appended to another as well. */
+  readonly isFrame: boolean;
   readonly ops: readonly Op[];
   landedMs: number | undefined;
   /** The purge floor when it landed first. */
@@ -48,6 +53,12 @@ export function compareOps(a: Versioned, b: Versioned): number {
   if (a.text === undefined) return 1;
   if (b.text === undefined) return -1;
   return a.text < b.text ? -1 : 1;
+}
+
+/** Takes an operation in where nothing higher is known. */
+export function raise(least: Map<string, Op>, op: Op): void {
+  const before = least.get(op.id);
+  if (before === undefined || compareOps(op, before) > 0) least.set(op.id, op);
 }
 
 export class Ledger {
@@ -84,6 +95,12 @@ export class Ledger {
     return this.attemptsOf(process, from, intents).at(-1);
   }
 
+  /** The undo that a process sent after `from`. */
+  undoSince(process: string, from: number): Op | undefined {
+    const sent = this.#attempts.get(process)?.slice(from) ?? [];
+    return sent.flatMap(({ ops }) => ops).findLast(isUndo);
+  }
+
   attemptsOf(process: string, from: number, intents: readonly Intent[]): SegmentRecord[] {
     const attempts = this.#attempts.get(process)?.slice(from) ?? [];
     return attempts.filter(({ ops }) =>
@@ -99,7 +116,7 @@ export class Ledger {
     const isCloned = this.isCloned(record);
     const before = this.#etagByPath.get(path);
     this.#etagByPath.set(path, record.etag);
-    if (before !== undefined && before !== record.etag && !isCloned) {
+    if (before !== undefined && before !== record.etag && !isCloned && !record.isFrame) {
       complaints.push(`ONCE: ${path} was written a second time with other bytes`);
     }
     if (record.isRejected) {
@@ -110,8 +127,9 @@ export class Ledger {
     record.landedFloor = purgeFloor;
     for (const op of record.ops) {
       complaints.push(...this.#checkUnique(op, isCloned));
-      const [twin] = op.text === undefined ? [] : this.landedWith(op.text);
-      if (twin !== undefined && !isCloned && !this.isCloned(twin.segment)) {
+      // An undo writes once more what was there before.
+      const [twin] = op.text === undefined || isUndo(op) ? [] : this.landedWith(op.text);
+      if (twin !== undefined && !isUndo(twin) && !isCloned && !this.isCloned(twin.segment)) {
         complaints.push(`TWICE: one write landed as ${describeOp(twin)} and as ${describeOp(op)}`);
       }
       push(this.#landedById, op.id, op);
@@ -164,14 +182,15 @@ export class Ledger {
   }
 
   find(path: string, body: Uint8Array): SegmentRecord | undefined {
-    return this.#segments.get(`${path} ${etagOf(body)}`);
+    return this.#segments.get(keyOf(path, etagOf(body)));
   }
 
   #record(process: string, path: string, body: Uint8Array): SegmentRecord | undefined {
     const name = parseSegmentPath(path);
-    if (name === undefined) return undefined;
+    const isFrame = parseLogFilePath(path) !== undefined;
+    if (name === undefined && !isFrame) return undefined;
     const etag = etagOf(body);
-    const known = this.#segments.get(`${path} ${etag}`);
+    const known = this.#segments.get(keyOf(path, etag));
     if (known !== undefined) return known;
     const { agent, w, operations } = decodeSegment(body, { path, offset: 0 });
     const ops: Op[] = [];
@@ -179,20 +198,30 @@ export class Ledger {
       path,
       etag,
       process,
-      lo: name.lo,
+      lo: name?.lo ?? operations[0]?.clock ?? 0,
+      isFrame,
       ops,
       landedMs: undefined,
       landedFloor: 0,
       isAcked: false,
       isRejected: false,
     };
-    for (const { id, op, data, clock } of operations) {
+    for (const { id, op, data, clock, undoes } of operations) {
       const text = op === "set" ? JSON.stringify(data) : undefined;
-      ops.push({ id, text, clock, agent, w, segment: record });
+      ops.push({ id, text, clock, agent, w, segment: record, undoes });
     }
-    this.#segments.set(`${path} ${etag}`, record);
+    this.#segments.set(keyOf(path, etag), record);
     return record;
   }
+}
+
+/** Of a frame its content, wherever it was appended. */
+function keyOf(path: string, etag: string): string {
+  return parseLogFilePath(path) === undefined ? `${path} ${etag}` : `frame ${etag}`;
+}
+
+function isUndo({ undoes }: Op): boolean {
+  return undoes !== undefined;
 }
 
 export function describeOp({ id, text, clock, segment }: Op): string {

@@ -11,6 +11,14 @@ export interface StoredObject {
   readonly body: Uint8Array;
   readonly etag: string;
   readonly lastModifiedMs: number;
+  /** Of a log file of a directory: the frames that are whole in it. */
+  readonly frames?: readonly FrameBytes[];
+}
+
+export interface FrameBytes {
+  readonly bytes: Uint8Array;
+  /** Where in the file it ends. */
+  readonly end: number;
 }
 
 /** Told of each change in the moment it happens. */
@@ -46,6 +54,16 @@ export class ObjectServer {
     return Math.floor((EPOCH_MS + this.#kernel.nowMs) / 1000) * 1000;
   }
 
+  /** As a directory tells it. */
+  exactMs(): number {
+    return EPOCH_MS + Math.floor(this.#kernel.nowMs);
+  }
+
+  /** A place in an order that has nothing to do with names. */
+  shuffled(salt: string, path: string): string {
+    return etagOf(Buffer.from(salt + path));
+  }
+
   get(path: string, options: GetOptions): GetResult {
     const dateMs = this.dateMs();
     const object = this.objects.get(path);
@@ -68,6 +86,17 @@ export class ObjectServer {
     this.changes++;
     for (const observer of this.#observers) observer.onPut(path, object);
     return { status: "written", etag, dateMs };
+  }
+
+  /** A log file as it is now. */
+  place(path: string, object: StoredObject): void {
+    this.objects.set(path, object);
+    this.changes++;
+  }
+
+  /** A power cut took it. */
+  remove(path: string): void {
+    if (this.objects.delete(path)) this.changes++;
   }
 
   delete(path: string): void {

@@ -14,6 +14,8 @@ import { CALM_HAZARDS, World } from "./world.ts";
 const CALM: Weather = {
   network: CALM_NETWORK,
   hazards: CALM_HAZARDS,
+  disk: undefined,
+  powerCutGapMs: Infinity,
   pageObjectsMax: 3,
   isListUnordered: false,
   arePrivateLeases: false,

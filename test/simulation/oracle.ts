@@ -4,6 +4,7 @@
  */
 import { LOG_PREFIX, MANIFEST_PATH } from "../../src/format/paths.ts";
 import { ArchiveJudge } from "./archive-judge.ts";
+import { createCounts } from "./counts.ts";
 import type { Kernel } from "./kernel.ts";
 import { compareOps, describeOp, type Intent, Ledger, type Op } from "./ledger.ts";
 import type { ObjectServer, ServerObserver, StoredObject } from "./object-server.ts";
@@ -39,27 +40,7 @@ export class Oracle implements ServerObserver {
   readonly #views: ViewJudge;
   readonly #archives: ArchiveJudge;
   #ackedClock = 0;
-  /** How often each kind of event happened: a simulation that checks nothing proves nothing. */
-  readonly counts = {
-    acked: 0,
-    failed: 0,
-    unknown: 0,
-    views: 0,
-    /** Openings that took one look at the manifest, and two. */
-    fastViews: 0,
-    twoStepViews: 0,
-    /** Openings on a look of another store. */
-    sharedLooks: 0,
-    exact: 0,
-    published: 0,
-    purges: 0,
-    /** Segments that landed below the purge floor, and those that would bring a record back. */
-    ghosts: 0,
-    ghostsOfDeleted: 0,
-    /** Calls of `archive` that moved something, and the records they moved. */
-    archives: 0,
-    archived: 0,
-  };
+  readonly counts = createCounts();
 
   constructor(kernel: Kernel, server: ObjectServer) {
     this.#kernel = kernel;
@@ -81,20 +62,35 @@ export class Oracle implements ServerObserver {
   }
 
   onPut(path: string, { body }: StoredObject): void {
-    if (path.startsWith(LOG_PREFIX)) {
-      const { purgeFloor } = this.truth.manifest();
-      for (const complaint of this.ledger.landed(path, body, this.#kernel.nowMs, purgeFloor)) {
-        const [rule = "", message = ""] = complaint.split(/: (.*)/s);
-        this.fail(rule, message);
-      }
-      this.#countGhost(path, body);
-    }
+    if (path.startsWith(LOG_PREFIX)) this.#checkLanded(path, body);
     if (path !== MANIFEST_PATH) return;
     const { generation, lastPurge } = this.truth.manifest();
     this.counts.published++;
     if (lastPurge === generation) this.counts.purges++;
     this.#archives.published();
     this.#checkStore(`generation ${generation} was published`);
+  }
+
+  /** A frame is whole in a log file. */
+  onFrame(path: string, frame: Uint8Array): void {
+    this.#checkLanded(path, frame);
+    this.counts.frames++;
+  }
+
+  /** What was seen and not acknowledged may be gone. */
+  powerCut(): void {
+    this.counts.powerCuts++;
+    this.#views.seen.clear();
+    this.#checkStore("after a power cut");
+  }
+
+  #checkLanded(path: string, body: Uint8Array): void {
+    const { purgeFloor } = this.truth.manifest();
+    for (const complaint of this.ledger.landed(path, body, this.#kernel.nowMs, purgeFloor)) {
+      const [rule = "", message = ""] = complaint.split(/: (.*)/s);
+      this.fail(rule, message);
+    }
+    this.#countGhost(path, body);
   }
 
   #countGhost(path: string, body: Uint8Array): void {
@@ -119,6 +115,8 @@ export class Oracle implements ServerObserver {
     const segment = this.ledger.find(path, body);
     const { purgeFloor } = this.truth.manifest();
     if (segment === undefined || segment.lo <= purgeFloor || this.ledger.isCloned(segment)) return;
+    // Appended behind the seal: never acknowledged there (FENCE).
+    if (segment.isFrame) return;
     const published = this.truth.published();
     for (const op of segment.ops) {
       const winner = published.get(op.id);
@@ -153,6 +151,8 @@ export class Oracle implements ServerObserver {
       const acked = least.get(id);
       // What was never acknowledged may vanish below the floor: it came too late (LATE, FLOOR).
       if (op.segment.lo <= purgeFloor) continue;
+      // Appended behind a seal it goes with its file, unless its writer appends it again (FENCE).
+      if (op.segment.isFrame && !op.segment.isAcked) continue;
       if (acked === undefined || compareOps(op, acked) > 0) least.set(id, op);
     }
     for (const [id, ops] of this.ledger.allArchived()) {
@@ -162,7 +162,10 @@ export class Oracle implements ServerObserver {
       }
     }
     const { objects, changes } = this.#server;
-    const isEmpty = [...objects.keys()].every((path) => path.includes(".lease"));
+    // A log file without a flush in it is no store yet.
+    const isEmpty = [...objects].every(
+      ([path, { frames }]) => path.includes(".lease") || frames?.length === 0,
+    );
     return { changes, isEmpty, least, clock: this.#ackedClock };
   }
 
@@ -202,6 +205,37 @@ export class Oracle implements ServerObserver {
     }
     this.#kernel.trace(`${process} acked ${segment.path}`);
     return segment.ops;
+  }
+
+  /**
+   * An undo was acknowledged: it must be of the store's own last operation, and nothing that
+   * anybody had by then may stand above that.
+   * @param mark taken before the call
+   * @returns what it wrote
+   */
+  undone(process: string, from: number, own: Op, mark: Mark): readonly Op[] {
+    const undo = this.ledger.undoSince(process, from);
+    if (undo === undefined) {
+      this.fail("UNDO", `${process} was told of an undo, but sent none`);
+      return [];
+    }
+    this.counts.undone++;
+    const ops = this.acked(process, from, [{ id: undo.id, text: undo.text }], mark);
+    const { clock, w } = undo.undoes ?? {};
+    if (clock !== own.clock || w !== own.w) {
+      this.fail(
+        "UNDO",
+        `${process} undid the operation at ${clock}, its last is ${describeOp(own)}`,
+      );
+    }
+    const least = mark.least.get(own.id);
+    // Its own undo of a later operation stands for this one.
+    const isOwn = least?.undoes !== undefined && least.w === own.w;
+    const isTie = this.ledger.isCloned(own.segment);
+    if (least !== undefined && compareOps(least, own) > 0 && !isOwn && !isTie) {
+      this.fail("UNDO", `${process} undid ${describeOp(own)} below ${describeOp(least)}`);
+    }
+    return ops;
   }
 
   /** A write was reported as not done at all: none of it may ever land. */

@@ -10,6 +10,8 @@ import type { Prng } from "./prng.ts";
 /** Wall clocks start about here, 2026-01-01. */
 export const EPOCH_MS = 1_767_225_600_000;
 
+export type Hazard = "deaths" | "freezes" | "clockJumps";
+
 /** How likely a process stops at each of its awaits. */
 export interface Hazards {
   readonly death: number;
@@ -29,6 +31,7 @@ export interface ProcessOptions {
   readonly digits: readonly string[];
   /** What the first random number is, for a cloned process. */
   readonly firstHex?: string | undefined;
+  readonly count?: ((what: Hazard) => void) | undefined;
   /** A clock that stands still, so that clones name their streams alike. */
   readonly isClockStopped?: boolean | undefined;
 }
@@ -87,13 +90,20 @@ export class SimProcess implements Runtime {
       // What waited for the thaw comes in any order.
       if (frozenMs > 0) return this.deliver(frozenMs + this.prng.below(20), continuation);
       const { death, freeze, freezeMsMax, clockJump } = this.#hazards;
-      if (this.prng.chance(death)) return this.kill();
+      if (this.prng.chance(death)) {
+        this.#options.count?.("deaths");
+        return this.kill();
+      }
       if (this.prng.chance(freeze)) {
         const ms = this.prng.between(500, freezeMsMax);
+        this.#options.count?.("freezes");
         this.freeze(ms);
         return this.deliver(ms, continuation);
       }
-      if (this.prng.chance(clockJump)) this.#clockOffsetMs = this.#drawOffset();
+      if (this.prng.chance(clockJump)) {
+        this.#options.count?.("clockJumps");
+        this.#clockOffsetMs = this.#drawOffset();
+      }
       continuation();
     });
   }

@@ -13,7 +13,7 @@ import type {
   PutResult,
 } from "../../src/storage/backend.ts";
 import { BaseBackend } from "../../src/storage/base-backend.ts";
-import { drawFate, type Network } from "./network.ts";
+import { drawFate, type Fate, type Network } from "./network.ts";
 import { etagOf, type ObjectServer } from "./object-server.ts";
 import type { SimProcess } from "./sim-process.ts";
 
@@ -24,11 +24,25 @@ export interface SimBackendOptions {
   readonly network: () => Network;
   /** Told of each write before it is sent. */
   readonly onAttempt: (process: string, path: string, body: Uint8Array) => void;
+  readonly count: (what: NetworkFault) => void;
   /** Each process has leases of its own: nobody keeps anybody out. */
   readonly arePrivateLeases: boolean;
   /** Pages come in an order of the server's own, not by name. */
   readonly isListUnordered: boolean;
 }
+
+export type NetworkFault =
+  | "refused"
+  | "lost"
+  | "answersLost"
+  | "duplicates"
+  | "lateDuplicates"
+  | "stuck"
+  | "frozenWrites"
+  | "frozenLooks"
+  | "stalledPages"
+  | "straddledLists"
+  | "conflicts";
 
 type Answer<T> =
   | { readonly kind: "answered"; readonly value: T }
@@ -39,6 +53,8 @@ type Answer<T> =
 const ATTEMPT_TIMEOUT_MS = 2_000;
 const READS_MAX = 3;
 const PUT_TIMEOUT_MS = 20_000;
+/** A second delivery that much later is none of a proxy's. */
+const LATE_MS = 5_000;
 
 export class SimBackend extends BaseBackend {
   readonly #options: SimBackendOptions;
@@ -80,6 +96,7 @@ export class SimBackend extends BaseBackend {
     const { stuck, stuckMsMax } = network();
     // Whatever holds one attempt up holds up the next ones as well.
     const stuckMs = prng.chance(stuck) ? prng.between(2_000, stuckMsMax) : undefined;
+    if (stuckMs !== undefined) this.#options.count("stuck");
     for (let attempt = 1; ; attempt++) {
       onAttempt(process.name, name, bytes);
       const answer = await this.#send(
@@ -90,6 +107,7 @@ export class SimBackend extends BaseBackend {
       );
       if (answer.kind === "answered") {
         const isOurs = answer.value.status === "written";
+        if (!isOurs) this.#options.count("conflicts");
         if (isOurs || !inDoubt || prng.chance(network().plainConflict)) return answer.value;
         const settled = await this.#readBack(name, bytes, precondition);
         if (settled !== "repeat") return settled;
@@ -124,14 +142,15 @@ export class SimBackend extends BaseBackend {
   }
 
   override async *list(prefix: string): AsyncGenerator<ListPage> {
-    const { server, isListUnordered, process, network } = this.#options;
+    const { server, isListUnordered, process, network, count } = this.#options;
     const salt = `${process.name} ${++this.#listings} `;
-    const rank = (path: string): string =>
-      isListUnordered ? etagOf(Buffer.from(salt + path)) : path;
+    const rank = (path: string): string => (isListUnordered ? server.shuffled(salt, path) : path);
     let after = "";
+    let changes: number | undefined;
     for (;;) {
       const { stalledList, stalledListMsMax } = network();
       if (process.prng.chance(stalledList)) {
+        count("stalledPages");
         await process.sleep(process.prng.between(1, stalledListMsMax));
       }
       const page = await this.#repeat(`LIST ${prefix}`, false, () => {
@@ -142,6 +161,8 @@ export class SimBackend extends BaseBackend {
         });
         return { objects, truncated, dateMs: server.dateMs() };
       });
+      if (changes !== undefined && changes !== server.changes) count("straddledLists");
+      changes = server.changes;
       const last = page.objects.at(-1);
       yield page;
       if (!page.truncated || last === undefined) return;
@@ -158,11 +179,22 @@ export class SimBackend extends BaseBackend {
     for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
   }
 
+  #countFate({ isRefused, outMs, backMs, duplicateMs, freezeMs }: Fate): void {
+    const { count } = this.#options;
+    if (isRefused) return count("refused");
+    if (outMs === undefined) count("lost");
+    else if (backMs === undefined) count("answersLost");
+    if (duplicateMs !== undefined) count(duplicateMs > LATE_MS ? "lateDuplicates" : "duplicates");
+    if (freezeMs !== undefined) count("frozenWrites");
+  }
+
   #freezeAtLook(): void {
     this.manifestGets++;
     const { process, network } = this.#options;
     const { frozenLook, frozenLookMsMax } = network();
-    if (process.prng.chance(frozenLook)) process.freeze(process.prng.between(1, frozenLookMsMax));
+    if (!process.prng.chance(frozenLook)) return;
+    this.#options.count("frozenLooks");
+    process.freeze(process.prng.between(1, frozenLookMsMax));
   }
 
   #name(path: string): string {
@@ -188,6 +220,7 @@ export class SimBackend extends BaseBackend {
     const fate = drawFate(network(), prng, isWrite);
     const { isRefused, backMs, duplicateMs, freezeMs } = fate;
     const outMs = stuckMs ?? fate.outMs;
+    this.#countFate({ ...fate, outMs });
     const effect = (): T => {
       const value = act();
       kernel.trace(`${process.name} ${label} ${outcomeOf(value)}`);
@@ -219,7 +252,7 @@ function outcomeOf(value: unknown): string {
   return "objects" in value && Array.isArray(value.objects) ? `${value.objects.length}` : "";
 }
 
-async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+export async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   for await (const chunk of chunks) parts.push(Uint8Array.from(chunk));
   return Uint8Array.from(Buffer.concat(parts));

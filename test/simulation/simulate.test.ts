@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { describeFailure, simulate } from "./simulate.ts";
 
-const SEEDS = 150;
+const SEEDS = 200;
 const SEEDS_PER_TEST = 10;
 
 const totals = new Map<string, number>();
 
-describe("the engine over a simulated object store keeps the protocol's invariants", () => {
+describe("the engine over simulated storage keeps the protocol's invariants", () => {
   const firsts = Array.from({ length: SEEDS / SEEDS_PER_TEST }, (_, at) => at * SEEDS_PER_TEST + 1);
 
   test.each(firsts)("ten seeds from %i on", { timeout: 60_000 }, async (first) => {

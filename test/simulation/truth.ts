@@ -16,10 +16,16 @@ import type { ObjectServer, StoredObject } from "./object-server.ts";
 
 type Winners = Map<string, Versioned>;
 
+interface Frame {
+  readonly lo: number;
+  readonly winners: Winners;
+}
+
 export class Truth {
   readonly #server: ObjectServer;
   /** Decoded objects, by path and etag. */
   readonly #decoded = new Map<string, Winners>();
+  readonly #frames = new WeakMap<Uint8Array, Frame>();
   #manifest: { readonly etag: string; readonly manifest: Manifest } | undefined;
 
   constructor(server: ObjectServer) {
@@ -58,6 +64,10 @@ export class Truth {
       if (!path.startsWith(LOG_PREFIX)) continue;
       const lo = parseSegmentPath(path)?.lo ?? 0;
       if (lo > purgeFloor) mergeInto(winners, this.#decode(path, object, decodeLog));
+      for (const { bytes } of object.frames ?? []) {
+        const frame = this.#decodeFrame(path, bytes);
+        if (frame.lo > purgeFloor) mergeInto(winners, frame.winners);
+      }
     }
     return winners;
   }
@@ -70,6 +80,15 @@ export class Truth {
       if (object !== undefined) mergeInto(winners, this.#decode(path, object, decodeRun));
     }
     return winners;
+  }
+
+  #decodeFrame(path: string, bytes: Uint8Array): Frame {
+    const known = this.#frames.get(bytes);
+    if (known !== undefined) return known;
+    const clocks = decodeSegment(bytes, { path, offset: 0 }).operations.map(({ clock }) => clock);
+    const frame = { lo: clocks[0] ?? 0, winners: decodeLog(path, bytes) };
+    this.#frames.set(bytes, frame);
+    return frame;
   }
 
   #decode(

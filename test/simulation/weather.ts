@@ -1,6 +1,7 @@
 /** Draws what a seed's world is like: most have one kind of trouble in plenty, some a bit of all. */
 import { CALM_NETWORK, type Network } from "./network.ts";
 import type { Prng } from "./prng.ts";
+import type { DiskFaults } from "./sim-directory.ts";
 import type { Hazards } from "./sim-process.ts";
 import { SETTINGS, type Weather } from "./world.ts";
 
@@ -19,9 +20,12 @@ type Theme = (typeof THEMES)[number];
 
 export function drawWeather(prng: Prng): Weather {
   const theme = prng.pick(THEMES);
+  const disk = prng.chance(DIRECTORIES) ? drawDisk(prng) : undefined;
   return {
     network: drawNetwork(prng, theme),
     hazards: drawHazards(prng, theme),
+    disk,
+    powerCutGapMs: disk !== undefined && prng.chance(0.5) ? prng.between(20_000, 80_000) : Infinity,
     pageObjectsMax: prng.between(3, 5),
     isListUnordered: prng.chance(0.3),
     arePrivateLeases: prng.chance(0.6),
@@ -39,6 +43,20 @@ export function drawWeather(prng: Prng): Weather {
     longWriters: prng.between(1, 3),
     longReaders: prng.between(1, 3),
     archiverGapMs: prng.pick([5_000, 12_000, 30_000, Infinity]),
+  };
+}
+
+/** Share of seeds whose store is on a directory. */
+const DIRECTORIES = 0.25;
+
+function drawDisk(prng: Prng): DiskFaults {
+  const share = (most: number): number => (prng.chance(0.5) ? prng.random() * most : 0);
+  return {
+    latencyMsMax: prng.pick([2, 20, 200]),
+    failed: share(0.01),
+    noSpace: share(0.05),
+    syncFailed: share(0.03),
+    shortWrite: share(0.5),
   };
 }
 

@@ -1,12 +1,14 @@
 /** Everything of one simulation that actors share: time, store, oracle, dice, settings. */
 import type { CompactionLimits } from "../../src/compaction/plan.ts";
 import type { ProtocolSettings } from "../../src/core/settings.ts";
+import { Disk } from "./disk.ts";
 import { Kernel } from "./kernel.ts";
 import { CALM_NETWORK, type Network } from "./network.ts";
 import { ObjectServer } from "./object-server.ts";
 import { Oracle } from "./oracle.ts";
 import { Prng } from "./prng.ts";
-import { SimBackend } from "./sim-store.ts";
+import { CALM_DISK, type DiskFault, type DiskFaults, SimDirectory } from "./sim-directory.ts";
+import { type NetworkFault, SimBackend } from "./sim-store.ts";
 import { type Hazards, SimProcess } from "./sim-process.ts";
 
 /** Small, in the proportions that the protocol asks for. */
@@ -30,10 +32,17 @@ export const CALM_HAZARDS: Hazards = {
   clockSkewMsMax: 0,
 };
 
+/** The object store, or the directory, as one process sees it. */
+export type SimMedium = SimBackend | SimDirectory;
+
 /** What a seed draws about its world. */
 export interface Weather {
   readonly network: Network;
   readonly hazards: Hazards;
+  /** Undefined: the store is on an object store. */
+  readonly disk: DiskFaults | undefined;
+  /** Mean time between two power cuts of a directory; Infinity: none. */
+  readonly powerCutGapMs: number;
   readonly pageObjectsMax: number;
   readonly isListUnordered: boolean;
   readonly arePrivateLeases: boolean;
@@ -65,6 +74,7 @@ export class World {
   readonly weather: Weather;
   readonly server: ObjectServer;
   readonly oracle: Oracle;
+  readonly disk: Disk;
   readonly processes: SimProcess[] = [];
   readonly #seed: string;
   #isCalm = false;
@@ -76,6 +86,9 @@ export class World {
     this.prng = new Prng(`${seed} world`);
     this.server = new ObjectServer(this.kernel, weather.pageObjectsMax);
     this.oracle = new Oracle(this.kernel, this.server);
+    const { kernel, server, oracle } = this;
+    const onFrame = (path: string, frame: Uint8Array): void => oracle.onFrame(path, frame);
+    this.disk = new Disk(kernel, server, onFrame);
   }
 
   /** No faults any more; actors come to their end. */
@@ -110,23 +123,36 @@ export class World {
       prng: new Prng(`${this.#seed} ${name}`),
       hazards: this.#isCalm ? CALM_HAZARDS : this.weather.hazards,
       digits: this.weather.digits,
+      count: (what) => this.oracle.counts[what]++,
       ...options,
     });
     this.processes.push(process);
     return process;
   }
 
-  /** A seam: another medium would be made here. */
-  backendFor(process: SimProcess): SimBackend {
-    const { arePrivateLeases, isListUnordered, network } = this.weather;
-    return new SimBackend({
-      process,
-      server: this.server,
-      network: () => (this.#isCalm ? CALM_NETWORK : network),
-      onAttempt: (name, path, body) => this.oracle.ledger.attempted(name, path, body),
-      arePrivateLeases,
-      isListUnordered,
+  backendFor(process: SimProcess): SimMedium {
+    const { arePrivateLeases, isListUnordered, network, disk: faults } = this.weather;
+    const { server, oracle, disk } = this;
+    const onAttempt = (name: string, path: string, body: Uint8Array): void =>
+      oracle.ledger.attempted(name, path, body);
+    const count = (what: NetworkFault | DiskFault): void => void oracle.counts[what]++;
+    const common = { process, server, onAttempt, count, arePrivateLeases, isListUnordered };
+    if (faults === undefined) {
+      return new SimBackend({ ...common, network: () => (this.#isCalm ? CALM_NETWORK : network) });
+    }
+    return new SimDirectory({
+      ...common,
+      disk,
+      faults: () => (this.#isCalm ? CALM_DISK : faults),
     });
+  }
+
+  /** Every process ends, and what the disk has not got is gone. */
+  cutPower(): void {
+    this.kernel.trace("power cut");
+    for (const process of this.processes) process.kill();
+    this.disk.cutPower(this.prng);
+    this.oracle.powerCut();
   }
 
   /** A record that no other write carries. */

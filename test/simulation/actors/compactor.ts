@@ -3,7 +3,7 @@ import { Compactor } from "../../../src/compaction/compactor.ts";
 import type { CompactionReport } from "../../../src/compaction/report.ts";
 import type { CompactionLimits } from "../../../src/compaction/plan.ts";
 import { createParts } from "../../../src/store/parts.ts";
-import { checkExpected, checkWarning } from "../client.ts";
+import { checkExpected, checkWarning } from "../expected.ts";
 import { SETTINGS, type World } from "../world.ts";
 
 export interface PassOptions {

@@ -12,7 +12,42 @@ export async function freshReader(world: World): Promise<void> {
     await client.check(prng.sample(IDS, prng.between(1, 2)));
     await process.sleep(prng.between(1, 3_000));
   }
+  if (prng.chance(0.5)) await client.scan();
   await client.check();
+  await client.close();
+  process.kill();
+}
+
+/** Makes one record after the other resident while others are brought up to date. */
+export async function gradualReader(world: World): Promise<void> {
+  const process = world.spawn("gradual");
+  const { prng } = process;
+  const client = await Client.open(world, process, { readOnly: true, skipLoad: true });
+  if (client === undefined) return process.kill();
+  for (const id of prng.sample(IDS, IDS.length)) {
+    await process.sleep(prng.between(1, 3_000));
+    const lookup = async (): Promise<void> => {
+      await process.sleep(prng.between(0, 100));
+      await client.check([id]);
+    };
+    const [isFresh] = await Promise.all([client.refresh(), lookup()]);
+    if (isFresh) await client.check([id]);
+  }
+  await client.close();
+  process.kill();
+}
+
+/** Holds a copy of the store that it brings up to date by what `tail` tells. */
+export async function follower(world: World): Promise<void> {
+  const process = world.spawn("follower");
+  const { prng } = process;
+  const client = await Client.open(world, process, { readOnly: true });
+  if (client === undefined) return process.kill();
+  const had = client.copy();
+  for (let looks = prng.between(2, 12); looks > 0 && !world.isCalm; looks--) {
+    if (await client.follow(had)) await client.check();
+    await process.sleep(prng.between(1, prng.pick([500, 8_000, 40_000])));
+  }
   await client.close();
   process.kill();
 }

@@ -48,6 +48,20 @@ export async function longWriter(world: World, clients: Client[]): Promise<void>
   }
 }
 
+/** The single writer, as long as nobody else is: eager, and opens again once it was replaced. */
+export async function singleWriter(world: World): Promise<void> {
+  const process = world.spawn("single");
+  const { prng } = process;
+  const client = await Client.open(world, process, { checkpointThreshold: 10 });
+  if (client === undefined) return process.kill();
+  for (let left = prng.between(3, 15); left > 0 && !world.isCalm; left--) {
+    await act(world, client);
+    await process.sleep(prng.between(100, prng.pick([1_000, 8_000])));
+  }
+  await client.close();
+  process.kill();
+}
+
 /** Two processes that go on from one memory image: same `w`, same stream, same clock. */
 export async function clonedWriters(world: World): Promise<void> {
   const firstHex = world.prng.pick(world.weather.digits) + world.prng.hex(15);
@@ -83,7 +97,8 @@ async function act(world: World, client: Client): Promise<void> {
   else if (kind < 0.55) await client.write([{ id: prng.pick(world.activeIds), record: undefined }]);
   else if (kind < 0.75) await client.write(drawBatch(world, client));
   else if (kind < 0.85) await client.update(prng.pick(world.activeIds));
-  else if (kind < 0.95) await writeSideBySide(world, client);
+  else if (kind < 0.92) await writeSideBySide(world, client);
+  else if (kind < 0.98) await client.undo();
   if (prng.chance(0.4)) await client.check();
 }
 

@@ -31,6 +31,25 @@ export function failedWriteCases(make: MakeMedium): void {
     expect(new Map(await entries())).toEqual(new Map([["kept", 1], ["gone", 1], ["new", 3]])); // prettier-ignore
   });
 
+  test("what was queued behind a flush that fails was built on it, and fails with it", async () => {
+    const { medium, open, entries } = await setUp(make);
+    const watched = watchBackend(medium.backend());
+    const store = await open({ backend: watched.backend });
+    await store.set("a", 1);
+    const outcomes: Promise<unknown>[] = [];
+    watched.failing = { error: () => new UnavailableError("no room"), landing: false };
+    watched.delay = async () => {
+      watched.delay = undefined;
+      watched.failing = undefined;
+      outcomes.push(store.set("a", 3).catch(String), store.set("b", 1).catch(String));
+    };
+    await expect(store.set("a", 2)).rejects.toThrow("no room");
+    expect(await Promise.all(outcomes)).toEqual(Array(2).fill("UnavailableError: no room"));
+    expect(store.entries()).toEqual([["a", 1]]);
+    await store.flush();
+    expect(await entries()).toEqual([["a", 1]]);
+  });
+
   test("when it may have landed, the caller is told, and the next call looks first", async () => {
     const { medium, open, entries } = await setUp(make);
     const watched = watchBackend(medium.backend());

@@ -1,0 +1,49 @@
+/** How often each kind of event happened: a simulation that checks nothing proves nothing. */
+export function createCounts() {
+  return {
+    acked: 0,
+    failed: 0,
+    unknown: 0,
+    views: 0,
+    /** Openings that took one look at the manifest, and two. */
+    fastViews: 0,
+    twoStepViews: 0,
+    /** Openings on a look of another store. */
+    sharedLooks: 0,
+    exact: 0,
+    /** On directories: frames appended, appends cut short, and what failed. */
+    frames: 0,
+    tornAppends: 0,
+    noSpace: 0,
+    syncFailures: 0,
+    powerCuts: 0,
+    callsFailed: 0,
+    /** What happened to requests, and to processes. */
+    refused: 0,
+    lost: 0,
+    answersLost: 0,
+    duplicates: 0,
+    lateDuplicates: 0,
+    stuck: 0,
+    frozenWrites: 0,
+    frozenLooks: 0,
+    stalledPages: 0,
+    straddledLists: 0,
+    conflicts: 0,
+    deaths: 0,
+    freezes: 0,
+    clockJumps: 0,
+    /** Scans, looks of followers, and undos that were judged. */
+    scans: 0,
+    followed: 0,
+    undone: 0,
+    published: 0,
+    purges: 0,
+    /** Segments that landed below the purge floor, and those that would bring a record back. */
+    ghosts: 0,
+    ghostsOfDeleted: 0,
+    /** Calls of `archive` that moved something, and the records they moved. */
+    archives: 0,
+    archived: 0,
+  };
+}

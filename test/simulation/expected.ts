@@ -1,0 +1,34 @@
+/** Which errors and warnings the faults explain; every other one is a violation. */
+import {
+  LockedError,
+  OpslogError,
+  RecordNotFoundError,
+  UnavailableError,
+  WriteOutcomeUnknownError,
+} from "../../src/core/errors.ts";
+import type { SimProcess } from "./sim-process.ts";
+import type { World } from "./world.ts";
+
+/** Nothing here damages objects, so nothing may be found damaged. */
+export function checkWarning(world: World, message: string): void {
+  if (message.includes("cannot be read")) world.oracle.fail("CORRUPT", message);
+}
+
+/** Errors that faults explain; every other one is a violation. */
+export function checkExpected(
+  world: World,
+  process: SimProcess,
+  what: string,
+  error: unknown,
+): void {
+  const code = error instanceof OpslogError ? error.code : String(error);
+  world.kernel.trace(`${process.name} ${what} failed: ${code}`);
+  const isExpected =
+    error instanceof UnavailableError ||
+    error instanceof WriteOutcomeUnknownError ||
+    error instanceof LockedError ||
+    error instanceof RecordNotFoundError;
+  if (isExpected) return;
+  const detail = error instanceof Error ? `${error.message} ${error.stack ?? ""}` : String(error);
+  world.oracle.fail("ERROR", `${process.name} ${what}: ${code}: ${detail}`);
+}

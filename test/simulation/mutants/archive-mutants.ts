@@ -1,0 +1,85 @@
+/** Mechanisms of archives (A1 to A6) and of leases (C2) switched off. */
+import type { Mutant } from "./mutant.ts";
+
+export const ARCHIVE_MUTANTS: readonly Mutant[] = [
+  {
+    name: "archives what has changed",
+    breaks: ["A2"],
+    does: "archives a record that is not the one its predicate saw",
+    edits: [
+      {
+        file: "store/archiver.ts",
+        find: "if (!isSame(seen, new ResidentEntry(version, schema, migrated))) return undefined;",
+        put: "if (!isSame(seen, new ResidentEntry(version, schema, migrated))) void seen;",
+      },
+    ],
+    test: {
+      file: "store/archive-races.test.ts",
+      name: "a record that changes while it is fetched",
+    },
+  },
+  {
+    name: "archives over another's publication",
+    breaks: ["A5"],
+    does: "does not ask whether an earlier attempt was published",
+    edits: [
+      {
+        file: "store/archiver.ts",
+        find: "const landed = this.#sent.find(({ archive }) => paths.has(archive.path));",
+        put: 'const landed = this.#sent.find(() => paths.has(""));',
+      },
+    ],
+  },
+  {
+    name: "tombstones above the record",
+    breaks: ["A4"],
+    does: "puts the tombstone of an archive above the record's own version",
+    edits: [
+      {
+        file: "compaction/archive-pass.ts",
+        find: "entries: fromSorted(entries.map((entry) => ({ ...entry, text: undefined }))),",
+        put:
+          "entries: fromSorted(entries.map((entry) => ({ ...entry, text: undefined,\n" +
+          "      version: { ...entry.version, clock: entry.version.clock + 3 } }))),",
+      },
+    ],
+  },
+  {
+    name: "archived records stay in memory",
+    breaks: ["A6"],
+    does: "does not take the tombstones of its own archive into memory",
+    edits: [
+      {
+        file: "store/archiver.ts",
+        find: "session.records.merge(id, new ResidentEntry(version, schema, undefined));",
+        put: "void [id, version, schema];",
+      },
+    ],
+  },
+  {
+    name: "a lease by the local clock",
+    breaks: ["C2"],
+    does: "takes a lease over as soon as it is there",
+    edits: [
+      {
+        file: "storage/lease.ts",
+        find: "const expired = found.dateMs - found.lastModifiedMs > Math.min(ttlMs, TTL_MAX_MS);",
+        put: "const expired = runtime.nowMs() > Math.min(ttlMs, TTL_MAX_MS);",
+      },
+    ],
+    test: { file: "storage/lease.test.ts", name: "is by the medium's clock alone" },
+  },
+  {
+    name: "a lease that was lost is released",
+    breaks: ["C2"],
+    does: "writes over its successor's lease",
+    edits: [
+      {
+        file: "storage/lease.ts",
+        find: "const precondition = { ifMatch: this.#held.etag };",
+        put: 'const precondition = "none";',
+      },
+    ],
+    test: { file: "storage/lease.test.ts", name: "lost for good when another took it" },
+  },
+];

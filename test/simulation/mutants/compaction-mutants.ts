@@ -1,0 +1,222 @@
+/** Mechanisms of compaction (C3 to C10) switched off. */
+import type { Mutant } from "./mutant.ts";
+
+export const COMPACTION_MUTANTS: readonly Mutant[] = [
+  {
+    name: "records are written anew",
+    breaks: ["VERBATIM", "C5"],
+    does: "writes a record's fields in another order than they were stored in",
+    edits: [
+      {
+        file: "compaction/merge-log.ts",
+        find: 'const text = op === "set" ? JSON.stringify(data) : undefined;',
+        put:
+          'const text = op === "set" ? JSON.stringify(Object.fromEntries(\n' +
+          "      Object.entries(Object(data)).toReversed())) : undefined;",
+      },
+    ],
+  },
+  {
+    name: "kept runs are forgotten",
+    breaks: ["ACKED", "C7"],
+    does: "names only the new run in the next manifest",
+    edits: [
+      {
+        file: "compaction/publication.ts",
+        find: "runs: [...change.keptRuns, ...change.newRuns],",
+        put: "runs: change.newRuns.length > 0 ? [...change.newRuns] : [...change.keptRuns],",
+      },
+    ],
+  },
+  {
+    name: "last writer of the manifest wins",
+    breaks: ["ACKED", "C7"],
+    does: "replaces the manifest whatever it is by now",
+    edits: [
+      {
+        file: "view/manifest-store.ts",
+        find: "current.etag === undefined ? { ifAbsent: true } : { ifMatch: current.etag };",
+        put: 'current.etag === undefined ? { ifAbsent: true } : "none";',
+      },
+    ],
+  },
+  {
+    name: "deletes without a read back",
+    breaks: ["DELETE-AFTER-PUBLISH", "C8"],
+    does: "takes its manifest for published without finding its nonce there",
+    edits: [
+      {
+        file: "view/manifest-store.ts",
+        find: "return nonce === next.nonce || lineage.includes(next.nonce) ? after : undefined;",
+        put: 'return nonce !== "" || lineage.includes(next.nonce) ? after : undefined;',
+      },
+    ],
+  },
+  {
+    name: "deletes before publishing",
+    breaks: ["DELETE-AFTER-PUBLISH", "C8"],
+    does: "deletes merged segments before the manifest that holds them",
+    edits: [
+      {
+        file: "compaction/leased-pass.ts",
+        find: 'if (this.#lease.lost) return { outcome: "lost", generation, corrupt };',
+        put:
+          "await log.deleteUnits(done);\n" +
+          '    if (this.#lease.lost) return { outcome: "lost", generation, corrupt };',
+      },
+    ],
+  },
+  {
+    name: "only the newest nonce counts",
+    breaks: ["DELETE-AFTER-PUBLISH", "C8"],
+    does: "takes its manifest for lost when another followed it at once",
+    edits: [
+      {
+        file: "view/manifest-store.ts",
+        find: "return nonce === next.nonce || lineage.includes(next.nonce) ? after : undefined;",
+        put: "return nonce === next.nonce ? after : undefined;",
+      },
+    ],
+    test: { file: "view/manifest-store.test.ts", name: "also when it was replaced since" },
+  },
+  {
+    name: "orphans before publishing",
+    breaks: ["ORPHAN", "C10"],
+    does: "deletes every unreferenced run, also one that may still be published",
+    edits: [
+      {
+        file: "compaction/leased-pass.ts",
+        find: "    const history = nextHistory(loaded);",
+        put: "    await backend.delete(orphans(manifest, listed));\n    const history = nextHistory(loaded);",
+      },
+      {
+        file: "compaction/collector.ts",
+        find: "base < manifest.generation &&",
+        put: "base <= manifest.generation &&",
+      },
+    ],
+  },
+  {
+    name: "orphans of any base",
+    breaks: ["ORPHAN", "C10"],
+    does: "takes a run made on the current generation for an orphan",
+    edits: [
+      {
+        file: "compaction/collector.ts",
+        find: "base < manifest.generation &&",
+        put: "base <= manifest.generation &&",
+      },
+    ],
+    test: {
+      file: "compaction/collector.test.ts",
+      name: "garbage is what an earlier base left behind",
+    },
+  },
+  {
+    name: "archives are orphans",
+    breaks: ["ORPHAN", "C10"],
+    does: "does not count the archives that the manifest names as mentioned",
+    edits: [
+      {
+        file: "compaction/collector.ts",
+        find: "    ...manifest.archive.map(({ path }) => path),\n",
+        put: "\n",
+      },
+    ],
+  },
+  {
+    name: "one name for every run",
+    breaks: ["ONCE", "C6"],
+    does: "names runs of one generation alike and overwrites them",
+    edits: [
+      {
+        file: "compaction/leased-pass.ts",
+        find: "const { path, index } = runPaths(base, runtime.randomHex(16));",
+        put: 'const { path, index } = runPaths(base, "0".repeat(runtime.randomHex(16).length));',
+      },
+      {
+        file: "runs/run-writer.ts",
+        find: "backend.put(target, body, { ifAbsent: true }, { timeoutMs })",
+        put: 'backend.put(target, body, "none", { timeoutMs })',
+      },
+    ],
+  },
+  {
+    name: "compaction ignores the floor",
+    breaks: ["FLOOR", "C5"],
+    does: "merges segments at or below the purge floor",
+    edits: [
+      {
+        file: "compaction/merge-log.ts",
+        find: "segments.filter(({ lo }) => lo > purgeFloor)",
+        put: "segments.filter(({ lo }) => lo > Math.min(0, purgeFloor))",
+      },
+    ],
+  },
+  {
+    name: "corrupt log permits a purge",
+    breaks: ["C5", "C9"],
+    does: "purges although a part of the log could not be read",
+    edits: [
+      {
+        file: "compaction/leased-pass.ts",
+        find: "const complete = plan.full && merged.corrupt.length === 0;",
+        put: "const complete = true;",
+      },
+      {
+        file: "compaction/plan.ts",
+        find: "const complete = chosen.length === units.length && !leftOut;",
+        put: "const complete = chosen.length === units.length || !leftOut;",
+      },
+    ],
+    test: { file: "store/damaged-log.test.ts", name: "nothing is purged while" },
+  },
+  {
+    name: "purge by a part of the runs",
+    breaks: ["C9"],
+    does: "purges in a merge that leaves runs or segments out",
+    edits: [
+      {
+        file: "compaction/leased-pass.ts",
+        find: "const complete = plan.full && merged.corrupt.length === 0;",
+        put: "const complete = merged.corrupt.length === 0;",
+      },
+    ],
+  },
+  {
+    name: "purge at once",
+    breaks: ["LATE", "C9"],
+    does: "purges tombstones that are not as old as the grace",
+    edits: [
+      {
+        file: "compaction/plan.ts",
+        find: ".filter(({ at }) => dateMs - at >= tombstoneGraceMs)\n    .reduce(",
+        put: ".filter(({ at }) => dateMs - at >= tombstoneGraceMs / 30)\n    .reduce(",
+      },
+    ],
+  },
+  {
+    name: "purge above the floor",
+    breaks: ["C9"],
+    does: "drops every tombstone in a purge",
+    edits: [
+      {
+        file: "runs/merge.ts",
+        find: "({ text, version }) => text !== undefined || version.clock > clockMax,",
+        put: "({ text, version }) => text !== undefined || version.clock > clockMax * 1e9,",
+      },
+    ],
+  },
+  {
+    name: "a purge without a date",
+    breaks: ["RELOAD", "C9"],
+    does: "does not say in the manifest that it purged",
+    edits: [
+      {
+        file: "compaction/publication.ts",
+        find: "lastPurge: change.purgeFloor === undefined ? manifest.lastPurge : generation,",
+        put: "lastPurge: manifest.lastPurge,",
+      },
+    ],
+  },
+];

@@ -1,0 +1,146 @@
+/** Mechanisms of directories (F1 to F5) switched off. */
+import type { Mutant } from "./mutant.ts";
+
+export const FILE_MUTANTS: readonly Mutant[] = [
+  {
+    name: "no fence",
+    breaks: ["FENCE", "F5"],
+    does: "acknowledges a frame without asking whether its file was sealed",
+    edits: [
+      {
+        file: "log/file-log-writer.ts",
+        find: "if (await this.#fenced(open)) {",
+        put: "if (open.k < 0 && (await this.#fenced(open))) {",
+      },
+    ],
+  },
+  {
+    name: "fence in the other order",
+    breaks: ["FENCE", "F5"],
+    does: "asks first whether its file is there and then for a successor",
+    edits: [
+      {
+        file: "log/file-log-writer.ts",
+        find:
+          "if (await this.#appendable.exists(logFilePath(stream, k + 1))) return true;\n" +
+          "      return !(await this.#appendable.exists(logFilePath(stream, k)));",
+        put:
+          "if (!(await this.#appendable.exists(logFilePath(stream, k)))) return true;\n" +
+          "      return await this.#appendable.exists(logFilePath(stream, k + 1));",
+      },
+    ],
+    test: {
+      file: "log/file-log.test.ts",
+      name: "asks for a successor before it asks for its file",
+    },
+  },
+  {
+    name: "fence by the file alone",
+    breaks: ["FENCE", "F5"],
+    does: "does not ask for a successor",
+    edits: [
+      {
+        file: "log/file-log-writer.ts",
+        find: "if (await this.#appendable.exists(logFilePath(stream, k + 1))) return true;",
+        put: "",
+      },
+    ],
+  },
+  {
+    name: "reads before it seals",
+    breaks: ["FENCE", "F4"],
+    does: "merges what a file held before its successor existed",
+    edits: [
+      {
+        file: "log/file-log.ts",
+        find: "      if (!present.has(successor)) {\n",
+        put:
+          "      const early = await this.#scan({ path, bytes: Number.MAX_SAFE_INTEGER });\n" +
+          "      const read = { frames: [...early.frames], corrupt: early.corrupt };\n" +
+          "      if (!present.has(successor)) {\n",
+      },
+      {
+        file: "log/file-log.ts",
+        find: "const { frames, corrupt } = await this.#scan({ path, bytes: Number.MAX_SAFE_INTEGER });",
+        put: "const { frames, corrupt } = read;",
+      },
+    ],
+    test: {
+      file: "log/file-log.test.ts",
+      name: "reads what was acknowledged while it was about to seal",
+    },
+  },
+  {
+    name: "never seals",
+    breaks: ["FENCE", "F4"],
+    does: "deletes files that their owners append to",
+    edits: [
+      {
+        file: "log/file-log.ts",
+        find: "const seal = await this.#appendable.create(successor);",
+        put: "const seal = await Promise.resolve<AppendFile | undefined>(undefined);",
+      },
+      {
+        file: "log/file-log.ts",
+        find: "import type { AppendableStorage, ListedObject, StorageBackend }",
+        put: "import type { AppendFile, AppendableStorage, ListedObject, StorageBackend }",
+      },
+    ],
+  },
+  {
+    name: "empty files go unsealed",
+    breaks: ["FENCE", "F4"],
+    does: "deletes an old empty file without a look after it was sealed",
+    edits: [
+      {
+        file: "log/file-log.ts",
+        find: "if (!orphaned && !abandoned) return;",
+        put:
+          "if (orphaned || abandoned) units.push({ paths, segments: [], corrupt: false });\n" +
+          "        return;",
+      },
+    ],
+    test: { file: "log/file-log.test.ts", name: "seals an empty file before it removes it" },
+  },
+  {
+    name: "seals go first",
+    breaks: ["FENCE", "F4"],
+    does: "deletes a successor before the file it seals",
+    edits: [
+      {
+        file: "log/file-log.ts",
+        find: "for (const path of units.flatMap(({ paths }) => paths)) await",
+        put: "for (const path of units.flatMap(({ paths }) => paths.toReversed())) await",
+      },
+    ],
+    test: {
+      file: "log/file-log.test.ts",
+      name: "reads what was acknowledged while it was about to seal",
+    },
+  },
+  {
+    name: "appends behind a torn frame",
+    breaks: ["ACKED", "F2"],
+    does: "goes on with a file in which an append failed",
+    edits: [
+      {
+        file: "log/file-log-writer.ts",
+        find: "    } catch (error) {\n      await this.#abandon();\n      throw error;",
+        put: "    } catch (error) {\n      throw error;",
+      },
+    ],
+  },
+  {
+    name: "damage ends a file in silence",
+    breaks: ["F3", "C5"],
+    does: "takes a damaged frame for a torn end",
+    edits: [
+      {
+        file: "log/frames.ts",
+        find: 'return lacksSectors(bytes.subarray(at, end), place.offset) ? "torn" : error;',
+        put: 'return lacksSectors(bytes.subarray(at, end), place.offset) ? "torn" : "torn";',
+      },
+    ],
+    test: { file: "log/frames.test.ts", name: "any byte flipped in any frame" },
+  },
+];

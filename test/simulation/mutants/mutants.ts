@@ -1,0 +1,15 @@
+/** Every mechanism that is switched off, one at a time. */
+import { ARCHIVE_MUTANTS } from "./archive-mutants.ts";
+import { COMPACTION_MUTANTS } from "./compaction-mutants.ts";
+import { FILE_MUTANTS } from "./file-mutants.ts";
+import type { Mutant } from "./mutant.ts";
+import { VIEW_MUTANTS } from "./view-mutants.ts";
+import { WRITE_MUTANTS } from "./write-mutants.ts";
+
+export const MUTANTS: readonly Mutant[] = [
+  ...VIEW_MUTANTS,
+  ...WRITE_MUTANTS,
+  ...COMPACTION_MUTANTS,
+  ...ARCHIVE_MUTANTS,
+  ...FILE_MUTANTS,
+];

@@ -1,0 +1,197 @@
+/** Mechanisms of views and reads (V1 to V10) switched off. */
+import type { Mutant } from "./mutant.ts";
+
+export const VIEW_MUTANTS: readonly Mutant[] = [
+  {
+    name: "no second look at the manifest",
+    breaks: ["VIEW", "V2"],
+    does: "takes the manifest read before the listing, whatever time has passed",
+    edits: [
+      {
+        file: "view/view.ts",
+        find: "isFast(before, listing) ? before : await manifests.load(before)",
+        put: "before",
+      },
+    ],
+  },
+  {
+    name: "window of three graces",
+    breaks: ["VIEW", "V2"],
+    does: "leaves the second look out for twelve times as long as the grace allows",
+    edits: [
+      {
+        file: "view/view.ts",
+        find: "elapsedMs <= segmentGraceMs * WINDOW_SHARE",
+        put: "elapsedMs <= segmentGraceMs * 3",
+      },
+    ],
+  },
+  {
+    name: "no segment grace",
+    breaks: ["VIEW", "C8"],
+    does: "deletes merged segments at once, whatever the manifest promised",
+    edits: [
+      {
+        file: "compaction/leased-pass.ts",
+        find: "const deletesNow = segmentGraceOf(manifest, settings) === 0;",
+        put: "const deletesNow = true;",
+      },
+    ],
+  },
+  {
+    name: "grace of one's own",
+    breaks: ["VIEW", "C8"],
+    does: "takes its own shorter grace for what an earlier manifest promised",
+    edits: [
+      {
+        file: "compaction/publication.ts",
+        find: "return Math.max(segmentGraceMs, Math.ceil(settings.segmentGraceMs));",
+        put: "return segmentGraceMs < 0 ? 0 : Math.ceil(settings.segmentGraceMs);",
+      },
+    ],
+  },
+  {
+    name: "grace cut short",
+    breaks: ["VIEW", "C8"],
+    does: "deletes listed segments after a tenth of the grace",
+    edits: [
+      {
+        file: "compaction/publication.ts",
+        find: "const graceMs = segments === undefined ? gcGraceMs : segmentGraceMs;",
+        put: "const graceMs = segments === undefined ? gcGraceMs : segmentGraceMs / 10;",
+      },
+    ],
+    test: {
+      file: "compaction/publication.test.ts",
+      name: "a list of segments is due by the grace",
+    },
+  },
+  {
+    name: "memory spans a purge",
+    breaks: ["RELOAD", "V5"],
+    does: "keeps what is resident when a purge has left no trace of a deletion",
+    edits: [
+      {
+        file: "store/gather.ts",
+        find: "if (isSame && manifest.lastPurge <= this.#baseGeneration) return;",
+        put: "if (isSame) return;",
+      },
+    ],
+  },
+  {
+    name: "floor ignored by readers",
+    breaks: ["FLOOR", "V3"],
+    does: "counts segments at or below the purge floor as live",
+    edits: [
+      {
+        file: "view/view.ts",
+        find: "const segments = live.filter(({ lo }) => lo > purgeFloor);",
+        put: "const segments = live.filter(({ lo }) => lo > Math.min(purgeFloor, 0));",
+      },
+    ],
+  },
+  {
+    name: "floor by the highest clock",
+    breaks: ["FLOOR", "V3", "C5"],
+    does: "asks for the last clock of a segment, not for the first",
+    edits: [
+      {
+        file: "view/view.ts",
+        find: "live.filter(({ lo }) => lo > purgeFloor)",
+        put: "live.filter(({ hi }) => hi > purgeFloor)",
+      },
+      {
+        file: "compaction/merge-log.ts",
+        find: "segments.filter(({ lo }) => lo > purgeFloor)",
+        put: "segments.filter(({ hi }) => hi > purgeFloor)",
+      },
+    ],
+    test: { file: "view/view.test.ts", name: "a segment that begins at or below the purge floor" },
+  },
+  {
+    name: "a segment that is gone is nothing",
+    breaks: ["VIEW", "V4"],
+    does: "reads on without a segment that was deleted meanwhile",
+    edits: [
+      {
+        file: "store/gather.ts",
+        find: 'if (read.status === "gone") gone.add(read.ref.key);',
+        put: "",
+      },
+    ],
+  },
+  {
+    name: "refresh without new runs",
+    breaks: ["VIEW", "V6"],
+    does: "merges only segments at a refresh, not what was compacted since",
+    edits: [
+      {
+        file: "store/gather.ts",
+        find: "const runs = this.#view.manifest.runs.filter(({ path }) => !this.#merged.has(path));",
+        put: "const runs = this.#merged.size > 0 ? [] : [...this.#view.manifest.runs];",
+      },
+    ],
+  },
+  {
+    name: "lookup ignores a refresh in between",
+    breaks: ["VIEW", "V7"],
+    does: "makes records resident that stand for an older view than their neighbours",
+    edits: [
+      {
+        file: "store/replica.ts",
+        find: "if (this.#view !== view) continue;",
+        put: "",
+      },
+    ],
+  },
+  {
+    name: "lookup runs ahead of its neighbours",
+    breaks: ["VIEW", "V7"],
+    does: "makes records resident that stand for a newer manifest than their neighbours",
+    edits: [
+      {
+        file: "store/replica.ts",
+        find: "if (gathered.view.etag !== view.etag) {",
+        put: "if (gathered.view.etag !== view.etag && missing.size < 0) {",
+      },
+    ],
+  },
+  {
+    name: "lists known by their length",
+    breaks: ["VIEW", "V3"],
+    does: "takes as many low segments as the lists name for the listed ones, whatever their names",
+    edits: [
+      {
+        file: "view/published.ts",
+        find: "if (candidates.length === count && digestOf(candidates) === digest) {",
+        put: 'if (candidates.length === count && digest !== "") {',
+      },
+    ],
+    test: { file: "view/fast-view.test.ts", name: "a late segment, or one that is gone already" },
+  },
+  {
+    name: "any look is young",
+    breaks: ["VIEW", "V10"],
+    does: "opens on another store's look, however old",
+    edits: [
+      {
+        file: "store/look.ts",
+        find: "return beganMs !== undefined && nowMs >= beganMs && nowMs - beganMs <= ageMs;",
+        put: "return beganMs !== undefined && nowMs - beganMs <= ageMs * 1e9;",
+      },
+    ],
+  },
+  {
+    name: "a lost manifest is a new store",
+    breaks: ["C3", "V2"],
+    does: "starts at generation 0 where runs of a later one lie",
+    edits: [
+      {
+        file: "view/lost-manifest.ts",
+        find: "return manifest.generation === 0 && listed.some(isOfManifest);",
+        put: "return manifest.generation < 0 && listed.some(isOfManifest);",
+      },
+    ],
+    test: { file: "view/lost-manifest.test.ts", name: "an eager store whose manifest was lost" },
+  },
+];

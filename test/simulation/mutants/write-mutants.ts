@@ -1,0 +1,268 @@
+/** Mechanisms of writes (W1 to W6, V10), undo, following and the single writer switched off. */
+import type { Mutant } from "./mutant.ts";
+
+export const WRITE_MUTANTS: readonly Mutant[] = [
+  {
+    name: "one w for all",
+    breaks: ["VERSION-UNIQUE", "W3"],
+    does: "gives every store instance the same w",
+    edits: [
+      {
+        file: "log/object-log.ts",
+        find: "return { name, w };",
+        put: 'return { name, w: "0".repeat(16) };',
+      },
+    ],
+  },
+  {
+    name: "agents left out of the order",
+    breaks: ["VERSION-UNIQUE"],
+    does: "orders operations of one clock by w alone",
+    edits: [
+      {
+        file: "core/version.ts",
+        find: "return a.clock - b.clock || compareText(a.agent, b.agent) || compareText(a.w, b.w);",
+        put: "return a.clock - b.clock || compareText(a.w, b.w);",
+      },
+    ],
+  },
+  {
+    name: "clocks go back",
+    breaks: ["FLUSH", "W3"],
+    does: "uses the clock of a failed flush again",
+    edits: [
+      {
+        file: "store/committer.ts",
+        find: "this.#clock = operations.at(-1)?.clock ?? this.#clock;\n",
+        put: "\n",
+      },
+      {
+        file: "store/committer.ts",
+        find: "this.#writtenMs = written.dateMs;",
+        put: "this.#writtenMs = written.dateMs;\n    this.#clock = operations.at(-1)?.clock ?? 0;",
+      },
+    ],
+  },
+  {
+    name: "half a batch",
+    breaks: ["FLUSH", "W1"],
+    does: "replays all operations of a flush but the last of several",
+    edits: [
+      {
+        file: "store/gather.ts",
+        find: "for (const { id, clock, data } of operations) {",
+        put: "for (const { id, clock, data } of operations.slice(0, Math.max(1, operations.length - 1))) {",
+      },
+    ],
+  },
+  {
+    name: "segments are overwritten",
+    breaks: ["ONCE", "W4"],
+    does: "writes a segment whether its name is free or not",
+    edits: [
+      {
+        file: "log/object-log.ts",
+        find: "this.#backend.put(path, bytes, { ifAbsent: true }, { timeoutMs })",
+        put: 'this.#backend.put(path, bytes, "none", { timeoutMs })',
+      },
+    ],
+    test: {
+      file: "log/object-log.test.ts",
+      name: "that was cloned leaves the clone's bytes alone",
+    },
+  },
+  {
+    name: "no read back of a taken name",
+    breaks: ["ONCE", "W4"],
+    does: "takes whatever lies under its name for its own",
+    edits: [
+      {
+        file: "log/object-log.ts",
+        find: "return bytes.equals(found.body) ? found.dateMs : undefined;",
+        put: "return found.dateMs;",
+      },
+    ],
+  },
+  {
+    name: "a taken name is a clone's",
+    breaks: ["ONCE", "W4", "W6"],
+    does: "writes under a new name without reading back what may be its own",
+    edits: [
+      {
+        file: "log/object-log.ts",
+        find: 'put.status === "written" ? put.dateMs : await this.#settle(path, bytes)',
+        put: 'put.status === "written" ? put.dateMs : undefined',
+      },
+    ],
+  },
+  {
+    name: "a clone keeps its w",
+    breaks: ["VERSION-UNIQUE", "W4"],
+    does: "goes on with the stream that a clone writes too",
+    edits: [
+      {
+        file: "log/object-log.ts",
+        find: "      this.#stream = undefined;\n",
+        put: "\n",
+      },
+    ],
+    test: {
+      file: "log/object-log.test.ts",
+      name: "that was cloned leaves the clone's bytes alone",
+    },
+  },
+  {
+    name: "late writes count",
+    breaks: ["LATE", "W5"],
+    does: "acknowledges a flush however long it took",
+    edits: [{ file: "store/committer.ts", find: "    this.#checkLate(written);\n", put: "\n" }],
+  },
+  {
+    name: "purges catch up with writers",
+    breaks: ["LATE"],
+    does: "accepts a tombstone grace shorter than two writer lags",
+    edits: [
+      {
+        file: "core/settings.ts",
+        find: "if (tombstoneGraceMs < 2 * writerLagMs) {",
+        put: "if (tombstoneGraceMs < 0 * writerLagMs) {",
+      },
+    ],
+    test: { file: "core/settings.test.ts", name: "a tombstone is remembered for at least twice" },
+  },
+  {
+    name: "clocks without the listing",
+    breaks: ["RECENT", "W3"],
+    does: "goes on from the manifest's clock, not from that of the live log",
+    edits: [
+      {
+        file: "view/view.ts",
+        find: "const clock = listed.reduce((max, { hi }) => Math.max(max, hi), manifest.clock);",
+        put: "const clock = listed.length < 0 ? 0 : manifest.clock;",
+      },
+    ],
+  },
+  {
+    name: "writes on another's look",
+    breaks: ["RECENT", "V10"],
+    does: "writes without having looked, when the store opened on what was seen before",
+    edits: [
+      {
+        file: "store/committer.ts",
+        find: "if (!tooOld && !this.#mustRefresh && this.#replica.hasLooked) return;",
+        put: "if (!tooOld && !this.#mustRefresh) return;",
+      },
+    ],
+  },
+  {
+    name: "unknown is not written",
+    breaks: ["W6"],
+    does: "reports that nothing was written when its segment could not be read back",
+    edits: [
+      {
+        file: "log/object-log.ts",
+        find: "throw new WriteOutcomeUnknownError(`${path} exists, but could not be read back`, {\n          path,",
+        put: "throw new UnavailableError(`${path} exists, but could not be read back`, {\n          path,",
+      },
+      {
+        file: "log/object-log.ts",
+        find: "import { CorruptionError, FormatVersionError, WriteOutcomeUnknownError }",
+        put: "import { UnavailableError, CorruptionError, FormatVersionError, WriteOutcomeUnknownError }",
+      },
+    ],
+    test: {
+      file: "log/object-log.test.ts",
+      name: "does not know the outcome when what was there is gone or cannot be read",
+    },
+  },
+  {
+    name: "unknown is written",
+    breaks: ["ACKED", "W6"],
+    does: "acknowledges a flush whose outcome is not known",
+    edits: [
+      {
+        file: "store/committer.ts",
+        find: "for (const write of writes) this.#settle(write).reject(error);",
+        put:
+          "for (const write of writes) error instanceof WriteOutcomeUnknownError\n" +
+          "      ? this.#settle(write).resolve() : this.#settle(write).reject(error);",
+      },
+    ],
+  },
+  {
+    name: "the queue outlives a failure",
+    breaks: ["W6"],
+    does: "writes what was queued behind a flush that failed",
+    edits: [
+      {
+        file: "store/committer.ts",
+        find: "const failed = [...group, ...this.#queue.splice(0)];",
+        put: "const failed = [...group];",
+      },
+    ],
+    test: { file: "store/memory.test.ts", name: "what was queued behind a flush that fails" },
+  },
+  {
+    name: "undo without a look at the winner",
+    breaks: ["U2"],
+    does: "undoes its last operation also where another has written since",
+    edits: [
+      {
+        file: "store/history.ts",
+        find: "if (standsFor === undefined || compareVersions(standsFor, own.version) !== 0) return undefined;",
+        put: "if (standsFor === undefined) return undefined;",
+      },
+    ],
+  },
+  {
+    name: "undo of an archive",
+    breaks: ["U2", "A4"],
+    does: "takes the tombstone of an archive for its own operation",
+    edits: [
+      {
+        file: "store/history.ts",
+        find: 'if (own.operation.op === "set" && winner.value === undefined) return undefined;',
+        put: "",
+      },
+    ],
+    test: { file: "store/memory.test.ts", name: "last operation on an archived record stays" },
+  },
+  {
+    name: "no net change",
+    breaks: ["T3"],
+    does: "tells a follower the operations of the log only, not what was compacted meanwhile",
+    edits: [
+      {
+        file: "store/untold.ts",
+        find: "return [...told, netChange(id, reached, after, ts)];",
+        put: "return ts === undefined ? [...told, netChange(id, reached, after, ts)] : told;",
+      },
+    ],
+  },
+  {
+    name: "followers hear of losers",
+    breaks: ["T2"],
+    does: "tells operations that had lost when they came into view",
+    edits: [
+      {
+        file: "store/untold.ts",
+        find: "({ version }) => isAbove(version, before) && !isAbove(version, after),",
+        put: "({ version }) => isAbove(version, undefined) && !isAbove(version, after),",
+      },
+    ],
+    test: { file: "store/memory.test.ts", name: "an agent is told of others, never of itself" },
+  },
+  {
+    name: "two single writers",
+    breaks: ["Single writer"],
+    does: "does not ask its lease before a flush",
+    edits: [
+      {
+        file: "store/writer-lock.ts",
+        find: "if (await confirm(lease, seenMs, path)) return;",
+        put: "if (seenMs >= 0 || (await confirm(lease, seenMs, path))) return;",
+      },
+    ],
+    test: { file: "store/memory.test.ts", name: "the dead one writes no more" },
+  },
+];
