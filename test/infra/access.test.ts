@@ -109,7 +109,7 @@ describe("each request is allowed, and each permission is used, of", () => {
     const handler = recorded(memory, bucketArn, PREFIX);
     const scheduled = recorded(memory, bucketArn, PREFIX);
     const log = (): void => {};
-    const compactOnce = createCompactor({ location: LOCATION, backend: scheduled.backend, log, ...settings }); // prettier-ignore
+    const compactOnce = createCompactor({ location: LOCATION, metrics: false, backend: scheduled.backend, log, ...settings }); // prettier-ignore
     for (let round = 0; round < 4; round++) {
       await write(handler.backend, 2);
       expect(await compactOnce({}, lambdaContext())).toMatchObject({ outcome: "published" });

@@ -19,7 +19,7 @@ describe.each(Object.entries(MEDIA))("createCompactor on %s", (_name, open) => {
     await writeRecords(medium, 3);
     const before = await readAll(medium);
     const lines: string[] = [];
-    const handler = createCompactor({ ...medium, log: (line) => lines.push(line) });
+    const handler = createCompactor({ ...medium, metrics: false, log: (line) => lines.push(line) });
     expect(handler).toHaveLength(2);
 
     const report = await handler({}, lambdaContext());
@@ -35,7 +35,9 @@ describe.each(Object.entries(MEDIA))("createCompactor on %s", (_name, open) => {
 
   test("two at once, while others write, lose nothing", async () => {
     await using medium = await open();
-    const compactors = [1, 2].map(() => createCompactor({ ...medium, log: () => undefined }));
+    const compactors = [1, 2].map(() =>
+      createCompactor({ ...medium, metrics: false, log: () => undefined }),
+    );
     await writeRecords(medium, 5);
     await Promise.all([
       writeRecords(medium, 20),
@@ -68,7 +70,7 @@ class Racing extends MemoryBackend {
 describe("createCompactor", () => {
   test("goes on after a lost race while there is time", async () => {
     const backend = new Racing(2);
-    const options = { location: "store", backend: () => backend, log: () => undefined };
+    const options = { location: "store", backend: () => backend, metrics: false, log: () => undefined }; // prettier-ignore
     await writeRecords(options, 2);
     const compact = createCompactor(options);
     expect(await compact({}, lambdaContext())).toMatchObject({ outcome: "published", passes: 3 });
@@ -76,7 +78,7 @@ describe("createCompactor", () => {
 
   test("starts no further pass when less than 20 s are left", async () => {
     const backend = new Racing(1);
-    const options = { location: "store", backend: () => backend, log: () => undefined };
+    const options = { location: "store", backend: () => backend, metrics: false, log: () => undefined }; // prettier-ignore
     await writeRecords(options, 2);
     const compact = createCompactor(options);
     const lost = await compact({}, lambdaContext("request-1", 19_999));
@@ -86,7 +88,7 @@ describe("createCompactor", () => {
 
   test("a race lost again and again ends", async () => {
     const backend = new Racing(Infinity);
-    const options = { location: "store", backend: () => backend, log: () => undefined };
+    const options = { location: "store", backend: () => backend, metrics: false, log: () => undefined }; // prettier-ignore
     await writeRecords(options, 1);
     const compact = createCompactor(options);
     expect(await compact({}, lambdaContext())).toMatchObject({ outcome: "lost", passes: 50 });
@@ -101,7 +103,7 @@ describe("createCompactor", () => {
     const lines: string[] = [];
     const backend = new Failing();
     const log = (line: string): number => lines.push(line);
-    const compact = createCompactor({ location: "store", backend, log });
+    const compact = createCompactor({ location: "store", backend, metrics: false, log });
     expect(await rejection(compact({}, lambdaContext()))).toBeInstanceOf(UnavailableError);
     expect(lines.map((line) => JSON.parse(line))).toEqual([
       {
@@ -114,7 +116,7 @@ describe("createCompactor", () => {
   });
 
   test("names a missing location at the invocation", async () => {
-    const compact = createCompactor({ location: undefined, log: () => undefined });
+    const compact = createCompactor({ location: undefined, metrics: false, log: () => undefined });
     expect(await rejection(compact({}, lambdaContext()))).toMatchObject({
       code: "INVALID_ARGUMENT",
       message: expect.stringContaining("OPSLOG_LOCATION"),

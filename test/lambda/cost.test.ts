@@ -87,7 +87,12 @@ describe.each(Object.entries(MEDIA))("the cost of an invocation on %s", (_name, 
     await put(medium, 3);
     const lines: string[] = [];
     const prices = { getPerMillion: 0, listPerMillion: 0, putPerMillion: 1_000_000 };
-    const handler = createCompactor({ ...medium, prices, log: (line) => lines.push(line) });
+    const handler = createCompactor({
+      ...medium,
+      metrics: false,
+      prices,
+      log: (line) => lines.push(line),
+    });
     const { cost } = await handler({}, lambdaContext());
     expect(cost).toMatchObject({ usd: cost.requests.put });
     // Lease taken and given back, run, index, manifest.
@@ -149,7 +154,12 @@ describe("withStore", () => {
     const backend = new MemoryBackend();
     const medium = { location: "store", backend: () => backend, [Symbol.asyncDispose]: async () => {} }; // prettier-ignore
     await put(medium, 6);
-    const compact = createCompactor({ location: "store", backend, log: () => undefined });
+    const compact = createCompactor({
+      location: "store",
+      backend,
+      metrics: false,
+      log: () => undefined,
+    });
     let compactions = 0;
     const handler = withStore<number, number, number | undefined>(
       {

@@ -125,8 +125,8 @@ export const FILE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "log/file-log-writer.ts",
-        find: "    } catch (error) {\n      await this.#abandon();\n      throw error;",
-        put: "    } catch (error) {\n      throw error;",
+        find: "      await Promise.allSettled([this.#abandon()]);\n      throw error;",
+        put: "      throw error;",
       },
     ],
   },
@@ -137,8 +137,8 @@ export const FILE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "log/frames.ts",
-        find: 'return lacksSectors(bytes.subarray(at, end), place.offset) ? "torn" : error;',
-        put: 'return lacksSectors(bytes.subarray(at, end), place.offset) ? "torn" : "torn";',
+        find: 'return lacksSectors(bytes, { at, end }, place.offset - at) ? "torn" : error;',
+        put: 'return lacksSectors(bytes, { at, end }, place.offset - at) ? "torn" : "torn";',
       },
     ],
     test: { file: "log/frames.test.ts", name: "any byte flipped in any frame" },
