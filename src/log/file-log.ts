@@ -5,6 +5,7 @@
 import { CorruptionError, FormatVersionError } from "../core/errors.ts";
 import { mapParallel } from "../core/parallel.ts";
 import type { Runtime } from "../core/runtime.ts";
+import { compareText } from "../core/version.ts";
 import { isOriginalLog, LOG_PREFIX, logFilePath, parseLogFilePath } from "../format/paths.ts";
 import { decodeSegment } from "../format/segment-codec.ts";
 import type { AppendableStorage, ListedObject, StorageBackend } from "../storage/backend.ts";
@@ -140,17 +141,18 @@ export class FileLog implements Log {
   async prepareCompaction(): Promise<CompactionInput> {
     const { files, dateMs } = await this.#listFiles();
     const present = new Set(files.map(({ path }) => path));
-    const units: LogUnit[] = [];
     const errors: CorruptionError[] = [];
-    await mapParallel(files, READS_PARALLEL, async (file) => {
+    const ordered = files.toSorted((a, b) => compareText(a.stream, b.stream) || a.k - b.k);
+    const units = await mapParallel(ordered, READS_PARALLEL, async (file) => {
       const { path, stream, k, bytes } = file;
       const successor = logFilePath(stream, k + 1);
       const paths = [path];
       if (!present.has(successor) && bytes === 0) {
-        const abandoned = this.#runtime.nowMs() - file.lastModifiedMs > EMPTY_FILE_MS;
-        const orphaned = k > 1 && !present.has(logFilePath(stream, k - 1));
+        const abandoned = dateMs - file.lastModifiedMs > EMPTY_FILE_MS;
+        // While its predecessor is there, it seals that one.
+        const mayGo = k === 1 ? abandoned : !present.has(logFilePath(stream, k - 1));
         // Its owner may have stopped just before it appends: sealed and read like any other.
-        if (!orphaned && !abandoned) return;
+        if (!mayGo) return [];
       }
       if (!present.has(successor)) {
         const seal = await this.#appendable.create(successor);
@@ -160,12 +162,17 @@ export class FileLog implements Log {
       }
       const { frames, corrupt } = await this.#scan({ path, bytes: Number.MAX_SAFE_INTEGER });
       errors.push(...corrupt);
-      units.push({ paths, segments: [...frames], corrupt: corrupt.length > 0 });
+      return [{ paths, segments: [...frames], corrupt: corrupt.length > 0 }];
     });
-    return { units, leftOut: errors.length > 0, corrupt: errors, firstDateMs: dateMs };
+    return {
+      units: units.flat(),
+      leftOut: errors.length > 0,
+      corrupt: errors,
+      firstDateMs: dateMs,
+    };
   }
 
-  /** In order, one by one: a file goes before its successor. */
+  /** In order, one by one: a file goes before its successor, which fences its owner until then. */
   async deleteUnits(units: readonly LogUnit[]): Promise<void> {
     for (const path of units.flatMap(({ paths }) => paths)) await this.#backend.delete([path]);
   }

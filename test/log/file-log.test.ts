@@ -199,6 +199,30 @@ describe("a compaction", () => {
     expect(await files()).toEqual([]);
   });
 
+  test("an old seal stays while the file that it seals is there", async () => {
+    const { backend, runtime, log, writer, files, ids } = await scene();
+    await writer().write(draft(["a"], 1));
+    const [path = ""] = (await log().list()).segments.map((segment) => segment.path);
+    // A compactor that crashed has sealed it.
+    await (await backend.appendable.create(path.replace(/1\.jsonl$/, "2.jsonl")))?.close();
+    await runtime.advance(3_700_000);
+    const compactor = log();
+    const { units } = await compactor.prepareCompaction();
+    expect(units.flatMap(({ paths }) => paths)).toEqual([path]);
+    expect(await files()).toEqual(["1.jsonl", "2.jsonl"]);
+    await compactor.deleteUnits(units);
+    await compactLog(log());
+    expect([await files(), await ids()]).toEqual([[], {}]);
+  });
+
+  test("a client's clock does not make an empty file old", async () => {
+    const { backend, files } = await scene();
+    await (await backend.appendable.create("ops/ops-1-0123456789abcdef.1.jsonl"))?.close();
+    const ahead = manualRuntime(Date.now() + 1e9);
+    await compactLog(new FileLog(backend, backend.appendable, ahead));
+    expect(await files()).toEqual(["1.jsonl"]);
+  });
+
   test("seals an empty file before it removes it: its owner may have stopped right there", async () => {
     const { backend, runtime, log, writer, ids } = await scene();
     const compactor = log();
