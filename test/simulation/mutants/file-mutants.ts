@@ -94,13 +94,24 @@ export const FILE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "log/file-log.ts",
-        find: "if (!orphaned && !abandoned) return;",
-        put:
-          "if (orphaned || abandoned) units.push({ paths, segments: [], corrupt: false });\n" +
-          "        return;",
+        find: "if (!mayGo) return [];",
+        put: "return mayGo ? [{ paths, segments: [], corrupt: false }] : [];",
       },
     ],
     test: { file: "log/file-log.test.ts", name: "seals an empty file before it removes it" },
+  },
+  {
+    name: "an old seal is an empty file like any other",
+    breaks: ["FENCE", "F4"],
+    does: "deletes an old empty file while the one that it seals is there",
+    edits: [
+      {
+        file: "log/file-log.ts",
+        find: "const mayGo = k === 1 ? abandoned :",
+        put: "const mayGo = abandoned ||",
+      },
+    ],
+    test: { file: "log/file-log.test.ts", name: "an old seal stays while the file that it seals" },
   },
   {
     name: "seals go first",
