@@ -59,10 +59,14 @@ export class History {
     this.#forgetOwn();
   }
 
-  /** A checkpoint ends what a single writer can undo; an agent goes on while it is the winner. */
+  /**
+   * A checkpoint ends what a single writer can undo, also where it left an earlier operation in the
+   * log: that is not the last one. An agent goes on while it is the winner.
+   */
   #forgetOwn(): void {
     if (this.#options.agentId === "") {
-      this.#own = this.#own.filter(({ segment }) => this.#segments.has(segment));
+      const compacted = this.#own.findLastIndex(({ segment }) => !this.#segments.has(segment));
+      this.#own = this.#own.slice(compacted + 1);
     } else if (this.#own.length > OWN_OPERATIONS_MAX) {
       this.#own = this.#own.slice(-OWN_OPERATIONS_MAX);
     }

@@ -9,9 +9,10 @@ import { describeFailure, simulate } from "./simulate.ts";
 
 /**
  * Seeds that failed once, over sources as they were: a follower was told of an archived record; a
- * seal was deleted before the log file that it seals.
+ * seal was deleted before the log file that it seals; a single writer undid what was not its last
+ * operation; a clock that had jumped was taken for one that measures.
  */
-const FAILED = [10_052, 200_228];
+const FAILED = [10_052, 200_228, 200_855, 201_295];
 
 const SEEDS = [...new Set([...PINS.values(), ...FAILED])].toSorted((a, b) => a - b);
 

@@ -46,6 +46,8 @@ export class SimProcess implements Runtime {
   #isAlive = true;
   #frozenUntilMs = 0;
   #clockOffsetMs: number;
+  /** When its clock jumped last. */
+  #jumpedMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: ProcessOptions) {
     this.#options = options;
@@ -103,6 +105,7 @@ export class SimProcess implements Runtime {
       if (this.prng.chance(clockJump)) {
         this.#options.count?.("clockJumps");
         this.#clockOffsetMs = this.#drawOffset();
+        this.#jumpedMs = this.kernel.nowMs;
       }
       continuation();
     });
@@ -111,6 +114,13 @@ export class SimProcess implements Runtime {
   #drawOffset(): number {
     const { clockSkewMsMax } = this.#hazards;
     return this.prng.between(-clockSkewMsMax, clockSkewMsMax);
+  }
+
+  /** Whether what its clock measures of the last `ageMs` is true: it has not jumped since. */
+  isSteady(ageMs: number): boolean {
+    // Before a jump it may have been as far on the other side.
+    const sinceMs = ageMs + 2 * this.#hazards.clockSkewMsMax;
+    return this.kernel.nowMs - this.#jumpedMs > sinceMs;
   }
 
   nowMs(): number {

@@ -52,7 +52,6 @@ class Marks {
   readonly #process: SimProcess;
   readonly #first: TimedMark;
   #taken: TimedMark[] = [];
-  #offsetMs = 0;
 
   constructor(world: World, process: SimProcess) {
     this.#world = world;
@@ -62,17 +61,15 @@ class Marks {
   }
 
   take(): void {
-    const { oracle, kernel } = this.#world;
+    const { oracle } = this.#world;
     const localMs = this.#process.nowMs();
-    // A clock that jumps measures nothing: what was before counts no more.
-    const offsetMs = localMs - Math.floor(kernel.nowMs);
-    if (offsetMs !== this.#offsetMs) this.#taken = [];
-    this.#offsetMs = offsetMs;
     this.#taken.push({ localMs, whole: oracle.mark(), snapshot: oracle.snapshotMark() });
   }
 
   /** The last one at least so long ago. */
   before(ageMs: number): TimedMark {
+    // A look that began before a clock jumped may seem as young as one that began just now.
+    if (!this.#process.isSteady(ageMs)) return this.#first;
     const localMs = this.#process.nowMs() - ageMs;
     return this.#taken.findLast((mark) => mark.localMs < localMs) ?? this.#first;
   }
