@@ -6,21 +6,22 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
-import { settings } from "./esbuild.settings.mjs";
+import { environmentCredentials, settings } from "./esbuild.settings.mjs";
 
 const root = fileURLToPath(new URL(".", import.meta.url));
 const outdir = process.argv[2] ?? `${root}dist/functions`;
 
-const { metafile } = await build({
-  ...settings,
-  absWorkingDir: root,
-  entryPoints: ["functions/records.ts", "functions/compact.ts", "functions/local.ts"],
-  outdir,
-  metafile: true,
-});
+const lambda = { ...settings, absWorkingDir: root, outdir, metafile: true };
+// A developer's machine has profiles, and may sign in through SSO.
+const plugins = settings.plugins.filter((plugin) => plugin !== environmentCredentials);
+const built = await Promise.all([
+  build({ ...lambda, entryPoints: ["functions/records.ts", "functions/compact.ts"] }),
+  build({ ...lambda, entryPoints: ["functions/local.ts"], plugins }),
+]);
 
 const kB = (bytes) => `${(bytes / 1_000).toFixed(0)} kB`;
-for (const name of Object.keys(metafile.outputs).filter((output) => output.endsWith(".mjs"))) {
+const outputs = built.flatMap(({ metafile }) => Object.keys(metafile.outputs));
+for (const name of outputs.filter((output) => output.endsWith(".mjs"))) {
   const code = await readFile(`${root}${name}`);
   console.log(`${name}  ${kB(code.length)}, ${kB(gzipSync(code).length)} gzipped`);
 }

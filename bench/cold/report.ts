@@ -154,11 +154,14 @@ Medians of ${setting.rounds} processes each, one of every kind after the other. 
 what had been written.
 
 - All are bundled by esbuild with the settings of the functions (\`esbuild.settings.mjs\`): minified
-  ES modules, and the plugin that keeps undici from loading, but for *no plugin*.
+  ES modules and two plugins, which keep builtin modules of Node (undici among them) from loading
+  before they are used, and leave out credentials from elsewhere than the environment. *No plugins*:
+  without these two.
 - *import ms*: the bundle. *read ms*, *write ms*: from before the import to the answer to a first
   point read or write, the import included; wall time against a server nearby. *CPU ms*: of the
   process in that time, all threads. Node's own start is in none of them.
-- *× bare*: CPU time to that of the bare SDK (one GetObject or PutObject) with the plugin.
+- *× bare*: CPU time to that of the bare SDK (one GetObject or PutObject) with the
+  plugins.
 - *RSS MB*: after the read.
 - *original*: \`@backloghq/opslog\` with \`@backloghq/opslog-s3\`, opened and closed by the invocation.
 - *records service*: functions/records.ts. Hono takes and gives the Request and Response of undici,

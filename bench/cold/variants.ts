@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { build } from "esbuild";
 import { gzipSync } from "node:zlib";
 import { readFile } from "node:fs/promises";
-import { lazyHttp, settings } from "../../esbuild.settings.mjs";
+import { settings } from "../../esbuild.settings.mjs";
 
 /** Whose store it reads and writes; "none" is asked nothing, "objects" are one per record. */
 export type Data = "none" | "objects" | "ours" | "original";
@@ -15,7 +15,7 @@ export interface Variant {
   /** Takes HTTP events. */
   readonly http?: boolean;
   readonly light?: boolean;
-  /** Without the plugin that keeps undici from loading. */
+  /** Without the plugins of esbuild.settings.mjs. */
   readonly plain?: boolean;
   /** Started with V8's compile cache, filled before; on Node 22 and later. */
   readonly cached?: boolean;
@@ -32,11 +32,12 @@ const RECORDS = "functions/records.ts";
 
 export const VARIANTS: readonly Variant[] = [
   { name: "empty handler", data: "none", entry: handler("empty") },
-  { name: "bare SDK, no plugin", data: "objects", entry: handler("bare"), plain: true },
+  { name: "bare SDK, no plugins", data: "objects", entry: handler("bare"), plain: true },
   { name: BASE, data: "objects", entry: handler("bare") },
   { name: OURS, data: "ours", entry: handler("ours") },
   { name: LIGHT, data: "ours", entry: handler("ours"), light: true },
   { name: ORIGINAL, data: "original", entry: handler("original") },
+  { name: `${ORIGINAL}, no plugins`, data: "original", entry: handler("original"), plain: true },
   { name: "records service", data: "ours", entry: RECORDS, http: true },
   { name: "records service, light", data: "ours", entry: RECORDS, http: true, light: true },
   { name: `${BASE}, compile cache`, data: "objects", entry: handler("bare"), cached: true },
@@ -66,7 +67,7 @@ export async function bundle(variant: Variant, directory: string): Promise<Bundl
     entryPoints: [{ in: entry, out: name }],
     outdir: directory,
     ...(light === true ? { alias } : {}),
-    plugins: settings.plugins.filter((plugin) => plain !== true || plugin !== lazyHttp),
+    ...(plain === true ? { plugins: [] } : {}),
   });
   const path = join(directory, `${name}.mjs`);
   const code = await readFile(path);
