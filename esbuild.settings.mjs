@@ -2,6 +2,9 @@
 import { builtinModules } from "node:module";
 import { dirname } from "node:path";
 
+/** What node:http has of undici, for those that import all of it. */
+const UNDICI = new Set(["WebSocket", "CloseEvent", "MessageEvent"]);
+
 /**
  * An import of a builtin module reads all it exports, and that loads much of Node for exports nobody
  * asks for: with node:http all of undici from Node 22 on, 25-50 ms of a cold start; with the others
@@ -21,7 +24,7 @@ export const lazyBuiltins = {
     }));
     onLoad({ filter: /.*/, namespace: "imported-builtin" }, ({ path }) => {
       const exported = Object.keys(process.getBuiltinModule(path)).filter(
-        (name) => name !== "default",
+        (name) => name !== "default" && !UNDICI.has(name),
       );
       // Calls without effects: those whose names nobody imports fall away.
       const lines = exported.map((name) => `export const ${name} = /* @__PURE__ */ of("${name}");`);

@@ -3,7 +3,7 @@
  * and prints what that took. Imports nothing itself, so that nothing is there already, and
  * keeps away from globals that Node loads when they are first used (performance, console).
  */
-interface Loaded {
+export interface Loaded {
   readonly handler: (event: unknown, context: object) => Promise<unknown>;
 }
 
@@ -24,5 +24,3 @@ const figures = {
   rssBytes: process.memoryUsage.rss(),
 };
 process.stdout.write(JSON.stringify({ figures, result: result ?? null }), () => process.exit());
-
-export {};
