@@ -1,4 +1,5 @@
 /** Time limits that run from the last sign of life instead of from the beginning. */
+import { OVER } from "../core/over.ts";
 import type { Runtime } from "../core/runtime.ts";
 
 /**
@@ -30,6 +31,6 @@ export async function withWatchdog<T>(
   try {
     return await Promise.race([work(abort.signal, touch), expiry()]);
   } finally {
-    done.abort();
+    done.abort(OVER);
   }
 }

@@ -1,4 +1,5 @@
 /** A moment after which nobody waits for the medium any more, such as the end of an invocation. */
+import { OVER } from "../core/over.ts";
 import { UnavailableError } from "../core/errors.ts";
 import type { Runtime } from "../core/runtime.ts";
 
@@ -39,7 +40,7 @@ export class Deadline {
 
   /** It will not pass any more; ends its timer. */
   stop(): void {
-    this.#stopped.abort();
+    this.#stopped.abort(OVER);
   }
 
   /**

@@ -3,6 +3,7 @@
  * in memory and flush them together, when the buffer is full or after a while. For a single writer
  * only: nobody else can see what is buffered.
  */
+import { OVER } from "../core/over.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { Committer } from "./committer.ts";
 import type { StagedOperation } from "./records.ts";
@@ -87,7 +88,7 @@ export class WriteBuffer {
   }
 
   #start(): void {
-    this.#timer?.abort();
+    this.#timer?.abort(OVER);
     this.#timer = undefined;
     this.#buffered = 0;
     this.#committer.start();

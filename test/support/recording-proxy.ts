@@ -59,6 +59,8 @@ export interface RecordingProxy extends AsyncDisposable {
   settled(): Promise<void>;
   /** Forgets what was recorded, and the faults. */
   reset(): void;
+  /** Breaks every connection there is, whether a request uses it or not. */
+  dropConnections(): void;
   close(): Promise<void>;
 }
 
@@ -176,6 +178,7 @@ export async function recordingProxy(
       proxy.requests.length = 0;
       proxy.fault = () => undefined;
     },
+    dropConnections: () => server.closeAllConnections(),
     close: async () => {
       server.closeAllConnections();
       agent.destroy();
