@@ -41,6 +41,8 @@ export interface WithBody<Out> {
   readonly body: Uint8Array;
 }
 
+/** Connections that were idle for longer are not used again. */
+const IDLE_MS_MAX = 20_000;
 /** Upload time granted on top of the request time-out, for slow lines: 256 KB a second. */
 const UPLOAD_BYTES_PER_MS = 256;
 
@@ -51,6 +53,8 @@ export class S3Connection {
   deletesMany = true;
   readonly #limiter: Limiter;
   readonly #transport: S3Transport;
+  /** When an answer came last; undefined when no connection can be open. */
+  #answeredMs: number | undefined;
 
   constructor(settings: S3Settings, transport: S3Transport) {
     this.settings = settings;
@@ -98,7 +102,9 @@ export class S3Connection {
       return { out: await finish(output, watch, touch) };
     };
     try {
+      await this.#dropOldConnections();
       const { out } = await this.#limiter.run(() => withWatchdog(runtime, limitMs, exchange));
+      this.#answeredMs = runtime.nowMs();
       // A client whose `send` is a stub in a test shows no HTTP answer: then its clock is ours.
       const dateMs = watch.attempts === 0 ? runtime.nowMs() : watch.dateMs;
       if (dateMs !== undefined) return { ok: true, output: out, dateMs };
@@ -116,6 +122,18 @@ export class S3Connection {
         repeated: Math.max(watch.attempts, failure.sdkAttempts) > 1,
       };
     }
+  }
+
+  /**
+   * A process that was frozen (Lambda) may hold connections that nobody answers any more: the first
+   * request would wait for its whole time limit.
+   */
+  async #dropOldConnections(): Promise<void> {
+    const answeredMs = this.#answeredMs;
+    if (answeredMs === undefined) return;
+    if (this.settings.runtime.nowMs() - answeredMs <= IDLE_MS_MAX) return;
+    this.#answeredMs = undefined;
+    await this.#transport.closeIdle();
   }
 }
 

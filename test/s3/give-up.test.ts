@@ -10,7 +10,7 @@ import { LightS3Backend } from "../../src/s3/light/index.ts";
 import { Deadline } from "../../src/storage/deadline.ts";
 import { DeadlineBackend } from "../../src/storage/deadline-backend.ts";
 import { manualRuntime } from "../support/manual-runtime.ts";
-import { bytes, rejection, s3Error, type Scripted, scriptedWith } from "./support.ts";
+import { bytes, CLIENTS, rejection, s3Error, type Scripted, scriptedWith, virtualRuntime } from "./support.ts"; // prettier-ignore
 
 const scripted = scriptedWith("SDK");
 
@@ -103,6 +103,37 @@ async function mortalServer(): Promise<
     },
   };
 }
+
+test.each(CLIENTS)(
+  "a connection that was idle for long is not used again (%s client)",
+  async (name) => {
+    await using server = await mortalServer();
+    const { endpoint } = server;
+    const credentials = { accessKeyId: "id", secretAccessKey: "secret" };
+    const runtime = virtualRuntime();
+    const client = new S3Client({
+      endpoint,
+      region: "us-east-1",
+      forcePathStyle: true,
+      credentials,
+    });
+    const backend =
+      name === "SDK"
+        ? new S3Backend({ client, runtime })
+        : new LightS3Backend({ endpoint, region: "us-east-1", credentials, runtime });
+    await backend.initialize("s3://bucket/store", { readOnly: false });
+    await backend.get("a");
+    runtime.advance(20_000);
+    await backend.get("a");
+    expect([server.requests, server.connections]).toEqual([2, 1]);
+    server.freeze();
+    runtime.advance(20_001);
+    expect((await backend.get("a")).status).toBe("found");
+    expect([server.requests, server.connections]).toEqual([3, 2]);
+    await backend.shutdown();
+    client.destroy();
+  },
+);
 
 test.each([
   ["get", "SDK"],
