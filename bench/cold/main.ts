@@ -3,12 +3,12 @@
  * [--rounds 15] [--nodes 20,22,24] [--json FILE] [--results FILE]`. The server is
  * OPSLOG_TEST_S3_ENDPOINT, or one that is started for it.
  */
-import { execFileSync } from "node:child_process";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { cpus, loadavg, totalmem } from "node:os";
 import { dirname } from "node:path";
 import { parseArgs } from "node:util";
 import { PutObjectCommand } from "@aws-sdk/client-s3";
+import { commit } from "../commit.ts";
 import { idOf, recordOf } from "../s3/records.ts";
 import { s3Server } from "../s3/server.ts";
 import { goals, mediansOf, resultsMarkdown, type Row, type Setting, table } from "./report.ts";
@@ -133,14 +133,6 @@ function rowOf({ node, variant, samples }: Series, ready: Ready): Row {
 async function version(path: string): Promise<string> {
   const found: { version: string } = JSON.parse(await readFile(`${path}package.json`, "utf8"));
   return found.version;
-}
-
-function commit(): string {
-  try {
-    return execFileSync("git", ["describe", "--always", "--dirty"], { encoding: "utf8" }).trim();
-  } catch {
-    return "unknown"; // Not a clone: an unpacked archive has no history.
-  }
 }
 
 async function describeSetting(loads: readonly number[], server: string): Promise<Setting> {

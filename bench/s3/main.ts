@@ -3,11 +3,11 @@
  * [--rounds 3] [--max-records 1000000] [--latency-ms 30] [--json FILE] [--plots DIR]
  * [--results FILE]`. The server is OPSLOG_TEST_S3_ENDPOINT, or one that is started for it.
  */
-import { execFileSync } from "node:child_process";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { cpus, loadavg, totalmem } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { parseArgs } from "node:util";
+import { commit } from "../commit.ts";
 import { table, type Row } from "./figures.ts";
 import { latencyProxy } from "./proxy.ts";
 import { coldReadPlots, resultsMarkdown, type Setting } from "./report.ts";
@@ -183,14 +183,6 @@ async function version(name: string): Promise<string> {
   const path = name === "opslog-serverless" ? "package.json" : `node_modules/${name}/package.json`;
   const found: { version: string } = JSON.parse(await readFile(path, "utf8"));
   return found.version;
-}
-
-function commit(): string {
-  try {
-    return execFileSync("git", ["describe", "--always", "--dirty"], { encoding: "utf8" }).trim();
-  } catch {
-    return "unknown"; // Not a clone: an unpacked archive has no history.
-  }
 }
 
 async function describeSetting(loads: readonly number[], server: string): Promise<Setting> {

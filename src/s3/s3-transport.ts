@@ -131,3 +131,7 @@ export interface UploadedPart {
   /** CRC-32 in base64, where the client made one. */
   readonly crc32: string | undefined;
 }
+
+/** What an operation is given and what it gives. */
+export type Input<Name extends keyof S3Transport> = Parameters<S3Transport[Name]>[0];
+export type Output<Name extends keyof S3Transport> = ReturnType<S3Transport[Name]>;

@@ -23,6 +23,8 @@ import { closeIdleSockets } from "./idle-sockets.ts";
 import { endpointOfEnvironment, type S3Settings } from "./s3-options.ts";
 import type {
   Exchange,
+  Input,
+  Output,
   FailedDelete,
   ListedPage,
   ObjectHead,
@@ -30,9 +32,6 @@ import type {
   S3Transport,
   UploadedPart,
 } from "./s3-transport.ts";
-
-type Input<Name extends keyof S3Transport> = Parameters<S3Transport[Name]>[0];
-type Output<Name extends keyof S3Transport> = ReturnType<S3Transport[Name]>;
 
 /** Innermost: sees the answer before anything of the SDK does. */
 const WATCH_PLACE = {

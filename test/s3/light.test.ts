@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { AccessDeniedError, InvalidArgumentError } from "../../src/core/errors.ts";
+import { addressOf } from "../../src/s3/light/address.ts";
 import { LightS3Backend, type LightS3BackendOptions } from "../../src/s3/light/index.ts";
 import { sign } from "../../src/s3/light/sigv4.ts";
 import {
@@ -112,6 +113,23 @@ describe("XML", () => {
     expect(completeBody([part])).toContain(
       "<Part><PartNumber>1</PartNumber><ETag>&#x22;e&#x22;</ETag></Part>",
     );
+  });
+});
+
+describe("an address", () => {
+  const aws = { region: "eu-west-1", endpoint: undefined, forcePathStyle: undefined };
+  const own = { ...aws, endpoint: "http://127.0.0.1:9000/base/" };
+  test.each([
+    ["bucket", aws, "https://bucket.s3.eu-west-1.amazonaws.com", "/a%20b/c"],
+    ["buc.ket", aws, "https://s3.eu-west-1.amazonaws.com", "/buc.ket/a%20b/c"],
+    ["bucket", { ...aws, forcePathStyle: true }, "https://s3.eu-west-1.amazonaws.com", "/bucket/a%20b/c"], // prettier-ignore
+    ["bucket", { ...aws, region: "cn-north-1" }, "https://bucket.s3.cn-north-1.amazonaws.com.cn", "/a%20b/c"], // prettier-ignore
+    ["bucket", own, "http://127.0.0.1:9000", "/base/bucket/a%20b/c"],
+    ["bucket", { ...aws, endpoint: "https://s3.test:8443", forcePathStyle: false }, "https://bucket.s3.test:8443", "/a%20b/c"], // prettier-ignore
+  ])("of %s with %o is %s%s", (bucket, settings, server, path) => {
+    const address = addressOf(bucket, "a b/c", settings);
+    expect([address.origin.origin, address.path]).toEqual([server, path]);
+    expect(`${address.origin.protocol}//${address.host}`).toBe(server);
   });
 });
 

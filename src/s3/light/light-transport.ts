@@ -1,9 +1,10 @@
 /** S3 without the AWS SDK: requests are signed here and sent by Node's own HTTP client. */
 import { createHash } from "node:crypto";
-import { withoutSlashesAtEnd } from "../../storage/paths.ts";
 import type { S3Settings } from "../s3-options.ts";
 import type {
   Exchange,
+  Input,
+  Output,
   FailedDelete,
   ListedPage,
   ObjectHead,
@@ -11,8 +12,9 @@ import type {
   S3Transport,
   UploadedPart,
 } from "../s3-transport.ts";
+import { addressOf } from "./address.ts";
 import { type HttpAnswer, HttpClient } from "./http-exchange.ts";
-import { encodeKey, encodeQuery, type S3Credentials, sign } from "./sigv4.ts";
+import { encodeQuery, type S3Credentials, sign } from "./sigv4.ts";
 import {
   completeBody,
   deleteBody,
@@ -22,9 +24,6 @@ import {
   parseList,
   parseUploadId,
 } from "./xml.ts";
-
-type Input<Name extends keyof S3Transport> = Parameters<S3Transport[Name]>[0];
-type Output<Name extends keyof S3Transport> = ReturnType<S3Transport[Name]>;
 
 interface Call {
   readonly method: string;
@@ -172,36 +171,24 @@ export class LightTransport implements S3Transport {
   }
 
   async #request({ method, bucket, key = "", query = {}, headers = {}, body = NOTHING }: Call) {
-    const { origin, host, path } = this.#place(bucket, key);
+    const region = this.#region;
+    const { endpoint } = this.#access;
+    const { forcePathStyle, runtime } = this.#settings;
+    const { origin, host, path } = addressOf(bucket, key, { region, endpoint, forcePathStyle });
     const sent = Object.entries({ host, ...headers }).flatMap(([name, value]) =>
       value === undefined ? [] : [[name, value] as const],
     );
     const signed = sign(
       { method, path, query, headers: Object.fromEntries(sent), body },
       await this.#access.credentials(),
-      this.#region,
-      this.#settings.runtime.nowMs(),
+      region,
+      runtime.nowMs(),
     );
     const search = encodeQuery(query);
     const target = path + (search === "" ? "" : `?${search}`);
     const hasBody = method === "PUT" || method === "POST";
     const length = hasBody ? { "content-length": String(body.byteLength) } : {};
     return { method, origin, target, headers: { ...signed, ...length }, body };
-  }
-
-  /** Bucket in the host name on AWS, unless a dot in it would break the certificate. */
-  #place(bucket: string, key: string): { origin: URL; host: string; path: string } {
-    const { forcePathStyle } = this.#settings;
-    if (bucket.startsWith("arn:")) throw new Error("access points need S3Backend");
-    const region = this.#region;
-    const domain = region.startsWith("cn-") ? "amazonaws.com.cn" : "amazonaws.com";
-    const { endpoint } = this.#access;
-    const origin = new URL(endpoint ?? `https://s3.${region}.${domain}`);
-    const isPathStyle = forcePathStyle ?? (endpoint !== undefined || bucket.includes("."));
-    const base = withoutSlashesAtEnd(origin.pathname);
-    if (!isPathStyle) origin.hostname = `${bucket}.${origin.hostname}`;
-    const path = `${base}/${isPathStyle ? `${bucket}/` : ""}${encodeKey(key)}`;
-    return { origin, host: origin.host, path };
   }
 
   get #region(): string {

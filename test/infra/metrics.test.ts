@@ -1,0 +1,22 @@
+/** Alarms stand on what the compactor writes: names and namespace in two places that never meet. */
+import { MemoryBackend } from "opslog-serverless";
+import { createCompactor } from "opslog-serverless/lambda";
+import { expect, test } from "vitest";
+import { METRICS, storeMetric } from "../../infra/store-alarms.ts";
+import { capturedOutput } from "../lambda/compactor-support.ts";
+import { lambdaContext } from "../lambda/support.ts";
+
+const { printed, log } = capturedOutput();
+
+test("every metric of the construct is one that the compactor writes, and the other way round", async () => {
+  const location = "s3://bucket/store";
+  await createCompactor({ location, backend: new MemoryBackend(), log })({}, lambdaContext());
+  const line: Record<string, unknown> = JSON.parse(printed[0] ?? "");
+  const { _aws, ...values } = line;
+  expect(Object.keys(values).toSorted()).toEqual(["Store", ...Object.keys(METRICS)].toSorted());
+  const { namespace, dimensions } = storeMetric(location, "BacklogAgeMs");
+  expect(_aws).toMatchObject({
+    CloudWatchMetrics: [{ Namespace: namespace, Dimensions: [Object.keys(dimensions ?? {})] }],
+  });
+  expect(dimensions).toEqual({ Store: values["Store"] });
+});
