@@ -23,7 +23,8 @@ export type WorkerTask = {
   readonly disturbed?: boolean | undefined;
 } & (
   | { readonly kind: "write-one"; readonly agentId: string; readonly id: string }
-  | { readonly kind: "compact" }
+  /** `announces`: it answers `{ published: true }` at each publication, before the totals. */
+  | { readonly kind: "compact"; readonly announces?: boolean }
   | { readonly kind: "hold" }
   | ({ readonly kind: "write" } & WriterTask)
 );
@@ -63,7 +64,7 @@ async function orWait<T>(work: () => Promise<T>): Promise<T | undefined> {
   }
 }
 
-async function compactUntilEnd(input: Interface): Promise<void> {
+async function compactUntilEnd(input: Interface, announces: boolean): Promise<void> {
   const totals: CompactorTotals = {
     published: 0,
     idle: 0,
@@ -83,6 +84,7 @@ async function compactUntilEnd(input: Interface): Promise<void> {
     totals.segments += report.segments;
     totals.deleted += report.deleted;
     if (report.outcome !== "published") await delay(IDLE_MS);
+    else if (announces) answer({ published: true });
   }
   answer(totals);
 }
@@ -116,7 +118,7 @@ async function run(): Promise<void> {
       await writeOne(task.agentId, task.id);
       break;
     case "compact":
-      await compactUntilEnd(input);
+      await compactUntilEnd(input, task.announces === true);
       break;
     case "hold":
       await hold(input);
