@@ -50,11 +50,13 @@ export async function mergeLog(
       unreadable.add(read.ref.key);
       continue;
     }
-    mergeSegment(entries, firsts, read.segment);
+    for (const segment of read.segments) {
+      mergeSegment(entries, firsts, segment);
+      totals.operations += segment.operations.length;
+      totals.schema = Math.max(totals.schema, segment.v);
+    }
     merged.push(read.ref.key);
-    totals.operations += read.segment.operations.length;
     totals.clock = Math.max(totals.clock, read.ref.hi);
-    totals.schema = Math.max(totals.schema, read.segment.v);
   }
   const done = units.filter(({ segments }) => segments.every(({ key }) => !unreadable.has(key)));
   return {

@@ -112,8 +112,7 @@ export class UpgradePass {
     }
     const logged = new Map<string, Entry>();
     // In the order of their versions: a later one wins.
-    for (const { segment } of segments) {
-      if (segment === undefined) continue;
+    for (const segment of segments.flatMap((ref) => ref.segments ?? [])) {
       const { agent, w, v: schema, operations } = segment;
       for (const { id, clock, op, data } of operations) {
         const text = op === "set" ? JSON.stringify(data) : undefined;

@@ -1,7 +1,7 @@
 /** A promise settled from outside (`Promise.withResolvers` of ES2024, which Node 20 lacks). */
-export class Deferred {
-  readonly promise: Promise<void>;
-  #resolve: () => void = () => {};
+export class Deferred<T = void> {
+  readonly promise: Promise<T>;
+  #resolve: (value: T) => void = () => {};
   #reject: (error: unknown) => void = () => {};
 
   constructor() {
@@ -11,8 +11,8 @@ export class Deferred {
     });
   }
 
-  resolve(): void {
-    this.#resolve();
+  resolve(value: T): void {
+    this.#resolve(value);
   }
 
   reject(error: unknown): void {

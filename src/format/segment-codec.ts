@@ -1,7 +1,8 @@
 /**
  * A segment: one flush of one writer, one header line and `count` operation lines. On S3 it is an
- * object of its own, on a directory a frame of a log file; the bytes are the same (FORMAT,
- * "Segment"). It counts only whole: length, count, clocks and checksum must agree.
+ * object of its own, or lies in one with those that were flushed together with it; on a directory
+ * it is a frame of a log file. The bytes are the same (FORMAT, "Segment"). It counts only whole:
+ * length, count, clocks and checksum must agree, and an object counts only with all its segments.
  */
 import { assert } from "../core/assert.ts";
 import { isDelta } from "../core/delta.ts";
@@ -39,6 +40,8 @@ export interface SegmentHeader {
   /** Length of the operation lines. */
   readonly bytes: number;
   readonly filter: IdFilter;
+  /** How many segments were flushed together, this one included: an object of theirs holds all. */
+  readonly together: number;
 }
 
 export interface EncodedSegment {
@@ -59,8 +62,15 @@ export function encodeOperation(operation: LogOperation, text: string | undefine
   return text === undefined ? head : `${head.slice(0, -1)},"data":${text}}`;
 }
 
-/** @param lines operation lines made by `encodeOperation`, in the order of `operations` */
-export function encodeSegment(segment: Segment, lines: readonly string[]): EncodedSegment {
+/**
+ * @param lines operation lines made by `encodeOperation`, in the order of `operations`
+ * @param together how many segments share the object
+ */
+export function encodeSegment(
+  segment: Segment,
+  lines: readonly string[],
+  together = 1,
+): EncodedSegment {
   const { agent, w, v, operations } = segment;
   const [first, last] = [operations[0], operations.at(-1)];
   assert(first !== undefined && last !== undefined, "a segment holds at least one operation");
@@ -79,6 +89,7 @@ export function encodeSegment(segment: Segment, lines: readonly string[]): Encod
     hi,
     bytes: body.length,
     filter,
+    ...(together === 1 ? {} : { together }),
   };
   const head = Buffer.from(`${sealLine(JSON.stringify(header), body)}\n`);
   return { bytes: Buffer.concat([head, body]), lo, hi, filter };
@@ -111,41 +122,105 @@ export function decodeSegmentHeader(
     hi: fields.integer("hi", 1, CLOCK_MAX),
     bytes: fields.integer("bytes", 1),
     filter,
+    together: fields.has("together") ? fields.integer("together", 2) : 1,
   };
+}
+
+/** A segment whose checksum holds; its operations are decoded when they are asked for. */
+export interface OpenedSegment {
+  readonly header: SegmentHeader;
+  readonly operations: Generator<LogOperation, void>;
+  /** Length of all of it, the header included. */
+  readonly bytes: number;
 }
 
 /** Reads a whole segment; `bytes` holds exactly one. @throws CorruptionError, FormatVersionError */
 export function decodeSegment(bytes: Uint8Array, place: Place): Segment {
-  const { header, operations } = openSegment(bytes, place);
-  return { agent: header.agent, w: header.w, v: header.v, operations: [...operations] };
+  const opened = openSegment(asBuffer(bytes), place);
+  const { header } = opened;
+  if (opened.bytes === bytes.byteLength) return segmentOf(opened);
+  const found = bytes.byteLength - opened.bytes + header.bytes;
+  throw corrupt(`expected ${header.bytes} bytes of operations, found ${found}`, place);
+}
+
+/** Where segments lie, and the clocks that decided who reads them. */
+export interface SegmentsPlace {
+  readonly path: string;
+  /** The part of the object that one segment takes; undefined for all that it holds. */
+  readonly range: { readonly offset: number } | undefined;
+  readonly lo: number;
+  readonly hi: number;
+}
+
+/** Reads an object's segments, or one of them. @throws CorruptionError, FormatVersionError */
+export function decodeSegments(bytes: Uint8Array, place: SegmentsPlace): Segment[] {
+  return openSegments(bytes, place).map(segmentOf);
 }
 
 /**
- * Reads a segment piece by piece: the checksum is verified at once, each operation when it is asked
- * for. @throws CorruptionError, FormatVersionError; also while the operations are taken
+ * Reads an object's segments, or one of them, piece by piece: the checksums are verified at once,
+ * each operation when it is asked for.
+ * @throws CorruptionError, FormatVersionError; also while the operations are taken
  */
-export function openSegment(
+export function openSegments(
   bytes: Uint8Array,
+  { path, range, ...clocks }: SegmentsPlace,
+): OpenedSegment[] {
+  const buffer = asBuffer(bytes);
+  const place = { path, offset: range?.offset ?? 0 };
+  const opened: OpenedSegment[] = [];
+  let at = 0;
+  do {
+    const next = openSegment(buffer.subarray(at), { path, offset: place.offset + at });
+    opened.push(next);
+    at += next.bytes;
+  } while (at < buffer.length);
+  const headers = opened.map(({ header }) => header);
+  if (range === undefined) checkTogether(headers, place);
+  checkClocks(headers, clocks, place);
+  return opened;
+}
+
+function checkTogether(headers: readonly SegmentHeader[], place: Place): void {
+  const other = headers.find(({ together }) => together !== headers.length);
+  if (other === undefined) return;
+  throw corrupt(`expected ${other.together} segments, found ${headers.length}`, place);
+}
+
+function checkClocks(
+  headers: readonly SegmentHeader[],
+  { lo, hi }: Pick<SegmentsPlace, "lo" | "hi">,
   place: Place,
-): { readonly header: SegmentHeader; readonly operations: Generator<LogOperation, void> } {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+): void {
+  const first = Math.min(...headers.map((header) => header.lo));
+  const last = Math.max(...headers.map((header) => header.hi));
+  if (first === lo && last === hi) return;
+  throw corrupt(`expected clocks ${lo}..${hi}, found ${first}..${last}`, place);
+}
+
+/** The first segment of the bytes. */
+function openSegment(buffer: Buffer, place: Place): OpenedSegment {
   const headEnd = buffer.indexOf(LINE_FEED);
   if (headEnd < 0) throw corrupt("no complete header line", place);
   const line = buffer.toString("utf8", 0, headEnd);
-  const body = buffer.subarray(headEnd + 1);
-  const header = decodeSegmentHeader(line, place, body);
+  const header = decodeSegmentHeader(line, place, buffer.subarray(headEnd + 1));
+  const bytes = headEnd + 1 + header.bytes;
+  const body = buffer.subarray(headEnd + 1, bytes);
   if (body.length !== header.bytes) {
     throw corrupt(`expected ${header.bytes} bytes of operations, found ${body.length}`, place);
   }
   checkSealedLine(line, place, body);
   if (body.at(-1) !== LINE_FEED) throw corrupt("the last line is not complete", place);
-  return {
-    header,
-    operations: decodeOperations(header, body, {
-      path: place.path,
-      offset: place.offset + headEnd + 1,
-    }),
-  };
+  const bodyPlace = { path: place.path, offset: place.offset + headEnd + 1 };
+  return { header, operations: decodeOperations(header, body, bodyPlace), bytes };
+}
+
+function segmentOf({ header, operations }: OpenedSegment): Segment {
+  return { agent: header.agent, w: header.w, v: header.v, operations: [...operations] };
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** Line by line: one text of all lines would take twice the segment's bytes. */

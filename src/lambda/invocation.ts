@@ -27,6 +27,13 @@ export interface WithStoreOptions<T = unknown>
    */
   readonly deadlineMarginMs?: number | undefined;
   /**
+   * Where invocations run at once in one process, flushes share objects on S3, each as a segment of
+   * its own: one leaves at once when none is under way, else with the next, when that one is back or
+   * so much time has passed. 0: it waits for nobody, and shares only with those of the same moment.
+   * ms, default 10. On a directory each flush is appended by itself.
+   */
+  readonly flushLingerMs?: number | undefined;
+  /**
    * Told what an invocation cost, once its store is closed, whether it succeeded or not, and before
    * its result is returned; a promise is awaited. What it fails with goes to `onWarning`.
    */
@@ -36,6 +43,9 @@ export interface WithStoreOptions<T = unknown>
 }
 
 const DEADLINE_MARGIN_MS = 500;
+const FLUSH_LINGER_MS = 10;
+/** More would be a delay that nobody wants, and a sign of a wrong unit. */
+const FLUSH_LINGER_MS_MAX = 1_000;
 
 /** Makes invocations; what lives as long as the process is here. */
 export class Invocations<T> {
@@ -60,7 +70,8 @@ export class Invocations<T> {
       await tellCost(meter.cost, context);
     };
     try {
-      const internals = { meter, deadline, runtime: this.#runtime };
+      const flushLingerMs = lingerOf(options);
+      const internals = { meter, deadline, flushLingerMs, runtime: this.#runtime };
       const store = new InvocationStore<T>(internals);
       const { location, backend } = this.#warm.get();
       await store.open(location, { ...storeOptions(options), agentId: agentOf(context), backend });
@@ -142,6 +153,14 @@ function deadlineOf<T>(
   return new Deadline(runtime, () => context.getRemainingTimeInMillis() - marginMs);
 }
 
+/** @throws InvalidArgumentError */
+function lingerOf<T>({ flushLingerMs: ms = FLUSH_LINGER_MS }: WithStoreOptions<T>): number {
+  if (typeof ms === "number" && ms >= 0 && ms <= FLUSH_LINGER_MS_MAX) return ms;
+  throw new InvalidArgumentError(
+    `option flushLingerMs: expected 0..${FLUSH_LINGER_MS_MAX} ms, found ${describeValue(ms)}`,
+  );
+}
+
 function agentOf({ awsRequestId }: LambdaContext): string {
   if (typeof awsRequestId === "string" && awsRequestId !== "") return awsRequestId;
   // Without an agent the store would be a single writer's, and lock the others out.
@@ -160,6 +179,7 @@ function storeOptions<T>(options: WithStoreOptions<T>): StoreOptions<T> {
     deadlineMarginMs: _deadlineMarginMs,
     onCost: _onCost,
     logCost: _logCost,
+    flushLingerMs: _flushLingerMs,
     ...given
   } = options;
   return {

@@ -32,9 +32,9 @@ export class FileLogWriter implements LogWriter {
     this.#w = runtime.randomHex(16);
   }
 
-  async write({ agent, v, operations, lines }: SegmentDraft): Promise<WrittenSegment> {
+  async write({ viewMs, lines, ...draft }: SegmentDraft): Promise<WrittenSegment> {
     const w = this.#w;
-    const encoded = encodeSegment({ agent, w, v, operations }, lines);
+    const encoded = encodeSegment({ ...draft, w }, lines);
     let written = await this.#writeOnce(encoded);
     for (let attempt = 1; written === "fenced" && attempt <= FENCED_MAX; attempt++) {
       // A compactor may have read the frame before it took the file: it counts as landed from here.
@@ -43,10 +43,12 @@ export class FileLogWriter implements LogWriter {
       });
     }
     if (written === "fenced") throw landedUnknown(`${FENCED_MAX} files in a row were sealed`);
-    return { w, ...written };
+    return { w, ...written, oldestViewMs: viewMs };
   }
 
-  async #writeOnce(encoded: EncodedSegment): Promise<Omit<WrittenSegment, "w"> | "fenced"> {
+  async #writeOnce(
+    encoded: EncodedSegment,
+  ): Promise<Pick<WrittenSegment, "ref" | "dateMs"> | "fenced"> {
     const { bytes, lo, hi, filter } = encoded;
     const open = await this.#fileWithRoom();
     const { dateMs } = await this.#append(open, bytes);

@@ -210,7 +210,7 @@ function readFrameAt(ref: SegmentRef, bytes: Uint8Array | undefined, offset: num
   const place = { path: ref.path, offset: ref.range.offset };
   try {
     const segment = decodeSegment(bytes.subarray(at, at + ref.range.length), place);
-    return { status: "found", ref, segment };
+    return { status: "found", ref, segments: [segment] };
   } catch (error) {
     if (error instanceof CorruptionError) return { status: "corrupt", ref, error };
     throw error;

@@ -8,19 +8,22 @@ import { type IdFilter, isOriginalLog } from "../format/paths.ts";
 import type { Segment } from "../format/segment-codec.ts";
 import type { ByteRange, ListedObject, StorageBackend } from "../storage/backend.ts";
 
-/** Where one segment lies and what is known of it without reading it. */
+/**
+ * Where segments lie that are listed, read and deleted as one, and what is known of them without
+ * reading them: an object, with those that were flushed together, or a single one.
+ */
 export interface SegmentRef {
-  /** Names the segment for good: no other segment ever has the same key. */
+  /** Names them for good: nothing else ever has the same key. */
   readonly key: string;
   readonly path: string;
-  /** The part of the file it takes; undefined when it is the whole object. */
+  /** The part that a single segment takes; undefined when it is the whole object. */
   readonly range: ByteRange | undefined;
   readonly lo: number;
   readonly hi: number;
   readonly filter: IdFilter;
   readonly bytes: number;
   /** Where it was read already: a log of the original opslog is read whole, at once. */
-  readonly segment?: Segment;
+  readonly segments?: readonly Segment[];
 }
 
 export interface LogListing {
@@ -37,7 +40,7 @@ export interface LogListing {
 }
 
 export type SegmentRead =
-  | { readonly status: "found"; readonly ref: SegmentRef; readonly segment: Segment }
+  | { readonly status: "found"; readonly ref: SegmentRef; readonly segments: readonly Segment[] }
   /** Deleted since it was listed: whoever deleted it had published it. */
   | { readonly status: "gone"; readonly ref: SegmentRef }
   | { readonly status: "corrupt"; readonly ref: SegmentRef; readonly error: CorruptionError };
@@ -77,14 +80,19 @@ export interface SegmentDraft {
   readonly operations: readonly LogOperation[];
   /** The same operations as lines (`encodeOperation`). */
   readonly lines: readonly string[];
+  /** Date of the view that its clocks were taken from. */
+  readonly viewMs: number;
 }
 
 export interface WrittenSegment {
   /** The `w` its operations' versions carry. */
   readonly w: string;
+  /** Of this segment alone, also where others lie in the same object. */
   readonly ref: SegmentRef;
   /** Date of the response that made it durable (LATE). */
   readonly dateMs: number;
+  /** Date of the oldest view among the segments that the floor takes or leaves together (LATE). */
+  readonly oldestViewMs: number;
 }
 
 /** One writer's stream; the caller has one write in flight at a time. */

@@ -66,6 +66,6 @@ function refTo(segment: Segment, { activeOps, activeAgentOps }: OriginalManifest
     hi: clock,
     filter: "any",
     bytes: text.length,
-    segment,
+    segments: [segment],
   };
 }

@@ -179,7 +179,9 @@ export class Committer {
     const operations = flush.built.flatMap((one) => one.operations);
     if (operations.length === 0) return;
     this.#clock = operations.at(-1)?.clock ?? this.#clock;
-    const written = await this.#writer.write({ agent, v, operations, lines: flush.lines });
+    const { dateMs: viewMs } = this.#replica.view;
+    const { lines } = flush;
+    const written = await this.#writer.write({ agent, v, operations, lines, viewMs });
     this.#writtenMs = written.dateMs;
     this.#checkLate(written);
     this.#commitMemory(flush, written);
@@ -217,10 +219,10 @@ export class Committer {
   }
 
   /** LATE, by the medium's clock: a purge may already ignore what was written too late. */
-  #checkLate({ dateMs, ref }: WrittenSegment): void {
-    const lagMs = dateMs - this.#replica.view.dateMs;
+  #checkLate({ dateMs, oldestViewMs, ref }: WrittenSegment): void {
+    const lagMs = dateMs - oldestViewMs;
     const { writerLagMs } = this.#parts.settings;
-    if (lagMs <= writerLagMs && lagMs >= -DATE_SKEW_MS) return;
+    if (lagMs <= writerLagMs && dateMs - this.#replica.view.dateMs >= -DATE_SKEW_MS) return;
     throw new WriteOutcomeUnknownError(
       `${ref.path} was written ${lagMs} ms after this store last looked, at most ${writerLagMs} ms count`,
       { path: ref.path },

@@ -20,7 +20,7 @@ export interface FollowedState {
   /** Whether every record is resident. */
   readonly complete: boolean;
   /** Segments in memory, by key. */
-  segment(key: string): Segment | undefined;
+  segments(key: string): readonly Segment[] | undefined;
 }
 
 export class Follower {
@@ -62,7 +62,10 @@ export class Follower {
     for (const id of ids) this.changed(id, before.get(id), complete);
   }
 
-  /** The store's own flush is durable: whoever follows it knows what it writes. */
+  /**
+   * The store's own flush is durable: whoever follows it knows what it writes. Where it lies in an
+   * object with others', that one is read later: own operations are not above what is known then.
+   */
   own(key: string, ids: Iterable<string>): void {
     if (this.#known === undefined) return;
     this.#known.add(key);
@@ -116,14 +119,14 @@ export class Follower {
     const found: Segment[] = [];
     const missing: SegmentRef[] = [];
     for (const ref of refs) {
-      const held = state.segment(ref.key) ?? this.#parts.segmentCache.get(ref.key);
-      const segment = held ?? ref.segment;
-      if (segment !== undefined) found.push(segment);
+      const held = state.segments(ref.key) ?? this.#parts.segmentCache.get(ref.key);
+      const segments = held ?? ref.segments;
+      if (segments !== undefined) found.push(...segments);
       // What a complete store does not hold cannot be read, which was reported.
       else if (!state.complete) missing.push(ref);
     }
     for await (const read of this.#parts.log.read(missing)) {
-      if (read.status === "found") found.push(read.segment);
+      if (read.status === "found") found.push(...read.segments);
     }
     return found;
   }

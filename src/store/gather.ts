@@ -42,7 +42,7 @@ export interface Gathered {
   /** RELOAD: `entries` hold everything wanted, and what memory held before must go. */
   readonly replaces: boolean;
   /** Segments read, by key. */
-  readonly segments: ReadonlyMap<string, Segment>;
+  readonly segments: ReadonlyMap<string, readonly Segment[]>;
 }
 
 /** How often a compaction may delete under a reader before the reader gives up. */
@@ -69,7 +69,7 @@ class Gathering {
   readonly #hashes: ReadonlySet<string>;
   readonly #onCorrupt: (error: CorruptionError) => void;
   readonly #settles: boolean;
-  readonly #segments = new Map<string, Segment>();
+  readonly #segments = new Map<string, readonly Segment[]>();
   #view: View;
   /** Of the runs; the log is merged last. */
   #entries = new Map<string, ResidentEntry>();
@@ -156,17 +156,17 @@ class Gathering {
     const missing: SegmentRef[] = [];
     for (const ref of this.#view.segments) {
       if (this.#merged.has(ref.key) || !this.#admits(ref)) continue;
-      const held = ref.segment ?? segmentCache.get(ref.key);
+      const held = ref.segments ?? segmentCache.get(ref.key);
       if (held === undefined) missing.push(ref);
-      else this.#mergeSegment(ref, held);
+      else this.#mergeSegments(ref, held);
     }
     for await (const read of log.read(missing)) {
       if (read.status === "gone") gone.add(read.ref.key);
       if (read.status === "corrupt") this.#onCorrupt(read.error);
       if (read.status !== "found") continue;
-      this.#mergeSegment(read.ref, read.segment);
+      this.#mergeSegments(read.ref, read.segments);
       // Whoever wants everything will not ask again; point reads may meet a segment many times.
-      const sized = { value: read.segment, bytes: read.ref.bytes };
+      const sized = { value: read.segments, bytes: read.ref.bytes };
       if (this.#wanted !== "all") segmentCache.keep(read.ref.key, sized);
     }
   }
@@ -177,13 +177,14 @@ class Gathering {
     return [...this.#hashes].some((hash) => filterAdmits(filter, hash));
   }
 
-  #mergeSegment({ key }: SegmentRef, segment: Segment): void {
-    const { agent, w, v, operations } = segment;
-    for (const { id, clock, data } of operations) {
-      if (this.#wanted !== "all" && !this.#wanted.has(id)) continue;
-      this.#logged.push({ id, entry: new ResidentEntry({ clock, agent, w }, v, data) });
+  #mergeSegments({ key }: SegmentRef, segments: readonly Segment[]): void {
+    for (const { agent, w, v, operations } of segments) {
+      for (const { id, clock, data } of operations) {
+        if (this.#wanted !== "all" && !this.#wanted.has(id)) continue;
+        this.#logged.push({ id, entry: new ResidentEntry({ clock, agent, w }, v, data) });
+      }
     }
-    this.#segments.set(key, segment);
+    this.#segments.set(key, segments);
     this.#merged.add(key);
   }
 

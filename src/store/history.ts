@@ -39,7 +39,7 @@ export interface HistoryOptions {
 export class History {
   readonly #options: HistoryOptions;
   /** Live segments, as far as this store has read all of them or written them, by key. */
-  #segments = new Map<string, Segment>();
+  #segments = new Map<string, readonly Segment[]>();
   #own: OwnOperation[] = [];
   /** The version of an undo stands for the version that it restored. */
   readonly #restored = new Map<string, Version | undefined>();
@@ -49,13 +49,13 @@ export class History {
   }
 
   /** Keeps the segments that are still live, with those that were read now. */
-  retain(liveKeys: Iterable<string>, read: ReadonlyMap<string, Segment>): void {
-    const segments = new Map<string, Segment>();
+  retain(liveKeys: Iterable<string>, read: ReadonlyMap<string, readonly Segment[]>): void {
+    const live = new Map<string, readonly Segment[]>();
     for (const key of liveKeys) {
-      const segment = read.get(key) ?? this.#segments.get(key);
-      if (segment !== undefined) segments.set(key, segment);
+      const segments = read.get(key) ?? this.#segments.get(key);
+      if (segments !== undefined) live.set(key, segments);
     }
-    this.#segments = segments;
+    this.#segments = live;
     this.#forgetOwn();
   }
 
@@ -73,8 +73,8 @@ export class History {
     if (this.#own.length === 0) this.#restored.clear();
   }
 
-  /** A live segment, where this store has read all of it or written it. */
-  segment(key: string): Segment | undefined {
+  /** Live segments under one key, where this store has read all of them or written them. */
+  segments(key: string): readonly Segment[] | undefined {
     return this.#segments.get(key);
   }
 
@@ -94,7 +94,7 @@ export class History {
 
   /** Takes in a flush of this store's own. @param before version of a record, before the flush */
   add(key: string, segment: Segment, before: (id: string) => Version | undefined): void {
-    this.#segments.set(key, segment);
+    this.#segments.set(key, [segment]);
     const last = new Map<string, Version>();
     for (const operation of segment.operations) {
       const { id } = operation;
@@ -168,10 +168,12 @@ export class History {
 
   #sorted(): { segment: Segment; key: string; operation: LogOperation; version: Version }[] {
     return [...this.#segments]
-      .flatMap(([key, segment]) =>
-        segment.operations.map((operation) => {
-          return { segment, key, operation, version: versionOf(segment, operation) };
-        }),
+      .flatMap(([key, segments]) =>
+        segments.flatMap((segment) =>
+          segment.operations.map((operation) => {
+            return { segment, key, operation, version: versionOf(segment, operation) };
+          }),
+        ),
       )
       .toSorted((a, b) => compareVersions(a.version, b.version));
   }

@@ -5,7 +5,7 @@
 import { CorruptionError } from "../core/errors.ts";
 import type { LogOperation } from "../core/operation.ts";
 import { compareVersions, type Version } from "../core/version.ts";
-import { openSegment, type Segment } from "../format/segment-codec.ts";
+import { openSegments, type Segment } from "../format/segment-codec.ts";
 import { readSegmentBytes, type SegmentRef } from "../log/log.ts";
 import type { StoreParts } from "./parts.ts";
 
@@ -42,7 +42,7 @@ export class LiveOperations {
   readonly #refs: readonly SegmentRef[];
   readonly #onCorrupt: (error: CorruptionError) => void;
   readonly #holds: boolean;
-  readonly #held = new Map<string, Segment>();
+  readonly #held = new Map<string, readonly Segment[]>();
   readonly #undone = new Set<string>();
   readonly #undos = new Map<string, number>();
   readonly #gone = new Set<string>();
@@ -146,19 +146,21 @@ export class LiveOperations {
   async #read(refs: readonly SegmentRef[]): Promise<OpenSegment[]> {
     const segments: OpenSegment[] = [];
     const missing: SegmentRef[] = [];
-    const add = ({ key, lo }: SegmentRef, segment: Segment): void => {
-      if (this.#holds) this.#held.set(key, segment);
-      segments.push({ key, origin: segment, rest: segment.operations.values(), nextClock: lo });
+    const add = ({ key, lo }: SegmentRef, found: readonly Segment[]): void => {
+      if (this.#holds) this.#held.set(key, found);
+      for (const origin of found) {
+        segments.push({ key, origin, rest: origin.operations.values(), nextClock: lo });
+      }
     };
     for (const ref of refs) {
-      const known = ref.segment ?? this.#held.get(ref.key);
+      const known = ref.segments ?? this.#held.get(ref.key);
       if (known !== undefined) add(ref, known);
       else if (ref.bytes <= WINDOW_BYTES_MAX) missing.push(ref);
       else if (this.#unreadable.has(ref.key)) continue;
       else segments.push(...(await this.#readLarge(ref)));
     }
     for await (const read of this.#parts.log.read(missing)) {
-      if (read.status === "found") add(read.ref, read.segment);
+      if (read.status === "found") add(read.ref, read.segments);
       if (read.status === "gone") this.#gone.add(read.ref.key);
       if (read.status === "corrupt") this.#onCorrupt(read.error);
     }
@@ -173,14 +175,9 @@ export class LiveOperations {
       return [];
     }
     try {
-      const place = { path: ref.path, offset: ref.range?.offset ?? 0 };
-      const { header, operations } = openSegment(bytes, place);
-      if (header.lo === ref.lo && header.hi === ref.hi) {
-        return [{ key: ref.key, origin: header, rest: operations, nextClock: ref.lo }];
-      }
-      const expected = `expected clocks ${ref.lo}..${ref.hi}`;
-      const message = `${ref.path}: ${expected}, found ${header.lo}..${header.hi}`;
-      throw new CorruptionError(message, { path: ref.path });
+      return openSegments(bytes, ref).map(({ header, operations }) => {
+        return { key: ref.key, origin: header, rest: operations, nextClock: header.lo };
+      });
     } catch (error) {
       if (!(error instanceof CorruptionError)) throw error;
       this.#onCorrupt(error);

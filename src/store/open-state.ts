@@ -20,6 +20,8 @@ export interface StoreInternals {
   readonly meter?: CostMeter;
   /** When nobody waits for the medium any more. Default: never. */
   readonly deadline?: Deadline | undefined;
+  /** Flushes share objects with those of other such stores over the backend. Default: they do not. */
+  readonly flushLingerMs?: number | undefined;
 }
 
 export interface OpenState<T> {

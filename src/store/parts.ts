@@ -5,14 +5,15 @@ import type { Runtime } from "../core/runtime.ts";
 import type { ProtocolSettings } from "../core/settings.ts";
 import type { Segment } from "../format/segment-codec.ts";
 import { FileLog } from "../log/file-log.ts";
-import type { Log } from "../log/log.ts";
+import { FlushGroup } from "../log/flush-group.ts";
+import type { Log, LogWriter } from "../log/log.ts";
 import { ObjectLog } from "../log/object-log.ts";
 import { ByteCache } from "../runs/byte-cache.ts";
 import type { RunCache } from "../runs/run-objects.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { Deadline } from "../storage/deadline.ts";
 import { DeadlineBackend } from "../storage/deadline-backend.ts";
-import { MeteredBackend } from "../storage/metered-backend.ts";
+import { type BudgetGuard, MeteredBackend } from "../storage/metered-backend.ts";
 import { createWarmManifest, ManifestStore, type WarmManifest } from "../view/manifest-store.ts";
 import type { WarmLooks } from "./look.ts";
 import type { Schema } from "./schema.ts";
@@ -29,7 +30,7 @@ export interface StoreParts {
   readonly warmLooks: WarmLooks;
   readonly cache: RunCache;
   /** Segments that point reads fetched, by key. */
-  readonly segmentCache: ByteCache<Segment>;
+  readonly segmentCache: ByteCache<readonly Segment[]>;
   /** Told of everything that was survived but should be looked at. */
   readonly onWarning: (message: string) => void;
   /** Turns stored records into what this version of the program works with. */
@@ -43,6 +44,8 @@ interface Warm {
   readonly cache: RunCache;
   readonly manifest: WarmManifest;
   readonly looks: WarmLooks;
+  /** Of the stores that flush together, as the first of them asked for. */
+  flushGroup: FlushGroup | undefined;
 }
 
 const warmByBackend = new WeakMap<StorageBackend, Warm>();
@@ -55,6 +58,7 @@ function warmOf(backend: StorageBackend, location: string): Warm {
     cache: new ByteCache(),
     manifest: createWarmManifest(),
     looks: { whole: undefined, snapshot: undefined },
+    flushGroup: undefined,
   };
   warmByBackend.set(backend, warm);
   return warm;
@@ -77,6 +81,11 @@ export interface GivenParts {
   readonly meter?: CostMeter | undefined;
   readonly costBudget?: CostBudget | undefined;
   readonly deadline?: Deadline | undefined;
+  /**
+   * Flushes share objects with those of other stores over this backend that are given it too, and
+   * wait for them at most so long (`FlushGroup`). Default: each flush is an object.
+   */
+  readonly flushLingerMs?: number | undefined;
 }
 
 /** One protocol, two media: files that grow get a file log, everything else one object per flush. */
@@ -93,7 +102,7 @@ export function createParts(given: GivenParts): StoreParts {
   const warm = warmOf(given.backend, location);
   const log =
     appendable === undefined
-      ? new ObjectLog(backend, runtime, settings)
+      ? new ObjectLog(backend, runtime, settings, joinGroup(given, warm, meter, guard))
       : new FileLog(backend, appendable, runtime);
   return {
     backend,
@@ -107,5 +116,20 @@ export function createParts(given: GivenParts): StoreParts {
     segmentCache: new ByteCache(SEGMENT_CACHE_BYTES_MAX),
     onWarning,
     schema,
+  };
+}
+
+/** How a store gets a writer that flushes together with those of others. */
+function joinGroup(
+  { backend, runtime, settings, deadline, flushLingerMs: lingerMs }: GivenParts,
+  warm: Warm,
+  meter: CostMeter,
+  guard: BudgetGuard | undefined,
+): (() => LogWriter) | undefined {
+  if (lingerMs === undefined) return undefined;
+  const { writeTimeoutMs } = settings;
+  return () => {
+    const group = (warm.flushGroup ??= new FlushGroup(runtime, { lingerMs, writeTimeoutMs }));
+    return group.join({ backend: new MeteredBackend(backend, meter, guard), deadline });
   };
 }

@@ -53,6 +53,8 @@ export class Replica {
   #hasLooked: boolean;
   /** Written here since the view's listing. */
   #ownSegments: SegmentRef[] = [];
+  /** Of these, and of earlier ones: parts of objects that others' segments share, while they live. */
+  #ownParts: SegmentRef[] = [];
   /** Runs by path and segments by key that the resident records stand for. */
   #merged = new Set<string>();
   /** Of the original's store that they were loaded from, until its upgrade is adopted. */
@@ -166,14 +168,20 @@ export class Replica {
     this.#baseFingerprint = view.original?.fingerprint;
     this.#ownSegments = [];
     this.#merged = mergedNames(view);
+    const listed = new Set(view.segments.map(({ key }) => key));
+    const isListed = ({ key, path }: SegmentRef): boolean => listed.has(key) || listed.has(path);
+    this.#ownParts = this.#ownParts.filter((part) => wanted !== "all" && isListed(part));
+    const parts = this.#ownParts.map(({ key }) => key);
     const counts = new Map<string, number>();
-    for (const { key } of view.segments) {
-      const count = segments.get(key)?.operations.length ?? this.#operationCounts.get(key);
+    for (const key of [...listed, ...parts]) {
+      const count = countOperations(segments.get(key)) ?? this.#operationCounts.get(key);
       if (count !== undefined) counts.set(key, count);
     }
+    // Counted with the whole object, where that was read.
+    for (const { key, path } of this.#ownParts) if (counts.has(path)) counts.delete(key);
     this.#operationCounts = counts;
     // A lazy store's history is what it wrote itself, as in the original.
-    const live = view.segments.map(({ key }) => key);
+    const live = new Set([...listed, ...parts]);
     this.history.retain(live, wanted === "all" ? segments : new Map());
     this.#operationCount = [...counts.values()].reduce((sum, count) => sum + count, 0);
   }
@@ -204,7 +212,7 @@ export class Replica {
     return this.#follower.prepare({
       view: this.viewWithOwn,
       complete: this.#complete,
-      segment: (key) => this.history.segment(key),
+      segments: (key) => this.history.segments(key),
     });
   }
 
@@ -245,6 +253,7 @@ export class Replica {
       operations.map(({ id }) => id),
     );
     this.#ownSegments.push(ref);
+    if (ref.key !== ref.path) this.#ownParts.push(ref);
     this.#merged.add(ref.key);
     this.#operationCounts.set(ref.key, operations.length);
     this.#operationCount += operations.length;
@@ -276,6 +285,10 @@ export class Replica {
     this.#reported.add(error.message);
     this.#parts.onWarning(`skipped what cannot be read: ${error.message}`);
   }
+}
+
+function countOperations(segments: readonly Segment[] | undefined): number | undefined {
+  return segments?.reduce((sum, { operations }) => sum + operations.length, 0);
 }
 
 function mergedNames({ manifest, segments, original }: View): Set<string> {

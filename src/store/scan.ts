@@ -124,17 +124,17 @@ export class Scans<T> {
     const { log, segmentCache } = parts;
     const missing: SegmentRef[] = [];
     for (const ref of refs) {
-      const held = ref.segment ?? replica.history.segment(ref.key) ?? segmentCache.get(ref.key);
+      const held = ref.segments ?? replica.history.segments(ref.key) ?? segmentCache.get(ref.key);
       if (held === undefined) missing.push(ref);
-      else take(held);
+      else held.forEach(take);
     }
     const gone = new Set<string>();
     for await (const read of log.read(missing)) {
       if (read.status === "gone") gone.add(read.ref.key);
       if (read.status === "corrupt") replica.onCorrupt(read.error);
       if (read.status !== "found") continue;
-      take(read.segment);
-      segmentCache.keep(read.ref.key, { value: read.segment, bytes: read.ref.bytes });
+      read.segments.forEach(take);
+      segmentCache.keep(read.ref.key, { value: read.segments, bytes: read.ref.bytes });
     }
     return gone;
   }

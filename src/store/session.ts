@@ -61,12 +61,14 @@ export class Session {
     {
       meter = new CostMeter(options.prices),
       deadline,
-    }: Pick<StoreInternals, "meter" | "deadline"> = {},
+      flushLingerMs,
+    }: Omit<StoreInternals, "runtime"> = {},
   ): Promise<Session> {
     const { readOnly, version, migrate, agentId } = options;
     const claim = await BackendClaim.take(backend, location, { readOnly });
     const schema = { version, migrate };
-    const parts = createParts({ ...options, backend, location, runtime, schema, meter, deadline });
+    const given = { ...options, backend, location, runtime, schema, meter, deadline };
+    const parts = createParts({ ...given, flushLingerMs });
     const backlog = new BacklogAlarm(location, options);
     let lock: WriterLock | undefined;
     try {

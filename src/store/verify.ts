@@ -90,15 +90,17 @@ async function checkView(parts: StoreParts): Promise<VerifyReport | "overtaken">
   problems.push(...lists.filter(({ message }) => !told.has(message)));
   problems.push(...(await checkRetired(parts.backend, view.manifest)));
   // Those of the original were read with the view.
-  const listed = view.segments.filter(({ segment }) => segment === undefined);
+  const listed = view.segments.filter((ref) => ref.segments === undefined);
   let segments = view.segments.length - listed.length;
   let operations = segments;
   for await (const read of parts.log.read(listed)) {
     if (read.status === "corrupt") problems.push(read.error);
     if (read.status !== "found") continue; // Gone: it was compacted meanwhile.
-    problems.push(...checkFilter(read.ref, read.segment));
-    segments++;
-    operations += read.segment.operations.length;
+    for (const segment of read.segments) {
+      problems.push(...checkFilter(read.ref, segment));
+      segments++;
+      operations += segment.operations.length;
+    }
   }
   const { runs, generation } = view.manifest;
   const records = runs.reduce((sum, run) => sum + run.records, base.records);

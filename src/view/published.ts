@@ -29,8 +29,8 @@ export function sortListing(manifest: Manifest, segments: readonly SegmentRef[])
   const lists = segmentLists(manifest);
   const highest = lists.reduce((max, { segments: { hi } }) => Math.max(max, hi), 0);
   // A segment that was read with its listing belongs to a store of the original: in no list.
-  const isCandidate = ({ hi, segment }: SegmentRef): boolean =>
-    segment === undefined && hi <= highest;
+  const isCandidate = ({ hi, segments: read }: SegmentRef): boolean =>
+    read === undefined && hi <= highest;
   const candidates = lists.length === 0 ? [] : segments.filter(isCandidate);
   if (candidates.length === 0) return { live: segments, published: [], unread: [] };
   const count = lists.reduce((sum, list) => sum + list.segments.count, 0);

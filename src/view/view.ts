@@ -84,7 +84,7 @@ export async function renewView(
 ): Promise<View> {
   const loaded = await manifests.load(view);
   const known = await withOriginal(manifests, loaded, view.original);
-  const segments = view.segments.filter((ref) => ref.segment === undefined && !gone.has(ref.key));
+  const segments = view.segments.filter((ref) => ref.segments === undefined && !gone.has(ref.key));
   const { originalLog } = view;
   const corrupt = view.corrupt.filter((error) => view.original?.corrupt.includes(error) !== true);
   const renewed = liveView(known, { segments, corrupt, originalLog });

@@ -39,7 +39,8 @@ export async function scene(): Promise<Scene> {
       const reader = log();
       for await (const read of reader.read((await reader.list()).segments)) {
         if (read.status !== "found") throw new Error(`${read.ref.key} is ${read.status}`);
-        for (const { id } of read.segment.operations) found[id] = (found[id] ?? 0) + 1;
+        for (const { id } of read.segments.flatMap(({ operations }) => operations))
+          found[id] = (found[id] ?? 0) + 1;
       }
       return found;
     },
@@ -56,7 +57,8 @@ export async function compactLog(
   const { units } = await log.prepareCompaction();
   const ids: string[] = [];
   for await (const read of log.read(units.flatMap(({ segments }) => segments))) {
-    if (read.status === "found") ids.push(...read.segment.operations.map(({ id }) => id));
+    if (read.status === "found")
+      ids.push(...read.segments.flatMap(({ operations }) => operations.map(({ id }) => id)));
   }
   await before();
   await log.deleteUnits(units.filter(({ corrupt }) => !corrupt));

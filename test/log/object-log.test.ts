@@ -45,7 +45,7 @@ async function scene(): Promise<{ backend: ScriptedBackend; log: Log; open(): Lo
 async function readAll(log: Log): Promise<Segment[]> {
   const found: Segment[] = [];
   for await (const read of log.read((await log.list()).segments)) {
-    if (read.status === "found") found.push(read.segment);
+    if (read.status === "found") found.push(...read.segments);
   }
   return found;
 }

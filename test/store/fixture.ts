@@ -4,6 +4,7 @@ import { onTestFinished } from "vitest";
 import type { Runtime } from "../../src/core/runtime.ts";
 import { decodeRetiredList } from "../../src/format/retired-list.ts";
 import type { StorageBackend } from "../../src/storage/backend.ts";
+import type { StoreInternals } from "../../src/store/open-state.ts";
 import type { StoreOptions } from "../../src/store/options.ts";
 import { Store } from "../../src/store/store.ts";
 import { watchBackend } from "./watched-backend.ts";
@@ -29,7 +30,7 @@ export interface Fixture {
   readonly medium: Medium;
   /** Everything its stores were warned of. */
   readonly warnings: string[];
-  open<T = unknown>(options?: StoreOptions<T>): Promise<Store<T>>;
+  open<T = unknown>(options?: StoreOptions<T>, internals?: StoreInternals): Promise<Store<T>>;
   /** What a fresh reader sees that loads everything, in its order. */
   entries(): Promise<[string, unknown][]>;
   /** What a fresh reader sees that loads nothing but these. */
@@ -45,8 +46,11 @@ export async function setUp(make: MakeMedium): Promise<Fixture> {
   onTestFinished(() => medium[Symbol.asyncDispose]());
   const warnings: string[] = [];
 
-  const open = async <T = unknown>(options: StoreOptions<T> = {}): Promise<Store<T>> => {
-    const store = new Store<T>({ runtime: medium.runtime });
+  const open = async <T = unknown>(
+    options: StoreOptions<T> = {},
+    internals: StoreInternals = {},
+  ): Promise<Store<T>> => {
+    const store = new Store<T>({ runtime: medium.runtime, ...internals });
     const onWarning = (message: string): void => void warnings.push(message);
     await store.open(medium.location, { backend: medium.backend(), onWarning, ...options });
     onTestFinished(() => store.close());

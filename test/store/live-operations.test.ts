@@ -32,7 +32,7 @@ async function logOf(segments: readonly { agent: string; clocks: number[]; bytes
         const there = await backend.get(ref.path);
         const segment = held.get(ref.key);
         if (there.status !== "found" || segment === undefined) yield { status: "gone", ref };
-        else yield { status: "found", ref, segment };
+        else yield { status: "found", ref, segments: [segment] };
       }
     },
   };

@@ -32,6 +32,7 @@ import { scanCases } from "./cases/scan.ts";
 import { schemaCases } from "./cases/schema.ts";
 import { streamRaceCases } from "./cases/stream-races.ts";
 import { streamCases } from "./cases/streams.ts";
+import { togetherCases } from "./cases/together.ts";
 import { watchCases } from "./cases/watch.ts";
 import { writeModeCases } from "./cases/write-modes.ts";
 import { writeCases } from "./cases/writes.ts";
@@ -56,6 +57,7 @@ export function storeSuite(name: string, makeMedium: MakeMedium): void {
     describe("tail", () => followCases(makeMedium));
     describe("watch", () => watchCases(makeMedium));
     describe("agents", () => agentCases(makeMedium));
+    describe("stores that flush together", () => togetherCases(makeMedium));
     describe("single writer", () => lockCases(makeMedium));
     describe("readOnly", () => readOnlyCases(makeMedium));
     describe("streams", () => streamCases(makeMedium));

@@ -1,0 +1,116 @@
+/** A stream of objects, one per flush, each created once and never written again (ONCE). */
+import { WriteOutcomeUnknownError } from "../core/errors.ts";
+import type { Runtime } from "../core/runtime.ts";
+import { segmentPath, streamName } from "../format/paths.ts";
+import type { StorageBackend } from "../storage/backend.ts";
+import { beyondBudget } from "../storage/metered-backend.ts";
+
+/** How many clones of one process may have taken a name before we do. */
+const STREAMS_MAX = 5;
+
+/** Identified by itself: a writer that knows another one draws its versions' `w` anew. */
+export interface StreamIdentity {
+  readonly name: string;
+  /** The random part of the name: 16 hex digits. */
+  readonly rand: string;
+}
+
+/** What an object is to hold, and what its name tells of it. */
+export interface ObjectDraft {
+  readonly bytes: Buffer;
+  readonly lo: number;
+  readonly hi: number;
+  /** As a name carries it. */
+  readonly filter: string;
+}
+
+export interface WrittenObject<Draft> {
+  readonly path: string;
+  readonly draft: Draft;
+  /** Date of the response that made it durable. */
+  readonly dateMs: number;
+}
+
+/** The medium, and how long it may take to learn the outcome. */
+export interface PutThrough {
+  readonly backend: StorageBackend;
+  readonly timeoutMs: number;
+  /** Told the object's path before it is sent. */
+  readonly onSend?: (path: string) => void;
+}
+
+/** The stream is named at its first flush: before that, a process may still be cloned. */
+export class ObjectStream {
+  readonly #runtime: Runtime;
+  readonly #agentId: string;
+  #identity: StreamIdentity | undefined;
+  /** Numbers are never used twice, gaps are allowed. */
+  #n = 0;
+
+  /** @param agentId for people who read the names */
+  constructor(runtime: Runtime, agentId: string) {
+    this.#runtime = runtime;
+    this.#agentId = agentId;
+  }
+
+  /**
+   * Creates one object. Several may be under way at once.
+   * @param encode called again when the stream turns out to be another's as well
+   * @throws UnavailableError when nothing was written, WriteOutcomeUnknownError when it may have been
+   */
+  async write<Draft extends ObjectDraft>(
+    through: PutThrough,
+    encode: (stream: StreamIdentity) => Draft,
+  ): Promise<WrittenObject<Draft>> {
+    for (let attempt = 1; attempt <= STREAMS_MAX; attempt++) {
+      const stream = (this.#identity ??= this.#open());
+      const draft = encode(stream);
+      const { lo, hi, filter, bytes } = draft;
+      const path = segmentPath({ stream: stream.name, n: ++this.#n, lo, hi, filter });
+      through.onSend?.(path);
+      const dateMs = await create(through, path, bytes);
+      if (dateMs !== undefined) return { path, draft, dateMs };
+      // Other bytes under our name: this process was cloned. A new w makes our versions our own.
+      if (this.#identity === stream) this.#identity = undefined;
+    }
+    throw new WriteOutcomeUnknownError(`${STREAMS_MAX} new streams in a row were taken by others`);
+  }
+
+  #open(): StreamIdentity {
+    const rand = this.#runtime.randomHex(16);
+    const openMs = this.#runtime.nowMs();
+    return { name: streamName({ agentId: this.#agentId, openMs, rand }), rand };
+  }
+}
+
+/** Undefined when somebody else's bytes are there. */
+async function create(
+  { backend, timeoutMs }: PutThrough,
+  path: string,
+  bytes: Buffer,
+): Promise<number | undefined> {
+  const put = await backend.put(path, bytes, { ifAbsent: true }, { timeoutMs });
+  return put.status === "written" ? put.dateMs : settle(backend, path, bytes);
+}
+
+/** Somebody's bytes are there: ours (an answer was lost), or a clone's. */
+async function settle(
+  backend: StorageBackend,
+  path: string,
+  bytes: Buffer,
+): Promise<number | undefined> {
+  const found = await beyondBudget(backend)
+    .get(path)
+    .catch((cause: unknown) => {
+      throw new WriteOutcomeUnknownError(`${path} exists, but could not be read back`, {
+        path,
+        cause,
+      });
+    });
+  if (found.status !== "found") {
+    throw new WriteOutcomeUnknownError(`${path} existed and is gone: it may have been compacted`, {
+      path,
+    });
+  }
+  return bytes.equals(found.body) ? found.dateMs : undefined;
+}

@@ -1,0 +1,29 @@
+/** A writer with a stream of objects of its own. */
+import type { Runtime } from "../core/runtime.ts";
+import { decodeFilter } from "../format/paths.ts";
+import { encodeSegment } from "../format/segment-codec.ts";
+import type { StorageBackend } from "../storage/backend.ts";
+import type { LogSettings, LogWriter, SegmentDraft, WrittenSegment } from "./log.ts";
+import { ObjectStream, type PutThrough } from "./object-stream.ts";
+
+export class ObjectWriter implements LogWriter {
+  readonly #through: PutThrough;
+  readonly #stream: ObjectStream;
+
+  constructor(backend: StorageBackend, runtime: Runtime, settings: LogSettings, agentId: string) {
+    this.#through = { backend, timeoutMs: settings.writeTimeoutMs };
+    this.#stream = new ObjectStream(runtime, agentId);
+  }
+
+  async write({ lines, viewMs, ...segment }: SegmentDraft): Promise<WrittenSegment> {
+    const { path, draft, dateMs } = await this.#stream.write(this.#through, ({ rand: w }) => {
+      return { w, ...encodeSegment({ ...segment, w }, lines) };
+    });
+    const { w, lo, hi, bytes } = draft;
+    const filter = decodeFilter(draft.filter) ?? "any";
+    const ref = { key: path, path, range: undefined, lo, hi, filter, bytes: bytes.length };
+    return { w, ref, dateMs, oldestViewMs: viewMs };
+  }
+
+  async close(): Promise<void> {}
+}
