@@ -1,8 +1,10 @@
 /** A small store that holds every kind of object, and what is true of it. */
 import { decodeManifest } from "../../src/format/manifest-codec.ts";
 import { decodeRetiredList } from "../../src/format/retired-list.ts";
+import { parseSegmentPath } from "../../src/format/paths.ts";
 import { scanFrames } from "../../src/log/frames.ts";
 import { Store } from "../../src/store/store.ts";
+import type { StoreInternals } from "../../src/store/open-state.ts";
 import type { StoreOptions } from "../../src/store/options.ts";
 import type { Image, MakePlace, Place } from "./image.ts";
 import { withObject } from "./image.ts";
@@ -32,7 +34,7 @@ export interface Specimen {
   readonly current: ReadonlySet<string>;
 }
 
-export const IDS = ["r0", "r1", "r2", "r3", "r4", "m1", "l1", "l2", "l3", "old", "é\n", "absent"];
+export const IDS = ["r0", "r1", "r2", "r3", "r4", "m1", "l1", "l2", "l3", "s1", "old", "é\n", "absent"]; // prettier-ignore
 export const PERIODS = ["2025-Q4"];
 /** Of the agent that writes beside the single writer: nothing of it may be lost in a header. */
 const AGENT = "agent/ü\n\ufffd";
@@ -40,8 +42,9 @@ const AGENT = "agent/ü\n\ufffd";
 export async function openAt(
   place: Place,
   options: StoreOptions<unknown>,
+  internals: StoreInternals = {},
 ): Promise<Store<unknown>> {
-  const store = new Store<unknown>();
+  const store = new Store<unknown>(internals);
   await store.open(place.location, {
     backend: place.backend(),
     checkpointOnClose: false,
@@ -51,7 +54,7 @@ export async function openAt(
   return store;
 }
 
-/** Two runs, an archive, retired and merged objects, batches of two writers in the log. */
+/** Two runs, an archive, retired and merged objects, batches of several writers in the log. */
 export async function makeSpecimen(make: MakePlace): Promise<Specimen> {
   await using place = await make(new Map());
   const store = await openAt(place, {});
@@ -73,10 +76,18 @@ export async function makeSpecimen(make: MakePlace): Promise<Specimen> {
     void store.delete("r2");
   });
   await store.close();
-  const agent = await openAt(place, { agentId: AGENT });
-  await agent.set("é\n", { spaces: "a  b   c", zero: null });
-  await agent.update("r4", () => undefined);
-  await agent.close();
+  const backend = place.backend();
+  const [agent, other] = await Promise.all(
+    [AGENT, "other"].map((agentId) => openAt(place, { agentId, backend }, { flushLingerMs: 10 })),
+  );
+  // These two share an object where the medium has objects.
+  await Promise.all([
+    agent?.set("é\n", { spaces: "a  b   c", zero: null }),
+    other?.set("s1", "beside"),
+  ]);
+  await agent?.update("r4", () => undefined);
+  await agent?.close();
+  await other?.close();
   return describe(make, await place.image());
 }
 
@@ -94,14 +105,20 @@ async function describe(make: MakePlace, image: Image): Promise<Specimen> {
   const current = currentPaths(image);
   for (const [path, bytes] of image) {
     if (!path.startsWith("ops/") || !current.has(path)) continue;
-    for (const { range } of scanFrames(bytes, { path, offset: 0 }).frames) {
-      const { offset, length } = range ?? { offset: 0, length: bytes.length };
+    for (const { offset, length } of partsOf(path, bytes)) {
       const rest = Buffer.concat([bytes.subarray(0, offset), bytes.subarray(offset + length)]);
       const others = withObject(image, path, rest.length === 0 ? undefined : rest);
       flushes.push({ path, offset, length, without: (await factsOf(make, others)).records });
     }
   }
   return { image, facts: await factsOf(make, image), flushes, current };
+}
+
+/** What counts or does not count by itself: an object, a frame of a file. */
+function partsOf(path: string, bytes: Buffer): { offset: number; length: number }[] {
+  const whole = { offset: 0, length: bytes.length };
+  if (parseSegmentPath(path) !== undefined) return [whole];
+  return scanFrames(bytes, { path, offset: 0 }).frames.map(({ range }) => range ?? whole);
 }
 
 function currentPaths(image: Image): Set<string> {

@@ -3,10 +3,12 @@ import { describe, expect, test } from "vitest";
 import { AssertionError, CorruptionError, FormatVersionError } from "../../src/core/errors.ts";
 import {
   decodeSegment,
+  decodeSegments,
   decodeSegmentHeader,
   encodeOperation,
   encodeSegment,
 } from "../../src/format/segment-codec.ts";
+import type { LogOperation } from "../../src/core/operation.ts";
 import { sealLine } from "../../src/format/sealed-line.ts";
 import { encodeAll, encoded, SEED, segments, W } from "../log/support.ts";
 import { flip } from "../runs/support.ts";
@@ -132,6 +134,56 @@ describe("what this code never writes is refused although its checksum holds", (
     const lines = [7, 9, 8, 9].map((clock) => LINE.replace('"clock":7', `"clock":${clock}`));
     const bytes = sealed({ count: 4, hi: 9 }, lines);
     expect(() => decodeSegment(bytes, place)).toThrow("expected 4, clocks 7..9");
+  });
+});
+
+describe("segments of one object", () => {
+  const parts = [
+    { agent: "a", w: "0".repeat(16), clocks: [7, 8] },
+    { agent: "b", w: "1".repeat(16), clocks: [3] },
+    { agent: "a", w: "2".repeat(16), clocks: [8] },
+  ].map(({ agent, w, clocks }) => {
+    const operations = clocks.map((clock): LogOperation => {
+      return { ts: "t", op: "set", id: `${agent}-${clock}`, clock, prev: null, data: clock };
+    });
+    const lines = operations.map((operation) =>
+      encodeOperation(operation, String(operation.clock)),
+    );
+    const one = { agent, w, v: 1, operations };
+    return { one, bytes: encodeSegment(one, lines, 3).bytes };
+  });
+  const bytes = Buffer.concat(parts.map((part) => part.bytes));
+  const at = { path: place.path, range: undefined, lo: 3, hi: 8 };
+
+  test("come back in order, each with its own agent and w, together or one alone", () => {
+    expect(decodeSegments(bytes, at)).toEqual(parts.map(({ one }) => one));
+    const [first, second] = parts;
+    const range = { offset: first?.bytes.length ?? 0 };
+    const alone = { path: place.path, range, lo: 3, hi: 3 };
+    expect(decodeSegments(second?.bytes ?? bytes, alone)).toEqual([second?.one]);
+  });
+
+  test("any flipped byte and any cut is found, at the borders too", () => {
+    for (let offset = 0; offset < bytes.length; offset++) {
+      expect(() => decodeSegments(flip(bytes, offset, 1), at), `byte ${offset}`).toThrow(CorruptionError); // prettier-ignore
+      expect(() => decodeSegments(bytes.subarray(0, offset), at), `cut at ${offset}`).toThrow(CorruptionError); // prettier-ignore
+    }
+  });
+
+  test("one too few or too many, or under a name that lies, is found", () => {
+    const [first, second, third] = parts.map((part) => part.bytes);
+    for (const some of [
+      [first, second],
+      [first, second, third, third],
+      [third, second],
+    ]) {
+      // prettier-ignore
+      const found = Buffer.concat(some.map((part) => part ?? bytes));
+      expect(() => decodeSegments(found, at)).toThrow(/expected 3 segments, found [24]/);
+    }
+    expect(() => decodeSegments(bytes, { ...at, lo: 2 })).toThrow("expected clocks 2..8, found 3..8"); // prettier-ignore
+    expect(() => decodeSegments(bytes, { ...at, hi: 9 })).toThrow("expected clocks 3..9, found 3..8"); // prettier-ignore
+    expect(() => decodeSegment(bytes, place)).toThrow(/bytes of operations/);
   });
 });
 

@@ -42,7 +42,7 @@ describe.each(Object.entries(MEDIA))("64 invocations at once on %s", (_name, ope
   });
 });
 
-test("a concurrent invocation costs what a lone one does: 4 requests, 1 PUT for all its writes", async () => {
+test("an invocation costs 4 requests, 1 PUT for all its writes; concurrent ones share the PUTs", async () => {
   const costs: Cost["requests"][] = [];
   const options = {
     location: "store",
@@ -54,9 +54,30 @@ test("a concurrent invocation costs what a lone one does: 4 requests, 1 PUT for 
     for (let write = 0; write < 10; write++) void store.set(`${n}-${write}`, write);
   };
   const invoke = invokeWith(new Invocations<number>(options, sdkAccess()), handler);
+  await invoke(-1, lambdaContext("alone"));
+  expect(costs).toEqual([{ get: 2, head: 0, list: 1, put: 1, delete: 0 }]);
   await Promise.all(numbers.map((n) => invoke(n, lambdaContext(`request-${n}`))));
-  expect(costs).toHaveLength(INVOCATIONS);
-  expect(costs).toEqual(costs.map(() => ({ get: 2, head: 0, list: 1, put: 1, delete: 0 })));
+  const together = costs.slice(1);
+  const puts = together.reduce((sum, { put }) => sum + put, 0);
+  expect(together).toEqual(
+    together.map(({ put }) => ({ get: 2, head: 0, list: 1, put, delete: 0 })),
+  );
+  // All opened at the same moment, so all write at the same moment.
+  expect([together.length, puts]).toEqual([INVOCATIONS, 1]);
+  const counts = (await readLog({ ...options, backend: () => options.backend })).map(
+    (text) => text.match(/^\{"format":/gm)?.length,
+  );
+  expect(new Set(counts)).toEqual(new Set([1, INVOCATIONS]));
+});
+
+test("flushLingerMs is a time that one can wait", async () => {
+  for (const flushLingerMs of [-1, 1_001, NaN, "10" as never]) {
+    const options = { location: "store", backend: new MemoryBackend(), flushLingerMs };
+    const invoke = invokeWith(new Invocations(options, sdkAccess()), () => undefined);
+    await expect(invoke({}, lambdaContext())).rejects.toThrow(
+      /^option flushLingerMs: expected 0..1000 ms, found /,
+    );
+  }
 });
 
 describe.each(Object.entries(MEDIA))("clones of one process on %s", (_name, open) => {

@@ -34,7 +34,10 @@ export async function readAll({ location, backend }: Medium): Promise<[string, u
 }
 
 /** The text of every object of the log. */
-export async function readLog({ location, backend }: Medium): Promise<string[]> {
+export async function readLog({
+  location,
+  backend,
+}: Pick<Medium, "location" | "backend">): Promise<string[]> {
   const reader = backend();
   await reader.initialize(location, { readOnly: true });
   const texts: string[] = [];
