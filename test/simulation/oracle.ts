@@ -162,11 +162,7 @@ export class Oracle implements ServerObserver {
       }
     }
     const { objects, changes } = this.#server;
-    // A log file without a flush in it is no store yet.
-    const isEmpty = [...objects].every(
-      ([path, { frames }]) => path.includes(".lease") || frames?.length === 0,
-    );
-    return { changes, isEmpty, least, clock: this.#ackedClock };
+    return { changes, isEmpty: isEmpty(objects), least, clock: this.#ackedClock };
   }
 
   /** What whoever reads the manifest from now on must see at least: what its runs hold. */
@@ -285,4 +281,12 @@ export class Oracle implements ServerObserver {
       this.fail("DIVERGED", `${reader} sees ${id}=${seen.get(id)}, the objects hold ${expected}`);
     }
   }
+}
+
+/** A log file without a flush in it is no store yet. */
+function isEmpty(objects: ObjectServer["objects"]): boolean {
+  for (const [path, { frames }] of objects) {
+    if (!path.includes(".lease") && frames?.length !== 0) return false;
+  }
+  return true;
 }

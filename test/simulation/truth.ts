@@ -23,10 +23,14 @@ interface Frame {
 
 export class Truth {
   readonly #server: ObjectServer;
-  /** Decoded objects, by path and etag. */
-  readonly #decoded = new Map<string, Winners>();
+  /** An object is never changed: another one takes its place. */
+  readonly #decoded = new WeakMap<StoredObject, Winners>();
+  /** Lowest clock of a segment, by its path; 0 for what is none. */
+  readonly #los = new Map<string, number>();
   readonly #frames = new WeakMap<Uint8Array, Frame>();
-  #manifest: { readonly etag: string; readonly manifest: Manifest } | undefined;
+  #manifest: { readonly object: StoredObject; readonly manifest: Manifest } | undefined;
+  /** Since the last change. */
+  #winners: { readonly changes: number; readonly winners: Winners } | undefined;
 
   constructor(server: ObjectServer) {
     this.#server = server;
@@ -35,11 +39,10 @@ export class Truth {
   manifest(): Manifest {
     const object = this.#server.objects.get(MANIFEST_PATH);
     if (object === undefined) return EMPTY_MANIFEST;
-    if (this.#manifest?.etag !== object.etag) {
-      const manifest = decodeManifest(object.body, MANIFEST_PATH);
-      this.#manifest = { etag: object.etag, manifest };
+    if (this.#manifest?.object !== object) {
+      this.#manifest = { object, manifest: decodeManifest(object.body, MANIFEST_PATH) };
     }
-    return this.#manifest?.manifest ?? EMPTY_MANIFEST;
+    return this.#manifest.manifest;
   }
 
   /** Objects the current manifest needs and that are not there. */
@@ -58,11 +61,19 @@ export class Truth {
 
   /** The highest version of each id, deletions included as far as they are not purged. */
   winners(): ReadonlyMap<string, Versioned> {
+    const { changes } = this.#server;
+    if (this.#winners?.changes !== changes) {
+      this.#winners = { changes, winners: this.#findWinners() };
+    }
+    return this.#winners.winners;
+  }
+
+  #findWinners(): Winners {
     const { purgeFloor } = this.manifest();
-    const winners = new Map(this.published());
+    const winners = this.#mergeRuns();
     for (const [path, object] of this.#server.objects) {
       if (!path.startsWith(LOG_PREFIX)) continue;
-      const lo = parseSegmentPath(path)?.lo ?? 0;
+      const lo = this.#loOf(path);
       if (lo > purgeFloor) mergeInto(winners, this.#decode(path, object, decodeLog));
       for (const { bytes } of object.frames ?? []) {
         const frame = this.#decodeFrame(path, bytes);
@@ -72,8 +83,18 @@ export class Truth {
     return winners;
   }
 
+  #loOf(path: string): number {
+    let lo = this.#los.get(path);
+    if (lo === undefined) this.#los.set(path, (lo = parseSegmentPath(path)?.lo ?? 0));
+    return lo;
+  }
+
   /** The highest version of each id in the runs of the current manifest. */
   published(): ReadonlyMap<string, Versioned> {
+    return this.#mergeRuns();
+  }
+
+  #mergeRuns(): Winners {
     const winners: Winners = new Map();
     for (const { path } of this.manifest().runs) {
       const object = this.#server.objects.get(path);
@@ -96,9 +117,8 @@ export class Truth {
     object: StoredObject,
     decode: (path: string, body: Uint8Array) => Winners,
   ): Winners {
-    const key = `${path} ${object.etag}`;
-    const known = this.#decoded.get(key) ?? decode(path, object.body);
-    this.#decoded.set(key, known);
+    let known = this.#decoded.get(object);
+    if (known === undefined) this.#decoded.set(object, (known = decode(path, object.body)));
     return known;
   }
 }
