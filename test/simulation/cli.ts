@@ -68,6 +68,7 @@ function runThread(
   return new Promise((resolve, reject) => {
     const next = (): void => {
       const seeds = takeTurn();
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
       if (seeds.length > 0) worker.postMessage(seeds);
       else void worker.terminate().then(() => resolve());
     };
@@ -83,6 +84,7 @@ function runThread(
 if (isMainThread) await main();
 else {
   parentPort?.on("message", (seeds: readonly number[]) => {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
     void runSeeds(seeds).then((tally) => parentPort?.postMessage(tally.state()));
   });
 }

@@ -37,6 +37,15 @@ export function createCounts() {
     scans: 0,
     followed: 0,
     undone: 0,
+    /** Snapshots with what followed them that were judged, and those that a purge ended (S3). */
+    streams: 0,
+    streamsPurged: 0,
+    /** Records given to `migrate`, and those that were too new for a program. */
+    migrated: 0,
+    tooNew: 0,
+    /** Stores of the original, and those that were upgraded in a run. */
+    founded: 0,
+    upgraded: 0,
     published: 0,
     purges: 0,
     /** Segments that landed below the purge floor, and those that would bring a record back. */

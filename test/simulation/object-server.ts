@@ -92,8 +92,8 @@ export class ObjectServer {
     const dateMs = this.dateMs();
     const current = this.objects.get(path);
     if (!holds(precondition, current)) return { status: "conflict", dateMs };
-    const etag = etagOf(body);
-    const object = { body, etag, lastModifiedMs: dateMs };
+    const object = storedObject(body, dateMs);
+    const { etag } = object;
     this.objects.set(path, object);
     this.changes++;
     for (const observer of this.#observers) observer.onPut(path, object);
@@ -131,8 +131,20 @@ export class ObjectServer {
   }
 }
 
+export function storedObject(body: Uint8Array, lastModifiedMs: number): StoredObject {
+  return { body, etag: etagOf(body), lastModifiedMs };
+}
+
 export function etagOf(body: Uint8Array): string {
   return `"${hash("md5", body)}"`;
+}
+
+/** A log file without a flush in it is no store yet, nor is a lease. */
+export function holdsNoStore(objects: ObjectServer["objects"]): boolean {
+  for (const [path, { frames }] of objects) {
+    if (!path.includes(".lease") && frames?.length !== 0) return false;
+  }
+  return true;
 }
 
 function holds(precondition: Precondition, current: StoredObject | undefined): boolean {

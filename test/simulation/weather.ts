@@ -18,9 +18,21 @@ const THEMES = [
 
 type Theme = (typeof THEMES)[number];
 
-export function drawWeather(prng: Prng): Weather {
+/**
+ * @param extras draws what only a share of the seeds has: the others stay as they are without it
+ */
+export function drawWeather(prng: Prng, extras: Prng): Weather {
   const theme = prng.pick(THEMES);
   const disk = prng.chance(DIRECTORIES) ? drawDisk(prng) : undefined;
+  const common = drawCommon(prng, theme, disk);
+  const rolloutMs = extras.chance(0.3) ? extras.random() * common.stormMs : Infinity;
+  const streamerGapMs = extras.chance(0.3) ? extras.between(4_000, 20_000) : Infinity;
+  return { ...common, rolloutMs, streamerGapMs, isOriginal: extras.chance(0.15) };
+}
+
+type Extras = "rolloutMs" | "streamerGapMs" | "isOriginal";
+
+function drawCommon(prng: Prng, theme: Theme, disk: DiskFaults | undefined): Omit<Weather, Extras> {
   return {
     network: drawNetwork(prng, theme),
     hazards: drawHazards(prng, theme),
