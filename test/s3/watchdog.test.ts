@@ -31,3 +31,24 @@ test("work that ends in time gives its own result, and is not aborted", async ()
   expect(result).toBe("done");
   expect(signal?.aborted).toBe(false);
 });
+
+test.each([
+  ["while nothing arrives", false],
+  ["after a sign of life", true],
+])("a clock that is set back prolongs nothing, %s", async (_, isAlive) => {
+  const runtime = virtualRuntime();
+  let setBackMs = 0;
+  const skewed = { ...runtime, nowMs: () => runtime.nowMs() - setBackMs };
+  let touch = (): void => {};
+  const watched = withWatchdog(skewed, 100, (_signal, alive) => {
+    touch = alive;
+    return new Promise<never>(() => {});
+  });
+  const failed = rejection(watched);
+  if (isAlive) touch();
+  setBackMs = 3_600_000;
+  runtime.advance(100);
+  await setImmediate();
+  if (isAlive) runtime.advance(100);
+  expect(await failed).toMatchObject({ name: "TimeoutError" });
+});
