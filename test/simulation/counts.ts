@@ -26,6 +26,13 @@ export function createCounts() {
     lateDuplicates: 0,
     stuck: 0,
     frozenWrites: 0,
+    /** Of `src/s3` over simulated HTTP: errors of what was done, and answers that end early. */
+    errorAnswers: 0,
+    errorBodies: 0,
+    resets: 0,
+    brokenBodies: 0,
+    stalledBodies: 0,
+    partialDeletes: 0,
     frozenLooks: 0,
     stalledPages: 0,
     straddledLists: 0,

@@ -32,6 +32,7 @@ const CALM: Weather = {
   rolloutMs: Infinity,
   streamerGapMs: Infinity,
   isOriginal: false,
+  http: undefined,
   longReaders: 0,
 };
 

@@ -10,7 +10,10 @@ import { ObjectServer, storedObject } from "./object-server.ts";
 import { Oracle } from "./oracle.ts";
 import { Prng } from "./prng.ts";
 import { CALM_DISK, type DiskFault, type DiskFaults, SimDirectory } from "./sim-directory.ts";
-import { type NetworkFault, SimBackend } from "./sim-store.ts";
+import { SimBackend } from "./sim-store.ts";
+import { SimS3Backend } from "./sim-s3.ts";
+import type { HttpFault } from "./sim-http.ts";
+import type { EtagForms } from "./sim-transport.ts";
 import { type Hazards, SimProcess } from "./sim-process.ts";
 
 /** Small, in the proportions that the protocol asks for. */
@@ -35,7 +38,7 @@ export const CALM_HAZARDS: Hazards = {
 };
 
 /** The object store, or the directory, as one process sees it. */
-export type SimMedium = SimBackend | SimDirectory;
+export type SimMedium = SimBackend | SimS3Backend | SimDirectory;
 
 /** What a seed draws about its world. */
 export interface Weather {
@@ -67,6 +70,8 @@ export interface Weather {
   readonly streamerGapMs: number;
   /** From then on most programs that start are of schema version 2; Infinity: none is. */
   readonly rolloutMs: number;
+  /** On an object store: `src/s3` itself, over simulated HTTP with a server of this kind. */
+  readonly http: EtagForms | undefined;
   /** The store is one of the original opslog. */
   readonly isOriginal: boolean;
 }
@@ -167,10 +172,13 @@ export class World {
     const { server, oracle, disk } = this;
     const onAttempt = (name: string, path: string, body: Uint8Array): void =>
       oracle.ledger.attempted(name, path, body);
-    const count = (what: NetworkFault | DiskFault): void => void oracle.counts[what]++;
+    const count = (what: HttpFault | DiskFault): void => void oracle.counts[what]++;
     const common = { process, server, onAttempt, count, arePrivateLeases, isListUnordered };
     if (faults === undefined) {
-      return new SimBackend({ ...common, network: () => (this.#isCalm ? CALM_NETWORK : network) });
+      const now = (): Network => (this.#isCalm ? CALM_NETWORK : network);
+      const { http: etagForms } = this.weather;
+      if (etagForms === undefined) return new SimBackend({ ...common, network: now });
+      return new SimS3Backend({ ...common, network: now, etagForms });
     }
     return new SimDirectory({
       ...common,

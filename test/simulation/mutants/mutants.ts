@@ -4,6 +4,7 @@ import { COMPACTION_MUTANTS } from "./compaction-mutants.ts";
 import { FILE_MUTANTS } from "./file-mutants.ts";
 import type { Mutant } from "./mutant.ts";
 import { OTHER_MUTANTS } from "./other-mutants.ts";
+import { S3_MUTANTS } from "./s3-mutants.ts";
 import { VIEW_MUTANTS } from "./view-mutants.ts";
 import { WRITE_MUTANTS } from "./write-mutants.ts";
 
@@ -14,4 +15,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...ARCHIVE_MUTANTS,
   ...FILE_MUTANTS,
   ...OTHER_MUTANTS,
+  ...S3_MUTANTS,
 ];
