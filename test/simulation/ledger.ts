@@ -5,6 +5,8 @@
 import type { Version } from "../../src/core/version.ts";
 import { parseLogFilePath, parseSegmentPath } from "../../src/format/paths.ts";
 import { decodeSegment } from "../../src/format/segment-codec.ts";
+import { hasForm, plainText } from "./form.ts";
+import { FOUNDING_W, type FoundingOp } from "./founding.ts";
 import { etagOf } from "./object-server.ts";
 
 export interface Op {
@@ -31,6 +33,8 @@ export interface SegmentRecord {
   /** The purge floor when it landed first. */
   landedFloor: number;
   isAcked: boolean;
+  /** Records in it that have not the form of its schema version. */
+  readonly misformed: readonly string[];
   /** Its writer was told that nothing was written. */
   isRejected: boolean;
 }
@@ -123,6 +127,7 @@ export class Ledger {
       complaints.push(`REJECTED: ${path} landed although its writer was told nothing was written`);
     }
     if (record.landedMs !== undefined) return complaints;
+    for (const text of record.misformed) complaints.push(`SCHEMA: ${path} holds ${text}`);
     record.landedMs = nowMs;
     record.landedFloor = purgeFloor;
     for (const op of record.ops) {
@@ -136,6 +141,31 @@ export class Ledger {
       if (op.text !== undefined) push(this.#landedByText, op.text, op);
     }
     return complaints;
+  }
+
+  /** Operations that were there before everything else, each by itself. */
+  founded(founding: readonly FoundingOp[]): Op[] {
+    return founding.map(({ id, text, clock }) => {
+      const ops: Op[] = [];
+      const segment = {
+        path: "the original's",
+        etag: "",
+        process: "original",
+        lo: clock,
+        isFrame: false,
+        ops,
+        landedMs: 0,
+        landedFloor: 0,
+        isAcked: true,
+        misformed: [],
+        isRejected: false,
+      };
+      const op = { id, text, clock, agent: "", w: FOUNDING_W, segment };
+      ops.push(op);
+      push(this.#landedById, id, op);
+      if (text !== undefined) push(this.#landedByText, text, op);
+      return op;
+    });
   }
 
   isCloned({ ops }: SegmentRecord): boolean {
@@ -192,7 +222,8 @@ export class Ledger {
     const etag = etagOf(body);
     const known = this.#segments.get(keyOf(path, etag));
     if (known !== undefined) return known;
-    const { agent, w, operations } = decodeSegment(body, { path, offset: 0 });
+    const { agent, w, v, operations } = decodeSegment(body, { path, offset: 0 });
+    const misformed: string[] = [];
     const ops: Op[] = [];
     const record: SegmentRecord = {
       path,
@@ -204,10 +235,13 @@ export class Ledger {
       landedMs: undefined,
       landedFloor: 0,
       isAcked: false,
+      misformed,
       isRejected: false,
     };
     for (const { id, op, data, clock, undoes } of operations) {
-      const text = op === "set" ? JSON.stringify(data) : undefined;
+      const stored = op === "set" ? JSON.stringify(data) : undefined;
+      if (stored !== undefined && !hasForm(stored, v)) misformed.push(stored);
+      const text = stored && plainText(stored);
       ops.push({ id, text, clock, agent, w, segment: record, undoes });
     }
     this.#segments.set(keyOf(path, etag), record);

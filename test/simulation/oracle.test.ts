@@ -29,6 +29,10 @@ const CALM: Weather = {
   compactorGapMs: 1_000,
   archiverGapMs: Infinity,
   longWriters: 0,
+  rolloutMs: Infinity,
+  streamerGapMs: Infinity,
+  isOriginal: false,
+  http: undefined,
   longReaders: 0,
 };
 

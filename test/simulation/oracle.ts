@@ -5,9 +5,15 @@
 import { LOG_PREFIX, MANIFEST_PATH } from "../../src/format/paths.ts";
 import { ArchiveJudge } from "./archive-judge.ts";
 import { createCounts } from "./counts.ts";
+import type { Founding } from "./founding.ts";
 import type { Kernel } from "./kernel.ts";
-import { compareOps, describeOp, type Intent, Ledger, type Op } from "./ledger.ts";
-import type { ObjectServer, ServerObserver, StoredObject } from "./object-server.ts";
+import { compareOps, describeOp, type Intent, Ledger, type Op, raise } from "./ledger.ts";
+import {
+  holdsNoStore,
+  type ObjectServer,
+  type ServerObserver,
+  type StoredObject,
+} from "./object-server.ts";
 import { Truth } from "./truth.ts";
 import { type Seen, ViewJudge } from "./view-judge.ts";
 
@@ -45,7 +51,7 @@ export class Oracle implements ServerObserver {
   constructor(kernel: Kernel, server: ObjectServer) {
     this.#kernel = kernel;
     this.#server = server;
-    this.truth = new Truth(server);
+    this.truth = new Truth(server, (rule, message) => this.fail(rule, message));
     const parts = {
       ledger: this.ledger,
       truth: this.truth,
@@ -61,11 +67,20 @@ export class Oracle implements ServerObserver {
     this.#kernel.trace(`VIOLATION ${rule}: ${message}`);
   }
 
+  /** The store begins as one of the original. */
+  found({ objects, ops }: Founding): void {
+    this.counts.founded++;
+    const founded = this.ledger.founded(ops);
+    for (const op of founded) raise(this.#acked, op);
+    this.truth.found([...objects.keys()], founded);
+  }
+
   onPut(path: string, { body }: StoredObject): void {
     if (path.startsWith(LOG_PREFIX)) this.#checkLanded(path, body);
     if (path !== MANIFEST_PATH) return;
     const { generation, lastPurge } = this.truth.manifest();
     this.counts.published++;
+    if (generation === 1 && this.counts.founded > 0) this.counts.upgraded++;
     if (lastPurge === generation) this.counts.purges++;
     this.#archives.published();
     this.#checkStore(`generation ${generation} was published`);
@@ -162,11 +177,7 @@ export class Oracle implements ServerObserver {
       }
     }
     const { objects, changes } = this.#server;
-    // A log file without a flush in it is no store yet.
-    const isEmpty = [...objects].every(
-      ([path, { frames }]) => path.includes(".lease") || frames?.length === 0,
-    );
-    return { changes, isEmpty, least, clock: this.#ackedClock };
+    return { changes, isEmpty: holdsNoStore(objects), least, clock: this.#ackedClock };
   }
 
   /** What whoever reads the manifest from now on must see at least: what its runs hold. */

@@ -16,7 +16,7 @@ import type {
 } from "../../src/storage/backend.ts";
 import { BaseBackend } from "../../src/storage/base-backend.ts";
 import type { Disk, LogFile } from "./disk.ts";
-import type { ObjectServer } from "./object-server.ts";
+import { byName, type ObjectServer, shuffledBy } from "./object-server.ts";
 import type { SimProcess } from "./sim-process.ts";
 import { collect } from "./sim-store.ts";
 
@@ -107,7 +107,7 @@ export class SimDirectory extends BaseBackend {
   override async *list(prefix: string): AsyncGenerator<ListPage> {
     const { server, isListUnordered, process } = this.#options;
     const salt = `${process.name} ${++this.#listings} `;
-    const rank = (path: string): string => (isListUnordered ? server.shuffled(salt, path) : path);
+    const rank = isListUnordered ? shuffledBy(salt) : byName;
     const dateMs = server.exactMs();
     const objects: ListPage["objects"][number][] = [];
     // The directory is read in pieces; what changes meanwhile is in it or not.

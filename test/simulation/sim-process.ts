@@ -4,6 +4,7 @@
  * (nothing in it ever runs again).
  */
 import type { Runtime } from "../../src/core/runtime.ts";
+import type { SchemaVersion } from "./form.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Prng } from "./prng.ts";
 
@@ -27,6 +28,8 @@ export interface ProcessOptions {
   readonly kernel: Kernel;
   readonly prng: Prng;
   readonly hazards: Hazards;
+  /** Of the program that runs in it. Default 1. */
+  readonly schema?: SchemaVersion | undefined;
   /** First digit of random hex numbers: few of them crowd the log into few shards. */
   readonly digits: readonly string[];
   /** What the first random number is, for a cloned process. */
@@ -40,6 +43,7 @@ export class SimProcess implements Runtime {
   readonly name: string;
   readonly prng: Prng;
   readonly kernel: Kernel;
+  readonly schema: SchemaVersion;
   readonly #options: ProcessOptions;
   #hazards: Hazards;
   #firstHex: string | undefined;
@@ -54,6 +58,7 @@ export class SimProcess implements Runtime {
     this.name = options.name;
     this.prng = options.prng;
     this.kernel = options.kernel;
+    this.schema = options.schema ?? 1;
     this.#hazards = options.hazards;
     this.#firstHex = options.firstHex;
     this.#clockOffsetMs = this.#drawOffset();

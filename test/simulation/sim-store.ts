@@ -14,7 +14,7 @@ import type {
 } from "../../src/storage/backend.ts";
 import { BaseBackend } from "../../src/storage/base-backend.ts";
 import { drawFate, type Fate, type Network } from "./network.ts";
-import { etagOf, type ObjectServer } from "./object-server.ts";
+import { byName, etagOf, type ObjectServer, shuffledBy } from "./object-server.ts";
 import type { SimProcess } from "./sim-process.ts";
 
 export interface SimBackendOptions {
@@ -144,7 +144,7 @@ export class SimBackend extends BaseBackend {
   override async *list(prefix: string): AsyncGenerator<ListPage> {
     const { server, isListUnordered, process, network, count } = this.#options;
     const salt = `${process.name} ${++this.#listings} `;
-    const rank = (path: string): string => (isListUnordered ? server.shuffled(salt, path) : path);
+    const rank = isListUnordered ? shuffledBy(salt) : byName;
     let after = "";
     let changes: number | undefined;
     for (;;) {

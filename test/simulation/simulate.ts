@@ -5,6 +5,7 @@ import { archiver } from "./actors/archiver.ts";
 import { compactorPass } from "./actors/compactor.ts";
 import { follower, freshReader, gradualReader, longReader } from "./actors/reader.ts";
 import { staleClient } from "./actors/stale.ts";
+import { streamer } from "./actors/streamer.ts";
 import { clonedWriters, longWriter, shortWriter, singleWriter } from "./actors/writer.ts";
 import { Client } from "./client.ts";
 import type { ObjectServer } from "./object-server.ts";
@@ -31,7 +32,10 @@ const CALM_MS = 400_000;
 const PASSES_MAX = 6;
 
 export async function simulate(seed: number): Promise<SimulationResult> {
-  const world = new World(String(seed), drawWeather(new Prng(`${seed} weather`)));
+  const world = new World(
+    String(seed),
+    drawWeather(new Prng(`${seed} weather`), new Prng(`${seed} extras`)),
+  );
   const { kernel, oracle } = world;
   const clients: Client[] = [];
   const isOver = (): boolean => oracle.violations.length > 0;
@@ -63,6 +67,7 @@ function startActors(world: World, clients: Client[]): void {
   };
   const { limits, shortGapMs, readerGapMs, compactorGapMs, archiverGapMs, powerCutGapMs } =
     world.weather;
+  const { streamerGapMs } = world.weather;
   repeat(shortGapMs, async () => {
     if (world.isBusy || prng.chance(0.3)) await shortWriter(world);
   });
@@ -74,6 +79,7 @@ function startActors(world: World, clients: Client[]): void {
   repeat(compactorGapMs, () => compactorPass(world, { full: full(), limits }));
   repeat(compactorGapMs * 2, () => compactorPass(world, { full: full(), limits }));
   if (Number.isFinite(archiverGapMs)) repeat(archiverGapMs, () => archiver(world));
+  if (Number.isFinite(streamerGapMs)) repeat(streamerGapMs, () => streamer(world));
   if (prng.chance(0.3)) repeat(60_000, () => clonedWriters(world));
   if (Number.isFinite(powerCutGapMs)) {
     repeat(powerCutGapMs, async () => {
@@ -117,6 +123,8 @@ async function watch(world: World, act: () => Promise<unknown>): Promise<void> {
 
 /** After the storm every writer makes progress, all agree, and nothing is left lying about. */
 async function settleAccounts(world: World, clients: readonly Client[]): Promise<void> {
+  // Programs that are too old for what was written are replaced by then.
+  for (const { process } of clients) if (world.hasNewCode && process.schema === 1) process.kill();
   const fresh = await openReaders(world, "fresh");
   const alive = [...clients.filter(({ process }) => process.isAlive), ...fresh];
   for (const client of alive.filter(({ isReadOnly }) => !isReadOnly)) {

@@ -2,6 +2,7 @@
 import { CALM_NETWORK, type Network } from "./network.ts";
 import type { Prng } from "./prng.ts";
 import type { DiskFaults } from "./sim-directory.ts";
+import type { EtagForms } from "./sim-transport.ts";
 import type { Hazards } from "./sim-process.ts";
 import { SETTINGS, type Weather } from "./world.ts";
 
@@ -18,9 +19,28 @@ const THEMES = [
 
 type Theme = (typeof THEMES)[number];
 
-export function drawWeather(prng: Prng): Weather {
+/**
+ * @param extras draws what only a share of the seeds has: the others stay as they are without it
+ */
+export function drawWeather(prng: Prng, extras: Prng): Weather {
   const theme = prng.pick(THEMES);
   const disk = prng.chance(DIRECTORIES) ? drawDisk(prng) : undefined;
+  const common = drawCommon(prng, theme, disk);
+  const rolloutMs = extras.chance(0.3) ? extras.random() * common.stormMs : Infinity;
+  const streamerGapMs = extras.chance(0.3) ? extras.between(4_000, 20_000) : Infinity;
+  const isOriginal = extras.chance(0.15);
+  const http = extras.chance(0.35) ? drawForms(extras) : undefined;
+  return { ...common, rolloutMs, streamerGapMs, isOriginal, http };
+}
+
+type Extras = "rolloutMs" | "streamerGapMs" | "isOriginal" | "http";
+
+function drawForms(prng: Prng): EtagForms {
+  const forms = ["any", "bare", "quoted"] as const;
+  return { put: prng.pick(forms), read: prng.pick(forms) };
+}
+
+function drawCommon(prng: Prng, theme: Theme, disk: DiskFaults | undefined): Omit<Weather, Extras> {
   return {
     network: drawNetwork(prng, theme),
     hazards: drawHazards(prng, theme),

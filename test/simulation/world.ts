@@ -2,13 +2,18 @@
 import type { CompactionLimits } from "../../src/compaction/plan.ts";
 import type { ProtocolSettings } from "../../src/core/settings.ts";
 import { Disk } from "./disk.ts";
+import type { PlainDoc, SchemaVersion } from "./form.ts";
+import { drawFounding } from "./founding.ts";
 import { Kernel } from "./kernel.ts";
 import { CALM_NETWORK, type Network } from "./network.ts";
-import { ObjectServer } from "./object-server.ts";
+import { ObjectServer, storedObject } from "./object-server.ts";
 import { Oracle } from "./oracle.ts";
 import { Prng } from "./prng.ts";
 import { CALM_DISK, type DiskFault, type DiskFaults, SimDirectory } from "./sim-directory.ts";
-import { type NetworkFault, SimBackend } from "./sim-store.ts";
+import { SimBackend } from "./sim-store.ts";
+import { SimS3Backend } from "./sim-s3.ts";
+import type { HttpFault } from "./sim-http.ts";
+import type { EtagForms } from "./sim-transport.ts";
 import { type Hazards, SimProcess } from "./sim-process.ts";
 
 /** Small, in the proportions that the protocol asks for. */
@@ -33,7 +38,7 @@ export const CALM_HAZARDS: Hazards = {
 };
 
 /** The object store, or the directory, as one process sees it. */
-export type SimMedium = SimBackend | SimDirectory;
+export type SimMedium = SimBackend | SimS3Backend | SimDirectory;
 
 /** What a seed draws about its world. */
 export interface Weather {
@@ -61,6 +66,14 @@ export interface Weather {
   readonly archiverGapMs: number;
   readonly longWriters: number;
   readonly longReaders: number;
+  /** Infinity: nobody streams. */
+  readonly streamerGapMs: number;
+  /** From then on most programs that start are of schema version 2; Infinity: none is. */
+  readonly rolloutMs: number;
+  /** On an object store: `src/s3` itself, over simulated HTTP with a server of this kind. */
+  readonly http: EtagForms | undefined;
+  /** The store is one of the original opslog. */
+  readonly isOriginal: boolean;
 }
 
 export interface SpawnOptions {
@@ -77,6 +90,7 @@ export class World {
   readonly disk: Disk;
   readonly processes: SimProcess[] = [];
   readonly #seed: string;
+  readonly #versions: Prng;
   #isCalm = false;
   #texts = 0;
 
@@ -84,11 +98,13 @@ export class World {
     this.#seed = seed;
     this.weather = weather;
     this.prng = new Prng(`${seed} world`);
+    this.#versions = new Prng(`${seed} versions`);
     this.server = new ObjectServer(this.kernel, weather.pageObjectsMax);
     this.oracle = new Oracle(this.kernel, this.server);
     const { kernel, server, oracle } = this;
     const onFrame = (path: string, frame: Uint8Array): void => oracle.onFrame(path, frame);
     this.disk = new Disk(kernel, server, onFrame);
+    if (weather.isOriginal) this.#found();
   }
 
   /** No faults any more; actors come to their end. */
@@ -100,6 +116,26 @@ export class World {
     this.#isCalm = true;
     for (const process of this.processes) process.calm(CALM_HAZARDS);
     this.kernel.trace("calm");
+  }
+
+  /** What the original left. */
+  #found(): void {
+    const draw = (): PlainDoc => ({ by: "original", n: ++this.#texts });
+    const founding = drawFounding(new Prng(`${this.#seed} founding`), IDS, draw);
+    for (const [path, text] of founding.objects) {
+      this.server.place(path, storedObject(Buffer.from(text), this.server.dateMs()));
+    }
+    this.oracle.found(founding);
+  }
+
+  /** Programs of schema version 2 may have written. */
+  get hasNewCode(): boolean {
+    return this.kernel.nowMs >= this.weather.rolloutMs;
+  }
+
+  #drawSchema(): SchemaVersion {
+    if (!this.hasNewCode) return 1;
+    return this.#isCalm || this.#versions.chance(0.8) ? 2 : 1;
   }
 
   /** Time goes in rounds of busy and quiet. */
@@ -123,6 +159,7 @@ export class World {
       prng: new Prng(`${this.#seed} ${name}`),
       hazards: this.#isCalm ? CALM_HAZARDS : this.weather.hazards,
       digits: this.weather.digits,
+      schema: this.#drawSchema(),
       count: (what) => this.oracle.counts[what]++,
       ...options,
     });
@@ -135,10 +172,13 @@ export class World {
     const { server, oracle, disk } = this;
     const onAttempt = (name: string, path: string, body: Uint8Array): void =>
       oracle.ledger.attempted(name, path, body);
-    const count = (what: NetworkFault | DiskFault): void => void oracle.counts[what]++;
+    const count = (what: HttpFault | DiskFault): void => void oracle.counts[what]++;
     const common = { process, server, onAttempt, count, arePrivateLeases, isListUnordered };
     if (faults === undefined) {
-      return new SimBackend({ ...common, network: () => (this.#isCalm ? CALM_NETWORK : network) });
+      const now = (): Network => (this.#isCalm ? CALM_NETWORK : network);
+      const { http: etagForms } = this.weather;
+      if (etagForms === undefined) return new SimBackend({ ...common, network: now });
+      return new SimS3Backend({ ...common, network: now, etagForms });
     }
     return new SimDirectory({
       ...common,
@@ -156,7 +196,7 @@ export class World {
   }
 
   /** A record that no other write carries. */
-  uniqueRecord(process: SimProcess): { readonly by: string; readonly n: number } {
+  uniqueRecord(process: SimProcess): PlainDoc {
     return { by: process.name, n: ++this.#texts };
   }
 
