@@ -1,7 +1,7 @@
 /**
  * `npm run simulate -- --seeds N [--seed S] [--jobs J] [--seconds T] [--trace L]`: N simulations from
  * seed S on (default 1) in J threads (default: one for each core), fewer when the time is up first.
- * Prints the trace of the lowest seed that fails. The same file is the thread's program.
+ * Prints the trace of the lowest seed that fails, and what a seed costs. The same file is the thread's program.
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
@@ -52,7 +52,12 @@ async function main(): Promise<void> {
   }
   const seconds = secondsSince();
   const rate = (total.seeds / seconds).toFixed(1);
-  console.log(`${total.seeds} seeds in ${seconds.toFixed(1)} s (${rate}/s): ${total.summary()}`);
+  const { user, system } = process.cpuUsage();
+  const each = ((user + system) / 1000 / Math.max(1, total.seeds)).toFixed(1);
+  console.log(
+    `${total.seeds} seeds in ${seconds.toFixed(1)} s (${rate}/s, ${each} ms of CPU each): ` +
+      total.summary(),
+  );
   const failed = total.failedSeeds();
   console.log(failed.length === 0 ? "no violation" : `failed seeds: ${failed.join(" ")}`);
   process.exitCode = failed.length === 0 ? 0 : 1;

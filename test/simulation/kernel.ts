@@ -10,6 +10,12 @@ interface Event {
   /** Events of one moment happen in the order they were scheduled. */
   readonly order: number;
   readonly run: () => void;
+  readonly timer: Timer | undefined;
+}
+
+/** Of an event that may be called off. */
+export interface Timer {
+  isOff: boolean;
 }
 
 const TRACE_LINES_MAX = 400;
@@ -61,8 +67,8 @@ export class Kernel {
   }
 
   /** Schedules an event `delayMs` from now. */
-  after(delayMs: number, run: () => void): void {
-    this.#push({ atMs: this.#nowMs + Math.max(0, delayMs), order: this.#scheduled++, run });
+  after(delayMs: number, run: () => void, timer?: Timer): void {
+    this.#push({ atMs: this.#nowMs + Math.max(0, delayMs), order: this.#scheduled++, run, timer });
   }
 
   /** Runs events until none is left before `untilMs`, or `isDone`; then it is `untilMs`. */
@@ -82,6 +88,7 @@ export class Kernel {
 
   /** False: there is no event until then. */
   #runNext(untilMs: number): boolean {
+    while (this.#heap[0]?.timer?.isOff === true) this.#pop();
     const next = this.#heap[0];
     if (next === undefined || next.atMs > untilMs) {
       this.#nowMs = untilMs;

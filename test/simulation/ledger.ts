@@ -16,6 +16,8 @@ export interface Op {
   readonly clock: number;
   readonly agent: string;
   readonly w: string;
+  /** Schema version it was written under. */
+  readonly schema: number;
   readonly segment: SegmentRecord;
   /** Of an undo: what it undoes. */
   readonly undoes?: Version | undefined;
@@ -46,7 +48,7 @@ export interface Intent {
 }
 
 /** What is known of one id at one version, wherever it was found. */
-export type Versioned = Pick<Op, "clock" | "agent" | "w" | "text">;
+export type Versioned = Pick<Op, "clock" | "agent" | "w" | "schema" | "text">;
 
 /** PROTOCOL, "State", written down a second time on purpose: negative when `a` loses. */
 export function compareOps(a: Versioned, b: Versioned): number {
@@ -56,6 +58,7 @@ export function compareOps(a: Versioned, b: Versioned): number {
   if (a.text === b.text) return 0;
   if (a.text === undefined) return 1;
   if (b.text === undefined) return -1;
+  if (a.schema !== b.schema) return a.schema - b.schema;
   return a.text < b.text ? -1 : 1;
 }
 
@@ -160,7 +163,7 @@ export class Ledger {
         misformed: [],
         isRejected: false,
       };
-      const op = { id, text, clock, agent: "", w: FOUNDING_W, segment };
+      const op = { id, text, clock, agent: "", w: FOUNDING_W, schema: 1, segment };
       ops.push(op);
       push(this.#landedById, id, op);
       if (text !== undefined) push(this.#landedByText, text, op);
@@ -207,6 +210,18 @@ export class Ledger {
     return this.#landedByText.get(text) ?? [];
   }
 
+  /**
+   * Appended behind a seal and never acknowledged: it goes with its file, and whoever has seen it
+   * keeps it until a later write (FENCE).
+   */
+  isVanished(id: string, text: string | undefined, winner: Versioned | undefined): boolean {
+    return this.landedOf(id).some((op) => {
+      const { isFrame, isAcked } = op.segment;
+      const isGone = winner === undefined || compareOps(op, winner) > 0;
+      return isFrame && !isAcked && isGone && op.text === text;
+    });
+  }
+
   landedOf(id: string): readonly Op[] {
     return this.#landedById.get(id) ?? [];
   }
@@ -242,7 +257,7 @@ export class Ledger {
       const stored = op === "set" ? JSON.stringify(data) : undefined;
       if (stored !== undefined && !hasForm(stored, v)) misformed.push(stored);
       const text = stored && plainText(stored);
-      ops.push({ id, text, clock, agent, w, segment: record, undoes });
+      ops.push({ id, text, clock, agent, w, schema: v, segment: record, undoes });
     }
     this.#segments.set(keyOf(path, etag), record);
     return record;

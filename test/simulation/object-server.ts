@@ -5,6 +5,7 @@
 import { hash } from "node:crypto";
 import type { GetOptions, GetResult, Precondition, PutResult } from "../../src/storage/backend.ts";
 import type { Kernel } from "./kernel.ts";
+import { hashText } from "./prng.ts";
 import { EPOCH_MS } from "./sim-process.ts";
 
 export interface StoredObject {
@@ -29,7 +30,8 @@ export function shuffledBy(salt: string): Rank {
   const ranks = new Map<string, string>();
   return (path) => {
     let rank = ranks.get(path);
-    if (rank === undefined) ranks.set(path, (rank = hash("md5", salt + path)));
+    // With the path behind it no two are equal.
+    if (rank === undefined) ranks.set(path, (rank = `${hashText(salt + path, 1)} ${path}`));
     return rank;
   };
 }
@@ -83,7 +85,7 @@ export class ObjectServer {
     const { body, etag, lastModifiedMs } = object;
     if (options.ifNoneMatch === etag) return { status: "unchanged", dateMs };
     const { offset, length } = options.range ?? { offset: 0, length: body.length };
-    const part = Uint8Array.from(body.subarray(offset, offset + length));
+    const part = new Uint8Array(body.subarray(offset, offset + length));
     const objectBytes = body.length;
     return { status: "found", body: part, etag, objectBytes, lastModifiedMs, dateMs };
   }
@@ -135,8 +137,13 @@ export function storedObject(body: Uint8Array, lastModifiedMs: number): StoredOb
   return { body, etag: etagOf(body), lastModifiedMs };
 }
 
+/** Bytes are never changed: what is sent is copied first. */
+const ETAGS = new WeakMap<Uint8Array, string>();
+
 export function etagOf(body: Uint8Array): string {
-  return `"${hash("md5", body)}"`;
+  let etag = ETAGS.get(body);
+  if (etag === undefined) ETAGS.set(body, (etag = `"${hash("md5", body)}"`));
+  return etag;
 }
 
 /** A log file without a flush in it is no store yet, nor is a lease. */

@@ -291,9 +291,9 @@ export class Oracle implements ServerObserver {
     this.counts.exact++;
     const winners = this.truth.winners();
     for (const id of ids) {
-      const expected = winners.get(id)?.text;
-      if (seen.get(id) === expected) continue;
-      this.fail("DIVERGED", `${reader} sees ${id}=${seen.get(id)}, the objects hold ${expected}`);
+      const [found, winner] = [seen.get(id), winners.get(id)];
+      if (found === winner?.text || this.ledger.isVanished(id, found, winner)) continue;
+      this.fail("DIVERGED", `${reader} sees ${id}=${found}, the objects hold ${winner?.text}`);
     }
   }
 }

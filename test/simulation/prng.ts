@@ -9,7 +9,11 @@ export class Prng {
   /** @param seed any text; two texts give unrelated sequences */
   constructor(seed: string) {
     // As signed numbers: those need no memory of their own.
-    [this.#a, this.#b, this.#c] = [hash(seed, 1) | 0, hash(seed, 2) | 0, hash(seed, 3) | 0];
+    [this.#a, this.#b, this.#c] = [
+      hashText(seed, 1) | 0,
+      hashText(seed, 2) | 0,
+      hashText(seed, 3) | 0,
+    ];
     for (let round = 0; round < 12; round++) this.#next();
   }
 
@@ -67,7 +71,7 @@ export class Prng {
 }
 
 /** FNV-1a, 32 bits. */
-function hash(text: string, salt: number): number {
+export function hashText(text: string, salt: number): number {
   let value = (0x811c9dc5 ^ Math.imul(salt, 0x9e3779b1)) >>> 0;
   for (let at = 0; at < text.length; at++) {
     value = Math.imul(value ^ text.charCodeAt(at), 0x01000193) >>> 0;

@@ -94,7 +94,7 @@ export class SimDirectory extends BaseBackend {
     precondition: Precondition,
   ): Promise<PutResult> {
     const { server, process, faults } = this.#options;
-    const bytes = body instanceof Uint8Array ? Uint8Array.from(body) : await collect(body);
+    const bytes = body instanceof Uint8Array ? new Uint8Array(body) : await collect(body);
     const name = this.#name(path);
     this.#mayLackSpace(name);
     const put = await this.#step(`PUT ${name}`, () => server.put(name, bytes, precondition));
@@ -149,7 +149,7 @@ export class SimDirectory extends BaseBackend {
     const { disk, process, server, faults, onAttempt, count } = this.#options;
     const { path } = file;
     const { prng } = process;
-    const bytes = Uint8Array.from(given);
+    const bytes = new Uint8Array(given);
     onAttempt(process.name, path, bytes);
     const { noSpace, shortWrite, syncFailed } = faults();
     const lacksSpace = prng.chance(noSpace);

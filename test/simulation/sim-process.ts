@@ -5,7 +5,7 @@
  */
 import type { Runtime } from "../../src/core/runtime.ts";
 import type { SchemaVersion } from "./form.ts";
-import type { Kernel } from "./kernel.ts";
+import type { Kernel, Timer } from "./kernel.ts";
 import type { Prng } from "./prng.ts";
 
 /** Wall clocks start about here, 2026-01-01. */
@@ -90,12 +90,14 @@ export class SimProcess implements Runtime {
   }
 
   /** Runs `continuation` inside this process later; here is where it may stop. */
-  deliver(delayMs: number, continuation: () => void): void {
-    this.kernel.after(delayMs, () => {
+  deliver(delayMs: number, continuation: () => void, timer?: Timer): void {
+    const arrive = (): void => {
       if (!this.#isAlive) return;
       const frozenMs = this.#frozenUntilMs - this.kernel.nowMs;
       // What waited for the thaw comes in any order.
-      if (frozenMs > 0) return this.deliver(frozenMs + this.prng.below(20), continuation);
+      if (frozenMs > 0) {
+        return this.deliver(frozenMs + this.prng.below(20), continuation, timer);
+      }
       const { death, freeze, freezeMsMax, clockJump } = this.#hazards;
       if (this.prng.chance(death)) {
         this.#options.count?.("deaths");
@@ -105,7 +107,7 @@ export class SimProcess implements Runtime {
         const ms = this.prng.between(500, freezeMsMax);
         this.#options.count?.("freezes");
         this.freeze(ms);
-        return this.deliver(ms, continuation);
+        return this.deliver(ms, continuation, timer);
       }
       if (this.prng.chance(clockJump)) {
         this.#options.count?.("clockJumps");
@@ -113,7 +115,8 @@ export class SimProcess implements Runtime {
         this.#jumpedMs = this.kernel.nowMs;
       }
       continuation();
-    });
+    };
+    this.kernel.after(delayMs, arrive, timer);
   }
 
   #drawOffset(): number {
@@ -135,13 +138,16 @@ export class SimProcess implements Runtime {
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
-      if (signal?.aborted === true) return resolve();
+      if (signal === undefined) return this.deliver(ms, resolve);
+      if (signal.aborted) return resolve();
+      const timer = { isOff: false };
       const done = (): void => {
-        signal?.removeEventListener("abort", done);
+        signal.removeEventListener("abort", done);
+        timer.isOff = true;
         resolve();
       };
-      signal?.addEventListener("abort", done, { once: true });
-      this.deliver(ms, done);
+      signal.addEventListener("abort", done, { once: true });
+      this.deliver(ms, done, timer);
     });
   }
 

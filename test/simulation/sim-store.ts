@@ -89,7 +89,7 @@ export class SimBackend extends BaseBackend {
   ): Promise<PutResult> {
     const { process, server, network, onAttempt } = this.#options;
     const { kernel, prng } = process;
-    const bytes = body instanceof Uint8Array ? Uint8Array.from(body) : await collect(body);
+    const bytes = body instanceof Uint8Array ? new Uint8Array(body) : await collect(body);
     const name = this.#name(path);
     const deadlineMs = kernel.nowMs + timeoutMs;
     let inDoubt = false;
@@ -254,6 +254,6 @@ function outcomeOf(value: unknown): string {
 
 export async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
-  for await (const chunk of chunks) parts.push(Uint8Array.from(chunk));
-  return Uint8Array.from(Buffer.concat(parts));
+  for await (const chunk of chunks) parts.push(new Uint8Array(chunk));
+  return new Uint8Array(Buffer.concat(parts));
 }

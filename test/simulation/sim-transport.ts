@@ -57,7 +57,7 @@ export class SimTransport implements S3Transport {
           ?.slice(1)
           .map(Number) ?? [];
       if (first !== undefined && first >= body.length) return failed("InvalidRange", 416);
-      const part = Uint8Array.from(body.subarray(first ?? 0, (last ?? body.length) + 1));
+      const part = new Uint8Array(body.subarray(first ?? 0, (last ?? body.length) + 1));
       const contentRange =
         first === undefined
           ? undefined
@@ -87,7 +87,7 @@ export class SimTransport implements S3Transport {
   ): Promise<{ readonly etag: string }> {
     const { process, server, onAttempt, etagForms, count } = this.#options;
     const { key, ifMatch, ifNoneMatch } = input;
-    const body = Uint8Array.from(input.body);
+    const body = new Uint8Array(input.body);
     onAttempt(process.name, key, body);
     const act = (): Reply<{ readonly etag: string }> => {
       const current = server.objects.get(key)?.etag;

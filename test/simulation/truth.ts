@@ -143,7 +143,7 @@ export class Truth {
       if (text !== undefined && !hasForm(text, schema)) {
         this.#fail("SCHEMA", `${path} holds ${text} under version ${schema}`);
       }
-      winners.set(id, { ...version, text: text && plainText(text) });
+      winners.set(id, { ...version, schema, text: text && plainText(text) });
     }
     return winners;
   };
@@ -173,11 +173,11 @@ function pathOf({ path }: ArchiveInfo): string {
 }
 
 function decodeLog(path: string, body: Uint8Array): Winners {
-  const { agent, w, operations } = decodeSegment(body, { path, offset: 0 });
+  const { agent, w, v: schema, operations } = decodeSegment(body, { path, offset: 0 });
   const winners: Winners = new Map();
   for (const { id, op, clock, data } of operations) {
     const text = op === "set" ? plainText(JSON.stringify(data)) : undefined;
-    mergeInto(winners, new Map([[id, { clock, agent, w, text }]]));
+    mergeInto(winners, new Map([[id, { clock, agent, w, schema, text }]]));
   }
   return winners;
 }

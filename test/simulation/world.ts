@@ -1,6 +1,7 @@
 /** Everything of one simulation that actors share: time, store, oracle, dice, settings. */
 import type { CompactionLimits } from "../../src/compaction/plan.ts";
 import type { ProtocolSettings } from "../../src/core/settings.ts";
+import type { Crowd } from "./crowd.ts";
 import { Disk } from "./disk.ts";
 import type { PlainDoc, SchemaVersion } from "./form.ts";
 import { drawFounding } from "./founding.ts";
@@ -48,26 +49,12 @@ export interface Weather {
   readonly disk: DiskFaults | undefined;
   /** Mean time between two power cuts of a directory; Infinity: none. */
   readonly powerCutGapMs: number;
-  readonly pageObjectsMax: number;
   readonly isListUnordered: boolean;
   readonly arePrivateLeases: boolean;
   /** First digits of random numbers: one crowds the whole log into one shard. */
   readonly digits: readonly string[];
   readonly limits: CompactionLimits;
-  readonly stormMs: number;
-  /** Writers are busy for so long, then almost idle: deletions age, and late requests land. */
-  readonly busyMs: number;
-  readonly quietMs: number;
-  /** Mean times between two starts. */
-  readonly shortGapMs: number;
-  readonly readerGapMs: number;
-  readonly compactorGapMs: number;
-  /** Infinity: nobody archives. */
-  readonly archiverGapMs: number;
-  readonly longWriters: number;
-  readonly longReaders: number;
-  /** Infinity: nobody streams. */
-  readonly streamerGapMs: number;
+  readonly crowd: Crowd;
   /** From then on most programs that start are of schema version 2; Infinity: none is. */
   readonly rolloutMs: number;
   /** On an object store: `src/s3` itself, over simulated HTTP with a server of this kind. */
@@ -99,7 +86,7 @@ export class World {
     this.weather = weather;
     this.prng = new Prng(`${seed} world`);
     this.#versions = new Prng(`${seed} versions`);
-    this.server = new ObjectServer(this.kernel, weather.pageObjectsMax);
+    this.server = new ObjectServer(this.kernel, weather.crowd.pageObjectsMax);
     this.oracle = new Oracle(this.kernel, this.server);
     const { kernel, server, oracle } = this;
     const onFrame = (path: string, frame: Uint8Array): void => oracle.onFrame(path, frame);
@@ -140,13 +127,13 @@ export class World {
 
   /** Time goes in rounds of busy and quiet. */
   get isBusy(): boolean {
-    const { busyMs, quietMs } = this.weather;
+    const { busyMs, quietMs } = this.weather.crowd;
     return this.kernel.nowMs % (busyMs + quietMs) < busyMs;
   }
 
   /** Half of the ids: what is deleted in one round stays so for the next, as often as not. */
   get activeIds(): readonly string[] {
-    const { busyMs, quietMs } = this.weather;
+    const { busyMs, quietMs } = this.weather.crowd;
     const round = Math.floor(this.kernel.nowMs / (busyMs + quietMs));
     return new Prng(`${this.#seed} round ${round}`).sample(IDS, IDS.length / 2);
   }
