@@ -22,10 +22,12 @@ export function parseObject(text: string, place: Place): Record<string, unknown>
   } catch (cause) {
     throw corrupt(`not JSON: ${shorten(text)}`, place, cause);
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw corrupt(`expected a JSON object, found ${shorten(text)}`, place);
-  }
-  return { ...value };
+  if (!isObject(value)) throw corrupt(`expected a JSON object, found ${shorten(text)}`, place);
+  return value;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /**

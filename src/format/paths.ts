@@ -150,16 +150,18 @@ export function segmentPath(name: Omit<SegmentName, "filter"> & { filter: string
   return `${LOG_PREFIX}${rand[0]}/${name.stream}/${file}`;
 }
 
+/** Shard, stream, its random part, n, lo, hi, filter. */
+const SEGMENT =
+  /^ops\/([0-9a-f])\/((?:agent-[A-Za-z0-9_]{1,32}|ops)-\d{1,16}-([0-9a-f]{16}))\/(\d{1,16})-(\d{1,16})-(\d{1,16})-([a-z2-7]+|0)\.jsonl$/;
+
 /** Undefined when the name is not one this code writes. */
 export function parseSegmentPath(path: string): SegmentName | undefined {
-  const [, shard, stream, file, ...rest] = path.split("/");
-  const rand = STREAM.exec(stream ?? "")?.[1];
-  const parts = /^(\d{1,16})-(\d{1,16})-(\d{1,16})-([a-z2-7]+|0)\.jsonl$/.exec(file ?? "");
-  if (stream === undefined || rand?.[0] !== shard || rest.length > 0 || parts === null) return;
-  const filter = decodeFilter(parts[4] ?? "");
-  const [n, lo, hi] = [Number(parts[1]), Number(parts[2]), Number(parts[3])];
-  if (filter === undefined || n < 1) return;
-  return { stream, n, lo, hi, filter };
+  const match = SEGMENT.exec(path);
+  if (match === null) return;
+  const [, shard, stream, rand, n, lo, hi, hashes] = match;
+  const filter = decodeFilter(hashes ?? "");
+  if (stream === undefined || rand?.[0] !== shard || filter === undefined || Number(n) < 1) return;
+  return { stream, n: Number(n), lo: Number(lo), hi: Number(hi), filter };
 }
 
 /** Whether the clocks a name or header claims can be true. */

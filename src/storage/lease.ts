@@ -168,7 +168,8 @@ export class Lease {
   /** Gives it up for the next one. A lease taken by another is left alone. */
   async release(): Promise<void> {
     if (this.#stop.signal.aborted) return;
-    this.#stop.abort();
+    // A reason of its own: the default one is an error with a stack trace.
+    this.#stop.abort("released");
     await this.#renewing;
     await this.#turns.run(async () => {
       if (this.#taken) return;

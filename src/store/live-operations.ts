@@ -4,10 +4,11 @@
  */
 import { CorruptionError } from "../core/errors.ts";
 import type { LogOperation } from "../core/operation.ts";
-import { compareVersions, type Version } from "../core/version.ts";
+import { compareVersions, type Version, wins } from "../core/version.ts";
 import { openSegments, type Segment } from "../format/segment-codec.ts";
 import { readSegmentBytes, type SegmentRef } from "../log/log.ts";
 import type { StoreParts } from "./parts.ts";
+import { ResidentEntry } from "./records.ts";
 
 /** What the header of its segment says of an operation. */
 export type Origin = Pick<Segment, "agent" | "w" | "v">;
@@ -16,6 +17,19 @@ export interface LiveOperation {
   readonly segment: Origin;
   readonly operation: LogOperation;
   readonly version: Version;
+}
+
+/** What the operation leaves of its record. */
+export function entryOf({ segment, operation, version }: LiveOperation): ResidentEntry {
+  return new ResidentEntry(version, segment.v, operation.data);
+}
+
+/** What a cloned process wrote at one and the same version comes in the order of the merge. */
+function compareOperations(a: LiveOperation, b: LiveOperation): number {
+  const order = compareVersions(a.version, b.version);
+  if (order !== 0) return order;
+  const [one, other] = [entryOf(a), entryOf(b)];
+  return wins(one, other) ? 1 : wins(other, one) ? -1 : 0;
 }
 
 /** A segment as far as its operations were taken; a large one is decoded as they are. */
@@ -111,7 +125,7 @@ export class LiveOperations {
       for (;;) {
         open = open.filter(({ nextClock }) => nextClock < Infinity);
         const bound = open.reduce((least, { nextClock }) => Math.min(least, nextClock), nextLo);
-        waiting.sort((a, b) => compareVersions(a.version, b.version));
+        waiting.sort(compareOperations);
         const next = waiting.findIndex(({ version }) => version.clock >= bound);
         const end = next < 0 ? waiting.length : next;
         if (end > 0) yield waiting.slice(0, end);

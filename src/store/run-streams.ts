@@ -1,5 +1,5 @@
 /** Runs of a manifest merged into one sequence, with memory bounded whatever their number. */
-import { compareVersions, type RunEntry, wins } from "../core/version.ts";
+import { type RunEntry, wins } from "../core/version.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import { type EntryBatches, mergeSorted } from "../runs/merge.ts";
@@ -7,7 +7,7 @@ import { ByteCache } from "../runs/byte-cache.ts";
 import type { RunCache } from "../runs/run-objects.ts";
 import { RunReader } from "../runs/run-reader.ts";
 import { BLOCK_BYTES_MAX } from "../runs/run-writer.ts";
-import type { LiveOperation } from "./live-operations.ts";
+import { entryOf, type LiveOperation } from "./live-operations.ts";
 import type { StoreParts } from "./parts.ts";
 import type { IdRange } from "./view-stream.ts";
 
@@ -85,9 +85,9 @@ export async function aboveRuns(
   const low = operations.filter(({ version }) => version.clock <= clock);
   const ids = new Set(low.map(({ operation }) => operation.id));
   const winners = await lookUpRuns(parts, runs, ids);
-  return operations.filter(({ version, operation }) => {
-    const winner = winners.get(operation.id);
-    return winner === undefined || compareVersions(version, winner.version) > 0;
+  return operations.filter((each) => {
+    const winner = winners.get(each.operation.id);
+    return wins(entryOf(each), winner);
   });
 }
 

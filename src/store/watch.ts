@@ -14,7 +14,7 @@ const INTERVAL_MAX_MS = 2 ** 31 - 1;
 export class Watch<T> {
   readonly #session: Session;
   readonly #runtime: Runtime;
-  #stopped = new AbortController();
+  #stopped: AbortController | undefined;
   /** Of all watches so far: a look under way ends before the next one begins. */
   #looking: Promise<void> = Promise.resolve();
 
@@ -46,7 +46,7 @@ export class Watch<T> {
 
   /** No callback begins after this. */
   stop(): void {
-    this.#stopped.abort();
+    this.#stopped?.abort();
   }
 
   /** Stops, and waits for a look under way. */

@@ -3,7 +3,8 @@
  * live no more, and what is live no more was deleted or is archived.
  */
 import type { ArchiveInfo } from "../../src/format/manifest-codec.ts";
-import { compareOps, describeOp, type Ledger, type Op, type Versioned } from "./ledger.ts";
+import { compareOps, describeOp, type Ledger, type Versioned } from "./ledger.ts";
+import type { Op } from "./sent-segments.ts";
 import type { Truth } from "./truth.ts";
 
 export interface ArchiveJudgeParts {

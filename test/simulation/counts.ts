@@ -8,6 +8,8 @@ export function createCounts() {
     /** Openings that took one look at the manifest, and two. */
     fastViews: 0,
     twoStepViews: 0,
+    /** Objects that hold the flushes of several stores. */
+    sharedFlushes: 0,
     /** Openings on a look of another store. */
     sharedLooks: 0,
     exact: 0,
@@ -26,6 +28,13 @@ export function createCounts() {
     lateDuplicates: 0,
     stuck: 0,
     frozenWrites: 0,
+    /** Of `src/s3` over simulated HTTP: errors of what was done, and answers that end early. */
+    errorAnswers: 0,
+    errorBodies: 0,
+    resets: 0,
+    brokenBodies: 0,
+    stalledBodies: 0,
+    partialDeletes: 0,
     frozenLooks: 0,
     stalledPages: 0,
     straddledLists: 0,
@@ -37,6 +46,15 @@ export function createCounts() {
     scans: 0,
     followed: 0,
     undone: 0,
+    /** Snapshots with what followed them that were judged, and those that a purge ended (S3). */
+    streams: 0,
+    streamsPurged: 0,
+    /** Records given to `migrate`, and those that were too new for a program. */
+    migrated: 0,
+    tooNew: 0,
+    /** Stores of the original, and those that were upgraded in a run. */
+    founded: 0,
+    upgraded: 0,
     published: 0,
     purges: 0,
     /** Segments that landed below the purge floor, and those that would bring a record back. */

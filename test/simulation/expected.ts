@@ -3,6 +3,7 @@ import {
   LockedError,
   OpslogError,
   RecordNotFoundError,
+  SchemaTooNewError,
   UnavailableError,
   WriteOutcomeUnknownError,
 } from "../../src/core/errors.ts";
@@ -23,7 +24,13 @@ export function checkExpected(
 ): void {
   const code = error instanceof OpslogError ? error.code : String(error);
   world.kernel.trace(`${process.name} ${what} failed: ${code}`);
+  const isTooNew = error instanceof SchemaTooNewError && process.schema === 1 && world.hasNewCode;
+  if (isTooNew) world.oracle.counts.tooNew++;
+  if (what === "stream" && error instanceof Error && /purged since/.test(error.message)) {
+    world.oracle.counts.streamsPurged++;
+  }
   const isExpected =
+    isTooNew ||
     error instanceof UnavailableError ||
     error instanceof WriteOutcomeUnknownError ||
     error instanceof LockedError ||

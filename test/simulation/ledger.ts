@@ -2,38 +2,10 @@
  * Every operation that was ever sent, with the version it was sent under: read from the segments
  * themselves, in the moment they are sent and in the moment they land.
  */
-import type { Version } from "../../src/core/version.ts";
 import { parseLogFilePath, parseSegmentPath } from "../../src/format/paths.ts";
-import { decodeSegment } from "../../src/format/segment-codec.ts";
+import { FOUNDING_W, type FoundingOp } from "./founding.ts";
 import { etagOf } from "./object-server.ts";
-
-export interface Op {
-  readonly id: string;
-  /** The stored record; undefined is a deletion. */
-  readonly text: string | undefined;
-  readonly clock: number;
-  readonly agent: string;
-  readonly w: string;
-  readonly segment: SegmentRecord;
-  /** Of an undo: what it undoes. */
-  readonly undoes?: Version | undefined;
-}
-
-export interface SegmentRecord {
-  readonly path: string;
-  readonly etag: string;
-  readonly process: string;
-  readonly lo: number;
-  /** Appended to a file: the same frame may be appended to another as well. */
-  readonly isFrame: boolean;
-  readonly ops: readonly Op[];
-  landedMs: number | undefined;
-  /** The purge floor when it landed first. */
-  landedFloor: number;
-  isAcked: boolean;
-  /** Its writer was told that nothing was written. */
-  isRejected: boolean;
-}
+import { type Op, recordOf, type SegmentRecord, segmentsIn } from "./sent-segments.ts";
 
 /** What identifies an operation of a caller: sets by their unique text, deletions by their id. */
 export interface Intent {
@@ -42,7 +14,7 @@ export interface Intent {
 }
 
 /** What is known of one id at one version, wherever it was found. */
-export type Versioned = Pick<Op, "clock" | "agent" | "w" | "text">;
+export type Versioned = Pick<Op, "clock" | "agent" | "w" | "schema" | "text">;
 
 /** PROTOCOL, "State", written down a second time on purpose: negative when `a` loses. */
 export function compareOps(a: Versioned, b: Versioned): number {
@@ -52,6 +24,7 @@ export function compareOps(a: Versioned, b: Versioned): number {
   if (a.text === b.text) return 0;
   if (a.text === undefined) return 1;
   if (b.text === undefined) return -1;
+  if (a.schema !== b.schema) return a.schema - b.schema;
   return a.text < b.text ? -1 : 1;
 }
 
@@ -62,7 +35,7 @@ export function raise(least: Map<string, Op>, op: Op): void {
 }
 
 export class Ledger {
-  readonly #segments = new Map<string, SegmentRecord>();
+  readonly #segments = new Map<string, readonly SegmentRecord[]>();
   readonly #attempts = new Map<string, SegmentRecord[]>();
   readonly #landedByText = new Map<string, Op[]>();
   readonly #landedById = new Map<string, Op[]>();
@@ -74,14 +47,15 @@ export class Ledger {
 
   /** A segment is about to be sent. */
   attempted(process: string, path: string, body: Uint8Array): void {
-    const record = this.#record(process, path, body);
-    if (record === undefined) return;
-    const attempts = this.#attempts.get(process);
-    if (attempts === undefined) this.#attempts.set(process, [record]);
-    else if (attempts.at(-1) !== record) attempts.push(record);
+    for (const record of this.#records(process, path, body)) {
+      const writer = writerName(process, record.agent);
+      const attempts = this.#attempts.get(writer);
+      if (attempts === undefined) this.#attempts.set(writer, [record]);
+      else if (attempts.at(-1) !== record) attempts.push(record);
+    }
   }
 
-  /** How many segments a process has sent so far. */
+  /** How many segments a writer has sent so far. */
   attemptCount(process: string): number {
     return this.#attempts.get(process)?.length ?? 0;
   }
@@ -110,19 +84,28 @@ export class Ledger {
 
   /** An object took its place; gives the complaints, if any. */
   landed(path: string, body: Uint8Array, nowMs: number, purgeFloor: number): string[] {
-    const record = this.#record("?", path, body);
-    if (record === undefined) return [];
+    const records = this.#records("?", path, body);
+    const [first] = records;
+    if (first === undefined) return [];
+    const before = this.#etagByPath.get(path);
+    this.#etagByPath.set(path, first.etag);
+    const isOther = before !== undefined && before !== first.etag;
+    const isOnce = !isOther || first.isFrame || records.some((record) => this.isCloned(record));
+    return [
+      ...(isOnce ? [] : [`ONCE: ${path} was written a second time with other bytes`]),
+      ...records.flatMap((record) => this.#landedRecord(record, nowMs, purgeFloor)),
+    ];
+  }
+
+  #landedRecord(record: SegmentRecord, nowMs: number, purgeFloor: number): string[] {
+    const { path } = record;
     const complaints: string[] = [];
     const isCloned = this.isCloned(record);
-    const before = this.#etagByPath.get(path);
-    this.#etagByPath.set(path, record.etag);
-    if (before !== undefined && before !== record.etag && !isCloned && !record.isFrame) {
-      complaints.push(`ONCE: ${path} was written a second time with other bytes`);
-    }
     if (record.isRejected) {
       complaints.push(`REJECTED: ${path} landed although its writer was told nothing was written`);
     }
     if (record.landedMs !== undefined) return complaints;
+    for (const text of record.misformed) complaints.push(`SCHEMA: ${path} holds ${text}`);
     record.landedMs = nowMs;
     record.landedFloor = purgeFloor;
     for (const op of record.ops) {
@@ -136,6 +119,33 @@ export class Ledger {
       if (op.text !== undefined) push(this.#landedByText, op.text, op);
     }
     return complaints;
+  }
+
+  /** Operations that were there before everything else, each by itself. */
+  founded(founding: readonly FoundingOp[]): Op[] {
+    return founding.map(({ id, text, clock }) => {
+      const ops: Op[] = [];
+      const segment = {
+        path: "the original's",
+        etag: "",
+        process: "original",
+        agent: "",
+        lo: clock,
+        objectLo: clock,
+        isFrame: false,
+        ops,
+        landedMs: 0,
+        landedFloor: 0,
+        isAcked: true,
+        misformed: [],
+        isRejected: false,
+      };
+      const op = { id, text, clock, agent: "", w: FOUNDING_W, schema: 1, segment };
+      ops.push(op);
+      push(this.#landedById, id, op);
+      if (text !== undefined) push(this.#landedByText, text, op);
+      return op;
+    });
   }
 
   isCloned({ ops }: SegmentRecord): boolean {
@@ -177,42 +187,44 @@ export class Ledger {
     return this.#landedByText.get(text) ?? [];
   }
 
+  /**
+   * Appended behind a seal and never acknowledged: it goes with its file, and whoever has seen it
+   * keeps it until a later write (FENCE).
+   */
+  isVanished(id: string, text: string | undefined, winner: Versioned | undefined): boolean {
+    return this.landedOf(id).some((op) => {
+      const { isFrame, isAcked } = op.segment;
+      const isGone = winner === undefined || compareOps(op, winner) > 0;
+      return isFrame && !isAcked && isGone && op.text === text;
+    });
+  }
+
   landedOf(id: string): readonly Op[] {
     return this.#landedById.get(id) ?? [];
   }
 
-  find(path: string, body: Uint8Array): SegmentRecord | undefined {
-    return this.#segments.get(keyOf(path, etagOf(body)));
+  /** What was sent in these bytes. */
+  find(path: string, body: Uint8Array): readonly SegmentRecord[] {
+    return this.#segments.get(keyOf(path, etagOf(body))) ?? [];
   }
 
-  #record(process: string, path: string, body: Uint8Array): SegmentRecord | undefined {
-    const name = parseSegmentPath(path);
-    const isFrame = parseLogFilePath(path) !== undefined;
-    if (name === undefined && !isFrame) return undefined;
+  #records(process: string, path: string, body: Uint8Array): readonly SegmentRecord[] {
+    if (parseSegmentPath(path) === undefined && parseLogFilePath(path) === undefined) return [];
     const etag = etagOf(body);
     const known = this.#segments.get(keyOf(path, etag));
     if (known !== undefined) return known;
-    const { agent, w, operations } = decodeSegment(body, { path, offset: 0 });
-    const ops: Op[] = [];
-    const record: SegmentRecord = {
-      path,
-      etag,
-      process,
-      lo: name?.lo ?? operations[0]?.clock ?? 0,
-      isFrame,
-      ops,
-      landedMs: undefined,
-      landedFloor: 0,
-      isAcked: false,
-      isRejected: false,
-    };
-    for (const { id, op, data, clock, undoes } of operations) {
-      const text = op === "set" ? JSON.stringify(data) : undefined;
-      ops.push({ id, text, clock, agent, w, segment: record, undoes });
-    }
-    this.#segments.set(keyOf(path, etag), record);
-    return record;
+    const segments = segmentsIn(path, body);
+    const objectLo = Math.min(...segments.map(({ operations }) => operations[0]?.clock ?? 0));
+    const sent = { path, etag, process, objectLo };
+    const records = segments.map((segment) => recordOf(segment, sent));
+    this.#segments.set(keyOf(path, etag), records);
+    return records;
   }
+}
+
+/** The stores of a process have different agents, where there are several that write. */
+export function writerName(process: string, agent: string): string {
+  return `${process} ${agent}`;
 }
 
 /** Of a frame its content, wherever it was appended. */

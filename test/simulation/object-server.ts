@@ -2,9 +2,10 @@
  * The simulated object store itself: strongly consistent, each request takes effect in one moment.
  * As on S3, dates are whole seconds of its own clock and an etag is a hash of the content.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { GetOptions, GetResult, Precondition, PutResult } from "../../src/storage/backend.ts";
 import type { Kernel } from "./kernel.ts";
+import { hashText } from "./prng.ts";
 import { EPOCH_MS } from "./sim-process.ts";
 
 export interface StoredObject {
@@ -19,6 +20,24 @@ export interface FrameBytes {
   readonly bytes: Uint8Array;
   /** Where in the file it ends. */
   readonly end: number;
+}
+
+/** Gives a listing its order; the lesser comes first. */
+export type Rank = (path: string) => string;
+
+/** An order that has nothing to do with names, the same for all pages of a listing. */
+export function shuffledBy(salt: string): Rank {
+  const ranks = new Map<string, string>();
+  return (path) => {
+    let rank = ranks.get(path);
+    // With the path behind it no two are equal.
+    if (rank === undefined) ranks.set(path, (rank = `${hashText(salt + path, 1)} ${path}`));
+    return rank;
+  };
+}
+
+export function byName(path: string): string {
+  return path;
 }
 
 /** Told of each change in the moment it happens. */
@@ -59,11 +78,6 @@ export class ObjectServer {
     return EPOCH_MS + Math.floor(this.#kernel.nowMs);
   }
 
-  /** A place in an order that has nothing to do with names. */
-  shuffled(salt: string, path: string): string {
-    return etagOf(Buffer.from(salt + path));
-  }
-
   get(path: string, options: GetOptions): GetResult {
     const dateMs = this.dateMs();
     const object = this.objects.get(path);
@@ -71,7 +85,7 @@ export class ObjectServer {
     const { body, etag, lastModifiedMs } = object;
     if (options.ifNoneMatch === etag) return { status: "unchanged", dateMs };
     const { offset, length } = options.range ?? { offset: 0, length: body.length };
-    const part = Uint8Array.from(body.subarray(offset, offset + length));
+    const part = new Uint8Array(body.subarray(offset, offset + length));
     const objectBytes = body.length;
     return { status: "found", body: part, etag, objectBytes, lastModifiedMs, dateMs };
   }
@@ -80,8 +94,8 @@ export class ObjectServer {
     const dateMs = this.dateMs();
     const current = this.objects.get(path);
     if (!holds(precondition, current)) return { status: "conflict", dateMs };
-    const etag = etagOf(body);
-    const object = { body, etag, lastModifiedMs: dateMs };
+    const object = storedObject(body, dateMs);
+    const { etag } = object;
     this.objects.set(path, object);
     this.changes++;
     for (const observer of this.#observers) observer.onPut(path, object);
@@ -108,23 +122,36 @@ export class ObjectServer {
   }
 
   /** @param rank the order of this listing; a page holds what comes after `afterRank` */
-  page(prefix: string, rank: (path: string) => string, afterRank: string): Page {
-    const ranked: [string, string][] = [];
+  page(prefix: string, rank: Rank, afterRank: string): Page {
+    const paths: string[] = [];
     for (const path of this.objects.keys()) {
-      if (!path.startsWith(prefix)) continue;
-      const own = rank(path);
-      if (own > afterRank) ranked.push([own, path]);
+      if (path.startsWith(prefix) && rank(path) > afterRank) paths.push(path);
     }
-    ranked.sort(([a], [b]) => (a < b ? -1 : 1));
-    return {
-      paths: ranked.slice(0, this.#pageObjectsMax).map(([, path]) => path),
-      truncated: ranked.length > this.#pageObjectsMax,
-    };
+    if (paths.length > 1) paths.sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
+    const truncated = paths.length > this.#pageObjectsMax;
+    return { paths: truncated ? paths.slice(0, this.#pageObjectsMax) : paths, truncated };
   }
 }
 
+export function storedObject(body: Uint8Array, lastModifiedMs: number): StoredObject {
+  return { body, etag: etagOf(body), lastModifiedMs };
+}
+
+/** Bytes are never changed: what is sent is copied first. */
+const ETAGS = new WeakMap<Uint8Array, string>();
+
 export function etagOf(body: Uint8Array): string {
-  return `"${createHash("md5").update(body).digest("hex")}"`;
+  let etag = ETAGS.get(body);
+  if (etag === undefined) ETAGS.set(body, (etag = `"${hash("md5", body)}"`));
+  return etag;
+}
+
+/** A log file without a flush in it is no store yet, nor is a lease. */
+export function holdsNoStore(objects: ObjectServer["objects"]): boolean {
+  for (const [path, { frames }] of objects) {
+    if (!path.includes(".lease") && frames?.length !== 0) return false;
+  }
+  return true;
 }
 
 function holds(precondition: Precondition, current: StoredObject | undefined): boolean {

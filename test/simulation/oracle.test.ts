@@ -7,6 +7,7 @@ import { archivePath } from "../../src/format/paths.ts";
 import { longReader } from "./actors/reader.ts";
 import { ArchiveJudge } from "./archive-judge.ts";
 import { type Change, Client } from "./client.ts";
+import { NOBODY } from "./crowd.ts";
 import { CALM_NETWORK } from "./network.ts";
 import type { Weather } from "./world.ts";
 import { CALM_HAZARDS, World } from "./world.ts";
@@ -16,20 +17,22 @@ const CALM: Weather = {
   hazards: CALM_HAZARDS,
   disk: undefined,
   powerCutGapMs: Infinity,
-  pageObjectsMax: 3,
   isListUnordered: false,
   arePrivateLeases: false,
   digits: ["0"],
   limits: { logBytesMax: 1_000_000, runsMax: 4 },
-  stormMs: 0,
-  busyMs: 1_000,
-  quietMs: 1_000,
-  shortGapMs: 1_000,
-  readerGapMs: 1_000,
-  compactorGapMs: 1_000,
-  archiverGapMs: Infinity,
-  longWriters: 0,
-  longReaders: 0,
+  crowd: {
+    gapsMs: NOBODY,
+    longWriters: 0,
+    longReaders: 0,
+    stormMs: 0,
+    busyMs: 1_000,
+    quietMs: 1_000,
+    pageObjectsMax: 3,
+  },
+  rolloutMs: Infinity,
+  isOriginal: false,
+  http: undefined,
 };
 
 /** A world in which one writer's changes have been acknowledged. */
@@ -128,7 +131,7 @@ test("a record that is archived and live, or archived twice, is noticed", async 
 test("a tombstone that is nobody's deletion and no archive's is noticed", async () => {
   const world = await worldWith([{ id: "a", record: record(3) }]);
   const { version } = written(world);
-  const winners = new Map([["a", { ...version, text: undefined }]]);
+  const winners = new Map([["a", { ...version, schema: 1, text: undefined }]]);
   const { ledger, truth } = world.oracle;
   const found: string[] = [];
   const judge = new ArchiveJudge({ ledger, truth, fail: (rule) => found.push(rule) });

@@ -5,9 +5,16 @@
 import { LOG_PREFIX, MANIFEST_PATH } from "../../src/format/paths.ts";
 import { ArchiveJudge } from "./archive-judge.ts";
 import { createCounts } from "./counts.ts";
+import type { Founding } from "./founding.ts";
 import type { Kernel } from "./kernel.ts";
-import { compareOps, describeOp, type Intent, Ledger, type Op } from "./ledger.ts";
-import type { ObjectServer, ServerObserver, StoredObject } from "./object-server.ts";
+import { compareOps, describeOp, type Intent, Ledger, raise } from "./ledger.ts";
+import type { Op } from "./sent-segments.ts";
+import {
+  holdsNoStore,
+  type ObjectServer,
+  type ServerObserver,
+  type StoredObject,
+} from "./object-server.ts";
 import { Truth } from "./truth.ts";
 import { type Seen, ViewJudge } from "./view-judge.ts";
 
@@ -45,7 +52,7 @@ export class Oracle implements ServerObserver {
   constructor(kernel: Kernel, server: ObjectServer) {
     this.#kernel = kernel;
     this.#server = server;
-    this.truth = new Truth(server);
+    this.truth = new Truth(server, (rule, message) => this.fail(rule, message));
     const parts = {
       ledger: this.ledger,
       truth: this.truth,
@@ -61,11 +68,20 @@ export class Oracle implements ServerObserver {
     this.#kernel.trace(`VIOLATION ${rule}: ${message}`);
   }
 
+  /** The store begins as one of the original. */
+  found({ objects, ops }: Founding): void {
+    this.counts.founded++;
+    const founded = this.ledger.founded(ops);
+    for (const op of founded) raise(this.#acked, op);
+    this.truth.found([...objects.keys()], founded);
+  }
+
   onPut(path: string, { body }: StoredObject): void {
     if (path.startsWith(LOG_PREFIX)) this.#checkLanded(path, body);
     if (path !== MANIFEST_PATH) return;
     const { generation, lastPurge } = this.truth.manifest();
     this.counts.published++;
+    if (generation === 1 && this.counts.founded > 0) this.counts.upgraded++;
     if (lastPurge === generation) this.counts.purges++;
     this.#archives.published();
     this.#checkStore(`generation ${generation} was published`);
@@ -95,11 +111,14 @@ export class Oracle implements ServerObserver {
 
   #countGhost(path: string, body: Uint8Array): void {
     const { purgeFloor } = this.truth.manifest();
-    const segment = this.ledger.find(path, body);
-    if (segment === undefined || segment.lo > purgeFloor) return;
+    const segments = this.ledger.find(path, body);
+    if (segments.length > 1) this.counts.sharedFlushes++;
+    const [first] = segments;
+    if (first === undefined || first.objectLo > purgeFloor) return;
     this.counts.ghosts++;
     const winners = this.truth.winners();
-    const isOfDeleted = segment.ops.some(({ id, text }) => text !== undefined && !winners.has(id));
+    const ops = segments.flatMap((segment) => segment.ops);
+    const isOfDeleted = ops.some(({ id, text }) => text !== undefined && !winners.has(id));
     if (isOfDeleted) this.counts.ghostsOfDeleted++;
   }
 
@@ -112,16 +131,18 @@ export class Oracle implements ServerObserver {
 
   /** DELETE-AFTER-PUBLISH: what a deleted segment holds is in the runs, or superseded there. */
   #checkPublished(path: string, body: Uint8Array): void {
-    const segment = this.ledger.find(path, body);
     const { purgeFloor } = this.truth.manifest();
-    if (segment === undefined || segment.lo <= purgeFloor || this.ledger.isCloned(segment)) return;
-    // Appended behind the seal: never acknowledged there (FENCE).
-    if (segment.isFrame) return;
-    const published = this.truth.published();
-    for (const op of segment.ops) {
-      const winner = published.get(op.id);
-      if (winner !== undefined && compareOps(winner, op) >= 0) continue;
-      this.fail("DELETE-AFTER-PUBLISH", `${path} was deleted, its ${describeOp(op)} is in no run`);
+    for (const segment of this.ledger.find(path, body)) {
+      if (segment.objectLo <= purgeFloor || this.ledger.isCloned(segment)) continue;
+      // Appended behind the seal: never acknowledged there (FENCE).
+      if (segment.isFrame) continue;
+      const published = this.truth.published();
+      for (const op of segment.ops) {
+        const winner = published.get(op.id);
+        if (winner !== undefined && compareOps(winner, op) >= 0) continue;
+        const what = `${path} was deleted, its ${describeOp(op)} is in no run`;
+        this.fail("DELETE-AFTER-PUBLISH", what);
+      }
     }
   }
 
@@ -150,7 +171,7 @@ export class Oracle implements ServerObserver {
     for (const [id, op] of this.#views.seen) {
       const acked = least.get(id);
       // What was never acknowledged may vanish below the floor: it came too late (LATE, FLOOR).
-      if (op.segment.lo <= purgeFloor) continue;
+      if (op.segment.objectLo <= purgeFloor) continue;
       // Appended behind a seal it goes with its file, unless its writer appends it again (FENCE).
       if (op.segment.isFrame && !op.segment.isAcked) continue;
       if (acked === undefined || compareOps(op, acked) > 0) least.set(id, op);
@@ -162,11 +183,7 @@ export class Oracle implements ServerObserver {
       }
     }
     const { objects, changes } = this.#server;
-    // A log file without a flush in it is no store yet.
-    const isEmpty = [...objects].every(
-      ([path, { frames }]) => path.includes(".lease") || frames?.length === 0,
-    );
-    return { changes, isEmpty, least, clock: this.#ackedClock };
+    return { changes, isEmpty: holdsNoStore(objects), least, clock: this.#ackedClock };
   }
 
   /** What whoever reads the manifest from now on must see at least: what its runs hold. */
@@ -189,7 +206,7 @@ export class Oracle implements ServerObserver {
       return [];
     }
     this.counts.acked++;
-    if (segment.lo <= segment.landedFloor) {
+    if (segment.objectLo <= segment.landedFloor) {
       const floor = `the purge floor ${segment.landedFloor} under which it landed`;
       this.fail("LATE", `${process} was acknowledged ${segment.path}, ignored because of ${floor}`);
     }
@@ -280,9 +297,9 @@ export class Oracle implements ServerObserver {
     this.counts.exact++;
     const winners = this.truth.winners();
     for (const id of ids) {
-      const expected = winners.get(id)?.text;
-      if (seen.get(id) === expected) continue;
-      this.fail("DIVERGED", `${reader} sees ${id}=${seen.get(id)}, the objects hold ${expected}`);
+      const [found, winner] = [seen.get(id), winners.get(id)];
+      if (found === winner?.text || this.ledger.isVanished(id, found, winner)) continue;
+      this.fail("DIVERGED", `${reader} sees ${id}=${found}, the objects hold ${winner?.text}`);
     }
   }
 }

@@ -10,9 +10,10 @@ import { describeFailure, simulate } from "./simulate.ts";
 /**
  * Seeds that failed once, over sources as they were: a follower was told of an archived record; a
  * seal was deleted before the log file that it seals; a single writer undid what was not its last
- * operation; a clock that had jumped was taken for one that measures.
+ * operation; a clock that had jumped was taken for one that measures; a clock that was set back made
+ * a request over HTTP wait as long for an answer that was lost.
  */
-const FAILED = [10_052, 200_228, 200_855, 201_295];
+const FAILED = [10_052, 200_228, 200_855, 201_295, 353, 390];
 
 const SEEDS = [...new Set([...PINS.values(), ...FAILED])].toSorted((a, b) => a - b);
 

@@ -8,17 +8,23 @@ export class Prng {
 
   /** @param seed any text; two texts give unrelated sequences */
   constructor(seed: string) {
-    [this.#a, this.#b, this.#c] = [hash(seed, 1), hash(seed, 2), hash(seed, 3)];
+    // As signed numbers: those need no memory of their own.
+    [this.#a, this.#b, this.#c] = [
+      hashText(seed, 1) | 0,
+      hashText(seed, 2) | 0,
+      hashText(seed, 3) | 0,
+    ];
     for (let round = 0; round < 12; round++) this.#next();
   }
 
   /** Uniform in 0..2^32-1. */
   #next(): number {
-    const sum = (this.#a + this.#b + this.#counter++) >>> 0;
-    this.#a = (this.#b ^ (this.#b >>> 9)) >>> 0;
-    this.#b = (this.#c + (this.#c << 3)) >>> 0;
-    this.#c = (((this.#c << 21) | (this.#c >>> 11)) + sum) >>> 0;
-    return sum;
+    const sum = (this.#a + this.#b + this.#counter) | 0;
+    this.#counter = (this.#counter + 1) | 0;
+    this.#a = this.#b ^ (this.#b >>> 9);
+    this.#b = (this.#c + (this.#c << 3)) | 0;
+    this.#c = (((this.#c << 21) | (this.#c >>> 11)) + sum) | 0;
+    return sum >>> 0;
   }
 
   /** Uniform in [0, 1). */
@@ -65,7 +71,7 @@ export class Prng {
 }
 
 /** FNV-1a, 32 bits. */
-function hash(text: string, salt: number): number {
+export function hashText(text: string, salt: number): number {
   let value = (0x811c9dc5 ^ Math.imul(salt, 0x9e3779b1)) >>> 0;
   for (let at = 0; at < text.length; at++) {
     value = Math.imul(value ^ text.charCodeAt(at), 0x01000193) >>> 0;

@@ -16,7 +16,7 @@ import type {
 } from "../../src/storage/backend.ts";
 import { BaseBackend } from "../../src/storage/base-backend.ts";
 import type { Disk, LogFile } from "./disk.ts";
-import type { ObjectServer } from "./object-server.ts";
+import { byName, type ObjectServer, shuffledBy } from "./object-server.ts";
 import type { SimProcess } from "./sim-process.ts";
 import { collect } from "./sim-store.ts";
 
@@ -94,7 +94,7 @@ export class SimDirectory extends BaseBackend {
     precondition: Precondition,
   ): Promise<PutResult> {
     const { server, process, faults } = this.#options;
-    const bytes = body instanceof Uint8Array ? Uint8Array.from(body) : await collect(body);
+    const bytes = body instanceof Uint8Array ? new Uint8Array(body) : await collect(body);
     const name = this.#name(path);
     this.#mayLackSpace(name);
     const put = await this.#step(`PUT ${name}`, () => server.put(name, bytes, precondition));
@@ -107,7 +107,7 @@ export class SimDirectory extends BaseBackend {
   override async *list(prefix: string): AsyncGenerator<ListPage> {
     const { server, isListUnordered, process } = this.#options;
     const salt = `${process.name} ${++this.#listings} `;
-    const rank = (path: string): string => (isListUnordered ? server.shuffled(salt, path) : path);
+    const rank = isListUnordered ? shuffledBy(salt) : byName;
     const dateMs = server.exactMs();
     const objects: ListPage["objects"][number][] = [];
     // The directory is read in pieces; what changes meanwhile is in it or not.
@@ -149,7 +149,7 @@ export class SimDirectory extends BaseBackend {
     const { disk, process, server, faults, onAttempt, count } = this.#options;
     const { path } = file;
     const { prng } = process;
-    const bytes = Uint8Array.from(given);
+    const bytes = new Uint8Array(given);
     onAttempt(process.name, path, bytes);
     const { noSpace, shortWrite, syncFailed } = faults();
     const lacksSpace = prng.chance(noSpace);

@@ -4,7 +4,8 @@
  * (nothing in it ever runs again).
  */
 import type { Runtime } from "../../src/core/runtime.ts";
-import type { Kernel } from "./kernel.ts";
+import type { SchemaVersion } from "./form.ts";
+import type { Kernel, Timer } from "./kernel.ts";
 import type { Prng } from "./prng.ts";
 
 /** Wall clocks start about here, 2026-01-01. */
@@ -27,6 +28,8 @@ export interface ProcessOptions {
   readonly kernel: Kernel;
   readonly prng: Prng;
   readonly hazards: Hazards;
+  /** Of the program that runs in it. Default 1. */
+  readonly schema?: SchemaVersion | undefined;
   /** First digit of random hex numbers: few of them crowd the log into few shards. */
   readonly digits: readonly string[];
   /** What the first random number is, for a cloned process. */
@@ -40,6 +43,7 @@ export class SimProcess implements Runtime {
   readonly name: string;
   readonly prng: Prng;
   readonly kernel: Kernel;
+  readonly schema: SchemaVersion;
   readonly #options: ProcessOptions;
   #hazards: Hazards;
   #firstHex: string | undefined;
@@ -54,6 +58,7 @@ export class SimProcess implements Runtime {
     this.name = options.name;
     this.prng = options.prng;
     this.kernel = options.kernel;
+    this.schema = options.schema ?? 1;
     this.#hazards = options.hazards;
     this.#firstHex = options.firstHex;
     this.#clockOffsetMs = this.#drawOffset();
@@ -85,12 +90,14 @@ export class SimProcess implements Runtime {
   }
 
   /** Runs `continuation` inside this process later; here is where it may stop. */
-  deliver(delayMs: number, continuation: () => void): void {
-    this.kernel.after(delayMs, () => {
+  deliver(delayMs: number, continuation: () => void, timer?: Timer): void {
+    const arrive = (): void => {
       if (!this.#isAlive) return;
       const frozenMs = this.#frozenUntilMs - this.kernel.nowMs;
       // What waited for the thaw comes in any order.
-      if (frozenMs > 0) return this.deliver(frozenMs + this.prng.below(20), continuation);
+      if (frozenMs > 0) {
+        return this.deliver(frozenMs + this.prng.below(20), continuation, timer);
+      }
       const { death, freeze, freezeMsMax, clockJump } = this.#hazards;
       if (this.prng.chance(death)) {
         this.#options.count?.("deaths");
@@ -100,7 +107,7 @@ export class SimProcess implements Runtime {
         const ms = this.prng.between(500, freezeMsMax);
         this.#options.count?.("freezes");
         this.freeze(ms);
-        return this.deliver(ms, continuation);
+        return this.deliver(ms, continuation, timer);
       }
       if (this.prng.chance(clockJump)) {
         this.#options.count?.("clockJumps");
@@ -108,7 +115,8 @@ export class SimProcess implements Runtime {
         this.#jumpedMs = this.kernel.nowMs;
       }
       continuation();
-    });
+    };
+    this.kernel.after(delayMs, arrive, timer);
   }
 
   #drawOffset(): number {
@@ -130,13 +138,16 @@ export class SimProcess implements Runtime {
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
-      if (signal?.aborted === true) return resolve();
+      if (signal === undefined) return this.deliver(ms, resolve);
+      if (signal.aborted) return resolve();
+      const timer = { isOff: false };
       const done = (): void => {
-        signal?.removeEventListener("abort", done);
+        signal.removeEventListener("abort", done);
+        timer.isOff = true;
         resolve();
       };
-      signal?.addEventListener("abort", done, { once: true });
-      this.deliver(ms, done);
+      signal.addEventListener("abort", done, { once: true });
+      this.deliver(ms, done, timer);
     });
   }
 

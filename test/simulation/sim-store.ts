@@ -14,7 +14,7 @@ import type {
 } from "../../src/storage/backend.ts";
 import { BaseBackend } from "../../src/storage/base-backend.ts";
 import { drawFate, type Fate, type Network } from "./network.ts";
-import { etagOf, type ObjectServer } from "./object-server.ts";
+import { byName, etagOf, type ObjectServer, shuffledBy } from "./object-server.ts";
 import type { SimProcess } from "./sim-process.ts";
 
 export interface SimBackendOptions {
@@ -89,7 +89,7 @@ export class SimBackend extends BaseBackend {
   ): Promise<PutResult> {
     const { process, server, network, onAttempt } = this.#options;
     const { kernel, prng } = process;
-    const bytes = body instanceof Uint8Array ? Uint8Array.from(body) : await collect(body);
+    const bytes = body instanceof Uint8Array ? new Uint8Array(body) : await collect(body);
     const name = this.#name(path);
     const deadlineMs = kernel.nowMs + timeoutMs;
     let inDoubt = false;
@@ -144,7 +144,7 @@ export class SimBackend extends BaseBackend {
   override async *list(prefix: string): AsyncGenerator<ListPage> {
     const { server, isListUnordered, process, network, count } = this.#options;
     const salt = `${process.name} ${++this.#listings} `;
-    const rank = (path: string): string => (isListUnordered ? server.shuffled(salt, path) : path);
+    const rank = isListUnordered ? shuffledBy(salt) : byName;
     let after = "";
     let changes: number | undefined;
     for (;;) {
@@ -254,6 +254,6 @@ function outcomeOf(value: unknown): string {
 
 export async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
-  for await (const chunk of chunks) parts.push(Uint8Array.from(chunk));
-  return Uint8Array.from(Buffer.concat(parts));
+  for await (const chunk of chunks) parts.push(new Uint8Array(chunk));
+  return new Uint8Array(Buffer.concat(parts));
 }

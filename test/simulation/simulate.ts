@@ -3,9 +3,12 @@ import { DEFAULT_LIMITS } from "../../src/compaction/plan.ts";
 import { LOG_PREFIX, MANIFEST_PATH } from "../../src/format/paths.ts";
 import { archiver } from "./actors/archiver.ts";
 import { compactorPass } from "./actors/compactor.ts";
+import { handlers } from "./actors/handlers.ts";
 import { follower, freshReader, gradualReader, longReader } from "./actors/reader.ts";
 import { staleClient } from "./actors/stale.ts";
+import { streamer } from "./actors/streamer.ts";
 import { clonedWriters, longWriter, shortWriter, singleWriter } from "./actors/writer.ts";
+import { type Comer, COMERS } from "./crowd.ts";
 import { Client } from "./client.ts";
 import type { ObjectServer } from "./object-server.ts";
 import type { Violation } from "./oracle.ts";
@@ -31,12 +34,15 @@ const CALM_MS = 400_000;
 const PASSES_MAX = 6;
 
 export async function simulate(seed: number): Promise<SimulationResult> {
-  const world = new World(String(seed), drawWeather(new Prng(`${seed} weather`)));
+  const world = new World(
+    String(seed),
+    drawWeather(new Prng(`${seed} weather`), new Prng(`${seed} extras`)),
+  );
   const { kernel, oracle } = world;
   const clients: Client[] = [];
   const isOver = (): boolean => oracle.violations.length > 0;
   startActors(world, clients);
-  await kernel.run(world.weather.stormMs, isOver);
+  await kernel.run(world.weather.crowd.stormMs, isOver);
   if (!isOver()) {
     world.calm();
     await kernel.run(kernel.nowMs + CALM_MS, isOver);
@@ -57,38 +63,39 @@ function startActors(world: World, clients: Client[]): void {
     hazards: CALM_HAZARDS,
     digits: ["0"],
   });
-  const full = (): boolean => prng.chance(0.4);
-  const repeat = (gapMs: number, act: () => Promise<unknown>): void => {
-    void loop(world, platform, gapMs, act);
+  const { limits, powerCutGapMs, crowd } = world.weather;
+  const acts: Readonly<Record<Comer, () => Promise<unknown>>> = {
+    short: async () => {
+      if (world.isBusy || prng.chance(0.3)) await shortWriter(world);
+    },
+    single: () => singleWriter(world),
+    clones: () => clonedWriters(world),
+    fresh: () => freshReader(world),
+    gradual: () => gradualReader(world),
+    follower: () => follower(world),
+    stale: () => staleClient(world),
+    streamer: () => streamer(world),
+    handlers: () => handlers(world),
+    archiver: () => archiver(world),
+    compactor: () => compactorPass(world, { full: prng.chance(0.4), limits }),
+    rival: () => compactorPass(world, { full: prng.chance(0.4), limits }),
   };
-  const { limits, shortGapMs, readerGapMs, compactorGapMs, archiverGapMs, powerCutGapMs } =
-    world.weather;
-  repeat(shortGapMs, async () => {
-    if (world.isBusy || prng.chance(0.3)) await shortWriter(world);
+  const repeat = (gapMs: number, act: () => Promise<unknown>): void => {
+    if (Number.isFinite(gapMs)) void loop(world, platform, gapMs, act);
+  };
+  for (const comer of COMERS) repeat(crowd.gapsMs[comer], acts[comer]);
+  repeat(powerCutGapMs, async () => {
+    world.cutPower();
+    startLongLived(world, clients);
   });
-  repeat(readerGapMs, () => freshReader(world));
-  repeat(readerGapMs * 3, () => gradualReader(world));
-  repeat(readerGapMs * 4, () => follower(world));
-  repeat(readerGapMs * 5, () => staleClient(world));
-  repeat(40_000, () => singleWriter(world));
-  repeat(compactorGapMs, () => compactorPass(world, { full: full(), limits }));
-  repeat(compactorGapMs * 2, () => compactorPass(world, { full: full(), limits }));
-  if (Number.isFinite(archiverGapMs)) repeat(archiverGapMs, () => archiver(world));
-  if (prng.chance(0.3)) repeat(60_000, () => clonedWriters(world));
-  if (Number.isFinite(powerCutGapMs)) {
-    repeat(powerCutGapMs, async () => {
-      world.cutPower();
-      startLongLived(world, clients);
-    });
-  }
   startLongLived(world, clients);
 }
 
 function startLongLived(world: World, clients: Client[]): void {
-  for (let count = world.weather.longWriters; count > 0; count--) {
+  for (let count = world.weather.crowd.longWriters; count > 0; count--) {
     void watch(world, () => longWriter(world, clients));
   }
-  for (let count = world.weather.longReaders; count > 0; count--) {
+  for (let count = world.weather.crowd.longReaders; count > 0; count--) {
     void watch(world, () => longReader(world, clients));
   }
 }
@@ -100,7 +107,7 @@ async function loop(
   act: () => Promise<unknown>,
 ): Promise<void> {
   for (;;) {
-    await platform.sleep(world.prng.between(1, 2 * gapMs));
+    await platform.sleep(world.prng.between(1, Math.floor(2 * gapMs)));
     if (world.isCalm) return;
     void watch(world, act);
   }
@@ -117,6 +124,8 @@ async function watch(world: World, act: () => Promise<unknown>): Promise<void> {
 
 /** After the storm every writer makes progress, all agree, and nothing is left lying about. */
 async function settleAccounts(world: World, clients: readonly Client[]): Promise<void> {
+  // Programs that are too old for what was written are replaced by then.
+  for (const { process } of clients) if (world.hasNewCode && process.schema === 1) process.kill();
   const fresh = await openReaders(world, "fresh");
   const alive = [...clients.filter(({ process }) => process.isAlive), ...fresh];
   for (const client of alive.filter(({ isReadOnly }) => !isReadOnly)) {

@@ -11,10 +11,19 @@ import {
 import { LOG_PREFIX, MANIFEST_PATH, parseSegmentPath } from "../../src/format/paths.ts";
 import { decodeRunLines } from "../../src/format/run-codec.ts";
 import { decodeSegment } from "../../src/format/segment-codec.ts";
+import { hasForm, plainText } from "./form.ts";
 import { compareOps, type Versioned } from "./ledger.ts";
+import type { Op } from "./sent-segments.ts";
 import type { ObjectServer, StoredObject } from "./object-server.ts";
+import { segmentsIn } from "./sent-segments.ts";
 
 type Winners = Map<string, Versioned>;
+
+interface Founding {
+  readonly manifest: StoredObject | undefined;
+  readonly paths: readonly string[];
+  readonly winners: Winners;
+}
 
 interface Frame {
   readonly lo: number;
@@ -23,29 +32,55 @@ interface Frame {
 
 export class Truth {
   readonly #server: ObjectServer;
-  /** Decoded objects, by path and etag. */
-  readonly #decoded = new Map<string, Winners>();
+  /** An object is never changed: another one takes its place. */
+  readonly #decoded = new WeakMap<StoredObject, Winners>();
+  /** Lowest clock of a segment, by its path; 0 for what is none. */
+  readonly #los = new Map<string, number>();
   readonly #frames = new WeakMap<Uint8Array, Frame>();
-  #manifest: { readonly etag: string; readonly manifest: Manifest } | undefined;
+  #manifest: { readonly object: StoredObject; readonly manifest: Manifest } | undefined;
+  /** Since the last change. */
+  #winners: { readonly changes: number; readonly winners: Winners } | undefined;
 
-  constructor(server: ObjectServer) {
+  readonly #fail: (rule: string, message: string) => void;
+  /** What the original left, as long as the manifest is its own. */
+  #founding: Founding | undefined;
+
+  constructor(server: ObjectServer, fail: (rule: string, message: string) => void) {
     this.#server = server;
+    this.#fail = fail;
+  }
+
+  /** The store is one of the original, until its manifest is replaced. */
+  found(paths: readonly string[], ops: readonly Op[]): void {
+    const manifest = this.#server.objects.get(MANIFEST_PATH);
+    const winners: Winners = new Map();
+    for (const op of ops) mergeInto(winners, new Map([[op.id, op]]));
+    this.#founding = { manifest, paths, winners };
+  }
+
+  #original(): Founding | undefined {
+    const manifest = this.#server.objects.get(MANIFEST_PATH);
+    return this.#founding?.manifest === manifest ? this.#founding : undefined;
   }
 
   manifest(): Manifest {
     const object = this.#server.objects.get(MANIFEST_PATH);
-    if (object === undefined) return EMPTY_MANIFEST;
-    if (this.#manifest?.etag !== object.etag) {
-      const manifest = decodeManifest(object.body, MANIFEST_PATH);
-      this.#manifest = { etag: object.etag, manifest };
+    if (object === undefined || this.#original() !== undefined) return EMPTY_MANIFEST;
+    if (this.#manifest?.object !== object) {
+      this.#manifest = { object, manifest: decodeManifest(object.body, MANIFEST_PATH) };
     }
-    return this.#manifest?.manifest ?? EMPTY_MANIFEST;
+    return this.#manifest.manifest;
   }
 
   /** Objects the current manifest needs and that are not there. */
   missing(): string[] {
     const { runs, archive } = this.manifest();
-    const needed = [...runs.flatMap(({ path, index }) => [path, index]), ...archive.map(pathOf)];
+    const original = this.#original()?.paths ?? [];
+    const needed = [
+      ...runs.flatMap(({ path, index }) => [path, index]),
+      ...archive.map(pathOf),
+      ...original,
+    ];
     return needed.filter((path) => !this.#server.objects.has(path));
   }
 
@@ -53,16 +88,24 @@ export class Truth {
   archived({ path }: ArchiveInfo): ReadonlyMap<string, Versioned> {
     const object = this.#server.objects.get(path);
     // After the header, lines are those of a run.
-    return object === undefined ? new Map() : this.#decode(path, object, decodeRun);
+    return object === undefined ? new Map() : this.#decode(path, object, this.#decodeRun);
   }
 
   /** The highest version of each id, deletions included as far as they are not purged. */
   winners(): ReadonlyMap<string, Versioned> {
+    const { changes } = this.#server;
+    if (this.#winners?.changes !== changes) {
+      this.#winners = { changes, winners: this.#findWinners() };
+    }
+    return this.#winners.winners;
+  }
+
+  #findWinners(): Winners {
     const { purgeFloor } = this.manifest();
-    const winners = new Map(this.published());
+    const winners = this.#mergeRuns();
     for (const [path, object] of this.#server.objects) {
       if (!path.startsWith(LOG_PREFIX)) continue;
-      const lo = parseSegmentPath(path)?.lo ?? 0;
+      const lo = this.#loOf(path);
       if (lo > purgeFloor) mergeInto(winners, this.#decode(path, object, decodeLog));
       for (const { bytes } of object.frames ?? []) {
         const frame = this.#decodeFrame(path, bytes);
@@ -72,15 +115,40 @@ export class Truth {
     return winners;
   }
 
+  #loOf(path: string): number {
+    let lo = this.#los.get(path);
+    if (lo === undefined) this.#los.set(path, (lo = parseSegmentPath(path)?.lo ?? 0));
+    return lo;
+  }
+
   /** The highest version of each id in the runs of the current manifest. */
   published(): ReadonlyMap<string, Versioned> {
-    const winners: Winners = new Map();
+    return this.#mergeRuns();
+  }
+
+  #mergeRuns(): Winners {
+    const winners: Winners = new Map(this.#original()?.winners);
     for (const { path } of this.manifest().runs) {
       const object = this.#server.objects.get(path);
-      if (object !== undefined) mergeInto(winners, this.#decode(path, object, decodeRun));
+      if (object !== undefined) mergeInto(winners, this.#decode(path, object, this.#decodeRun));
     }
     return winners;
   }
+
+  /** VERBATIM, and what a checkpoint migrates it writes under its version. */
+  readonly #decodeRun = (path: string, body: Uint8Array): Winners => {
+    const bytes = Buffer.from(body);
+    const start = bytes.indexOf(10) + 1;
+    const winners: Winners = new Map();
+    for (const entry of decodeRunLines(bytes.subarray(start), { path, offset: start })) {
+      const { id, version, schema, text } = entry;
+      if (text !== undefined && !hasForm(text, schema)) {
+        this.#fail("SCHEMA", `${path} holds ${text} under version ${schema}`);
+      }
+      winners.set(id, { ...version, schema, text: text && plainText(text) });
+    }
+    return winners;
+  };
 
   #decodeFrame(path: string, bytes: Uint8Array): Frame {
     const known = this.#frames.get(bytes);
@@ -96,9 +164,8 @@ export class Truth {
     object: StoredObject,
     decode: (path: string, body: Uint8Array) => Winners,
   ): Winners {
-    const key = `${path} ${object.etag}`;
-    const known = this.#decoded.get(key) ?? decode(path, object.body);
-    this.#decoded.set(key, known);
+    let known = this.#decoded.get(object);
+    if (known === undefined) this.#decoded.set(object, (known = decode(path, object.body)));
     return known;
   }
 }
@@ -107,19 +174,13 @@ function pathOf({ path }: ArchiveInfo): string {
   return path;
 }
 
-function decodeRun(path: string, body: Uint8Array): Winners {
-  const bytes = Buffer.from(body);
-  const start = bytes.indexOf(10) + 1;
-  const entries = decodeRunLines(bytes.subarray(start), { path, offset: start });
-  return new Map(entries.map(({ id, version, text }) => [id, { ...version, text }]));
-}
-
 function decodeLog(path: string, body: Uint8Array): Winners {
-  const { agent, w, operations } = decodeSegment(body, { path, offset: 0 });
   const winners: Winners = new Map();
-  for (const { id, op, clock, data } of operations) {
-    const text = op === "set" ? JSON.stringify(data) : undefined;
-    mergeInto(winners, new Map([[id, { clock, agent, w, text }]]));
+  for (const { agent, w, v: schema, operations } of segmentsIn(path, body)) {
+    for (const { id, op, clock, data } of operations) {
+      const text = op === "set" ? plainText(JSON.stringify(data)) : undefined;
+      mergeInto(winners, new Map([[id, { clock, agent, w, schema, text }]]));
+    }
   }
   return winners;
 }

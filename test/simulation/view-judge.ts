@@ -1,5 +1,6 @@
 /** Judges what readers see: never less than was acknowledged, never a part of a batch. */
-import { compareOps, describeOp, type Ledger, type Op } from "./ledger.ts";
+import { compareOps, describeOp, type Ledger } from "./ledger.ts";
+import type { Op } from "./sent-segments.ts";
 import type { Truth } from "./truth.ts";
 
 /** Records by id, as text, as a reader sees them. */
@@ -61,7 +62,7 @@ export class ViewJudge {
     if (isTie && this.#ledger.isCloned(least.segment)) return;
     const isDeleted = least.text === undefined;
     const { purgeFloor } = this.#truth.manifest();
-    if (!least.segment.isAcked && least.segment.lo <= purgeFloor) return;
+    if (!least.segment.isAcked && least.segment.objectLo <= purgeFloor) return;
     const found = op === undefined ? "nothing" : describeOp(op);
     const rule = isDeleted ? "RESURRECTED" : least.segment.isAcked ? "ACKED" : "UNSEEN";
     this.#fail(rule, `${reader} sees ${found}, expected at least ${describeOp(least)}`);

@@ -1,7 +1,9 @@
 /** Draws what a seed's world is like: most have one kind of trouble in plenty, some a bit of all. */
+import { drawCrowd } from "./crowd.ts";
 import { CALM_NETWORK, type Network } from "./network.ts";
 import type { Prng } from "./prng.ts";
 import type { DiskFaults } from "./sim-directory.ts";
+import type { EtagForms } from "./sim-transport.ts";
 import type { Hazards } from "./sim-process.ts";
 import { SETTINGS, type Weather } from "./world.ts";
 
@@ -18,15 +20,38 @@ const THEMES = [
 
 type Theme = (typeof THEMES)[number];
 
-export function drawWeather(prng: Prng): Weather {
+/**
+ * @param extras draws what only a share of the seeds has: the others stay as they are without it
+ */
+export function drawWeather(prng: Prng, extras: Prng): Weather {
+  const crowd = drawCrowd(prng);
   const theme = prng.pick(THEMES);
   const disk = prng.chance(DIRECTORIES) ? drawDisk(prng) : undefined;
+  const common = drawCommon(prng, theme, disk);
+  const rolloutMs = extras.chance(0.3) ? extras.random() * crowd.stormMs : Infinity;
+  const isOriginal = extras.chance(0.15);
+  const http = extras.chance(HTTP) ? drawForms(extras) : undefined;
+  const handlers = extras.chance(0.25) ? crowd.stormMs / extras.between(2, 8) : Infinity;
+  const gapsMs = { ...crowd.gapsMs, handlers };
+  return { ...common, crowd: { ...crowd, gapsMs }, rolloutMs, isOriginal, http };
+}
+
+type Extras = "crowd" | "rolloutMs" | "isOriginal" | "http";
+
+/** Share of the object stores that are reached by `src/s3` itself: twice the work for each request. */
+const HTTP = 0.2;
+
+function drawForms(prng: Prng): EtagForms {
+  const forms = ["any", "bare", "quoted"] as const;
+  return { put: prng.pick(forms), read: prng.pick(forms) };
+}
+
+function drawCommon(prng: Prng, theme: Theme, disk: DiskFaults | undefined): Omit<Weather, Extras> {
   return {
     network: drawNetwork(prng, theme),
     hazards: drawHazards(prng, theme),
     disk,
     powerCutGapMs: disk !== undefined && prng.chance(0.5) ? prng.between(20_000, 80_000) : Infinity,
-    pageObjectsMax: prng.between(3, 5),
     isListUnordered: prng.chance(0.3),
     arePrivateLeases: prng.chance(0.6),
     digits: prng.pick([["0"], ["0", "7"], "0123456789abcdef".split("")]),
@@ -34,15 +59,6 @@ export function drawWeather(prng: Prng): Weather {
       logBytesMax: prng.pick([400, 1_500, 1_000_000]),
       runsMax: prng.between(2, 4),
     },
-    stormMs: prng.between(100_000, 220_000),
-    busyMs: prng.between(10_000, 40_000),
-    quietMs: prng.between(20_000, 80_000),
-    shortGapMs: prng.pick([2_000, 4_000, 20_000]),
-    readerGapMs: prng.between(4_000, 9_000),
-    compactorGapMs: prng.between(1_500, 9_000),
-    longWriters: prng.between(1, 3),
-    longReaders: prng.between(1, 3),
-    archiverGapMs: prng.pick([5_000, 12_000, 30_000, Infinity]),
   };
 }
 

@@ -1,14 +1,20 @@
 /** Everything of one simulation that actors share: time, store, oracle, dice, settings. */
 import type { CompactionLimits } from "../../src/compaction/plan.ts";
 import type { ProtocolSettings } from "../../src/core/settings.ts";
+import type { Crowd } from "./crowd.ts";
 import { Disk } from "./disk.ts";
+import type { PlainDoc, SchemaVersion } from "./form.ts";
+import { drawFounding } from "./founding.ts";
 import { Kernel } from "./kernel.ts";
 import { CALM_NETWORK, type Network } from "./network.ts";
-import { ObjectServer } from "./object-server.ts";
+import { ObjectServer, storedObject } from "./object-server.ts";
 import { Oracle } from "./oracle.ts";
 import { Prng } from "./prng.ts";
 import { CALM_DISK, type DiskFault, type DiskFaults, SimDirectory } from "./sim-directory.ts";
-import { type NetworkFault, SimBackend } from "./sim-store.ts";
+import { SimBackend } from "./sim-store.ts";
+import { SimS3Backend } from "./sim-s3.ts";
+import type { HttpFault } from "./sim-http.ts";
+import type { EtagForms } from "./sim-transport.ts";
 import { type Hazards, SimProcess } from "./sim-process.ts";
 
 /** Small, in the proportions that the protocol asks for. */
@@ -33,7 +39,7 @@ export const CALM_HAZARDS: Hazards = {
 };
 
 /** The object store, or the directory, as one process sees it. */
-export type SimMedium = SimBackend | SimDirectory;
+export type SimMedium = SimBackend | SimS3Backend | SimDirectory;
 
 /** What a seed draws about its world. */
 export interface Weather {
@@ -43,24 +49,18 @@ export interface Weather {
   readonly disk: DiskFaults | undefined;
   /** Mean time between two power cuts of a directory; Infinity: none. */
   readonly powerCutGapMs: number;
-  readonly pageObjectsMax: number;
   readonly isListUnordered: boolean;
   readonly arePrivateLeases: boolean;
   /** First digits of random numbers: one crowds the whole log into one shard. */
   readonly digits: readonly string[];
   readonly limits: CompactionLimits;
-  readonly stormMs: number;
-  /** Writers are busy for so long, then almost idle: deletions age, and late requests land. */
-  readonly busyMs: number;
-  readonly quietMs: number;
-  /** Mean times between two starts. */
-  readonly shortGapMs: number;
-  readonly readerGapMs: number;
-  readonly compactorGapMs: number;
-  /** Infinity: nobody archives. */
-  readonly archiverGapMs: number;
-  readonly longWriters: number;
-  readonly longReaders: number;
+  readonly crowd: Crowd;
+  /** From then on most programs that start are of schema version 2; Infinity: none is. */
+  readonly rolloutMs: number;
+  /** On an object store: `src/s3` itself, over simulated HTTP with a server of this kind. */
+  readonly http: EtagForms | undefined;
+  /** The store is one of the original opslog. */
+  readonly isOriginal: boolean;
 }
 
 export interface SpawnOptions {
@@ -77,6 +77,7 @@ export class World {
   readonly disk: Disk;
   readonly processes: SimProcess[] = [];
   readonly #seed: string;
+  readonly #versions: Prng;
   #isCalm = false;
   #texts = 0;
 
@@ -84,11 +85,13 @@ export class World {
     this.#seed = seed;
     this.weather = weather;
     this.prng = new Prng(`${seed} world`);
-    this.server = new ObjectServer(this.kernel, weather.pageObjectsMax);
+    this.#versions = new Prng(`${seed} versions`);
+    this.server = new ObjectServer(this.kernel, weather.crowd.pageObjectsMax);
     this.oracle = new Oracle(this.kernel, this.server);
     const { kernel, server, oracle } = this;
     const onFrame = (path: string, frame: Uint8Array): void => oracle.onFrame(path, frame);
     this.disk = new Disk(kernel, server, onFrame);
+    if (weather.isOriginal) this.#found();
   }
 
   /** No faults any more; actors come to their end. */
@@ -102,15 +105,35 @@ export class World {
     this.kernel.trace("calm");
   }
 
+  /** What the original left. */
+  #found(): void {
+    const draw = (): PlainDoc => ({ by: "original", n: ++this.#texts });
+    const founding = drawFounding(new Prng(`${this.#seed} founding`), IDS, draw);
+    for (const [path, text] of founding.objects) {
+      this.server.place(path, storedObject(Buffer.from(text), this.server.dateMs()));
+    }
+    this.oracle.found(founding);
+  }
+
+  /** Programs of schema version 2 may have written. */
+  get hasNewCode(): boolean {
+    return this.kernel.nowMs >= this.weather.rolloutMs;
+  }
+
+  #drawSchema(): SchemaVersion {
+    if (!this.hasNewCode) return 1;
+    return this.#isCalm || this.#versions.chance(0.8) ? 2 : 1;
+  }
+
   /** Time goes in rounds of busy and quiet. */
   get isBusy(): boolean {
-    const { busyMs, quietMs } = this.weather;
+    const { busyMs, quietMs } = this.weather.crowd;
     return this.kernel.nowMs % (busyMs + quietMs) < busyMs;
   }
 
   /** Half of the ids: what is deleted in one round stays so for the next, as often as not. */
   get activeIds(): readonly string[] {
-    const { busyMs, quietMs } = this.weather;
+    const { busyMs, quietMs } = this.weather.crowd;
     const round = Math.floor(this.kernel.nowMs / (busyMs + quietMs));
     return new Prng(`${this.#seed} round ${round}`).sample(IDS, IDS.length / 2);
   }
@@ -123,6 +146,7 @@ export class World {
       prng: new Prng(`${this.#seed} ${name}`),
       hazards: this.#isCalm ? CALM_HAZARDS : this.weather.hazards,
       digits: this.weather.digits,
+      schema: this.#drawSchema(),
       count: (what) => this.oracle.counts[what]++,
       ...options,
     });
@@ -135,10 +159,13 @@ export class World {
     const { server, oracle, disk } = this;
     const onAttempt = (name: string, path: string, body: Uint8Array): void =>
       oracle.ledger.attempted(name, path, body);
-    const count = (what: NetworkFault | DiskFault): void => void oracle.counts[what]++;
+    const count = (what: HttpFault | DiskFault): void => void oracle.counts[what]++;
     const common = { process, server, onAttempt, count, arePrivateLeases, isListUnordered };
     if (faults === undefined) {
-      return new SimBackend({ ...common, network: () => (this.#isCalm ? CALM_NETWORK : network) });
+      const now = (): Network => (this.#isCalm ? CALM_NETWORK : network);
+      const { http: etagForms } = this.weather;
+      if (etagForms === undefined) return new SimBackend({ ...common, network: now });
+      return new SimS3Backend({ ...common, network: now, etagForms });
     }
     return new SimDirectory({
       ...common,
@@ -156,7 +183,7 @@ export class World {
   }
 
   /** A record that no other write carries. */
-  uniqueRecord(process: SimProcess): { readonly by: string; readonly n: number } {
+  uniqueRecord(process: SimProcess): PlainDoc {
     return { by: process.name, n: ++this.#texts };
   }
 

@@ -19,7 +19,9 @@ export async function compactorPass(
   const process = world.spawn("compactor");
   const onWarning = (message: string): void => checkWarning(world, message);
   const schema = { version: Number.MAX_SAFE_INTEGER, migrate: undefined };
-  const given = { backend: world.backendFor(process), location: "store", runtime: process };
+  const backend = world.backendFor(process);
+  await backend.initialize("simulated", { readOnly: false });
+  const given = { backend, location: "store", runtime: process };
   // What one process is set to must not break what another has promised to readers.
   const segmentGraceMs = process.prng.pick([SETTINGS.segmentGraceMs, 1_500, 0]);
   const settings = { ...SETTINGS, segmentGraceMs };

@@ -88,7 +88,7 @@ function drawIdentity({ prng, name }: SimProcess): StoreOptions<never> {
 }
 
 /** One thing that a program does with a store, often followed by a look at the result. */
-async function act(world: World, client: Client): Promise<void> {
+export async function act(world: World, client: Client): Promise<void> {
   const { prng } = client.process;
   const kind = prng.random();
   // Between the rounds records are cleared away, and stay so long enough to be purged.

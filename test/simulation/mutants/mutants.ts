@@ -3,6 +3,9 @@ import { ARCHIVE_MUTANTS } from "./archive-mutants.ts";
 import { COMPACTION_MUTANTS } from "./compaction-mutants.ts";
 import { FILE_MUTANTS } from "./file-mutants.ts";
 import type { Mutant } from "./mutant.ts";
+import { OTHER_MUTANTS } from "./other-mutants.ts";
+import { S3_MUTANTS } from "./s3-mutants.ts";
+import { SHARING_MUTANTS } from "./sharing-mutants.ts";
 import { VIEW_MUTANTS } from "./view-mutants.ts";
 import { WRITE_MUTANTS } from "./write-mutants.ts";
 
@@ -12,4 +15,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...COMPACTION_MUTANTS,
   ...ARCHIVE_MUTANTS,
   ...FILE_MUTANTS,
+  ...OTHER_MUTANTS,
+  ...S3_MUTANTS,
+  ...SHARING_MUTANTS,
 ];

@@ -8,9 +8,9 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "gives every store instance the same w",
     edits: [
       {
-        file: "log/object-log.ts",
-        find: "return { name, w };",
-        put: 'return { name, w: "0".repeat(16) };',
+        file: "log/object-writer.ts",
+        find: "this.#through, ({ rand: w }) => {",
+        put: 'this.#through, ({ rand }) => {\n      const w = rand.replaceAll(/./g, "0");',
       },
     ],
   },
@@ -61,9 +61,9 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "writes a segment whether its name is free or not",
     edits: [
       {
-        file: "log/object-log.ts",
-        find: "this.#backend.put(path, bytes, { ifAbsent: true }, { timeoutMs })",
-        put: 'this.#backend.put(path, bytes, "none", { timeoutMs })',
+        file: "log/object-stream.ts",
+        find: "backend.put(path, bytes, { ifAbsent: true }, { timeoutMs })",
+        put: 'backend.put(path, bytes, "none", { timeoutMs })',
       },
     ],
     test: {
@@ -77,7 +77,7 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "takes whatever lies under its name for its own",
     edits: [
       {
-        file: "log/object-log.ts",
+        file: "log/object-stream.ts",
         find: "return bytes.equals(found.body) ? found.dateMs : undefined;",
         put: "return found.dateMs;",
       },
@@ -89,8 +89,8 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "writes under a new name without reading back what may be its own",
     edits: [
       {
-        file: "log/object-log.ts",
-        find: 'put.status === "written" ? put.dateMs : await this.#settle(path, bytes)',
+        file: "log/object-stream.ts",
+        find: 'put.status === "written" ? put.dateMs : settle(backend, path, bytes)',
         put: 'put.status === "written" ? put.dateMs : undefined',
       },
     ],
@@ -101,8 +101,8 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "goes on with the stream that a clone writes too",
     edits: [
       {
-        file: "log/object-log.ts",
-        find: "      this.#stream = undefined;\n",
+        file: "log/object-stream.ts",
+        find: "      if (this.#identity === stream) this.#identity = undefined;\n",
         put: "\n",
       },
     ],
@@ -160,14 +160,14 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "reports that nothing was written when its segment could not be read back",
     edits: [
       {
-        file: "log/object-log.ts",
-        find: "throw new WriteOutcomeUnknownError(`${path} exists, but could not be read back`, {\n          path,",
-        put: "throw new UnavailableError(`${path} exists, but could not be read back`, {\n          path,",
+        file: "log/object-stream.ts",
+        find: "throw new WriteOutcomeUnknownError(`${path} exists, but could not be read back`, {\n        path,",
+        put: "throw new UnavailableError(`${path} exists, but could not be read back`, {\n        path,",
       },
       {
-        file: "log/object-log.ts",
-        find: "import { CorruptionError, FormatVersionError, WriteOutcomeUnknownError }",
-        put: "import { UnavailableError, CorruptionError, FormatVersionError, WriteOutcomeUnknownError }",
+        file: "log/object-stream.ts",
+        find: "import { WriteOutcomeUnknownError }",
+        put: "import { UnavailableError, WriteOutcomeUnknownError }",
       },
     ],
     test: {

@@ -1,0 +1,80 @@
+/** Mechanisms of stores that flush together (W7) switched off. */
+import type { Mutant } from "./mutant.ts";
+
+export const SHARING_MUTANTS: readonly Mutant[] = [
+  {
+    name: "a shared object is all one's own",
+    breaks: ["VIEW", "W7"],
+    does: "takes an object that holds others' segments, too, for its own flush",
+    edits: [
+      {
+        file: "log/flush-group.ts",
+        find: "if (parts.length === 1) return",
+        put: "if (parts.length > 0) return",
+      },
+    ],
+  },
+  {
+    name: "a name tells of the first segment",
+    breaks: ["VIEW", "W7"],
+    does: "names an object after the ids of the first segment in it",
+    edits: [
+      {
+        file: "log/flush-group.ts",
+        find: "const ids = group.flatMap(",
+        put: "const ids = group.slice(0, 1).flatMap(",
+      },
+    ],
+  },
+  {
+    name: "the youngest view counts",
+    breaks: ["LATE", "W7"],
+    does: "acknowledges what shares an object with a flush that is too late",
+    edits: [
+      {
+        file: "log/flush-group.ts",
+        find: "Math.min(...group.map((waiting) => waiting.draft.viewMs))",
+        put: "Math.max(...group.map((waiting) => waiting.draft.viewMs))",
+      },
+    ],
+    test: { file: "store/memory.test.ts", name: "one store's stale view" },
+  },
+  {
+    name: "one w for a process",
+    breaks: ["VERSION-UNIQUE", "W7"],
+    does: "gives all that flush together the w of their stream",
+    edits: [
+      {
+        file: "log/flush-group.ts",
+        find: "drawn = { stream, w: runtime.randomHex(16) };",
+        put: "drawn = { stream, w: runtime === undefined ? '' : stream.rand };",
+      },
+    ],
+    test: { file: "log/flush-group.test.ts", name: "share one object" },
+  },
+  {
+    name: "others go on after a failure",
+    breaks: ["W6", "W7"],
+    does: "sends what shared an object of unknown outcome once more, under another name",
+    edits: [
+      {
+        file: "log/flush-group.ts",
+        find: "const isRefused = error instanceof BudgetExceededError;",
+        put: "const isRefused = error instanceof BudgetExceededError || rest.length > 1;",
+      },
+    ],
+  },
+  {
+    name: "a part is enough",
+    breaks: ["W7"],
+    does: "reads an object from which segments are missing",
+    edits: [
+      {
+        file: "format/segment-codec.ts",
+        find: "if (range === undefined) checkTogether(headers, place);",
+        put: "if (range !== undefined) checkTogether(headers, place);",
+      },
+    ],
+    test: { file: "format/segment-codec.test.ts", name: "one too few or too many" },
+  },
+];

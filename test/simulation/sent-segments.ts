@@ -1,0 +1,75 @@
+/** Segments as they were sent, each by itself, also where several share an object. */
+import type { Version } from "../../src/core/version.ts";
+import { parseLogFilePath, parseSegmentPath } from "../../src/format/paths.ts";
+import { decodeSegment, decodeSegments, type Segment } from "../../src/format/segment-codec.ts";
+import { hasForm, plainText } from "./form.ts";
+
+export interface Op {
+  readonly id: string;
+  /** The stored record; undefined is a deletion. */
+  readonly text: string | undefined;
+  readonly clock: number;
+  readonly agent: string;
+  readonly w: string;
+  /** Schema version it was written under. */
+  readonly schema: number;
+  readonly segment: SegmentRecord;
+  /** Of an undo: what it undoes. */
+  readonly undoes?: Version | undefined;
+}
+
+export interface SegmentRecord {
+  readonly path: string;
+  readonly etag: string;
+  readonly process: string;
+  readonly agent: string;
+  readonly lo: number;
+  /** Lowest clock of what the floor takes or leaves as one: of all that shares its object. */
+  readonly objectLo: number;
+  /** Appended to a file: the same frame may be appended to another as well. */
+  readonly isFrame: boolean;
+  readonly ops: readonly Op[];
+  landedMs: number | undefined;
+  /** The purge floor when it landed first. */
+  landedFloor: number;
+  isAcked: boolean;
+  /** Records in it that have not the form of its schema version. */
+  readonly misformed: readonly string[];
+  /** Its writer was told that nothing was written. */
+  isRejected: boolean;
+}
+
+/** What a segment is recorded as when it is sent first. */
+export function recordOf(
+  { agent, w, v, operations }: Segment,
+  sent: Pick<SegmentRecord, "path" | "etag" | "process" | "objectLo">,
+): SegmentRecord {
+  const misformed: string[] = [];
+  const ops: Op[] = [];
+  const record: SegmentRecord = {
+    ...sent,
+    agent,
+    lo: operations[0]?.clock ?? 0,
+    isFrame: parseLogFilePath(sent.path) !== undefined,
+    ops,
+    landedMs: undefined,
+    landedFloor: 0,
+    isAcked: false,
+    misformed,
+    isRejected: false,
+  };
+  for (const { id, op, data, clock, undoes } of operations) {
+    const stored = op === "set" ? JSON.stringify(data) : undefined;
+    if (stored !== undefined && !hasForm(stored, v)) misformed.push(stored);
+    const text = stored && plainText(stored);
+    ops.push({ id, text, clock, agent, w, schema: v, segment: record, undoes });
+  }
+  return record;
+}
+
+/** All that an object holds, or one frame. */
+export function segmentsIn(path: string, body: Uint8Array): Segment[] {
+  const name = parseSegmentPath(path);
+  if (name === undefined) return [decodeSegment(body, { path, offset: 0 })];
+  return decodeSegments(body, { path, range: undefined, lo: name.lo, hi: name.hi });
+}
