@@ -86,10 +86,11 @@ function drawLarge(prng: Prng): Crowd {
 
 /** Everybody comes a handful of times; a deletion still lives to see that it is purged. */
 function drawSmall(prng: Prng): Crowd {
-  const stormMs = prng.between(40_000, 120_000);
+  // Time costs nothing: what comes late must still meet those whom it may harm.
+  const stormMs = prng.between(40_000, 180_000);
   const writers = prng.sample(["short", "short", "long", "single", "clones"] as const, 2);
   const readers = prng.sample(
-    ["fresh", "gradual", "follower", "stale", "streamer", "long"] as const,
+    ["fresh", "gradual", "follower", "stale", "streamer", "long", "long"] as const,
     prng.between(1, 2),
   );
   const has = (kind: string): boolean => [...writers, ...readers].some((one) => one === kind);
@@ -107,8 +108,8 @@ function drawSmall(prng: Prng): Crowd {
       follower: times("follower", 1, 3),
       stale: times("stale", 1, 3),
       streamer: times("streamer", 1, 3),
-      archiver: prng.chance(0.25) ? stormMs / prng.between(2, 5) : Infinity,
-      compactor: stormMs / prng.between(4, 12),
+      archiver: prng.chance(0.25) ? stormMs / prng.pick([3, 6, 12]) : Infinity,
+      compactor: stormMs / prng.pick([5, 10, 20]),
       rival: prng.chance(0.4) ? stormMs / prng.between(2, 6) : Infinity,
     },
     longWriters: writers.includes("long") ? prng.between(1, 2) : 0,

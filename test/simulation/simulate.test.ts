@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { describeFailure, simulate } from "./simulate.ts";
 
-const SEEDS = 200;
+const SEEDS = 400;
 const SEEDS_PER_TEST = 10;
 
 const totals = new Map<string, number>();
