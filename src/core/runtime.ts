@@ -5,8 +5,10 @@
 import { randomBytes } from "node:crypto";
 
 export interface Runtime {
-  /** Wall clock, ms since 1970. For labels and deadlines only: no safety rule may depend on it. */
+  /** Wall clock, ms since 1970. For labels and ages only: no safety rule may depend on it. */
   nowMs(): number;
+  /** ms since some beginning, by a clock that nobody sets: for time limits. */
+  steadyMs(): number;
   /** Resolves after `ms`; resolves early, without an error, when `signal` aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** As `sleep`, for background work: does not keep the process alive. */
@@ -19,6 +21,7 @@ export interface Runtime {
 
 export const systemRuntime: Runtime = {
   nowMs: () => Date.now(),
+  steadyMs: () => performance.now(),
   sleep: (ms, signal) => wait(ms, signal, false),
   idle: (ms, signal) => wait(ms, signal, true),
   randomHex: (digits) => randomBytes(digits / 2).toString("hex"),

@@ -31,7 +31,7 @@ export async function completeUpload(
   const { runtime } = bucket;
   const { path } = upload;
   const call = { operation: "CompleteMultipartUpload", permission: "s3:PutObject", path };
-  const deadlineMs = runtime.nowMs() + upload.timeoutMs;
+  const deadlineMs = runtime.steadyMs() + upload.timeoutMs;
   let ifNoneMatch = upload.ifAbsent;
   let doubt: Failure | undefined;
   for (let failures = 1; ; failures++) {
@@ -56,7 +56,7 @@ export async function completeUpload(
       return await settle(bucket, upload, failure, doubt);
     }
     const pauseMs = backoffMs(runtime, failure, failures);
-    if (runtime.nowMs() + pauseMs >= deadlineMs) {
+    if (runtime.steadyMs() + pauseMs >= deadlineMs) {
       return await settle(bucket, upload, failure, doubt);
     }
     await pause(runtime, pauseMs);

@@ -58,7 +58,7 @@ class SettledPut {
     this.#path = path;
     this.#body = body;
     this.#precondition = precondition;
-    this.#deadlineMs = bucket.runtime.nowMs() + timeoutMs;
+    this.#deadlineMs = bucket.runtime.steadyMs() + timeoutMs;
     this.#call = { operation: "PutObject", permission: "s3:PutObject", path };
   }
 
@@ -67,7 +67,7 @@ class SettledPut {
     let formsTried = 1;
     for (let failures = 1; ; failures++) {
       const sent = this.#ifMatch();
-      const limitMs = Math.max(ATTEMPT_MS_MIN, this.#deadlineMs - runtime.nowMs());
+      const limitMs = Math.max(ATTEMPT_MS_MIN, this.#deadlineMs - runtime.steadyMs());
       const limits = { limitMs, bytesOut: this.#body.byteLength };
       const input = this.#input(sent);
       const result = await this.#bucket.attempt(
@@ -157,7 +157,7 @@ class SettledPut {
   async #pauseBefore(failures: number, failure: Failure): Promise<void> {
     const { runtime, signal } = this.#bucket;
     const pauseMs = backoffMs(runtime, failure, failures);
-    const isLate = runtime.nowMs() + pauseMs >= this.#deadlineMs;
+    const isLate = runtime.steadyMs() + pauseMs >= this.#deadlineMs;
     if (isLate || signal?.aborted === true) throw this.#late(failure, failures);
     await pause(runtime, pauseMs, signal);
   }

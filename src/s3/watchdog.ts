@@ -13,22 +13,15 @@ export async function withWatchdog<T>(
 ): Promise<T> {
   const abort = new AbortController();
   const done = new AbortController();
-  let aliveMs = runtime.nowMs();
-  /** Since the timer was set. */
-  let isTouched = false;
+  let aliveMs = runtime.steadyMs();
   const touch = (): void => {
-    aliveMs = runtime.nowMs();
-    isTouched = true;
+    aliveMs = runtime.steadyMs();
   };
   const expiry = async (): Promise<never> => {
-    // The timer decides: a clock that is set back must not prolong the limit.
-    for (let leftMs = limitMs; leftMs > 0;) {
-      isTouched = false;
+    for (let leftMs = limitMs; leftMs > 0; leftMs = aliveMs + limitMs - runtime.steadyMs()) {
       await runtime.sleep(leftMs, done.signal);
       // The work is over: its result stands, and this promise is left behind unsettled.
       if (done.signal.aborted) return new Promise<never>(() => {});
-      if (!isTouched) break;
-      leftMs = Math.min(limitMs, aliveMs + limitMs - runtime.nowMs());
     }
     abort.abort();
     throw Object.assign(new Error(`nothing arrived for ${limitMs} ms`), { name: "TimeoutError" });

@@ -83,6 +83,17 @@ describe.each(CLIENTS)("with the %s client:", (client) => {
       expect(tookMs).toBeLessThanOrEqual(20_000);
     });
 
+    test("ends in time although the wall clock is set back", async () => {
+      await using s3 = await scripted([failure]);
+      const startMs = s3.runtime.steadyMs();
+      let setBackMs = 0;
+      const { nowMs } = s3.runtime;
+      Object.assign(s3.runtime, { nowMs: () => nowMs() - (setBackMs += 60_000) });
+      const error = await rejection(s3.backend.put("x", BODY, "none"));
+      expect(error).toBeInstanceOf(WriteOutcomeUnknownError);
+      expect(s3.runtime.steadyMs() - startMs).toBeLessThanOrEqual(20_000);
+    });
+
     test("is unavailable at the deadline when every attempt was turned away", async () => {
       await using s3 = await scripted([s3Error(503, "SlowDown")]);
       const startMs = s3.runtime.nowMs();

@@ -35,6 +35,7 @@ export function virtualRuntime(): VirtualRuntime {
   return {
     pausesMs,
     nowMs: () => nowMs,
+    steadyMs: () => nowMs,
     sleep,
     idle: sleep,
     randomHex: (digits) => "0123456789abcdef".repeat(digits).slice(0, digits),

@@ -136,6 +136,10 @@ export class SimProcess implements Runtime {
     return EPOCH_MS + Math.floor(this.kernel.nowMs) + this.#clockOffsetMs;
   }
 
+  steadyMs(): number {
+    return this.kernel.nowMs;
+  }
+
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       if (signal === undefined) return this.deliver(ms, resolve);

@@ -45,7 +45,7 @@ const BANNED: readonly { readonly pattern: RegExp; readonly use: string }[] = [
   { pattern: /\bDate\.now\b/, use: "runtime.nowMs()" },
   { pattern: /\bnew Date\(\)/, use: "new Date(runtime.nowMs())" },
   { pattern: /\bDate\(\)/, use: "new Date(runtime.nowMs())" },
-  { pattern: /\bperformance\b/, use: "runtime.nowMs()" },
+  { pattern: /\bperformance\b/, use: "runtime.steadyMs()" },
   { pattern: /\bhrtime\b/, use: "runtime.nowMs()" },
   { pattern: /\bset(Timeout|Interval)\b/, use: "runtime.sleep() or runtime.idle()" },
   { pattern: /\bAbortSignal\.timeout\b/, use: "runtime.sleep() with an AbortController" },
