@@ -9,7 +9,7 @@ import type { StoreOptions } from "../../src/store/options.ts";
 import { isOfThird, periodOf } from "./archive-judge.ts";
 import { checkExpected, checkWarning } from "./expected.ts";
 import { type Doc, hasForm, type PlainDoc } from "./form.ts";
-import type { Intent, Op } from "./ledger.ts";
+import { compareOps, type Intent, type Op } from "./ledger.ts";
 import type { Mark } from "./oracle.ts";
 import type { SimProcess } from "./sim-process.ts";
 import { Viewer } from "./viewer.ts";
@@ -30,7 +30,7 @@ export class Client extends Viewer {
   readonly isReadOnly: boolean;
   /** What writes order above: a stale store looks for itself before its first flush. */
   readonly #writeMark: Mark | undefined;
-  /** Acknowledged to this store and not undone, in their order. */
+  /** Acknowledged to this store and not undone, in the order of the calls. */
   readonly #written: Op[] = [];
 
   /** Undefined when the store could not be opened, for a reason that a caller must expect. */
@@ -121,6 +121,8 @@ export class Client extends Viewer {
     this.know(ops);
     // Several calls may share a flush, and so its segment.
     this.#written.push(...ops.filter((op) => !this.#written.includes(op)));
+    // A write that made a checkpoint necessary is acknowledged after later ones.
+    this.#written.sort(compareOps);
     return true;
   }
 
