@@ -9,7 +9,7 @@ import type { StoreOptions } from "../../src/store/options.ts";
 import { isOfThird, periodOf } from "./archive-judge.ts";
 import { checkExpected, checkWarning } from "./expected.ts";
 import { type Doc, hasForm, type PlainDoc } from "./form.ts";
-import { type Intent, writerName } from "./ledger.ts";
+import { compareOps, type Intent, writerName } from "./ledger.ts";
 import type { Op } from "./sent-segments.ts";
 import type { Mark } from "./oracle.ts";
 import type { SimProcess } from "./sim-process.ts";
@@ -34,7 +34,7 @@ export class Client extends Viewer {
   readonly #writer: string;
   /** What writes order above: a stale store looks for itself before its first flush. */
   readonly #writeMark: Mark | undefined;
-  /** Acknowledged to this store and not undone, in their order. */
+  /** Acknowledged to this store and not undone, in the order of the calls. */
   readonly #written: Op[] = [];
 
   /** Undefined when the store could not be opened, for a reason that a caller must expect. */
@@ -127,6 +127,8 @@ export class Client extends Viewer {
     this.know(ops);
     // Several calls may share a flush, and so its segment.
     this.#written.push(...ops.filter((op) => !this.#written.includes(op)));
+    // A write that made a checkpoint necessary is acknowledged after later ones.
+    this.#written.sort(compareOps);
     return true;
   }
 

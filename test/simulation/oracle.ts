@@ -132,17 +132,14 @@ export class Oracle implements ServerObserver {
   /** DELETE-AFTER-PUBLISH: what a deleted segment holds is in the runs, or superseded there. */
   #checkPublished(path: string, body: Uint8Array): void {
     const { purgeFloor } = this.truth.manifest();
-    for (const segment of this.ledger.find(path, body)) {
-      if (segment.objectLo <= purgeFloor || this.ledger.isCloned(segment)) continue;
-      // Appended behind the seal: never acknowledged there (FENCE).
-      if (segment.isFrame) continue;
-      const published = this.truth.published();
-      for (const op of segment.ops) {
-        const winner = published.get(op.id);
-        if (winner !== undefined && compareOps(winner, op) >= 0) continue;
-        const what = `${path} was deleted, its ${describeOp(op)} is in no run`;
-        this.fail("DELETE-AFTER-PUBLISH", what);
-      }
+    const segments = this.ledger.find(path, body).filter((segment) => {
+      // A frame that was appended behind the seal was never acknowledged there (FENCE).
+      return segment.objectLo > purgeFloor && !segment.isFrame && !this.ledger.isCloned(segment);
+    });
+    for (const op of segments.flatMap(({ ops }) => ops)) {
+      const winner = this.truth.published().get(op.id);
+      if (winner !== undefined && compareOps(winner, op) >= 0) continue;
+      this.fail("DELETE-AFTER-PUBLISH", `${path} was deleted, its ${describeOp(op)} is in no run`);
     }
   }
 

@@ -69,6 +69,24 @@ export const OTHER_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: "streams know no clones",
+    breaks: ["S2"],
+    does: "takes an operation for compacted when a clone's at the same version was",
+    test: { file: "store/cloned-streams.test.ts", name: "a greater text" },
+    edits: [
+      {
+        file: "store/run-streams.ts",
+        find: "return wins(entryOf(each), winner);",
+        put: "return winner === undefined || compareVersions(each.version, winner.version) > 0;",
+      },
+      {
+        file: "store/run-streams.ts",
+        find: "import { type RunEntry, wins }",
+        put: "import { compareVersions, type RunEntry, wins }",
+      },
+    ],
+  },
+  {
     name: "operations of the original are equal",
     breaks: ["VERSION-UNIQUE", "O2"],
     does: "counts every operation of the original's log at one clock",
