@@ -118,15 +118,12 @@ export class Oracle implements ServerObserver {
     this.counts.ghosts++;
     const winners = this.truth.winners();
     const ops = segments.flatMap((segment) => segment.ops);
-    const isOfDeleted = ops.some(({ id, text }) => text !== undefined && !winners.has(id));
-    if (isOfDeleted) this.counts.ghostsOfDeleted++;
+    if (ops.some(({ id, text }) => text && !winners.has(id))) this.counts.ghostsOfDeleted++;
   }
 
   onDelete(path: string, { body }: StoredObject): void {
     this.#checkPublished(path, body);
-    if (/^(ops|snapshots|archive)\//.test(path)) {
-      this.#checkStore(`${path} was deleted`);
-    }
+    if (/^(ops|snapshots|archive)\//.test(path)) this.#checkStore(`${path} was deleted`);
   }
 
   /** DELETE-AFTER-PUBLISH: what a deleted segment holds is in the runs, or superseded there. */
