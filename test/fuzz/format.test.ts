@@ -19,7 +19,12 @@ import {
   encodeIndexHeader,
   encodePartition,
 } from "../../src/format/run-index.ts";
-import { decodeSegment, encodeOperation, encodeSegment } from "../../src/format/segment-codec.ts";
+import {
+  decodeSegment,
+  decodeSegments,
+  encodeOperation,
+  encodeSegment,
+} from "../../src/format/segment-codec.ts";
 import { decodeSeparator } from "../../src/format/separators.ts";
 import { scanFrames } from "../../src/log/frames.ts";
 import { encodeAll, segments } from "../log/support.ts";
@@ -118,6 +123,30 @@ test("several frames, some of them damaged: what is found is what is there", () 
       }
     }
   });
+});
+
+test("an object of several segments: all that lie in it, or none", () => {
+  const objects = fc
+    .array(segments, { minLength: 2, maxLength: 4 })
+    .map((all) => Buffer.concat(all.map((segment) => encodeAll(segment, all.length).bytes)));
+  let whole = 0;
+  const check = (bytes: Buffer): void => {
+    const frames = decoded(() => scanFrames(bytes, PLACE))?.frames ?? [];
+    const lo = Math.min(...frames.map((frame) => frame.lo));
+    const hi = Math.max(...frames.map((frame) => frame.hi));
+    const found = decoded(() => decodeSegments(bytes, { path: PATH, range: undefined, lo, hi }));
+    if (found === undefined) return;
+    whole++;
+    expect(frames.reduce((sum, frame) => sum + frame.bytes, 0)).toBe(bytes.length);
+    const alone = frames.map(({ range, ...frame }) => {
+      const { offset = 0, length = 0 } = range ?? {};
+      return decodeSegments(bytes.subarray(offset, offset + length), { ...frame, range })[0];
+    });
+    expect(found).toEqual(alone);
+  };
+  fuzz(objects, check);
+  fc.assert(fc.property(objects, check), { seed: SEED, numRuns: 20 });
+  expect(whole).toBeGreaterThanOrEqual(20);
 });
 
 const entries = fc

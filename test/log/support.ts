@@ -80,9 +80,9 @@ export const segments: fc.Arbitrary<Segment> = fc
     return { agent, w, v, operations };
   });
 
-export function encodeAll(segment: Segment): EncodedSegment {
+export function encodeAll(segment: Segment, together = 1): EncodedSegment {
   const lines = segment.operations.map((operation) =>
     encodeOperation(operation, "data" in operation ? JSON.stringify(operation.data) : undefined),
   );
-  return encodeSegment(segment, lines);
+  return encodeSegment(segment, lines, together);
 }
