@@ -106,7 +106,7 @@ export interface SegmentName {
   readonly filter: IdFilter;
 }
 
-const FILTER_IDS_MAX = 8;
+export const FILTER_IDS_MAX = 32;
 const HASH_DIGITS = 6;
 const BASE32 = "abcdefghijklmnopqrstuvwxyz234567";
 
@@ -131,7 +131,7 @@ export function encodeFilter(ids: Iterable<string>): string {
 /** Undefined when `text` is no filter. */
 export function decodeFilter(text: string): IdFilter | undefined {
   if (text === "0") return "any";
-  if (!/^(?:[a-z2-7]{6}){1,8}$/.test(text)) return undefined;
+  if (!/^(?:[a-z2-7]{6}){1,32}$/.test(text)) return undefined;
   const hashes = new Set<string>();
   for (let at = 0; at < text.length; at += HASH_DIGITS)
     hashes.add(text.slice(at, at + HASH_DIGITS));

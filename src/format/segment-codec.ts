@@ -192,8 +192,8 @@ function checkClocks(
   { lo, hi }: Pick<SegmentsPlace, "lo" | "hi">,
   place: Place,
 ): void {
-  const first = Math.min(...headers.map((header) => header.lo));
-  const last = Math.max(...headers.map((header) => header.hi));
+  const first = headers.reduce((least, header) => Math.min(least, header.lo), Infinity);
+  const last = headers.reduce((most, header) => Math.max(most, header.hi), 0);
   if (first === lo && last === hi) return;
   throw corrupt(`expected clocks ${lo}..${hi}, found ${first}..${last}`, place);
 }

@@ -2,12 +2,13 @@
  * Group commit across stores: writers of one process whose flushes share objects. Each keeps its
  * own segment (agent, clocks, `w`) and learns the outcome of the whole object (PROTOCOL, W7).
  */
+import { hash } from "node:crypto";
 import { assert } from "../core/assert.ts";
 import { Deferred } from "../core/deferred.ts";
 import { BudgetExceededError, UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import { OVER } from "../core/over.ts";
 import type { Runtime } from "../core/runtime.ts";
-import { decodeFilter, encodeFilter } from "../format/paths.ts";
+import { decodeFilter, encodeFilter, FILTER_IDS_MAX, filterHash } from "../format/paths.ts";
 import { type EncodedSegment, encodeSegment } from "../format/segment-codec.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { Deadline } from "../storage/deadline.ts";
@@ -17,6 +18,7 @@ import { type ObjectDraft, ObjectStream, type StreamIdentity } from "./object-st
 /** Of operation lines in one object, unless one segment alone is larger. */
 const OBJECT_BYTES_MAX = 8 * 1024 * 1024;
 
+/** Those of the store that was first, for as long as the group lives. */
 export interface FlushGroupSettings {
   /**
    * A flush leaves at once when none is under way. Otherwise it waits until that one is back, but at
@@ -37,10 +39,19 @@ export interface Member {
 interface Waiting extends Member {
   readonly draft: SegmentDraft;
   readonly lineBytes: number;
-  readonly wOf: (stream: StreamIdentity) => string;
+  readonly hashes: ReadonlySet<string>;
+  readonly drawnFor: (stream: StreamIdentity) => string;
   readonly done: Deferred<WrittenSegment>;
-  /** Of the object, once it is sent. */
-  path: string | undefined;
+  /** Once it has left. */
+  sent: SentObject | undefined;
+}
+
+/** An object under way. */
+interface SentObject {
+  path: string;
+  /** How many wait for its outcome; with the last one it is given up. */
+  waiting: number;
+  readonly abandoned: AbortController;
 }
 
 /** The segments of one object, in order. */
@@ -63,13 +74,11 @@ export class FlushGroup {
 
   /** A writer of the group; it has one write in flight at a time, as every writer. */
   join(member: Member): LogWriter {
-    const wOf = drawOnce(this.#runtime);
+    const drawnFor = drawOnce(this.#runtime);
     const { deadline } = member;
     return {
       write: async (draft) => {
-        const lineBytes = draft.lines.reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0);
-        const done = new Deferred<WrittenSegment>();
-        const waiting = { ...member, draft, lineBytes, wOf, done, path: undefined };
+        const waiting = { ...member, ...measure(draft), drawnFor, done: new Deferred<WrittenSegment>(), sent: undefined }; // prettier-ignore
         if (deadline === undefined) return this.#enter(waiting);
         return deadline.race(
           "a flush",
@@ -87,18 +96,20 @@ export class FlushGroup {
     return waiting.done.promise;
   }
 
-  /** The deadline has passed: what has not left yet never will. */
-  #giveUp(waiting: Waiting, { text }: Deadline): never {
-    const at = this.#waiting.indexOf(waiting);
-    const { path } = waiting;
-    if (at < 0) {
-      throw new WriteOutcomeUnknownError(
-        `put ${path} was not confirmed before ${text}: it may or may not take effect`,
-        { path },
-      );
+  /** What has not left yet never will. */
+  #giveUp(waiting: Waiting, deadline: Deadline): never {
+    const { sent } = waiting;
+    if (sent === undefined) {
+      this.#waiting = this.#waiting.filter((one) => one !== waiting);
+      throw notSent(deadline);
     }
-    this.#waiting.splice(at, 1);
-    throw new UnavailableError(`a flush was not sent before ${text}`);
+    sent.waiting--;
+    if (sent.waiting === 0) sent.abandoned.abort(OVER);
+    const { path } = sent;
+    throw new WriteOutcomeUnknownError(
+      `put ${path} was not confirmed before ${deadline.text}: it may or may not take effect`,
+      { path },
+    );
   }
 
   /** Sends what waits, object by object; never rejects. */
@@ -116,11 +127,15 @@ export class FlushGroup {
     this.#isLeaving = false;
   }
 
+  /** As many as one object holds whose name still tells which ids lie inside. */
   #take(): Waiting[] {
-    let count = 0;
-    for (let bytes = 0; count < this.#waiting.length; count++) {
-      bytes += this.#waiting[count]?.lineBytes ?? 0;
-      if (count > 0 && bytes > OBJECT_BYTES_MAX) break;
+    const hashes = new Set<string>();
+    let [count, bytes] = [0, 0];
+    for (const waiting of this.#waiting) {
+      for (const one of waiting.hashes) hashes.add(one);
+      bytes += waiting.lineBytes;
+      if (count > 0 && (bytes > OBJECT_BYTES_MAX || hashes.size > FILTER_IDS_MAX)) break;
+      count++;
     }
     return this.#waiting.splice(0, count);
   }
@@ -128,11 +143,14 @@ export class FlushGroup {
   /** The first pays for the request; where its budget does not allow it, the next one does. */
   async #flush(group: readonly Waiting[]): Promise<void> {
     for (let rest = group; rest.length > 0;) {
+      // A process that was frozen may come to this before the timers that tell of it.
+      const late = rest.filter(({ deadline }) => deadline?.hasPassed === true);
+      for (const { done, deadline } of late) if (deadline) done.reject(notSent(deadline));
+      rest = rest.filter((waiting) => !late.includes(waiting));
       try {
         return await this.#flushFor(rest);
       } catch (error) {
-        const isRefused = error instanceof BudgetExceededError;
-        const failed = isRefused ? rest.slice(0, 1) : rest;
+        const failed = error instanceof BudgetExceededError ? rest.slice(0, 1) : rest;
         for (const { done } of failed) done.reject(error);
         rest = rest.slice(failed.length);
       }
@@ -142,10 +160,17 @@ export class FlushGroup {
   async #flushFor(group: readonly Waiting[]): Promise<void> {
     const [first] = group;
     if (first === undefined) return;
-    const onSend = (path: string): void => {
-      for (const waiting of group) waiting.path = path;
+    const abandoned = new AbortController();
+    const sent: SentObject = { path: "", waiting: group.length, abandoned };
+    const through = {
+      backend: first.backend,
+      timeoutMs: () => this.#timeoutMs(group),
+      signal: abandoned.signal,
+      onSend: (path: string) => {
+        sent.path = path;
+        for (const waiting of group) waiting.sent = sent;
+      },
     };
-    const through = { backend: first.backend, timeoutMs: this.#timeoutMs(group), onSend };
     const written = await this.#stream.write(through, (stream) => encodeGroup(group, stream));
     const { path, draft, dateMs } = written;
     const oldestViewMs = Math.min(...group.map((waiting) => waiting.draft.viewMs));
@@ -164,19 +189,43 @@ export class FlushGroup {
   }
 }
 
+function measure(draft: SegmentDraft): Pick<Waiting, "draft" | "lineBytes" | "hashes"> {
+  const lineBytes = draft.lines.reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0);
+  const hashes = new Set<string>();
+  for (const { id } of draft.operations) {
+    // A flush of more travels alone.
+    if (hashes.size > FILTER_IDS_MAX) break;
+    hashes.add(filterHash(id));
+  }
+  return { draft, lineBytes, hashes };
+}
+
+function notSent({ text }: Deadline): UnavailableError {
+  return new UnavailableError(`a flush was not sent before ${text}`);
+}
+
 function encodeGroup(group: readonly Waiting[], stream: StreamIdentity): GroupDraft {
-  const parts = group.map(({ draft: { lines, viewMs: _viewMs, ...segment }, wOf }) => {
-    const w = wOf(stream);
+  const clocks = group.flatMap(({ draft }) => draft.operations.map(({ clock }) => clock));
+  const ids = group.flatMap(({ draft }) => draft.operations.map(({ id }) => id));
+  const lo = clocks.reduce((least, clock) => Math.min(least, clock), Infinity);
+  const hi = clocks.reduce((most, clock) => Math.max(most, clock), 0);
+  const filter = encodeFilter(new Set(ids));
+  const parts = group.map(({ draft: { lines, viewMs: _viewMs, ...segment }, drawnFor }) => {
+    const w = versionPart(drawnFor(stream), `${lo}-${hi}-${filter}`);
     return { w, ...encodeSegment({ ...segment, w }, lines, group.length) };
   });
-  const ids = group.flatMap(({ draft }) => draft.operations.map(({ id }) => id));
-  return {
-    parts,
-    bytes: Buffer.concat(parts.map(({ bytes }) => bytes)),
-    lo: Math.min(...parts.map(({ lo }) => lo)),
-    hi: Math.max(...parts.map(({ hi }) => hi)),
-    filter: encodeFilter(new Set(ids)),
-  };
+  const [only] = parts;
+  const isAlone = parts.length === 1 && only !== undefined;
+  const bytes = isAlone ? only.bytes : Buffer.concat(parts.map((part) => part.bytes));
+  return { parts, bytes, lo, hi, filter };
+}
+
+/**
+ * The `w` of a segment's versions. A clone of this process whose flushes leave with others' gives
+ * its objects other names, which collide with nothing: then its versions must be others, too.
+ */
+function versionPart(drawn: string, name: string): string {
+  return hash("sha256", `${drawn} ${name}`).slice(0, drawn.length);
 }
 
 /** One segment takes the whole object; of several, each takes its part. */
@@ -191,11 +240,11 @@ function refsOf(path: string, { parts }: GroupDraft): SegmentRef[] {
   });
 }
 
-/** The `w` of one writer's versions: another one in each stream (VERSION-UNIQUE, clones). */
+/** 16 random hex digits of one writer, others in each stream (VERSION-UNIQUE, clones). */
 function drawOnce(runtime: Runtime): (stream: StreamIdentity) => string {
-  let drawn: { readonly stream: StreamIdentity; readonly w: string } | undefined;
+  let drawn: { readonly stream: StreamIdentity; readonly hex: string } | undefined;
   return (stream) => {
-    if (drawn?.stream !== stream) drawn = { stream, w: runtime.randomHex(16) };
-    return drawn.w;
+    if (drawn?.stream !== stream) drawn = { stream, hex: runtime.randomHex(16) };
+    return drawn.hex;
   };
 }

@@ -97,7 +97,10 @@ export interface WrittenSegment {
 
 /** One writer's stream; the caller has one write in flight at a time. */
 export interface LogWriter {
-  /** @throws UnavailableError when nothing was written, WriteOutcomeUnknownError when it may have been */
+  /**
+   * @throws UnavailableError and BudgetExceededError when nothing was written,
+   *   WriteOutcomeUnknownError when it may have been
+   */
   write(draft: SegmentDraft): Promise<WrittenSegment>;
   close(): Promise<void>;
 }

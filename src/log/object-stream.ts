@@ -1,5 +1,5 @@
 /** A stream of objects, one per flush, each created once and never written again (ONCE). */
-import { WriteOutcomeUnknownError } from "../core/errors.ts";
+import { UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import type { Runtime } from "../core/runtime.ts";
 import { segmentPath, streamName } from "../format/paths.ts";
 import type { StorageBackend } from "../storage/backend.ts";
@@ -31,10 +31,13 @@ export interface WrittenObject<Draft> {
   readonly dateMs: number;
 }
 
-/** The medium, and how long it may take to learn the outcome. */
+/** The medium, and how long it may take to learn an outcome. */
 export interface PutThrough {
   readonly backend: StorageBackend;
-  readonly timeoutMs: number;
+  /** Asked before each attempt: how long it may take. */
+  readonly timeoutMs: () => number;
+  /** Aborts when nobody waits any more: nothing more is sent then. */
+  readonly signal?: AbortSignal;
   /** Told the object's path before it is sent. */
   readonly onSend?: (path: string) => void;
 }
@@ -56,13 +59,15 @@ export class ObjectStream {
   /**
    * Creates one object. Several may be under way at once.
    * @param encode called again when the stream turns out to be another's as well
-   * @throws UnavailableError when nothing was written, WriteOutcomeUnknownError when it may have been
+   * @throws UnavailableError and BudgetExceededError when nothing was written,
+   *   WriteOutcomeUnknownError when it may have been
    */
   async write<Draft extends ObjectDraft>(
     through: PutThrough,
     encode: (stream: StreamIdentity) => Draft,
   ): Promise<WrittenObject<Draft>> {
     for (let attempt = 1; attempt <= STREAMS_MAX; attempt++) {
+      if (through.signal?.aborted === true) throw new UnavailableError("nobody waits any more");
       const stream = (this.#identity ??= this.#open());
       const draft = encode(stream);
       const { lo, hi, filter, bytes } = draft;
@@ -85,11 +90,12 @@ export class ObjectStream {
 
 /** Undefined when somebody else's bytes are there. */
 async function create(
-  { backend, timeoutMs }: PutThrough,
+  { backend, timeoutMs, signal }: PutThrough,
   path: string,
   bytes: Buffer,
 ): Promise<number | undefined> {
-  const put = await backend.put(path, bytes, { ifAbsent: true }, { timeoutMs });
+  const options = { timeoutMs: timeoutMs(), signal };
+  const put = await backend.put(path, bytes, { ifAbsent: true }, options);
   return put.status === "written" ? put.dateMs : settle(backend, path, bytes);
 }
 

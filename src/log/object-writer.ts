@@ -11,7 +11,7 @@ export class ObjectWriter implements LogWriter {
   readonly #stream: ObjectStream;
 
   constructor(backend: StorageBackend, runtime: Runtime, settings: LogSettings, agentId: string) {
-    this.#through = { backend, timeoutMs: settings.writeTimeoutMs };
+    this.#through = { backend, timeoutMs: () => settings.writeTimeoutMs };
     this.#stream = new ObjectStream(runtime, agentId);
   }
 

@@ -1,4 +1,5 @@
 /** A moment after which nobody waits for the medium any more, such as the end of an invocation. */
+import { Deferred } from "../core/deferred.ts";
 import { OVER } from "../core/over.ts";
 import { UnavailableError } from "../core/errors.ts";
 import type { Runtime } from "../core/runtime.ts";
@@ -11,8 +12,8 @@ export class Deadline {
   readonly #leftMs: () => number;
   readonly #passed = new AbortController();
   readonly #stopped = new AbortController();
-  /** Never rejects; stays open once the deadline is stopped. */
-  readonly #passing: Promise<void>;
+  /** Of those who wait, for what they do when it passes. */
+  readonly #waiting = new Set<() => void>();
   /** For messages: "the deadline (2026-11-22T14:01:33.436Z)", by the wall clock. */
   readonly text: string;
 
@@ -22,7 +23,7 @@ export class Deadline {
     this.#leftMs = leftMs;
     const atMs = runtime.nowMs() + Math.min(leftMs(), WAIT_MS_MAX);
     this.text = `the deadline (${new Date(atMs).toISOString()})`;
-    this.#passing = this.#wait();
+    void this.#wait();
   }
 
   /** Aborts when the deadline passes. */
@@ -51,12 +52,25 @@ export class Deadline {
     if (this.hasPassed) {
       throw new UnavailableError(`${what} was not begun: ${this.text} has passed`);
     }
-    return Promise.race([work(), this.#passing.then(late)]);
+    return this.#raceWith(work(), late);
   }
 
   /** Resolves with the work or, whatever comes of it, when the deadline passes. */
   async waitFor(work: Promise<unknown>): Promise<void> {
-    await Promise.race([work, this.#passing]);
+    await this.#raceWith<unknown>(work, () => undefined);
+  }
+
+  /** What has settled leaves nothing behind: a deadline may outlive any number of waits. */
+  async #raceWith<R>(work: Promise<R>, late: () => R): Promise<R> {
+    if (this.#passed.signal.aborted) return late();
+    const passed = new Deferred();
+    const pass = (): void => passed.resolve();
+    this.#waiting.add(pass);
+    try {
+      return await Promise.race([work, passed.promise.then(late)]);
+    } finally {
+      this.#waiting.delete(pass);
+    }
   }
 
   /** A timer may fire early or late against the clock that `leftMs` reads: that clock decides. */
@@ -65,8 +79,9 @@ export class Deadline {
       const leftMs = this.#leftMs();
       if (leftMs <= 0) break;
       await this.#runtime.sleep(Math.min(leftMs, WAIT_MS_MAX), this.#stopped.signal);
-      if (this.#stopped.signal.aborted) return new Promise<never>(() => {});
+      if (this.#stopped.signal.aborted) return;
     }
     this.#passed.abort();
+    for (const pass of this.#waiting) pass();
   }
 }

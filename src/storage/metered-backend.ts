@@ -24,7 +24,9 @@ import { WrappedBackend } from "./wrapped-backend.ts";
 /** A budget, and who is told of its breach where that is only to be told. */
 export interface BudgetGuard {
   readonly budget: CostBudget;
+  /** Told once. */
   readonly onWarning: (message: string) => void;
+  hasWarned?: boolean;
 }
 
 /** One call, for the meter and for the message of a refusal. */
@@ -50,7 +52,6 @@ export class MeteredBackend extends WrappedBackend {
   readonly unlimited: MeteredBackend;
   readonly #meter: CostMeter;
   readonly #guard: BudgetGuard | undefined;
-  #hasWarned = false;
 
   constructor(inner: StorageBackend, meter: CostMeter, guard?: BudgetGuard) {
     super(inner);
@@ -192,7 +193,7 @@ export class MeteredBackend extends WrappedBackend {
   /** @throws BudgetExceededError */
   #check({ kind, path }: Call): void {
     if (this.#guard === undefined) return;
-    const { budget, onWarning } = this.#guard;
+    const { budget, onWarning, hasWarned = false } = this.#guard;
     const breach = breachOf(budget, this.#meter.costWith(kind));
     if (breach === undefined) return;
     if (budget.onBreach === "throw") {
@@ -201,8 +202,8 @@ export class MeteredBackend extends WrappedBackend {
         { path },
       );
     }
-    if (!this.#hasWarned) onWarning(`costBudget is exceeded by ${kind} ${path}: ${breach}`);
-    this.#hasWarned = true;
+    if (!hasWarned) onWarning(`costBudget is exceeded by ${kind} ${path}: ${breach}`);
+    this.#guard.hasWarned = true;
   }
 }
 

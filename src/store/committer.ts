@@ -220,11 +220,14 @@ export class Committer {
 
   /** LATE, by the medium's clock: a purge may already ignore what was written too late. */
   #checkLate({ dateMs, oldestViewMs, ref }: WrittenSegment): void {
-    const lagMs = dateMs - oldestViewMs;
     const { writerLagMs } = this.#parts.settings;
-    if (lagMs <= writerLagMs && dateMs - this.#replica.view.dateMs >= -DATE_SKEW_MS) return;
+    const ownLagMs = dateMs - this.#replica.view.dateMs;
+    const lagMs = dateMs - oldestViewMs;
+    if (lagMs <= writerLagMs && ownLagMs >= -DATE_SKEW_MS) return;
+    const isOwn = ownLagMs > writerLagMs || ownLagMs < -DATE_SKEW_MS;
+    const who = isOwn ? "this store" : "a store whose flush shares it";
     throw new WriteOutcomeUnknownError(
-      `${ref.path} was written ${lagMs} ms after this store last looked, at most ${writerLagMs} ms count`,
+      `${ref.path} was written ${isOwn ? ownLagMs : lagMs} ms after ${who} last looked, at most ${writerLagMs} ms count`,
       { path: ref.path },
     );
   }

@@ -15,9 +15,9 @@ export interface SortedListing {
 }
 
 /** What the manifest keeps of a list. @param refs at least one */
-export function summarize(refs: readonly Pick<SegmentRef, "key" | "hi">[]): SegmentSummary {
+export function summarize(refs: readonly Pick<SegmentRef, "path" | "hi">[]): SegmentSummary {
   const hi = refs.reduce((max, ref) => Math.max(max, ref.hi), 0);
-  return { count: refs.length, hi, digest: digestOf(refs) };
+  return { count: refs.length, hi, digest: digestOf(refs.map(({ path }) => path)) };
 }
 
 /**
@@ -35,9 +35,11 @@ export function sortListing(manifest: Manifest, segments: readonly SegmentRef[])
   if (candidates.length === 0) return { live: segments, published: [], unread: [] };
   const count = lists.reduce((sum, list) => sum + list.segments.count, 0);
   const digest = lists.map((list) => list.segments.digest).reduce(xorHex);
-  if (candidates.length === count && digestOf(candidates) === digest) {
+  // A store's own part of an object stands for the object.
+  const paths = [...new Set(candidates.map(({ path }) => path))];
+  if (paths.length === count && digestOf(paths) === digest) {
     const live = segments.filter((ref) => !isCandidate(ref));
-    return { live, published: candidates.map(({ key }) => key), unread: [] };
+    return { live, published: paths, unread: [] };
   }
   return { live: segments, published: [], unread: lists.map(({ path }) => path) };
 }
@@ -52,10 +54,10 @@ export function segmentLists({
 }
 
 /** XOR of the first 64 bits of each key's SHA-256: whatever the order, and of several lists at once. */
-function digestOf(refs: readonly Pick<SegmentRef, "key">[]): string {
+function digestOf(paths: readonly string[]): string {
   let [high, low] = [0, 0];
-  for (const { key } of refs) {
-    const bytes = hash("sha256", key, "buffer");
+  for (const path of paths) {
+    const bytes = hash("sha256", path, "buffer");
     high ^= bytes.readInt32BE(0);
     low ^= bytes.readInt32BE(4);
   }

@@ -66,11 +66,12 @@ export async function settleView(manifests: ManifestStore, view: View): Promise<
   const damaged: CorruptionError[] = [];
   const lists = await manifests.readLists(view.unreadLists, (error) => damaged.push(error));
   const listed = new Set([...lists.values()].flatMap((keys) => [...keys]));
-  const isListed = ({ key }: SegmentRef): boolean => listed.has(key);
+  // Also of a store's own part of an object. Log files are in no list.
+  const isListed = ({ path }: SegmentRef): boolean => listed.has(path);
   return {
     ...view,
     segments: view.segments.filter((ref) => !isListed(ref)),
-    published: view.segments.filter(isListed).map(({ key }) => key),
+    published: [...new Set(view.segments.filter(isListed).map(({ path }) => path))],
     unreadLists: [],
     corrupt: [...view.corrupt, ...damaged],
   };

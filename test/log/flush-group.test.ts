@@ -1,74 +1,19 @@
 /** Writers of one process whose flushes share objects. */
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { CostMeter } from "../../src/core/cost-meter.ts";
 import {
   BudgetExceededError,
   UnavailableError,
   WriteOutcomeUnknownError,
 } from "../../src/core/errors.ts";
-import { decodeSegments, type Segment } from "../../src/format/segment-codec.ts";
+import { decodeSegments } from "../../src/format/segment-codec.ts";
 import { filterAdmits, filterHash, parseSegmentPath } from "../../src/format/paths.ts";
-import { FlushGroup, type Member } from "../../src/log/flush-group.ts";
-import type { LogWriter, SegmentDraft } from "../../src/log/log.ts";
-import { ObjectLog } from "../../src/log/object-log.ts";
-import type { Precondition, PutOptions, PutResult } from "../../src/storage/backend.ts";
-import { Deadline } from "../../src/storage/deadline.ts";
+import { FlushGroup } from "../../src/log/flush-group.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import { MeteredBackend } from "../../src/storage/metered-backend.ts";
 import { manualRuntime } from "../support/manual-runtime.ts";
+import { draftOf, holdPuts, LINGER_MS, scene } from "./group-support.ts";
 import { draft, encoded } from "./support.ts";
-
-const LINGER_MS = 10;
-
-class SlowBackend extends MemoryBackend {
-  readonly sent: { readonly path: string; readonly timeoutMs: number | undefined }[] = [];
-  /** What a put does, for a test to hold up or to change. */
-  onPut = (_path: string, land: () => Promise<PutResult>): Promise<PutResult> => land();
-
-  override put(
-    path: string,
-    body: Uint8Array,
-    precondition: Precondition,
-    { timeoutMs }: PutOptions = {},
-  ): Promise<PutResult> {
-    this.sent.push({ path, timeoutMs });
-    return this.onPut(path, () => super.put(path, body, precondition));
-  }
-}
-
-async function scene() {
-  const runtime = manualRuntime();
-  const backend = new SlowBackend({ runtime });
-  await backend.initialize("x", { readOnly: false });
-  const group = new FlushGroup(runtime, { lingerMs: LINGER_MS, writeTimeoutMs: 20_000 });
-  const join = (member: Partial<Member> = {}): LogWriter =>
-    group.join({ backend, deadline: undefined, ...member });
-  const log = new ObjectLog(backend, runtime, { writeTimeoutMs: 20_000 });
-  const objects = async (): Promise<Segment[][]> => {
-    const found: Segment[][] = [];
-    for await (const read of log.read((await log.list()).segments)) {
-      if (read.status === "found") found.push([...read.segments]);
-    }
-    return found;
-  };
-  return { runtime, backend, join, objects };
-}
-
-/** The draft of a store of its own. */
-function draftOf(agent: string, id: string, clock: number): SegmentDraft {
-  return { ...draft([id], clock), agent };
-}
-
-/** Puts wait for a test to let them go. */
-function holdPuts(backend: SlowBackend): (() => void)[] {
-  const held: (() => void)[] = [];
-  backend.onPut = async (_, land) => {
-    await new Promise<void>((resolve) => held.push(resolve));
-    return land();
-  };
-  onTestFinished(() => held.forEach((letGo) => letGo()));
-  return held;
-}
 
 describe("flushes of one moment", () => {
   test("share one object, each as a segment with its own agent, clocks and w", async () => {
@@ -111,6 +56,15 @@ describe("flushes of one moment", () => {
     expect(written.map(({ oldestViewMs }) => oldestViewMs)).toEqual([400, 400]);
   });
 
+  test("share an object only as far as its name tells which ids lie inside", async () => {
+    const { backend, join } = await scene();
+    const flushes = Array.from({ length: 40 }, (_, at) => join().write(draft([`id-${at}`], 1)));
+    const large = join().write(draft(Array.from({ length: 50 }, (_, at) => `large-${at}`), 1)); // prettier-ignore
+    await Promise.all([...flushes, large]);
+    const filters = backend.sent.map(({ path }) => parseSegmentPath(path)?.filter);
+    expect(filters.map((filter) => (filter === "any" ? filter : filter?.size))).toEqual([32, 8, "any"]); // prettier-ignore
+  });
+
   test("take several objects when they are too large for one", async () => {
     const { backend, join, objects } = await scene();
     const large = "x".repeat(5 * 1024 * 1024);
@@ -142,7 +96,7 @@ test("a flush alone is an object like any other, under one stream for the proces
   expect(one.ref).toMatchObject({ key: one.ref.path, range: undefined });
   const streams = [one, two, three].map(({ ref }) => parseSegmentPath(ref.path)?.stream);
   expect(new Set(streams).size).toBe(1);
-  expect([one.w === three.w, one.w === two.w]).toEqual([true, false]);
+  expect(new Set([one.w, two.w, three.w]).size).toBe(3);
   expect((await objects()).map((segments) => segments.length)).toEqual([1, 1, 1]);
 });
 
@@ -191,51 +145,6 @@ describe("while a flush is under way", () => {
   });
 });
 
-describe("a deadline", () => {
-  test("that passes before a flush has left: nothing was written, the others are not disturbed", async () => {
-    const { runtime, backend, join, objects } = await scene();
-    const held = holdPuts(backend);
-    const first = join().write(draft(["a"], 1));
-    await runtime.advance(0);
-    const deadline = deadlineIn(runtime, 5);
-    const late = join({ deadline }).write(draft(["late"], 1));
-    const outcome = expect(late).rejects.toThrow(/not sent before the deadline/);
-    const other = join().write(draft(["b"], 1));
-    await runtime.advance(5);
-    await outcome;
-    await expect(late).rejects.toBeInstanceOf(UnavailableError);
-    held[0]?.();
-    await runtime.advance(0);
-    held[1]?.();
-    await Promise.all([first, other]);
-    const ids = (await objects()).flat().flatMap(({ operations }) => operations.map(({ id }) => id)); // prettier-ignore
-    expect(ids.toSorted()).toEqual(["a", "b"]);
-  });
-
-  test("that passes while it is under way: only its own outcome is unknown", async () => {
-    const { runtime, backend, join } = await scene();
-    const held = holdPuts(backend);
-    const deadline = deadlineIn(runtime, 5_000);
-    const late = join({ deadline }).write(draft(["late"], 1));
-    const outcome = expect(late).rejects.toThrow(/put ops\/.* not confirmed before the deadline/);
-    const other = join().write(draft(["b"], 1));
-    await runtime.advance(0);
-    await runtime.advance(5_000);
-    await outcome;
-    await expect(late).rejects.toBeInstanceOf(WriteOutcomeUnknownError);
-    held[0]?.();
-    expect((await other).ref.path).toBe(backend.sent[0]?.path);
-  });
-
-  test("gives the request the longest that any of them may wait", async () => {
-    const { runtime, backend, join } = await scene();
-    const members = [3_000, 7_000].map((ms) => ({ deadline: deadlineIn(runtime, ms) }));
-    await Promise.all(members.map((member) => join(member).write(draft(["a"], 1))));
-    await join({ deadline: deadlineIn(runtime, 60_000) }).write(draft(["a"], 1));
-    expect(backend.sent.map(({ timeoutMs }) => timeoutMs)).toEqual([7_000, 20_000]);
-  });
-});
-
 describe("the cost of an object", () => {
   test("is the first one's, and where its budget does not allow it, the next one's", async () => {
     const { backend, join, objects } = await scene();
@@ -276,9 +185,19 @@ test("clones of a process: another stream, and another w for every writer of the
   expect(new Set(ws).size).toBe(6);
 });
 
-function deadlineIn(runtime: ReturnType<typeof manualRuntime>, ms: number): Deadline {
-  const endMs = runtime.nowMs() + ms;
-  const deadline = new Deadline(runtime, () => endMs - runtime.nowMs());
-  onTestFinished(() => deadline.stop());
-  return deadline;
-}
+test("clones of a process that share objects with others have other versions", async () => {
+  const { backend } = await scene();
+  // The same dice and the same clock.
+  const clones = [0, 1].map(() => {
+    const group = new FlushGroup(manualRuntime(), { lingerMs: LINGER_MS, writeTimeoutMs: 20_000 });
+    return [0, 1].map(() => group.join({ backend, deadline: undefined }));
+  });
+  const [left, right] = clones;
+  const alone = await left?.[0]?.write(draft(["x"], 5, "left"));
+  const [shared] = await Promise.all([
+    right?.[0]?.write(draft(["x"], 5, "right")),
+    right?.[1]?.write(draftOf("b", "y", 5)),
+  ]);
+  expect(alone?.ref.path).not.toBe(shared?.ref.path);
+  expect(alone?.w).not.toBe(shared?.w);
+});

@@ -236,6 +236,10 @@ function isUndo({ undoes }: Op): boolean {
   return undoes !== undefined;
 }
 
+export function isSameWriter(a: Op, b: Op): boolean {
+  return a.agent === b.agent && a.segment.process === b.segment.process;
+}
+
 export function describeOp({ id, text, clock, segment }: Op): string {
   return `${id}=${text ?? "deleted"} at ${clock} by ${segment.process} (${segment.path})`;
 }

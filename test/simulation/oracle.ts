@@ -7,7 +7,7 @@ import { ArchiveJudge } from "./archive-judge.ts";
 import { createCounts } from "./counts.ts";
 import type { Founding } from "./founding.ts";
 import type { Kernel } from "./kernel.ts";
-import { compareOps, describeOp, type Intent, Ledger, raise } from "./ledger.ts";
+import { compareOps, describeOp, type Intent, isSameWriter, Ledger, raise } from "./ledger.ts";
 import type { Op } from "./sent-segments.ts";
 import {
   holdsNoStore,
@@ -241,7 +241,7 @@ export class Oracle implements ServerObserver {
     }
     const least = mark.least.get(own.id);
     // Its own undo of a later operation stands for this one.
-    const isOwn = least?.undoes !== undefined && least.w === own.w;
+    const isOwn = least?.undoes !== undefined && isSameWriter(least, own);
     const isTie = this.ledger.isCloned(own.segment);
     if (least !== undefined && compareOps(least, own) > 0 && !isOwn && !isTie) {
       this.fail("UNDO", `${process} undid ${describeOp(own)} below ${describeOp(least)}`);

@@ -46,8 +46,8 @@ export const SHARING_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "log/flush-group.ts",
-        find: "drawn = { stream, w: runtime.randomHex(16) };",
-        put: "drawn = { stream, w: runtime === undefined ? '' : stream.rand };",
+        find: "drawn = { stream, hex: runtime.randomHex(16) };",
+        put: "drawn = { stream, hex: runtime === undefined ? '' : stream.rand };",
       },
     ],
     test: { file: "log/flush-group.test.ts", name: "share one object" },
@@ -59,8 +59,8 @@ export const SHARING_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "log/flush-group.ts",
-        find: "const isRefused = error instanceof BudgetExceededError;",
-        put: "const isRefused = error instanceof BudgetExceededError || rest.length > 1;",
+        find: "error instanceof BudgetExceededError ? rest.slice(0, 1) : rest;",
+        put: "error instanceof BudgetExceededError || rest.length > 1 ? rest.slice(0, 1) : rest;",
       },
     ],
   },

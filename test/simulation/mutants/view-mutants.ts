@@ -163,8 +163,8 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "view/published.ts",
-        find: "if (candidates.length === count && digestOf(candidates) === digest) {",
-        put: 'if (candidates.length === count && digest !== "") {',
+        find: "if (paths.length === count && digestOf(paths) === digest) {",
+        put: 'if (paths.length === count && digest !== "") {',
       },
     ],
     test: { file: "view/fast-view.test.ts", name: "a late segment, or one that is gone already" },

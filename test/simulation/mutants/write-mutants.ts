@@ -62,8 +62,8 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "log/object-stream.ts",
-        find: "backend.put(path, bytes, { ifAbsent: true }, { timeoutMs })",
-        put: 'backend.put(path, bytes, "none", { timeoutMs })',
+        find: "backend.put(path, bytes, { ifAbsent: true }, options)",
+        put: 'backend.put(path, bytes, "none", options)',
       },
     ],
     test: {
@@ -163,11 +163,6 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
         file: "log/object-stream.ts",
         find: "throw new WriteOutcomeUnknownError(`${path} exists, but could not be read back`, {\n        path,",
         put: "throw new UnavailableError(`${path} exists, but could not be read back`, {\n        path,",
-      },
-      {
-        file: "log/object-stream.ts",
-        find: "import { WriteOutcomeUnknownError }",
-        put: "import { UnavailableError, WriteOutcomeUnknownError }",
       },
     ],
     test: {

@@ -154,6 +154,38 @@ export function togetherCases(make: MakeMedium): void {
     expect(new Map(await entries()).get("shared")).toBe("c 3");
   });
 
+  test.each([true, false])(
+    "what was compacted is not live any more, skipLoad %s",
+    async (skipLoad) => {
+      const { medium, openAll } = await together(make);
+      const [a, b] = await openAll(["a", "b"], { skipLoad, refreshEveryMs: 1 });
+      await Promise.all([a?.set("x", 1), b?.set("y", 1)]);
+      await compact(medium.location, { backend: medium.backend() });
+      await medium.pass(5);
+      expect(await a?.read("nothing", { freshness: "snapshot" })).toBeUndefined();
+      if (medium.name === "directory") return; // Its merged files are deleted at once.
+      expect([a?.stats().opsCount, a?.getOps().length]).toEqual([0, 0]);
+      expect(a?.getManifest()?.activeOps).toBe("ops/");
+      expect(await a?.read("x")).toBe(1);
+    },
+  );
+
+  test("a record that is in none of the objects is looked for in none", async () => {
+    const { medium, openAll, open } = await together(make);
+    const agents = Array.from({ length: 16 }, (_, at) => `agent-${at}`);
+    const stores = await openAll(agents, { skipLoad: true });
+    for (const round of [1, 2, 3]) {
+      await Promise.all(stores.map((store, at) => store.set(`id-${round}-${at}`, round)));
+    }
+    const { backend, calls } = watchBackend(medium.backend());
+    const reader = await open({ backend, agentId: "reader", skipLoad: true }, { flushLingerMs });
+    await reader.read("another");
+    await reader.set("new", 1);
+    const reads = calls.filter((call) => call.startsWith("get ops/"));
+    // A file is read to find its frames.
+    if (medium.name !== "directory") expect(reads).toEqual([]);
+  });
+
   test("one store's stale view makes the outcome unknown for all that the object holds", async () => {
     const { medium, watched, openAll } = await together(make);
     if (medium.name === "directory") return; // Each flush is a frame, and the floor goes by frames.
