@@ -78,7 +78,8 @@ export class FlushGroup {
     const { deadline } = member;
     return {
       write: async (draft) => {
-        const waiting = { ...member, ...measure(draft), drawnFor, done: new Deferred<WrittenSegment>(), sent: undefined }; // prettier-ignore
+        const own = { drawnFor, done: new Deferred<WrittenSegment>(), sent: undefined };
+        const waiting: Waiting = { ...member, ...measure(draft), ...own };
         if (deadline === undefined) return this.#enter(waiting);
         return deadline.race(
           "a flush",
