@@ -4,6 +4,7 @@ import { FsBackend } from "../../src/storage/fs-backend.ts";
 import type { FileSystem } from "../../src/storage/file-system.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import { compact } from "../../src/store/compact.ts";
+import type { StoreInternals } from "../../src/store/open-state.ts";
 import type { StoreOptions } from "../../src/store/options.ts";
 import { Store } from "../../src/store/store.ts";
 import { MemoryDisk } from "./memory-disk.ts";
@@ -15,7 +16,11 @@ export interface Place {
   readonly runtime: VirtualRuntime;
   /** As another process would make it. */
   backend(): StorageBackend;
-  open(options: StoreOptions<number>, backend?: StorageBackend): Promise<Store<number>>;
+  open(
+    options: StoreOptions<number>,
+    backend?: StorageBackend,
+    internals?: StoreInternals,
+  ): Promise<Store<number>>;
 }
 
 export type MakePlace = () => Promise<Place>;
@@ -25,8 +30,8 @@ function placeOf(location: string, runtime: VirtualRuntime, backend: () => Stora
     location,
     runtime,
     backend,
-    open: async (options, own = backend()) => {
-      const store = new Store<number>({ runtime });
+    open: async (options, own = backend(), internals = {}) => {
+      const store = new Store<number>({ runtime, ...internals });
       await store.open(location, { ...options, backend: own });
       return store;
     },
