@@ -3,7 +3,8 @@ import { expect, test } from "vitest";
 import type { RunEntry } from "../../src/core/version.ts";
 import { encodeArchive } from "../../src/format/archive-codec.ts";
 import { encodeManifest } from "../../src/format/manifest-codec.ts";
-import { archivePath } from "../../src/format/paths.ts";
+import { archivePath, encodeFilter, segmentPath, streamName } from "../../src/format/paths.ts";
+import { encodeSegment } from "../../src/format/segment-codec.ts";
 import { longReader } from "./actors/reader.ts";
 import { ArchiveJudge } from "./archive-judge.ts";
 import { type Change, Client } from "./client.ts";
@@ -11,7 +12,7 @@ import { NOBODY } from "./crowd.ts";
 import { CALM_NETWORK } from "./network.ts";
 import type { Weather } from "./world.ts";
 import { CALM_HAZARDS, World } from "./world.ts";
-import { encoded } from "../log/support.ts";
+import { draft, encoded } from "../log/support.ts";
 
 const CALM: Weather = {
   network: CALM_NETWORK,
@@ -65,6 +66,31 @@ test("a segment that is deleted before it is published is noticed at once", asyn
   const world = await worldWith([{ id: "a", record: record(1) }]);
   for (const path of segments(world)) world.server.delete(path);
   expect(rules(world)).toEqual(["DELETE-AFTER-PUBLISH", "ACKED"]);
+});
+
+test("of an object that several flushes share, each operation is looked for", async () => {
+  const world = await worldWith([{ id: "a", record: record(1) }]);
+  const shared = [draft(["b"], 5, record(2)), draft(["c"], 5, record(3))].map(
+    ({ lines, viewMs: _viewMs, ...one }, at) => {
+      return encodeSegment({ ...one, w: String(at).repeat(16) }, lines, 2);
+    },
+  );
+  const filter = encodeFilter(["b", "c"]);
+  const stream = streamName({ agentId: "shared", openMs: 1, rand: "0".repeat(16) });
+  const path = segmentPath({ stream, n: 1, lo: 5, hi: 5, filter });
+  world.server.put(path, Buffer.concat(shared.map(({ bytes }) => bytes)), "none");
+  expect([rules(world), world.oracle.counts.sharedFlushes]).toEqual([[], 1]);
+  world.server.delete(path);
+  expect(rules(world)).toEqual(["DELETE-AFTER-PUBLISH", "DELETE-AFTER-PUBLISH"]);
+});
+
+test("a record that has not the form of the schema version it is stored under is noticed", async () => {
+  const world = await worldWith([{ id: "a", record: record(1) }]);
+  const { lines, viewMs: _viewMs, ...one } = draft(["b"], 5, record(2));
+  const { bytes, filter } = encodeSegment({ ...one, v: 2, w: "0".repeat(16) }, lines);
+  const stream = streamName({ agentId: "new", openMs: 1, rand: "0".repeat(16) });
+  world.server.put(segmentPath({ stream, n: 1, lo: 5, hi: 5, filter }), bytes, "none");
+  expect(rules(world)).toEqual(["SCHEMA"]);
 });
 
 test("a key that is written a second time with other bytes is noticed", async () => {
