@@ -1,4 +1,4 @@
-/** The log on an object store: one immutable object per flush, named by its content. */
+/** The log on an object store: an immutable object per flush, or for several, named by its content. */
 import { CorruptionError, FormatVersionError } from "../core/errors.ts";
 import type { Runtime } from "../core/runtime.ts";
 import { clocksPlausible, isOriginalLog, LOG_PREFIX, parseSegmentPath } from "../format/paths.ts";

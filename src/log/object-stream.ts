@@ -1,4 +1,4 @@
-/** A stream of objects, one per flush, each created once and never written again (ONCE). */
+/** A stream of objects, each created once and never written again (ONCE). */
 import { UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import type { Runtime } from "../core/runtime.ts";
 import { segmentPath, streamName } from "../format/paths.ts";

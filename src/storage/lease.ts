@@ -4,6 +4,7 @@
  * and keeps long work progressing; no safety rule may rest on it.
  */
 import { UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
+import { OVER } from "../core/over.ts";
 import { Mutex } from "../core/mutex.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { Precondition, StorageBackend } from "./backend.ts";
@@ -168,8 +169,7 @@ export class Lease {
   /** Gives it up for the next one. A lease taken by another is left alone. */
   async release(): Promise<void> {
     if (this.#stop.signal.aborted) return;
-    // A reason of its own: the default one is an error with a stack trace.
-    this.#stop.abort("released");
+    this.#stop.abort(OVER);
     await this.#renewing;
     await this.#turns.run(async () => {
       if (this.#taken) return;

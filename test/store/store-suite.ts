@@ -32,7 +32,7 @@ import { scanCases } from "./cases/scan.ts";
 import { schemaCases } from "./cases/schema.ts";
 import { streamRaceCases } from "./cases/stream-races.ts";
 import { streamCases } from "./cases/streams.ts";
-import { togetherCases } from "./cases/together.ts";
+import { sharedObjectCases, togetherCases } from "./cases/together.ts";
 import { watchCases } from "./cases/watch.ts";
 import { writeModeCases } from "./cases/write-modes.ts";
 import { writeCases } from "./cases/writes.ts";
@@ -57,7 +57,10 @@ export function storeSuite(name: string, makeMedium: MakeMedium): void {
     describe("tail", () => followCases(makeMedium));
     describe("watch", () => watchCases(makeMedium));
     describe("agents", () => agentCases(makeMedium));
-    describe("stores that flush together", () => togetherCases(makeMedium));
+    describe("stores that flush together", () => {
+      togetherCases(makeMedium);
+      if (name !== "a directory") sharedObjectCases(makeMedium);
+    });
     describe("single writer", () => lockCases(makeMedium));
     describe("readOnly", () => readOnlyCases(makeMedium));
     describe("streams", () => streamCases(makeMedium));

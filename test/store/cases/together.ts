@@ -153,7 +153,10 @@ export function togetherCases(make: MakeMedium): void {
     await writeAll(stores, 3);
     expect(new Map(await entries()).get("shared")).toBe("c 3");
   });
+}
 
+/** Of the objects that they share: a directory has files instead. */
+export function sharedObjectCases(make: MakeMedium): void {
   test.each([true, false])(
     "what was compacted is not live any more, skipLoad %s",
     async (skipLoad) => {
@@ -163,7 +166,6 @@ export function togetherCases(make: MakeMedium): void {
       await compact(medium.location, { backend: medium.backend() });
       await medium.pass(5);
       expect(await a?.read("nothing", { freshness: "snapshot" })).toBeUndefined();
-      if (medium.name === "directory") return; // Its merged files are deleted at once.
       expect([a?.stats().opsCount, a?.getOps().length]).toEqual([0, 0]);
       expect(a?.getManifest()?.activeOps).toBe("ops/");
       expect(await a?.read("x")).toBe(1);
@@ -182,13 +184,11 @@ export function togetherCases(make: MakeMedium): void {
     await reader.read("another");
     await reader.set("new", 1);
     const reads = calls.filter((call) => call.startsWith("get ops/"));
-    // A file is read to find its frames.
-    if (medium.name !== "directory") expect(reads).toEqual([]);
+    expect(reads).toEqual([]);
   });
 
   test("one store's stale view makes the outcome unknown for all that the object holds", async () => {
     const { medium, watched, openAll } = await together(make);
-    if (medium.name === "directory") return; // Each flush is a frame, and the floor goes by frames.
     const settings = { writerLagMs: 3_000, tombstoneGraceMs: 6_000 };
     const [old] = await openAll(["old"], { ...settings, skipLoad: true });
     await medium.pass(1_400);
