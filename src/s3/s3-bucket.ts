@@ -13,7 +13,7 @@ import type {
 } from "./s3-connection.ts";
 import { toOpslogError } from "./s3-errors.ts";
 import type { Failure, S3Call } from "./s3-errors.ts";
-import type { S3Place, S3Settings } from "./s3-options.ts";
+import { keyOf, type S3Place, type S3Settings } from "./s3-options.ts";
 import { repeatIdempotent } from "./s3-retry.ts";
 import type { S3Key, S3Transport } from "./s3-transport.ts";
 
@@ -63,9 +63,9 @@ export class S3Bucket {
     return this.settings.runtime;
   }
 
-  /** Names an object in a request. */
+  /** Names an object in a request. @throws InvalidArgumentError for a key that is too long */
   object(path: string): S3Key {
-    return { bucket: this.place.bucket, key: this.place.prefix + path };
+    return { bucket: this.place.bucket, key: keyOf(this.place, path) };
   }
 
   repeat<Out>(attempt: () => Promise<Attempt<Out>>): Promise<Attempt<Out>> {

@@ -1,4 +1,4 @@
-/** One attempt of one S3 request; its outcome is a value. Nothing is repeated here. */
+/** One attempt of one S3 request; its outcome is a value. Nothing that may have had an effect is repeated here. */
 import type { OnRequest } from "../storage/backend.ts";
 import { EtagForm } from "./etag-form.ts";
 import { HttpWatch, isByteStream, readAll } from "./http-watch.ts";
@@ -40,6 +40,14 @@ export interface WithBody<Out> {
   readonly head: Out;
   readonly body: Uint8Array;
 }
+
+type RunArguments<Out, Result> = [
+  send: Send<Out>,
+  call: S3Call,
+  options: AttemptOptions,
+  stream: "body" | undefined,
+  finish: (output: Out, watch: HttpWatch, touch: () => void) => Promise<Result>,
+];
 
 /** Connections that were idle for longer are not used again. */
 const IDLE_MS_MAX = 20_000;
@@ -84,12 +92,17 @@ export class S3Connection {
     }));
   }
 
-  async #run<Out, Result>(
-    send: Send<Out>,
-    call: S3Call,
-    options: AttemptOptions,
-    stream: "body" | undefined,
-    finish: (output: Out, watch: HttpWatch, touch: () => void) => Promise<Result>,
+  /**
+   * A refusal because this machine's clock is wrong tells the client the server's time. It did
+   * nothing, so the request is sent once more, signed with that time.
+   */
+  async #run<Out, Result>(...request: RunArguments<Out, Result>): Promise<Attempt<Result>> {
+    const first = await this.#runOnce(...request);
+    return first.ok || first.failure.kind !== "clock-skew" ? first : this.#runOnce(...request);
+  }
+
+  async #runOnce<Out, Result>(
+    ...[send, call, options, stream, finish]: RunArguments<Out, Result>
   ): Promise<Attempt<Result>> {
     const { runtime, onRequest, requestTimeoutMs } = this.settings;
     const uploadMs = Math.ceil((options.bytesOut ?? 0) / UPLOAD_BYTES_PER_MS);

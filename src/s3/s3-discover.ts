@@ -2,7 +2,7 @@
 import { mapParallel } from "../core/parallel.ts";
 import { S3Bucket } from "./s3-bucket.ts";
 import { S3Connection } from "./s3-connection.ts";
-import { decodeName, PAGE_KEYS } from "./s3-list.ts";
+import { pagesBelow } from "./s3-list.ts";
 import { resolvePlace, type S3Settings } from "./s3-options.ts";
 import type { S3Transport } from "./s3-transport.ts";
 
@@ -33,24 +33,10 @@ export async function listLocations(
 
 /** Names right below a prefix; those with more below them end in "/". */
 async function* namesBelow(bucket: S3Bucket, prefix: string): AsyncGenerator<string> {
-  const call = { operation: "ListObjectsV2", permission: "s3:ListBucket", path: prefix };
-  const { bucket: name, key: base } = bucket.object(prefix);
-  const input = { bucket: name, prefix: base, delimiter: "/", keysMax: PAGE_KEYS };
-  let token: string | undefined;
-  do {
-    const continuationToken = token;
-    const result = await bucket.repeat(() =>
-      bucket.attempt(
-        (s3, exchange) => s3.listObjects({ ...input, continuationToken }, exchange),
-        call,
-      ),
-    );
-    if (!result.ok) throw bucket.error(result.failure, call);
-    const { prefixes, objects, encoded, truncated } = result.output;
-    for (const listed of [...prefixes, ...objects.map(({ key }) => key)]) {
-      const key = encoded ? decodeName(listed) : listed;
+  const { key: base } = bucket.object(prefix);
+  for await (const { page } of pagesBelow(bucket, prefix, "/")) {
+    for (const key of [...page.prefixes, ...page.objects.map((object) => object.key)]) {
       if (key.length > base.length) yield key.slice(base.length);
     }
-    token = truncated ? result.output.continuationToken : undefined;
-  } while (token !== undefined);
+  }
 }

@@ -42,6 +42,8 @@ export interface S3Call {
 
 /** No connection came about, so nothing was sent. */
 const UNCONNECTED_CODES = ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"];
+/** System calls that come before anything is sent: then any code means that. */
+const CONNECTING_CALLS = ["connect", "socket", "getaddrinfo"];
 const RESET_CODES = ["ECONNRESET", "EPIPE", "ECONNABORTED"];
 
 /**
@@ -56,7 +58,13 @@ export function classifyError(error: unknown, sent: boolean): Failure {
   const deadSocket =
     status === undefined && (RESET_CODES.includes(code ?? "") || /socket hang up/.test(message));
   const failure = { name: code ?? name, status, message, deadSocket };
-  const known = localKind(name, code, message) ?? kindOfName(name) ?? kindOfStatus(status);
+  // Both clients tell so when the answer's date has made them correct the time they sign with.
+  const corrected = field(field(error, "$metadata"), "clockSkewCorrected") === true;
+  const known =
+    (corrected && status === 403 ? "clock-skew" : undefined) ??
+    localKind({ name, code, message, systemCall: textField(error, "syscall") }) ??
+    kindOfName(name) ??
+    kindOfStatus(status);
   return {
     ...failure,
     sdkAttempts: numberField(field(error, "$metadata"), "attempts") ?? 1,
@@ -82,18 +90,31 @@ export function undatedFailure(status: number | undefined): Failure {
 }
 
 /** Errors that arise here or on the way, without an answer from the server. */
-function localKind(
-  name: string,
-  code: string | undefined,
-  message: string,
-): FailureKind | undefined {
+function localKind({ name, code, message, systemCall }: LocalError): FailureKind | undefined {
   if (name === "TimeoutError" && /did not establish a connection/.test(message)) return "refused";
   if (name === "Error" && message.startsWith("Region is missing")) return "region";
   if (code === undefined) return undefined;
-  if (UNCONNECTED_CODES.includes(code)) return "refused";
+  // Thrown by Node before it sends: credentials read from a file often end in a line break.
+  if (code === "ERR_INVALID_CHAR" && CREDENTIAL_HEADER.test(message)) return "credentials";
+  if (UNSENDABLE.test(code)) return "rejected";
+  if (UNCONNECTED_CODES.includes(code) || CONNECTING_CALLS.includes(systemCall ?? "")) {
+    return "refused";
+  }
   if (RESET_CODES.includes(code) || code === "ETIMEDOUT") return "unknown";
-  return /CERT|SELF_SIGNED|^ERR_(TLS|SSL|INVALID_URL)/.test(code) ? "rejected" : undefined;
+  return /CERT|SELF_SIGNED|^ERR_(TLS|SSL)/.test(code) ? "rejected" : undefined;
 }
+
+interface LocalError {
+  readonly name: string;
+  readonly code: string | undefined;
+  readonly message: string;
+  readonly systemCall: string | undefined;
+}
+
+const CREDENTIAL_HEADER = /"(authorization|x-amz-security-token)"/i;
+/** Node's names of arguments that cannot be sent. */
+const UNSENDABLE =
+  /^ERR_(INVALID_(CHAR|URL|ARG|PROTOCOL|HTTP_TOKEN)|UNESCAPED_CHARACTERS|HTTP_INVALID_HEADER_VALUE)/;
 
 /** Words a failure for the caller; for writes the caller has made sure that nothing landed. */
 export function toOpslogError(
@@ -143,8 +164,10 @@ const ADVICE: Readonly<Partial<Record<FailureKind, string>>> = {
   "no-bucket": "Create it, or correct the location, the region or the endpoint",
   credentials:
     "Check the credentials the AWS SDK finds (environment, profile, the function's role): " +
-    "they are missing, wrong or expired",
-  "clock-skew": "Set this machine's clock: S3 refuses signatures more than 15 minutes off",
+    "they are missing, wrong or expired, or hold what no header can (a line break at the end)",
+  "clock-skew":
+    "S3 refuses signatures more than 15 minutes off, also those made with the time of its last answer: " +
+    "set this machine's clock",
   region:
     "Set the region of the bucket (option region, or AWS_REGION); " +
     "servers other than AWS take any, us-east-1 for example",

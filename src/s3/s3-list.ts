@@ -1,22 +1,44 @@
 /** Listing below a prefix, page by page. */
-import { UnavailableError } from "../core/errors.ts";
+import { NotSupportedError, UnavailableError } from "../core/errors.ts";
 import type { ListedObject, ListPage } from "../storage/backend.ts";
 import { isPath } from "./s3-path.ts";
 import type { S3Bucket } from "./s3-bucket.ts";
 import type { ListedPage } from "./s3-transport.ts";
 
-export const PAGE_KEYS = 1_000;
+const PAGE_KEYS = 1_000;
+
+/** A page with its keys as requests name them. */
+interface DatedPage {
+  readonly page: ListedPage;
+  readonly dateMs: number;
+}
 
 /**
- * Keys that no path can name (folder markers such as consoles make) are left out: they are not the
- * store's.
+ * Keys below the prefix that no path can name (folder markers such as consoles make) are left out:
+ * they are not the store's.
+ * @throws NotSupportedError for a key that cannot be read, or that was not asked for
  */
 export async function* listObjects(bucket: S3Bucket, prefix: string): AsyncGenerator<ListPage> {
+  for await (const { page, dateMs } of pagesBelow(bucket, prefix)) {
+    yield { objects: toObjects(bucket, page, dateMs), truncated: page.truncated, dateMs };
+  }
+}
+
+/**
+ * @param delimiter names with it behind the prefix are listed only up to it, in `prefixes`
+ * @throws as `listObjects`
+ */
+export async function* pagesBelow(
+  bucket: S3Bucket,
+  prefix: string,
+  delimiter?: string,
+): AsyncGenerator<DatedPage> {
   const call = { operation: "ListObjectsV2", permission: "s3:ListBucket", path: prefix };
-  const { bucket: name, key } = bucket.object(prefix);
+  const { bucket: name, key: start } = bucket.object(prefix);
   let token: string | undefined;
   do {
-    const input = { bucket: name, prefix: key, keysMax: PAGE_KEYS, continuationToken: token };
+    const keysMax = PAGE_KEYS;
+    const input = { bucket: name, prefix: start, delimiter, keysMax, continuationToken: token };
     const result = await bucket.repeat(() =>
       bucket.attempt((s3, exchange) => s3.listObjects(input, exchange), call),
     );
@@ -25,36 +47,50 @@ export async function* listObjects(bucket: S3Bucket, prefix: string): AsyncGener
     token = result.output.continuationToken;
     if (truncated && (token === undefined || token === input.continuationToken)) {
       throw new UnavailableError(
-        `S3 ListObjectsV2 of s3://${name}/${key} is truncated but names no next page`,
+        `S3 ListObjectsV2 of s3://${name}/${start} is truncated but names no next page`,
         { path: prefix },
       );
     }
-    const { dateMs } = result;
-    yield { objects: toObjects(bucket, result.output, dateMs), truncated, dateMs };
+    yield { page: decoded(result.output, `s3://${name}/`, start), dateMs: result.dateMs };
     if (!truncated) return;
   } while (token !== undefined);
 }
 
-function toObjects(
-  bucket: S3Bucket,
-  { objects, encoded }: ListedPage,
-  dateMs: number,
-): ListedObject[] {
-  const start = bucket.place.prefix;
-  return objects.flatMap((listed) => {
-    const key = encoded ? decodeName(listed.key) : listed.key;
-    const path = key.slice(start.length);
-    if (!key.startsWith(start) || !isPath(path)) return [];
-    return [{ path, bytes: listed.bytes, lastModifiedMs: listed.lastModifiedMs ?? dateMs }];
+function toObjects({ place }: S3Bucket, { objects }: ListedPage, dateMs: number): ListedObject[] {
+  return objects.flatMap(({ key, bytes, lastModifiedMs = dateMs }) => {
+    const path = key.slice(place.prefix.length);
+    return isPath(path) ? [{ path, bytes, lastModifiedMs }] : [];
   });
 }
 
-export function decodeName(encoded: string): string {
+/**
+ * A LIST answers only keys below what it asked for. Any other key shows that the server encodes
+ * keys otherwise than it says, and then objects of the store would be left out in silence.
+ */
+function decoded(page: ListedPage, bucketUrl: string, start: string): ListedPage {
+  const decode = (listed: string): string => {
+    const key = page.encoded ? decodeName(listed) : listed;
+    if (key?.startsWith(start) === true) return key;
+    const form = page.encoded ? "percent-encoded (EncodingType is url)" : "not encoded";
+    throw new NotSupportedError(
+      `S3 ListObjectsV2 of ${bucketUrl}${start} listed the key ${JSON.stringify(listed)} and says that it is ${form}: ` +
+        `expected keys below ${JSON.stringify(start)}. This server encodes keys otherwise than it says; ` +
+        "a prefix of letters, digits and hyphens avoids that",
+      { path: listed },
+    );
+  };
+  return {
+    ...page,
+    objects: page.objects.map((object) => ({ ...object, key: decode(object.key) })),
+    prefixes: page.prefixes.map(decode),
+  };
+}
+
+/** Undefined for what is not percent-encoded. */
+function decodeName(encoded: string): string | undefined {
   try {
     return decodeURIComponent(encoded.replaceAll("+", " "));
-  } catch (cause) {
-    throw new UnavailableError(`the server listed a key that cannot be decoded: ${encoded}`, {
-      cause,
-    });
+  } catch {
+    return undefined;
   }
 }

@@ -2,7 +2,8 @@
 import { InvalidArgumentError } from "../core/errors.ts";
 import { systemRuntime } from "../core/runtime.ts";
 import type { Runtime } from "../core/runtime.ts";
-import { checkPath, withoutSlashesAtEnd } from "../storage/paths.ts";
+import { checkEndpoint } from "./endpoint.ts";
+import { withoutSlashesAtEnd, wrongInKey } from "../storage/paths.ts";
 
 /** One HTTP attempt, also a failed one; repeats are events of their own. */
 export interface S3RequestEvent {
@@ -76,8 +77,10 @@ export interface S3Place {
 const MIB = 1024 * 1024;
 /** S3 refuses smaller parts, but for the last. */
 const PART_BYTES_MIN = 5 * MIB;
-/** A key has at most 1,024 bytes, a path in a store at most 900, and a "/" stands between. */
-const PREFIX_BYTES_MAX = 123;
+/** S3's limit. */
+const KEY_BYTES_MAX = 1_024;
+/** The longest names that a store makes by itself, those of segments, have some 350 bytes. */
+const PREFIX_BYTES_MAX = KEY_BYTES_MAX - 424;
 
 const COMMON_NAMES: readonly string[] = Object.keys({
   bucket: true,
@@ -115,7 +118,8 @@ export function resolveOptions(
     bucket: options.bucket === undefined ? undefined : checkBucket(options.bucket),
     prefix: options.prefix === undefined ? undefined : checkGivenPrefix(options.prefix),
     region: options.region,
-    endpoint: options.endpoint,
+    endpoint:
+      options.endpoint === undefined ? undefined : checkEndpoint(options.endpoint, "endpoint"),
     forcePathStyle: options.forcePathStyle,
     connectTimeoutMs: integer("connectTimeoutMs", options.connectTimeoutMs, 1_000),
     requestTimeoutMs: integer("requestTimeoutMs", options.requestTimeoutMs, 10_000),
@@ -156,13 +160,6 @@ export function resolvePlace(location: string, settings: S3Settings): S3Place {
   return given;
 }
 
-/** What is used instead of AWS when no option says so; the SDK reads these by itself. */
-export function endpointOfEnvironment(): string | undefined {
-  const { AWS_IGNORE_CONFIGURED_ENDPOINT_URLS: ignored } = process.env;
-  if (ignored === "true") return undefined;
-  return process.env["AWS_ENDPOINT_URL_S3"] || process.env["AWS_ENDPOINT_URL"] || undefined;
-}
-
 function integer(name: string, value: number | undefined, fallback: number, least = 1): number {
   if (value === undefined) return fallback;
   if (!Number.isSafeInteger(value) || value < least) {
@@ -173,14 +170,20 @@ function integer(name: string, value: number | undefined, fallback: number, leas
   return value;
 }
 
+/** Which names a server takes is its own affair; what is no name at all is refused here. */
 function checkBucket(bucket: string): string {
-  const plain = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(bucket) && !bucket.includes("..");
+  const plain = /^[A-Za-z0-9._-]{1,255}$/.test(bucket) && !/^\.{1,2}$/.test(bucket);
   // An access point is addressed by its ARN, which only the option can carry (it holds a "/").
   if (plain || /^arn:[a-z0-9-]+:s3[a-z0-9-]*:[^\s]+$/.test(bucket)) return bucket;
   throw new InvalidArgumentError(
-    `bucket must be 3 to 63 of a-z, 0-9, "." and "-", or an access point ARN; ` +
+    `bucket must be letters, digits, ".", "_" and "-", or an access point ARN; ` +
       `found ${JSON.stringify(bucket.replace(/^[^]*@/, "…@"))}`,
   );
+}
+
+/** Whether the bucket can stand in a host name ("Bucket naming rules", Amazon S3 User Guide). */
+export function isHostName(bucket: string): boolean {
+  return /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(bucket) && !bucket.includes("..");
 }
 
 function checkUrlPrefix(prefix: string): string {
@@ -199,14 +202,32 @@ function slashesInFront(text: string): string {
   return /^\/*/.exec(text)?.[0] ?? "";
 }
 
+/** Parts may be empty ("a//b"): S3 knows no directories. */
 function checkPlacePrefix(trimmed: string): string {
   if (trimmed === "") return "";
-  checkPath(trimmed);
-  const bytes = Buffer.byteLength(trimmed);
+  const wrong = wrongInKey(trimmed);
+  if (wrong !== undefined) {
+    throw new InvalidArgumentError(`prefix must not hold ${wrong}: ${JSON.stringify(trimmed)}`);
+  }
+  const bytes = Buffer.byteLength(trimmed) + 1;
   if (bytes > PREFIX_BYTES_MAX) {
     throw new InvalidArgumentError(
-      `prefix has ${bytes} bytes, at most ${PREFIX_BYTES_MAX} are allowed`,
+      `prefix has ${bytes} bytes with a "/" at its end, at most ${PREFIX_BYTES_MAX} are allowed: ` +
+        `a key has at most ${KEY_BYTES_MAX}, and names in a store need the rest`,
     );
   }
   return `${trimmed}/`;
+}
+
+/** @throws InvalidArgumentError for a key that is longer than S3 allows */
+export function keyOf({ prefix }: S3Place, path: string): string {
+  const key = prefix + path;
+  // No character has more than three bytes for each of its code units.
+  if (key.length * 3 <= KEY_BYTES_MAX) return key;
+  const bytes = Buffer.byteLength(key);
+  if (bytes <= KEY_BYTES_MAX) return key;
+  throw new InvalidArgumentError(
+    `the key of '${path}' has ${bytes} bytes with the store's prefix, at most ${KEY_BYTES_MAX} are allowed`,
+    { path },
+  );
 }

@@ -20,7 +20,8 @@ import type {
   ServiceOutputTypes,
 } from "@aws-sdk/client-s3";
 import { closeIdleSockets } from "./idle-sockets.ts";
-import { endpointOfEnvironment, type S3Settings } from "./s3-options.ts";
+import { endpointOfEnvironment } from "./endpoint.ts";
+import type { S3Settings } from "./s3-options.ts";
 import type {
   Exchange,
   Input,

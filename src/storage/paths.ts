@@ -8,19 +8,17 @@ const PATH_BYTES_MAX = 900;
  * @throws InvalidArgumentError for empty, absolute, `.`/`..`, backslash, NUL or overlong paths
  */
 export function checkPath(path: string): string {
-  const parts = path.split("/");
-  if (parts.some((part) => part === "" || part === "." || part === "..")) {
+  if (path.split("/").includes("")) {
     throw new InvalidArgumentError(
-      `path must be relative, without empty, "." or ".." parts: ${JSON.stringify(path)}`,
+      `path must be relative, without empty parts: ${JSON.stringify(path)}`,
       { path },
     );
   }
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
-  if (/[\u0000-\u001f\u007f\\]/.test(path) || !path.isWellFormed()) {
-    throw new InvalidArgumentError(
-      `path must not hold control characters, backslashes or lone surrogates: ${JSON.stringify(path)}`,
-      { path },
-    );
+  const wrong = wrongInKey(path);
+  if (wrong !== undefined) {
+    throw new InvalidArgumentError(`path must not hold ${wrong}: ${JSON.stringify(path)}`, {
+      path,
+    });
   }
   const bytes = Buffer.byteLength(path);
   if (bytes > PATH_BYTES_MAX) {
@@ -29,6 +27,16 @@ export function checkPath(path: string): string {
     );
   }
   return path;
+}
+
+/** What no key of a store may hold, in words; undefined when the key holds none of it. */
+export function wrongInKey(key: string): string | undefined {
+  if (key.split("/").some((part) => part === "." || part === "..")) return 'parts "." or ".."';
+  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
+  if (/[\u0000-\u001f\u007f\\]/.test(key) || !key.isWellFormed()) {
+    return "control characters, backslashes or lone surrogates";
+  }
+  return undefined;
 }
 
 /** Checks a directory prefix for listing and gives it with one trailing `/`; "" is the whole store. */

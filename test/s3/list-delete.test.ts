@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { AccessDeniedError, UnavailableError } from "../../src/core/errors.ts";
+import { AccessDeniedError, NotSupportedError, UnavailableError } from "../../src/core/errors.ts";
 import type { RecordedRequest, ScriptedAnswer } from "../support/recording-proxy.ts";
 import { CLIENTS, ok, rejection, s3Error, scriptedWith } from "./support.ts";
 
@@ -41,6 +41,25 @@ describe.each(CLIENTS)("with the %s client:", (client) => {
     for await (const { objects } of s3.backend.list("")) {
       expect(objects.map(({ path }) => path)).toEqual(["ops/x"]);
     }
+  });
+
+  test.each([
+    ["encoded, without saying so", "<Key>store%2Fops%2Fx</Key>", ""],
+    ["encoded twice", "<Key>store%252Fops%252Fx</Key>", "url"],
+    ["as they are, said to be encoded, and no encoding", "<Key>store/ops/100%</Key>", "url"],
+    ["of another prefix", "<Key>store2/ops/x</Key>", "url"],
+    ["of the prefix above", "<Key>store/manifest.json</Key>", "url"],
+  ])("list refuses keys %s: they would be left out in silence", async (_how, key, encoding) => {
+    const type = encoding === "" ? "" : `<EncodingType>${encoding}</EncodingType>`;
+    const contents = `<Contents>${key}<Size>3</Size></Contents>`;
+    const page = `<IsTruncated>false</IsTruncated>${type}${contents}`;
+    await using s3 = await scripted([ok(`<ListBucketResult>${page}</ListBucketResult>`)]);
+    const drain = async (): Promise<void> => {
+      for await (const listed of s3.backend.list("ops/")) expect(listed).toBeDefined();
+    };
+    const error = await rejection(drain());
+    expect(error).toBeInstanceOf(NotSupportedError);
+    expect(String(error)).toContain('expected keys below "store/ops/"');
   });
 
   test("list does not end quietly at a truncated page without a successor", async () => {

@@ -7,10 +7,14 @@ import {
   NotOpenError,
   UnavailableError,
 } from "../../src/core/errors.ts";
+import { CLOCK_MAX } from "../../src/core/version.ts";
+import { encodeFilter, FILTER_IDS_MAX, segmentPath, streamName } from "../../src/format/paths.ts";
+import { LightS3Backend } from "../../src/s3/light/index.ts";
 import { S3Backend } from "../../src/s3/index.ts";
 import {
   type CommonS3Options,
   type S3Settings,
+  keyOf,
   resolveOptions,
   resolvePlace,
 } from "../../src/s3/s3-options.ts";
@@ -30,10 +34,13 @@ test("unknown options and unusable values are refused", () => {
     { maxSockets: 0 },
     { requestTimeoutMs: 1.5 },
     { partBytes: 1_000_000 },
-    { bucket: "Upper" },
-    { bucket: "a..b" },
+    { bucket: "" },
+    { bucket: ".." },
+    { bucket: "a/b" },
+    { bucket: "a b" },
     { prefix: "a/../b" },
-    { prefix: "p".repeat(124) },
+    { prefix: "a\nb" },
+    { prefix: "p".repeat(600) },
     { client: new S3Client({ region: "us-east-1", cacheMiddleware: true }) },
   ]) {
     expect(() => new S3Backend(options), Object.keys(options).join()).toThrow(InvalidArgumentError);
@@ -55,6 +62,8 @@ test("the place comes from an s3:// URL, else from the options", () => {
     resolvePlace("any name", resolved({ bucket: "given", prefix }));
   for (const [prefix, expected] of [
     ["a/b///", "a/b/"],
+    ["a//b", "a//b/"],
+    ["p".repeat(599), `${"p".repeat(599)}/`],
     ["/a", "/a/"],
     ["//", ""],
     ["", ""],
@@ -63,7 +72,60 @@ test("the place comes from an s3:// URL, else from the options", () => {
   }
   expect(() => resolvePlace("./data", none)).toThrow(/s3:\/\/bucket\/prefix.*found location/);
   expect(() => resolvePlace("s3://", none)).toThrow(InvalidArgumentError);
-  expect(() => resolvePlace("s3://b_d/x", none)).toThrow(InvalidArgumentError);
+  expect(() => resolvePlace("s3://b d/x", none)).toThrow(InvalidArgumentError);
+});
+
+test.each(["under_score", "Upper", "a..b", "ab"])(
+  "which bucket names there are is the server's affair: %s",
+  (bucket) => {
+    expect(resolvePlace(`s3://${bucket}/x`, resolved({}))).toEqual({ bucket, prefix: "x/" });
+    expect(resolvePlace("any", resolved({ bucket }))).toEqual({ bucket, prefix: "" });
+  },
+);
+
+test("the longest prefix leaves room for every name that a store makes by itself", () => {
+  const agentId = "a".repeat(256);
+  const stream = streamName({ agentId, openMs: 10 ** 16 - 1, rand: "f".repeat(16) });
+  const filter = encodeFilter(Array.from({ length: FILTER_IDS_MAX }, (_, n) => String(n)));
+  const largest = { n: Number.MAX_SAFE_INTEGER, lo: CLOCK_MAX, hi: CLOCK_MAX };
+  const longest = segmentPath({ stream, ...largest, filter });
+  const prefix = "p".repeat(599);
+  const place = resolvePlace("any", resolved({ bucket: "bucket", prefix }));
+  expect(keyOf(place, longest)).toBe(`${prefix}/${longest}`);
+  expect(Buffer.byteLength(longest)).toBeGreaterThan(300);
+});
+
+test("a key that S3 would refuse as too long is refused before a request", async () => {
+  const backend = new S3Backend({ bucket: "bucket", prefix: "p".repeat(500) });
+  await backend.initialize("any", { readOnly: false });
+  const error = await rejection(backend.get("x".repeat(524)));
+  expect(error).toBeInstanceOf(InvalidArgumentError);
+  expect(String(error)).toMatch(/has 1025 bytes with the store's prefix, at most 1024/);
+});
+
+test.each([
+  "127.0.0.1:7480",
+  "localhost:9000",
+  "minio",
+  "s3://bucket",
+  "http://",
+  "ftp://host",
+  "",
+])("an endpoint that is no http URL is refused, and named: %s", (endpoint) => {
+  const make = [() => new S3Backend({ endpoint }), () => new LightS3Backend({ endpoint })];
+  for (const each of make) {
+    expect(each).toThrow(InvalidArgumentError);
+    expect(each).toThrow(/^endpoint must be a URL such as "http:\/\/127.0.0.1:9000"/);
+  }
+  if (endpoint === "") return;
+  vi.stubEnv("AWS_ENDPOINT_URL", endpoint);
+  expect(() => new LightS3Backend()).toThrow(/^AWS_ENDPOINT_URL must be a URL/);
+  expect(() => createClient(resolved({}))).toThrow(/^AWS_ENDPOINT_URL must be a URL/);
+});
+
+test("a password in an endpoint is not shown", () => {
+  const endpoint = "ftp://user:secret@host";
+  expect(() => new S3Backend({ endpoint })).toThrow('found "ftp://…@host"');
 });
 
 test("one backend is not moved to another place under a store that uses it", async () => {

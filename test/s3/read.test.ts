@@ -111,7 +111,6 @@ describe.each(CLIENTS)("with the %s client:", (client) => {
     ["InvalidAccessKeyId", 403, AccessDeniedError, "Check the credentials"],
     ["SignatureDoesNotMatch", 403, AccessDeniedError, "Check the credentials"],
     ["ExpiredToken", 400, AccessDeniedError, "Check the credentials"],
-    ["RequestTimeTooSkewed", 403, AccessDeniedError, "clock"],
     ["AuthorizationHeaderMalformed", 400, InvalidArgumentError, "AWS_REGION"],
     ["PermanentRedirect", 301, InvalidArgumentError, "AWS_REGION"],
     ["NotImplemented", 501, NotSupportedError, "GetObject"],

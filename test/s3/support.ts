@@ -89,9 +89,15 @@ async function scripted(
   proxy.fault = async (request) => {
     const answer = Array.isArray(script) ? script[Math.min(asked++, script.length - 1)] : undefined;
     const fault = typeof script === "function" ? await script(request) : answer;
-    return fault ?? { status: 500, body: "no answer in the script" };
+    return dated(fault ?? { status: 500, body: "no answer in the script" });
   };
   const runtime = virtualRuntime();
+  // The light client signs with the virtual time, the SDK with the machine's.
+  const dated = (fault: Fault): Fault => {
+    if (name === "SDK" || typeof fault !== "object" || !("body" in fault)) return fault;
+    const date = new Date(runtime.nowMs()).toUTCString();
+    return { ...fault, headers: { date, ...fault.headers } };
+  };
   // The environment's credentials stay out.
   const server = { endpoint: proxy.endpoint, region: "us-east-1" };
   const own = new S3Client({

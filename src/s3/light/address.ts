@@ -1,5 +1,6 @@
 /** Where a request for an object goes. Pure. */
 import { withoutSlashesAtEnd } from "../../storage/paths.ts";
+import { isHostName } from "../s3-options.ts";
 import { encodeKey } from "./sigv4.ts";
 
 export interface AddressSettings {
@@ -19,8 +20,8 @@ export interface Address {
 }
 
 /**
- * The bucket stands in the host name on AWS, unless a dot in it would break the certificate, and in
- * the path elsewhere; `forcePathStyle` overrules both.
+ * The bucket stands in the host name on AWS, unless it is no host name or a dot in it would break
+ * the certificate, and in the path elsewhere; `forcePathStyle` overrules both.
  * @param key "" for the bucket itself
  */
 export function addressOf(
@@ -31,7 +32,8 @@ export function addressOf(
   if (bucket.startsWith("arn:")) throw new Error("access points need S3Backend");
   const domain = region.startsWith("cn-") ? "amazonaws.com.cn" : "amazonaws.com";
   const origin = new URL(endpoint ?? `https://s3.${region}.${domain}`);
-  const isPathStyle = forcePathStyle ?? (endpoint !== undefined || bucket.includes("."));
+  const isPathStyle =
+    forcePathStyle ?? (endpoint !== undefined || bucket.includes(".") || !isHostName(bucket));
   const base = withoutSlashesAtEnd(origin.pathname);
   if (!isPathStyle) origin.hostname = `${bucket}.${origin.hostname}`;
   const path = `${base}/${isPathStyle ? `${bucket}/` : ""}${encodeKey(key)}`;

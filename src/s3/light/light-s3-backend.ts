@@ -1,12 +1,7 @@
 /** A small S3 client for functions that must start fast. */
-import { InvalidArgumentError } from "../../core/errors.ts";
 import { BucketBackend } from "../bucket-backend.ts";
-import {
-  type CommonS3Options,
-  endpointOfEnvironment,
-  resolveOptions,
-  type S3Settings,
-} from "../s3-options.ts";
+import { endpointOfEnvironment } from "../endpoint.ts";
+import { type CommonS3Options, resolveOptions, type S3Settings } from "../s3-options.ts";
 import { LightTransport } from "./light-transport.ts";
 import type { S3Credentials } from "./sigv4.ts";
 
@@ -37,14 +32,11 @@ export function lightTransport(options: LightS3BackendOptions): {
   readonly transport: LightTransport;
 } {
   const settings = resolveOptions(options, { name: "LightS3Backend", option: "credentials" });
-  const { credentials = credentialsOfEnvironment, endpoint } = options;
-  if (endpoint !== undefined && !URL.canParse(endpoint)) {
-    throw new InvalidArgumentError(`endpoint must be a URL, found ${JSON.stringify(endpoint)}`);
-  }
+  const { credentials = credentialsOfEnvironment } = options;
   const transport = new LightTransport(settings, {
     credentials: async () => (typeof credentials === "function" ? credentials() : credentials),
     region: options.region ?? regionOfEnvironment(),
-    endpoint: endpoint ?? endpointOfEnvironment(),
+    endpoint: settings.endpoint ?? endpointOfEnvironment(),
   });
   return { settings, transport };
 }

@@ -45,12 +45,16 @@ export interface LightAccess {
 }
 
 const META = "x-amz-meta-";
+/** Servers refuse 15 minutes. */
+const CLOCK_SKEW_MS = 300_000;
 const NOTHING = new Uint8Array(0);
 
 export class LightTransport implements S3Transport {
   readonly #settings: S3Settings;
   readonly #access: LightAccess;
   readonly #http: HttpClient;
+  /** What to add to this machine's clock to get the server's; 0 while its signatures are taken. */
+  #clockOffsetMs = 0;
 
   constructor(settings: S3Settings, access: LightAccess) {
     this.#settings = settings;
@@ -166,8 +170,20 @@ export class LightTransport implements S3Transport {
     if (statusCode >= 200 && statusCode < 300 && error === undefined) return response;
     throw Object.assign(new Error(error?.message ?? ""), {
       name: error?.code ?? (statusCode === 304 ? "NotModified" : "UnknownError"),
-      $metadata: { httpStatusCode: statusCode, requestId: headerOf(response, "x-amz-request-id") },
+      $metadata: {
+        httpStatusCode: statusCode,
+        requestId: headerOf(response, "x-amz-request-id"),
+        clockSkewCorrected:
+          statusCode === 403 && this.#correctClock(watch.dateMs, request.signedMs),
+      },
     });
+  }
+
+  /** As the AWS SDK does. Gives whether the request was signed with a time that is far off. */
+  #correctClock(dateMs: number | undefined, signedMs: number): boolean {
+    if (dateMs === undefined || Math.abs(dateMs - signedMs) < CLOCK_SKEW_MS) return false;
+    this.#clockOffsetMs = dateMs - this.#settings.runtime.nowMs();
+    return true;
   }
 
   async #request({ method, bucket, key = "", query = {}, headers = {}, body = NOTHING }: Call) {
@@ -178,17 +194,15 @@ export class LightTransport implements S3Transport {
     const sent = Object.entries({ host, ...headers }).flatMap(([name, value]) =>
       value === undefined ? [] : [[name, value] as const],
     );
-    const signed = sign(
-      { method, path, query, headers: Object.fromEntries(sent), body },
-      await this.#access.credentials(),
-      region,
-      runtime.nowMs(),
-    );
+    const credentials = await this.#access.credentials();
+    const signedMs = runtime.nowMs() + this.#clockOffsetMs;
+    const signable = { method, path, query, headers: Object.fromEntries(sent), body };
+    const signed = sign(signable, credentials, region, signedMs);
     const search = encodeQuery(query);
     const target = path + (search === "" ? "" : `?${search}`);
     const hasBody = method === "PUT" || method === "POST";
     const length = hasBody ? { "content-length": String(body.byteLength) } : {};
-    return { method, origin, target, headers: { ...signed, ...length }, body };
+    return { method, origin, target, headers: { ...signed, ...length }, body, signedMs };
   }
 
   get #region(): string {
