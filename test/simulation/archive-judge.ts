@@ -11,6 +11,8 @@ export interface ArchiveJudgeParts {
   readonly ledger: Ledger;
   readonly truth: Truth;
   readonly fail: (rule: string, message: string) => void;
+  /** Told what takes the place of each record that is archived. */
+  readonly onArchived: (op: Op) => void;
 }
 
 /** Archivers ask for the records whose number leaves such a rest, and say so in the name. */
@@ -49,7 +51,7 @@ export class ArchiveJudge {
   }
 
   #checkEntry({ path, period }: ArchiveInfo, id: string, entry: Versioned): void {
-    const { ledger, fail } = this.#parts;
+    const { ledger, fail, onArchived } = this.#parts;
     const op = ledger.landedOf(id).find((landed) => compareOps(landed, entry) === 0);
     if (op === undefined) {
       const found = `${id}=${entry.text} at ${entry.clock}`;
@@ -63,6 +65,7 @@ export class ArchiveJudge {
       fail("TWICE", `${path} holds ${describeOp(op)}, which is archived already`);
     }
     ledger.archived(asTombstone(op));
+    onArchived(op);
   }
 
   /** A tombstone is somebody's deletion or an archive's, and what is archived is not live. */

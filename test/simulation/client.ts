@@ -11,7 +11,8 @@ import { checkExpected, checkWarning } from "./expected.ts";
 import { type Doc, hasForm, type PlainDoc } from "./form.ts";
 import { compareOps, type Intent, writerName } from "./ledger.ts";
 import type { Op } from "./sent-segments.ts";
-import type { Mark } from "./oracle.ts";
+import type { Mark } from "./mark.ts";
+import type { Register } from "./register.ts";
 import type { SimProcess } from "./sim-process.ts";
 import { Viewer } from "./viewer.ts";
 import { SETTINGS, type SimMedium, type World } from "./world.ts";
@@ -28,10 +29,19 @@ export interface SharedProcess {
   readonly flushLingerMs?: number;
 }
 
+/** What a store was opened on. */
+interface OpenedOn {
+  readonly mark: Mark;
+  readonly writeMark: Mark | undefined;
+  /** As the register knows its backend. */
+  readonly medium: string;
+}
+
 export class Client extends Viewer {
   readonly isReadOnly: boolean;
   /** As the ledger knows it. */
   readonly #writer: string;
+  readonly #medium: string;
   /** What writes order above: a stale store looks for itself before its first flush. */
   readonly #writeMark: Mark | undefined;
   /** Acknowledged to this store and not undone, in the order of the calls. */
@@ -64,7 +74,8 @@ export class Client extends Viewer {
       world.oracle.counts[backend.manifestGets === 1 ? "fastViews" : "twoStepViews"]++;
     }
     if (isStale && backend.manifestGets === gets) world.oracle.counts.sharedLooks++;
-    const client = new Client(world, process, store, options, mark, writeMark);
+    const medium = world.oracle.register.mediumOf(backend);
+    const client = new Client(world, process, store, options, { mark, writeMark, medium });
     if (!client.isLazy) await client.check();
     return client;
   }
@@ -74,13 +85,13 @@ export class Client extends Viewer {
     process: SimProcess,
     store: Store<Doc>,
     { skipLoad = false, readOnly = false, agentId = "" }: StoreOptions<Doc>,
-    mark: Mark,
-    writeMark?: Mark,
+    { mark, writeMark, medium }: OpenedOn,
   ) {
     super(world, process, store, { mark, isLazy: skipLoad });
     this.isReadOnly = readOnly;
     this.#writer = writerName(process.name, agentId);
     this.#writeMark = writeMark;
+    this.#medium = medium;
   }
 
   /** Writes some changes in one call; false when it failed. */
@@ -114,15 +125,19 @@ export class Client extends Viewer {
     const name = this.#writer;
     const from = oracle.ledger.attemptCount(name);
     const mark = this.#writeMark ?? this.mark;
+    const ended = this.#begin(intents, from, mark);
     try {
       await call();
     } catch (error) {
+      const isUnknown = error instanceof WriteOutcomeUnknownError;
+      ended(isUnknown ? "unknown" : "nothing");
       oracle.counts.failed++;
-      if (error instanceof WriteOutcomeUnknownError) oracle.counts.unknown++;
+      if (isUnknown) oracle.counts.unknown++;
       checkExpected(this.world, this.process, "write", error);
-      if (!(error instanceof WriteOutcomeUnknownError)) oracle.rejected(name, from, intents);
+      if (!isUnknown) oracle.rejected(name, from, intents);
       return false;
     }
+    ended("acknowledged");
     const ops = oracle.acked(name, from, intents, mark);
     this.know(ops);
     // Several calls may share a flush, and so its segment.
@@ -132,14 +147,25 @@ export class Client extends Viewer {
     return true;
   }
 
+  #begin(
+    intents: readonly Intent[] | undefined,
+    from: number,
+    { takenMs: viewMs }: Mark,
+  ): ReturnType<Register["begin"]> {
+    const caller = { writer: this.#writer, session: this.session, medium: this.#medium };
+    return this.world.oracle.register.begin({ ...caller, intents, from, viewMs });
+  }
+
   /** Takes back its own last operation, where that still counts; false when it failed. */
   async undo(): Promise<boolean> {
     const { oracle } = this.world;
     const name = this.#writer;
     const from = oracle.ledger.attemptCount(name);
     const mark = oracle.mark();
+    const ended = this.#begin(undefined, from, this.#writeMark ?? this.mark);
     return this.attempt("undo", async () => {
       const isUndone = await this.store.undo();
+      ended("acknowledged");
       const own = this.#written.at(-1);
       if (!isUndone || own === undefined) return;
       this.#written.pop();
@@ -156,7 +182,9 @@ export class Client extends Viewer {
     try {
       const count = await this.store.archive(({ n }) => isOfThird(n, rest), period);
       this.mark = mark;
-      this.know(oracle.archived(name, period, count));
+      const archived = oracle.archived(name, period, count);
+      oracle.register.archived(archived, this.session, mark.takenMs);
+      this.know(archived);
       return true;
     } catch (error) {
       oracle.archived(name, period, undefined);

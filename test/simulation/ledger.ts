@@ -45,14 +45,16 @@ export class Ledger {
   /** `w` of cloned processes: the one source of equal versions. */
   readonly cloned = new Set<string>();
 
-  /** A segment is about to be sent. */
-  attempted(process: string, path: string, body: Uint8Array): void {
-    for (const record of this.#records(process, path, body)) {
+  /** A segment is about to be sent; gives all that is sent with it. */
+  attempted(process: string, path: string, body: Uint8Array): readonly SegmentRecord[] {
+    const records = this.#records(process, path, body);
+    for (const record of records) {
       const writer = writerName(process, record.agent);
       const attempts = this.#attempts.get(writer);
       if (attempts === undefined) this.#attempts.set(writer, [record]);
       else if (attempts.at(-1) !== record) attempts.push(record);
     }
+    return records;
   }
 
   /** How many segments a writer has sent so far. */
@@ -73,6 +75,10 @@ export class Ledger {
   undoSince(process: string, from: number): Op | undefined {
     const sent = this.#attempts.get(process)?.slice(from) ?? [];
     return sent.flatMap(({ ops }) => ops).findLast(isUndo);
+  }
+
+  attemptsBetween(process: string, from: number, to: number): readonly SegmentRecord[] {
+    return this.#attempts.get(process)?.slice(from, to) ?? [];
   }
 
   attemptsOf(process: string, from: number, intents: readonly Intent[]): SegmentRecord[] {
@@ -232,7 +238,7 @@ function keyOf(path: string, etag: string): string {
   return parseLogFilePath(path) === undefined ? `${path} ${etag}` : `frame ${etag}`;
 }
 
-function isUndo({ undoes }: Op): boolean {
+export function isUndo({ undoes }: Op): boolean {
   return undoes !== undefined;
 }
 

@@ -35,6 +35,7 @@ const CALM: Weather = {
   rolloutMs: Infinity,
   isOriginal: false,
   http: undefined,
+  clocks: { aheadMs: Infinity, behindMs: Infinity, hasLies: false },
 };
 
 /** A world in which one writer's changes have been acknowledged. */
@@ -160,7 +161,8 @@ test("a tombstone that is nobody's deletion and no archive's is noticed", async 
   const winners = new Map([["a", { ...version, schema: 1, text: undefined }]]);
   const { ledger, truth } = world.oracle;
   const found: string[] = [];
-  const judge = new ArchiveJudge({ ledger, truth, fail: (rule) => found.push(rule) });
+  const fail = (rule: string): void => void found.push(rule);
+  const judge = new ArchiveJudge({ ledger, truth, fail, onArchived: () => undefined });
   judge.checkWinners("now", winners);
   expect(found).toEqual(["NEITHER"]);
 });

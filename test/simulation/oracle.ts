@@ -5,9 +5,11 @@
 import { LOG_PREFIX, MANIFEST_PATH } from "../../src/format/paths.ts";
 import { ArchiveJudge } from "./archive-judge.ts";
 import { createCounts } from "./counts.ts";
+import { Register } from "./register.ts";
 import type { Founding } from "./founding.ts";
 import type { Kernel } from "./kernel.ts";
 import { compareOps, describeOp, type Intent, isSameWriter, Ledger, raise } from "./ledger.ts";
+import type { Mark } from "./mark.ts";
 import type { Op } from "./sent-segments.ts";
 import {
   holdsNoStore,
@@ -25,22 +27,11 @@ export interface Violation {
   readonly atMs: number;
 }
 
-/** What whoever looks from now on must see at least. */
-export interface Mark {
-  /** Changes of the object store until then. */
-  readonly changes: number;
-  /** Nothing but leases was there. */
-  readonly isEmpty: boolean;
-  /** Per id, the highest operation acknowledged or seen by anybody. */
-  readonly least: ReadonlyMap<string, Op>;
-  /** Highest clock acknowledged. */
-  readonly clock: number;
-}
-
 export class Oracle implements ServerObserver {
   readonly violations: Violation[] = [];
   readonly ledger = new Ledger();
   readonly truth: Truth;
+  readonly register: Register;
   readonly #kernel: Kernel;
   readonly #server: ObjectServer;
   readonly #acked = new Map<string, Op>();
@@ -58,8 +49,10 @@ export class Oracle implements ServerObserver {
       truth: this.truth,
       fail: (rule: string, message: string) => this.fail(rule, message),
     };
+    this.register = new Register(kernel, this.ledger);
     this.#views = new ViewJudge(parts);
-    this.#archives = new ArchiveJudge(parts);
+    const onArchived = (op: Op): void => this.register.archivePublished(op);
+    this.#archives = new ArchiveJudge({ ...parts, onArchived });
     server.observe(this);
   }
 
@@ -73,6 +66,7 @@ export class Oracle implements ServerObserver {
     this.counts.founded++;
     const founded = this.ledger.founded(ops);
     for (const op of founded) raise(this.#acked, op);
+    this.register.founded(founded);
     this.truth.found([...objects.keys()], founded);
   }
 
@@ -177,7 +171,8 @@ export class Oracle implements ServerObserver {
       }
     }
     const { objects, changes } = this.#server;
-    return { changes, isEmpty: holdsNoStore(objects), least, clock: this.#ackedClock };
+    const takenMs = this.register.now();
+    return { changes, isEmpty: holdsNoStore(objects), least, clock: this.#ackedClock, takenMs };
   }
 
   /** What whoever reads the manifest from now on must see at least: what its runs hold. */
@@ -188,7 +183,7 @@ export class Oracle implements ServerObserver {
       if (op !== undefined) least.set(id, op);
     }
     // Never to be compared exactly: the log is not part of it.
-    return { ...this.mark(), changes: -1, least };
+    return { ...this.mark(), changes: -1, least, takenMs: -Infinity };
   }
 
   /** A write of this process was acknowledged; gives its operations with their versions. */

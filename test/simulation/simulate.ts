@@ -48,9 +48,15 @@ export async function simulate(seed: number): Promise<SimulationResult> {
     await kernel.run(kernel.nowMs + CALM_MS, isOver);
   }
   if (!isOver()) await settleAccounts(world, clients);
+  if (!isOver()) checkRegister(world);
   const { violations, counts } = oracle;
   const { tail: trace, events } = kernel;
   return { seed, violations, hash: kernel.digest(), events, counts, trace };
+}
+
+/** Of all that was called, per record: what the clocks promise holds (Q1 to Q8). */
+function checkRegister({ oracle, weather }: World): void {
+  for (const { rule, message } of oracle.register.check(weather.clocks)) oracle.fail(rule, message);
 }
 
 /** What the platform does: starts invocations, restarts what died. Nothing ever happens to it. */

@@ -4,7 +4,7 @@ import { checkExpected } from "./expected.ts";
 import { type Doc, hasForm, inForm, type PlainDoc, plainText } from "./form.ts";
 import { raise } from "./ledger.ts";
 import type { Op } from "./sent-segments.ts";
-import type { Mark } from "./oracle.ts";
+import type { Mark } from "./mark.ts";
 import type { SimProcess } from "./sim-process.ts";
 import type { Seen } from "./view-judge.ts";
 import { IDS, type World } from "./world.ts";
@@ -15,6 +15,8 @@ export class Viewer {
   protected readonly world: World;
   protected readonly store: Store<Doc>;
   protected readonly isLazy: boolean;
+  /** As the register knows this store. */
+  protected readonly session: string;
   protected mark: Mark;
   /** Acknowledged to this store since its last look. */
   protected readonly own = new Map<string, Op>();
@@ -29,6 +31,7 @@ export class Viewer {
     this.process = process;
     this.store = store;
     this.isLazy = isLazy;
+    this.session = world.uniqueSession(process);
     this.mark = mark;
   }
 
@@ -142,6 +145,7 @@ export class Viewer {
     const least = this.leastSeen();
     const mark = this.mark;
     const { oracle } = this.world;
+    const look = { session: this.session, invokedMs: oracle.register.now(), viewMs: mark.takenMs };
     if (this.isLazy) {
       const isRead = await this.attempt("read", async () => {
         for (const [id, record] of await this.store.readMany(ids)) {
@@ -155,6 +159,7 @@ export class Viewer {
         if (record !== undefined) seen.set(id, this.textOf(record));
       }
     }
+    oracle.register.read(ids, seen, look);
     oracle.checkView(this.process.name, ids, seen, least);
     oracle.checkExact(this.process.name, mark, ids, seen);
     return seen;

@@ -33,10 +33,13 @@ export function drawWeather(prng: Prng, extras: Prng): Weather {
   const http = extras.chance(HTTP) ? drawForms(extras) : undefined;
   const handlers = extras.chance(0.25) ? crowd.stormMs / extras.between(2, 8) : Infinity;
   const gapsMs = { ...crowd.gapsMs, handlers };
-  return { ...common, crowd: { ...crowd, gapsMs }, rolloutMs, isOriginal, http };
+  return { ...common, crowd: { ...crowd, gapsMs }, rolloutMs, isOriginal, http, clocks: COUNTING };
 }
 
-type Extras = "crowd" | "rolloutMs" | "isOriginal" | "http";
+type Extras = "crowd" | "rolloutMs" | "isOriginal" | "http" | "clocks";
+
+/** Clocks of stores count, and no time is in them. */
+const COUNTING: Weather["clocks"] = { aheadMs: Infinity, behindMs: Infinity, hasLies: false };
 
 /** Share of the object stores that are reached by `src/s3` itself: twice the work for each request. */
 const HTTP = 0.2;

@@ -1,4 +1,5 @@
 /** Everything of one simulation that actors share: time, store, oracle, dice, settings. */
+import type { ClockPromise } from "../register/history.ts";
 import type { CompactionLimits } from "../../src/compaction/plan.ts";
 import type { ProtocolSettings } from "../../src/core/settings.ts";
 import type { Crowd } from "./crowd.ts";
@@ -61,6 +62,8 @@ export interface Weather {
   readonly http: EtagForms | undefined;
   /** The store is one of the original opslog. */
   readonly isOriginal: boolean;
+  /** What clocks and dates are worth here. */
+  readonly clocks: Omit<ClockPromise, "epochMs">;
 }
 
 export interface SpawnOptions {
@@ -80,6 +83,7 @@ export class World {
   readonly #versions: Prng;
   #isCalm = false;
   #texts = 0;
+  #sessions = 0;
 
   constructor(seed: string, weather: Weather) {
     this.#seed = seed;
@@ -158,7 +162,7 @@ export class World {
     const { arePrivateLeases, isListUnordered, network, disk: faults } = this.weather;
     const { server, oracle, disk } = this;
     const onAttempt = (name: string, path: string, body: Uint8Array): void =>
-      oracle.ledger.attempted(name, path, body);
+      oracle.register.sent(oracle.ledger.attempted(name, path, body), undefined);
     const count = (what: HttpFault | DiskFault): void => void oracle.counts[what]++;
     const common = { process, server, onAttempt, count, arePrivateLeases, isListUnordered };
     if (faults === undefined) {
@@ -185,6 +189,11 @@ export class World {
   /** A record that no other write carries. */
   uniqueRecord(process: SimProcess): PlainDoc {
     return { by: process.name, n: ++this.#texts };
+  }
+
+  /** Names one store of a process. */
+  uniqueSession({ name }: SimProcess): string {
+    return `${name}, store ${++this.#sessions}`;
   }
 
   /** Lets time pass until the work is done. @throws what it throws */

@@ -1,6 +1,6 @@
 /** Processes whose stores open on what was seen before: within a bound of time, or compacted only. */
 import { Client } from "../client.ts";
-import type { Mark } from "../oracle.ts";
+import type { Mark } from "../mark.ts";
 import type { SimProcess } from "../sim-process.ts";
 import { IDS, SETTINGS, type World } from "../world.ts";
 
@@ -56,7 +56,8 @@ class Marks {
   constructor(world: World, process: SimProcess) {
     this.#world = world;
     this.#process = process;
-    const nothing = { ...world.oracle.mark(), changes: -1, least: new Map(), clock: 0 };
+    const unseen = { changes: -1, least: new Map(), clock: 0, takenMs: -Infinity };
+    const nothing = { ...world.oracle.mark(), ...unseen };
     this.#first = { localMs: -Infinity, whole: nothing, snapshot: nothing };
   }
 

@@ -1,0 +1,209 @@
+/** Records what the register checker is given: calls and reads with their times, versions as sent. */
+import { checkRegister, type Finding } from "../register/checker.ts";
+import type { ClockPromise, History, ReadCall, SentWrite } from "../register/history.ts";
+import type { Kernel } from "./kernel.ts";
+import { type Intent, isUndo, type Ledger } from "./ledger.ts";
+import type { Op, SegmentRecord } from "./sent-segments.ts";
+import { EPOCH_MS } from "./sim-process.ts";
+import type { Seen } from "./view-judge.ts";
+
+/** Who calls, through what. */
+export interface Caller {
+  /** As the ledger knows it. */
+  readonly writer: string;
+  readonly session: string;
+  readonly medium: string;
+}
+
+export interface CallBegun extends Caller {
+  /** Undefined: an undo. */
+  readonly intents: readonly Intent[] | undefined;
+  /** Of the writer's attempts, those from here on. */
+  readonly from: number;
+  readonly viewMs: number;
+}
+
+interface RecordedCall extends CallBegun {
+  readonly invokedMs: number;
+  endedMs: number;
+  /** The writer's attempts when it ended. */
+  to: number;
+  outcome: SentWrite["outcome"];
+}
+
+interface RecordedRead extends Omit<ReadCall, "gave"> {
+  readonly ops: readonly Op[];
+}
+
+export interface LookBegun {
+  readonly session: string;
+  readonly invokedMs: number;
+  readonly viewMs: number;
+}
+
+/** What was measured when a segment was sent first. */
+interface Sending {
+  readonly sentMs: number;
+  readonly estimateErrorMs: number | undefined;
+}
+
+export class Register {
+  readonly #kernel: Kernel;
+  readonly #ledger: Ledger;
+  readonly #calls: RecordedCall[] = [];
+  readonly #reads: RecordedRead[] = [];
+  readonly #archives: SentWrite[] = [];
+  readonly #founded = new Map<Op, SentWrite>();
+  readonly #sendings = new Map<SegmentRecord, Sending>();
+  readonly #media = new WeakMap<object, string>();
+  #mediaCount = 0;
+  #lastMs = 0;
+
+  constructor(kernel: Kernel, ledger: Ledger) {
+    this.#kernel = kernel;
+    this.#ledger = ledger;
+  }
+
+  /** The moment: what comes later in the run is later in time, also within one event. */
+  now(): number {
+    this.#lastMs = Math.max(this.#kernel.nowMs, this.#lastMs + 1e-6);
+    return this.#lastMs;
+  }
+
+  mediumOf(backend: object): string {
+    let name = this.#media.get(backend);
+    if (name === undefined) this.#media.set(backend, (name = `medium ${++this.#mediaCount}`));
+    return name;
+  }
+
+  /** A call begins; to be ended by what is returned, unless its process dies. */
+  begin(call: CallBegun): (outcome: SentWrite["outcome"]) => void {
+    const recorded: RecordedCall = {
+      ...call,
+      invokedMs: this.now(),
+      endedMs: Infinity,
+      to: Infinity,
+      outcome: "unknown",
+    };
+    this.#calls.push(recorded);
+    return (outcome) => {
+      recorded.endedMs = this.now();
+      recorded.to = this.#ledger.attemptCount(call.writer);
+      recorded.outcome = outcome;
+    };
+  }
+
+  /** @param estimateMs ms since 1970 by the sender's estimate; undefined: it has none */
+  sent(segments: readonly SegmentRecord[], estimateMs: number | undefined): void {
+    const sentMs = this.now();
+    const estimateErrorMs =
+      estimateMs === undefined ? undefined : estimateMs - EPOCH_MS - this.#kernel.nowMs;
+    for (const segment of segments) {
+      if (!this.#sendings.has(segment)) this.#sendings.set(segment, { sentMs, estimateErrorMs });
+    }
+  }
+
+  /** What was there before everything else. */
+  founded(ops: readonly Op[]): void {
+    const before = { invokedMs: -1, endedMs: -1, viewMs: -Infinity };
+    const caller = { session: "original", medium: "original" };
+    for (const op of ops) {
+      this.#founded.set(op, this.#writeOf(op, { ...caller, ...before, outcome: "acknowledged" }));
+    }
+  }
+
+  /** A deletion just above the version of what an archive holds. Who asked for it may not know yet. */
+  archivePublished(op: Op): void {
+    const caller = { session: `archive of ${op.id}`, medium: "archive" };
+    const times = { invokedMs: -Infinity, endedMs: Infinity, viewMs: -Infinity };
+    const write = this.#writeOf(op, { ...caller, ...times, outcome: "unknown" });
+    this.#archives.push(asArchive(write, this.now()));
+  }
+
+  archived(ops: readonly Op[], session: string, invokedMs: number): void {
+    const caller = { session, medium: session, invokedMs, viewMs: -Infinity };
+    for (const op of ops) {
+      const write = this.#writeOf(op, { ...caller, endedMs: this.now(), outcome: "acknowledged" });
+      this.#archives.push(asArchive(write, invokedMs));
+    }
+  }
+
+  read(ids: readonly string[], seen: Seen, { session, invokedMs, viewMs }: LookBegun): void {
+    const returnedMs = this.now();
+    for (const id of ids) {
+      const text = seen.get(id);
+      const landed = text === undefined ? [] : this.#ledger.landedWith(text);
+      const ops = landed.filter((op) => op.id === id);
+      // What nobody wrote is another rule's (INVENTED).
+      if (text !== undefined && ops.length === 0) continue;
+      this.#reads.push({ id, session, invokedMs, returnedMs, viewMs, ops });
+    }
+  }
+
+  check(promise: Omit<ClockPromise, "epochMs">): Finding[] {
+    return checkRegister(this.history(), { ...promise, epochMs: EPOCH_MS });
+  }
+
+  history(): History {
+    const byOp = new Map(this.#founded);
+    for (const call of this.#calls) {
+      for (const [op, outcome] of this.#sentBy(call)) {
+        byOp.set(op, this.#writeOf(op, { ...call, outcome }));
+      }
+    }
+    const reads = this.#reads.flatMap(({ ops, ...read }) => {
+      const gave = ops.map((op) => byOp.get(op)).filter((write) => write !== undefined);
+      return ops.length > 0 && gave.length === 0 ? [] : [{ ...read, gave }];
+    });
+    return { writes: [...byOp.values(), ...this.#archives], reads };
+  }
+
+  /** Each operation that a call sent: the last attempt is the one whose outcome it was told. */
+  #sentBy({ writer, intents, from, to, outcome }: RecordedCall): Map<Op, SentWrite["outcome"]> {
+    const sent = new Map<Op, SentWrite["outcome"]>();
+    const attempts = this.#ledger.attemptsBetween(writer, from, to);
+    const ofCall = attempts.flatMap(({ ops }) => {
+      if (intents === undefined) return [ops.filter(isUndo)].filter(({ length }) => length > 0);
+      const found = intents.map(({ id, text }) =>
+        ops.findLast((op) => op.id === id && op.text === text),
+      );
+      return found.every((op) => op !== undefined) ? [found] : [];
+    });
+    for (const [at, ops] of ofCall.entries()) {
+      const isLast = at === ofCall.length - 1;
+      for (const op of ops) sent.set(op, isLast || outcome === "nothing" ? outcome : "unknown");
+    }
+    return sent;
+  }
+
+  #writeOf(
+    op: Op,
+    call: Omit<SentWrite, "id" | "version" | "isDeletion" | "sentMs" | "operations">,
+  ): SentWrite {
+    const { id, clock, agent, w, text, segment } = op;
+    const { session, medium, invokedMs, endedMs, viewMs, outcome } = call;
+    const sending = this.#sendings.get(segment);
+    return {
+      id,
+      version: { clock, agent, w },
+      isDeletion: text === undefined,
+      session,
+      medium,
+      invokedMs,
+      endedMs,
+      outcome,
+      viewMs,
+      sentMs: sending?.sentMs ?? invokedMs,
+      estimateErrorMs: sending?.estimateErrorMs,
+      operations: segment.ops.length,
+      isRevocable: segment.isFrame,
+    };
+  }
+}
+
+/** Its version is the one of what it archives; a tombstone wins there. */
+function asArchive(write: SentWrite, sentMs: number): SentWrite {
+  const { version } = write;
+  const above = { ...version, w: `${version.w}+` };
+  return { ...write, version: above, isDeletion: true, isGuarded: true, sentMs };
+}
