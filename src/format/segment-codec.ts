@@ -62,22 +62,39 @@ export function encodeOperation(operation: LogOperation, text: string | undefine
   return text === undefined ? head : `${head.slice(0, -1)},"data":${text}}`;
 }
 
-/**
- * @param lines operation lines made by `encodeOperation`, in the order of `operations`
- * @param together how many segments share the object
- */
-export function encodeSegment(
-  segment: Segment,
+/** What a flush holds, before it has a name: the same under every name that it may get. */
+export interface SegmentBody {
+  /** The operation lines. */
+  readonly bytes: Buffer;
+  readonly count: number;
+  readonly lo: number;
+  readonly hi: number;
+  /** The filter as a name carries it. */
+  readonly filter: string;
+}
+
+/** @param lines operation lines made by `encodeOperation`, in the order of `operations` */
+export function encodeBody(
+  operations: readonly LogOperation[],
   lines: readonly string[],
-  together = 1,
-): EncodedSegment {
-  const { agent, w, v, operations } = segment;
+): SegmentBody {
   const [first, last] = [operations[0], operations.at(-1)];
   assert(first !== undefined && last !== undefined, "a segment holds at least one operation");
   assert(lines.length === operations.length, "one line per operation");
-  const body = Buffer.from(`${lines.join("\n")}\n`);
+  const bytes = Buffer.from(`${lines.join("\n")}\n`);
   const filter = encodeFilter(new Set(operations.map(({ id }) => id)));
-  const [lo, hi, count] = [first.clock, last.clock, operations.length];
+  return { bytes, count: operations.length, lo: first.clock, hi: last.clock, filter };
+}
+
+/**
+ * Header and lines of a segment.
+ * @param together how many segments share the object
+ */
+export function sealSegment(
+  { agent, w, v }: Pick<Segment, "agent" | "w" | "v">,
+  { bytes: body, count, lo, hi, filter }: SegmentBody,
+  together = 1,
+): Buffer {
   const header = {
     format: FORMAT,
     kind: "segment",
@@ -91,8 +108,18 @@ export function encodeSegment(
     filter,
     ...(together === 1 ? {} : { together }),
   };
-  const head = Buffer.from(`${sealLine(JSON.stringify(header), body)}\n`);
-  return { bytes: Buffer.concat([head, body]), lo, hi, filter };
+  return Buffer.concat([Buffer.from(`${sealLine(JSON.stringify(header), body)}\n`), body]);
+}
+
+/** A segment whose `w` is known already; the parameters are those of the two steps above. */
+export function encodeSegment(
+  segment: Segment,
+  lines: readonly string[],
+  together = 1,
+): EncodedSegment {
+  const body = encodeBody(segment.operations, lines);
+  const { lo, hi, filter } = body;
+  return { bytes: sealSegment(segment, body, together), lo, hi, filter };
 }
 
 /**

@@ -2,9 +2,10 @@
 import { UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import type { Runtime } from "../core/runtime.ts";
 import { decodeFilter, logFilePath, streamName } from "../format/paths.ts";
-import { type EncodedSegment, encodeSegment } from "../format/segment-codec.ts";
+import { type EncodedSegment, encodeBody, sealSegment } from "../format/segment-codec.ts";
 import type { AppendableStorage, AppendFile } from "../storage/backend.ts";
 import type { LogWriter, SegmentDraft, WrittenSegment } from "./log.ts";
+import { versionNonce } from "./version-nonce.ts";
 
 /** A file above this size gets a successor, so that a compaction has something to delete. */
 const FILE_BYTES_MAX = 1024 * 1024;
@@ -22,19 +23,23 @@ export class FileLogWriter implements LogWriter {
   readonly #appendable: AppendableStorage;
   readonly #runtime: Runtime;
   readonly #agentId: string;
-  readonly #w: string;
+  /** 16 random hex digits, drawn at the first flush: before that, a process may still be cloned. */
+  #drawn: string | undefined;
   #open: OpenFile | undefined;
 
   constructor(appendable: AppendableStorage, runtime: Runtime, agentId: string) {
     this.#appendable = appendable;
     this.#runtime = runtime;
     this.#agentId = agentId;
-    this.#w = runtime.randomHex(16);
   }
 
   async write({ viewMs, lines, ...draft }: SegmentDraft): Promise<WrittenSegment> {
-    const w = this.#w;
-    const encoded = encodeSegment({ ...draft, w }, lines);
+    const body = encodeBody(draft.operations, lines);
+    const drawn = (this.#drawn ??= this.#runtime.randomHex(16));
+    const { stream, k, bytes: offset } = await this.#fileWithRoom();
+    // Wherever the frame comes to lie in the end, it is the same write.
+    const w = versionNonce(drawn, `${logFilePath(stream, k)}@${offset}`, body.bytes);
+    const encoded = { ...body, bytes: sealSegment({ ...draft, w }, body) };
     let written = await this.#writeOnce(encoded);
     for (let attempt = 1; written === "fenced" && attempt <= FENCED_MAX; attempt++) {
       // A compactor may have read the frame before it took the file: it counts as landed from here.

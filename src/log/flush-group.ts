@@ -2,18 +2,23 @@
  * Group commit across stores: writers of one process whose flushes share objects. Each keeps its
  * own segment (agent, clocks, `w`) and learns the outcome of the whole object (PROTOCOL, W7).
  */
-import { hash } from "node:crypto";
 import { assert } from "../core/assert.ts";
 import { Deferred } from "../core/deferred.ts";
 import { BudgetExceededError, UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import { OVER } from "../core/over.ts";
 import type { Runtime } from "../core/runtime.ts";
 import { decodeFilter, encodeFilter, FILTER_IDS_MAX, filterHash } from "../format/paths.ts";
-import { type EncodedSegment, encodeSegment } from "../format/segment-codec.ts";
+import { encodeBody, type SegmentBody, sealSegment } from "../format/segment-codec.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { Deadline } from "../storage/deadline.ts";
 import type { LogWriter, SegmentDraft, SegmentRef, WrittenSegment } from "./log.ts";
-import { type ObjectDraft, ObjectStream, type StreamIdentity } from "./object-stream.ts";
+import {
+  type ObjectContent,
+  type ObjectDraft,
+  ObjectStream,
+  type StreamIdentity,
+} from "./object-stream.ts";
+import { versionNonce } from "./version-nonce.ts";
 
 /** Of operation lines in one object, unless one segment alone is larger. */
 const OBJECT_BYTES_MAX = 8 * 1024 * 1024;
@@ -54,9 +59,15 @@ interface SentObject {
   readonly abandoned: AbortController;
 }
 
+/** A flush as its object holds it. */
+interface Part {
+  readonly waiting: Waiting;
+  readonly body: SegmentBody;
+}
+
 /** The segments of one object, in order. */
 interface GroupDraft extends ObjectDraft {
-  readonly parts: readonly (EncodedSegment & { readonly w: string })[];
+  readonly segments: readonly { readonly w: string; readonly bytes: Buffer }[];
 }
 
 export class FlushGroup {
@@ -172,14 +183,20 @@ export class FlushGroup {
         for (const waiting of group) waiting.sent = sent;
       },
     };
-    const written = await this.#stream.write(through, (stream) => encodeGroup(group, stream));
+    const parts = group.map((waiting) => {
+      const { operations, lines } = waiting.draft;
+      return { waiting, body: encodeBody(operations, lines) };
+    });
+    const written = await this.#stream.write(through, contentOf(group), (path, stream) =>
+      encodeGroup(parts, path, stream),
+    );
     const { path, draft, dateMs } = written;
     const oldestViewMs = Math.min(...group.map((waiting) => waiting.draft.viewMs));
-    const refs = refsOf(path, draft);
+    const refs = refsOf(path, parts, draft);
     for (const [at, { done }] of group.entries()) {
-      const [ref, part] = [refs[at], draft.parts[at]];
-      assert(ref !== undefined && part !== undefined, "a part for each flush of the group");
-      done.resolve({ w: part.w, ref, dateMs, oldestViewMs });
+      const [ref, segment] = [refs[at], draft.segments[at]];
+      assert(ref !== undefined && segment !== undefined, "a segment for each flush of the group");
+      done.resolve({ w: segment.w, ref, dateMs, oldestViewMs });
     }
   }
 
@@ -205,37 +222,35 @@ function notSent({ text }: Deadline): UnavailableError {
   return new UnavailableError(`a flush was not sent before ${text}`);
 }
 
-function encodeGroup(group: readonly Waiting[], stream: StreamIdentity): GroupDraft {
+/** What the object's name tells of all its segments. */
+function contentOf(group: readonly Waiting[]): ObjectContent {
   const clocks = group.flatMap(({ draft }) => draft.operations.map(({ clock }) => clock));
   const ids = group.flatMap(({ draft }) => draft.operations.map(({ id }) => id));
   const lo = clocks.reduce((least, clock) => Math.min(least, clock), Infinity);
   const hi = clocks.reduce((most, clock) => Math.max(most, clock), 0);
-  const filter = encodeFilter(new Set(ids));
-  const parts = group.map(({ draft: { lines, viewMs: _viewMs, ...segment }, drawnFor }) => {
-    const w = versionPart(drawnFor(stream), `${lo}-${hi}-${filter}`);
-    return { w, ...encodeSegment({ ...segment, w }, lines, group.length) };
-  });
-  const [only] = parts;
-  const isAlone = parts.length === 1 && only !== undefined;
-  const bytes = isAlone ? only.bytes : Buffer.concat(parts.map((part) => part.bytes));
-  return { parts, bytes, lo, hi, filter };
+  return { lo, hi, filter: encodeFilter(new Set(ids)) };
 }
 
-/**
- * The `w` of a segment's versions. A clone of this process whose flushes leave with others' gives
- * its objects other names, which collide with nothing: then its versions must be others, too.
- */
-function versionPart(drawn: string, name: string): string {
-  return hash("sha256", `${drawn} ${name}`).slice(0, drawn.length);
+function encodeGroup(parts: readonly Part[], path: string, stream: StreamIdentity): GroupDraft {
+  const segments = parts.map(({ waiting: { draft, drawnFor }, body }) => {
+    const w = versionNonce(drawnFor(stream), path, body.bytes);
+    const { agent, v } = draft;
+    return { w, bytes: sealSegment({ agent, w, v }, body, parts.length) };
+  });
+  const [only] = segments;
+  const isAlone = segments.length === 1 && only !== undefined;
+  const bytes = isAlone ? only.bytes : Buffer.concat(segments.map((segment) => segment.bytes));
+  return { segments, bytes };
 }
 
 /** One segment takes the whole object; of several, each takes its part. */
-function refsOf(path: string, { parts }: GroupDraft): SegmentRef[] {
+function refsOf(path: string, parts: readonly Part[], { segments }: GroupDraft): SegmentRef[] {
   let offset = 0;
-  return parts.map(({ bytes, lo, hi, filter }) => {
-    const range = { offset, length: bytes.length };
-    offset += bytes.length;
-    const ref = { path, lo, hi, filter: decodeFilter(filter) ?? "any", bytes: bytes.length };
+  return parts.map(({ body: { lo, hi, filter } }, at) => {
+    const length = segments[at]?.bytes.length ?? 0;
+    const range = { offset, length };
+    offset += length;
+    const ref = { path, lo, hi, filter: decodeFilter(filter) ?? "any", bytes: length };
     if (parts.length === 1) return { ...ref, key: path, range: undefined };
     return { ...ref, key: `${path}@${range.offset}`, range };
   });

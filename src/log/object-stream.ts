@@ -8,20 +8,23 @@ import { beyondBudget } from "../storage/metered-backend.ts";
 /** How many clones of one process may have taken a name before we do. */
 const STREAMS_MAX = 5;
 
-/** Identified by itself: a writer that knows another one draws its versions' `w` anew. */
+/** Identified by itself: a writer that knows another one draws anew for its versions. */
 export interface StreamIdentity {
   readonly name: string;
   /** The random part of the name: 16 hex digits. */
   readonly rand: string;
 }
 
-/** What an object is to hold, and what its name tells of it. */
-export interface ObjectDraft {
-  readonly bytes: Buffer;
+/** What an object's name tells of its content. */
+export interface ObjectContent {
   readonly lo: number;
   readonly hi: number;
   /** As a name carries it. */
   readonly filter: string;
+}
+
+export interface ObjectDraft {
+  readonly bytes: Buffer;
 }
 
 export interface WrittenObject<Draft> {
@@ -58,24 +61,24 @@ export class ObjectStream {
 
   /**
    * Creates one object. Several may be under way at once.
-   * @param encode called again when the stream turns out to be another's as well
+   * @param encode given the object's path; called again when that turns out to be taken by another
    * @throws UnavailableError and BudgetExceededError when nothing was written,
    *   WriteOutcomeUnknownError when it may have been
    */
   async write<Draft extends ObjectDraft>(
     through: PutThrough,
-    encode: (stream: StreamIdentity) => Draft,
+    { lo, hi, filter }: ObjectContent,
+    encode: (path: string, stream: StreamIdentity) => Draft,
   ): Promise<WrittenObject<Draft>> {
     for (let attempt = 1; attempt <= STREAMS_MAX; attempt++) {
       if (through.signal?.aborted === true) throw new UnavailableError("nobody waits any more");
       const stream = (this.#identity ??= this.#open());
-      const draft = encode(stream);
-      const { lo, hi, filter, bytes } = draft;
       const path = segmentPath({ stream: stream.name, n: ++this.#n, lo, hi, filter });
+      const draft = encode(path, stream);
       through.onSend?.(path);
-      const dateMs = await create(through, path, bytes);
+      const dateMs = await create(through, path, draft.bytes);
       if (dateMs !== undefined) return { path, draft, dateMs };
-      // Other bytes under our name: this process was cloned. A new w makes our versions our own.
+      // Other bytes under our name: this process was cloned.
       if (this.#identity === stream) this.#identity = undefined;
     }
     throw new WriteOutcomeUnknownError(`${STREAMS_MAX} new streams in a row were taken by others`);

@@ -1,10 +1,11 @@
 /** A writer with a stream of objects of its own. */
 import type { Runtime } from "../core/runtime.ts";
 import { decodeFilter } from "../format/paths.ts";
-import { encodeSegment } from "../format/segment-codec.ts";
+import { encodeBody, sealSegment } from "../format/segment-codec.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { LogSettings, LogWriter, SegmentDraft, WrittenSegment } from "./log.ts";
 import { ObjectStream, type PutThrough } from "./object-stream.ts";
+import { versionNonce } from "./version-nonce.ts";
 
 export class ObjectWriter implements LogWriter {
   readonly #through: PutThrough;
@@ -16,11 +17,18 @@ export class ObjectWriter implements LogWriter {
   }
 
   async write({ lines, viewMs, ...segment }: SegmentDraft): Promise<WrittenSegment> {
-    const { path, draft, dateMs } = await this.#stream.write(this.#through, ({ rand: w }) => {
-      return { w, ...encodeSegment({ ...segment, w }, lines) };
-    });
-    const { w, lo, hi, bytes } = draft;
-    const filter = decodeFilter(draft.filter) ?? "any";
+    const body = encodeBody(segment.operations, lines);
+    const { lo, hi } = body;
+    const { path, draft, dateMs } = await this.#stream.write(
+      this.#through,
+      body,
+      (name, stream) => {
+        const w = versionNonce(stream.rand, name, body.bytes);
+        return { w, bytes: sealSegment({ ...segment, w }, body) };
+      },
+    );
+    const { w, bytes } = draft;
+    const filter = decodeFilter(body.filter) ?? "any";
     const ref = { key: path, path, range: undefined, lo, hi, filter, bytes: bytes.length };
     return { w, ref, dateMs, oldestViewMs: viewMs };
   }

@@ -16,9 +16,42 @@ describe("a writer", () => {
     const { segments, corrupt } = await log().list();
     expect(segments).toEqual(written.map(({ ref }) => ref));
     expect(corrupt).toEqual([]);
-    expect(new Set(written.map(({ w }) => w)).size).toBe(1);
+    expect(new Set(written.map(({ w }) => w)).size).toBe(2);
     expect(await files()).toEqual(["1.jsonl"]);
     await own.close();
+  });
+
+  test("whose clone appends to another file shares no version with it", async () => {
+    const { backend } = await scene();
+    // The same dice and the same clock.
+    const clones = [0, 1].map(() => {
+      return new FileLog(backend, backend.appendable, manualRuntime()).createWriter("a");
+    });
+    const written = [];
+    for (const clone of clones) written.push(await clone.write(draft(["x"], 5)));
+    expect(new Set(written.map(({ ref }) => ref.path)).size).toBe(2);
+    expect(new Set(written.map(({ w }) => w)).size).toBe(2);
+  });
+
+  test("whose clone appends to the same open file shares no version with it", async () => {
+    const { backend } = await scene();
+    const { appendable } = backend;
+    const opened = new Map<string, ReturnType<AppendableStorage["create"]>>();
+    // A snapshot of the machine was taken while the file was open.
+    const create: AppendableStorage["create"] = (path) => {
+      const file = opened.get(path) ?? appendable.create(path);
+      opened.set(path, file);
+      return file;
+    };
+    const cloned = { create, exists: (path: string) => appendable.exists(path) };
+    const clones = [0, 1].map(() => {
+      return new FileLog(backend, cloned, manualRuntime()).createWriter("a");
+    });
+    const [left, right] = clones;
+    const one = await left?.write(draft(["x"], 5, "left"));
+    const two = await right?.write(draft(["x"], 5, "right"));
+    expect(one?.ref.path).toBe(two?.ref.path);
+    expect(one?.w).not.toBe(two?.w);
   });
 
   test("goes on in the next file of its stream above 1 MB", async () => {

@@ -65,9 +65,9 @@ describe("a writer", () => {
     const names = [one, two].map(({ ref }) => parseSegmentPath(ref.path));
     expect(names).toMatchObject([{ n: 1, lo: 5, hi: 6 }, { n: 2, lo: 9, hi: 9 }]); // prettier-ignore
     expect(names[0]?.stream).toBe(names[1]?.stream);
-    expect(names[0]?.stream).toMatch(new RegExp(`^agent-web_7-\\d+-${one.w}$`));
+    expect(names[0]?.stream).toMatch(/^agent-web_7-\d+-[0-9a-f]{16}$/);
     expect(one.ref).toMatchObject({ key: one.ref.path, range: undefined, lo: 5, hi: 6 });
-    expect((await readAll(log)).map(({ agent, w }) => [agent, w])).toEqual([["a", one.w], ["a", one.w]]); // prettier-ignore
+    expect((await readAll(log)).map(({ agent, w }) => [agent, w])).toEqual([["a", one.w], ["a", two.w]]); // prettier-ignore
     expect((await backend.readBlob(one.ref.path)).length).toBe(one.ref.bytes);
     await writer.close();
   });
@@ -89,7 +89,7 @@ describe("a writer", () => {
     expect((await readAll(log)).map(({ w }) => w)).toEqual([written.w]);
   });
 
-  test("that was cloned leaves the clone's bytes alone and gets a stream and w of its own", async () => {
+  test("that was cloned leaves the clone's bytes alone and gets a stream of its own", async () => {
     const { backend, log } = await scene();
     const writer = log.createWriter("a");
     const first = await writer.write(draft(["a"], 1));
@@ -105,12 +105,28 @@ describe("a writer", () => {
     const second = await writer.write(draft(["b"], 2));
     expect(second.w).not.toBe(first.w);
     expect(second.ref.path).not.toBe(cloned);
-    expect(parseSegmentPath(second.ref.path)?.stream).toContain(second.w);
+    const streams = [first, second].map(({ ref }) => parseSegmentPath(ref.path)?.stream);
+    expect(streams[1]).not.toBe(streams[0]);
     expect(theirs.equals(await backend.readBlob(cloned ?? ""))).toBe(true);
     const mine = decodeSegment(await backend.readBlob(second.ref.path), { path: "", offset: 0 });
     expect([mine.w, mine.operations[0]?.id]).toEqual([second.w, "b"]);
     const third = await writer.write(draft(["c"], 3));
-    expect(third.w).toBe(second.w);
+    expect(parseSegmentPath(third.ref.path)?.stream).toBe(streams[1]);
+  });
+
+  test("whose clone's first object has another name shares no version with it", async () => {
+    const { backend } = await scene();
+    // The same dice and the same clock.
+    const clones = [0, 1].map(() => {
+      return new ObjectLog(backend, manualRuntime(), { writeTimeoutMs: 1_000 }).createWriter("a");
+    });
+    const [left, right] = clones;
+    const batch = await left?.write(draft(["x", "y", "z"], 5));
+    const first = await right?.write(draft(["x"], 5));
+    const second = await right?.write(draft(["y"], 6));
+    const streams = [batch, first].map((one) => parseSegmentPath(one?.ref.path ?? "")?.stream);
+    expect(streams[0]).toBe(streams[1]);
+    expect(new Set([batch?.w, first?.w, second?.w]).size).toBe(3);
   });
 
   test("never uses a number twice, not even after a failure", async () => {

@@ -34,6 +34,9 @@ export function raise(least: Map<string, Op>, op: Op): void {
   if (before === undefined || compareOps(op, before) > 0) least.set(op.id, op);
 }
 
+/** At the end of a stream's name. */
+const RAND_DIGITS = 16;
+
 export class Ledger {
   readonly #segments = new Map<string, readonly SegmentRecord[]>();
   readonly #attempts = new Map<string, SegmentRecord[]>();
@@ -42,7 +45,7 @@ export class Ledger {
   readonly #archivedById = new Map<string, Op[]>();
   readonly #byVersion = new Map<string, Op>();
   readonly #etagByPath = new Map<string, string>();
-  /** `w` of cloned processes: the one source of equal versions. */
+  /** Random parts of the streams that clones share: what one of them deleted another may write. */
   readonly cloned = new Set<string>();
 
   /** A segment is about to be sent; gives all that is sent with it. */
@@ -106,7 +109,6 @@ export class Ledger {
   #landedRecord(record: SegmentRecord, nowMs: number, purgeFloor: number): string[] {
     const { path } = record;
     const complaints: string[] = [];
-    const isCloned = this.isCloned(record);
     if (record.isRejected) {
       complaints.push(`REJECTED: ${path} landed although its writer was told nothing was written`);
     }
@@ -115,10 +117,12 @@ export class Ledger {
     record.landedMs = nowMs;
     record.landedFloor = purgeFloor;
     for (const op of record.ops) {
-      complaints.push(...this.#checkUnique(op, isCloned));
+      complaints.push(...this.#checkUnique(op));
       // An undo writes once more what was there before.
       const [twin] = op.text === undefined || isUndo(op) ? [] : this.landedWith(op.text);
-      if (twin !== undefined && !isUndo(twin) && !isCloned && !this.isCloned(twin.segment)) {
+      // A clone's name may be free again: a request of before, delivered late, then lands after all.
+      const isFreed = twin !== undefined && (this.isCloned(record) || this.isCloned(twin.segment));
+      if (twin !== undefined && !isUndo(twin) && !isFreed) {
         complaints.push(`TWICE: one write landed as ${describeOp(twin)} and as ${describeOp(op)}`);
       }
       push(this.#landedById, op.id, op);
@@ -154,8 +158,9 @@ export class Ledger {
     });
   }
 
-  isCloned({ ops }: SegmentRecord): boolean {
-    return ops.some(({ w }) => this.cloned.has(w));
+  isCloned({ path }: SegmentRecord): boolean {
+    const stream = parseSegmentPath(path)?.stream;
+    return stream !== undefined && this.cloned.has(stream.slice(-RAND_DIGITS));
   }
 
   /** Absence is right when a deletion or an archive, purged or not, stands above what is known. */
@@ -178,11 +183,11 @@ export class Ledger {
     return this.#archivedById;
   }
 
-  #checkUnique(op: Op, isCloned: boolean): string[] {
+  #checkUnique(op: Op): string[] {
     const version = `${op.clock} ${op.agent} ${op.w}`;
     const same = this.#byVersion.get(version);
     this.#byVersion.set(version, op);
-    if (same === undefined || isCloned) return [];
+    if (same === undefined) return [];
     return [
       `VERSION-UNIQUE: ${describeOp(same)} and ${describeOp(op)} have the version ${version}`,
     ];

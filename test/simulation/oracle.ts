@@ -200,7 +200,7 @@ export class Oracle implements ServerObserver {
       this.fail("LATE", `${process} was acknowledged ${segment.path}, ignored because of ${floor}`);
     }
     segment.isAcked = true;
-    if (segment.lo <= mark.clock && !this.ledger.isCloned(segment)) {
+    if (segment.lo <= mark.clock) {
       const message = `${segment.path} of ${process} orders below ${mark.clock}, acknowledged before`;
       this.fail("RECENT", message);
     }
@@ -237,8 +237,7 @@ export class Oracle implements ServerObserver {
     const least = mark.least.get(own.id);
     // Its own undo of a later operation stands for this one.
     const isOwn = least?.undoes !== undefined && isSameWriter(least, own);
-    const isTie = this.ledger.isCloned(own.segment);
-    if (least !== undefined && compareOps(least, own) > 0 && !isOwn && !isTie) {
+    if (least !== undefined && compareOps(least, own) > 0 && !isOwn) {
       this.fail("UNDO", `${process} undid ${describeOp(own)} below ${describeOp(least)}`);
     }
     return ops;
@@ -247,7 +246,6 @@ export class Oracle implements ServerObserver {
   /** A write was reported as not done at all: none of it may ever land. */
   rejected(process: string, from: number, intents: readonly Intent[]): void {
     for (const segment of this.ledger.attemptsOf(process, from, intents)) {
-      if (this.ledger.isCloned(segment)) continue;
       segment.isRejected = true;
       if (segment.landedMs !== undefined) {
         this.fail(

@@ -56,10 +56,6 @@ export class ViewJudge {
   #checkLeast(reader: string, id: string, op: Op | undefined, least: Op | undefined): void {
     if (least === undefined) return;
     if (op === undefined ? this.#ledger.mayBeAbsent(id, least) : compareOps(op, least) >= 0) return;
-    // A clone may take the name of a merged and deleted segment; until the next compaction, whoever
-    // knows that name holds the other of the two records at this version.
-    const isTie = op !== undefined && op.clock === least.clock && op.w === least.w;
-    if (isTie && this.#ledger.isCloned(least.segment)) return;
     const isDeleted = least.text === undefined;
     const { purgeFloor } = this.#truth.manifest();
     if (!least.segment.isAcked && least.segment.objectLo <= purgeFloor) return;
@@ -72,7 +68,7 @@ export class ViewJudge {
   #checkBatches(reader: string, ids: readonly string[], current: ReadonlyMap<string, Op>): void {
     for (const op of current.values()) {
       for (const other of op.segment.ops) {
-        if (!ids.includes(other.id) || this.#ledger.isCloned(op.segment)) continue;
+        if (!ids.includes(other.id)) continue;
         const seen = current.get(other.id);
         const isThere =
           seen === undefined

@@ -1,15 +1,15 @@
-/** Operations of one and the same version, which only a cloned process writes, told by streams. */
+/** Operations of one and the same version, as clones of a process once wrote them, told by streams. */
 import { describe, expect, test } from "vitest";
 import type { LogOperation } from "../../src/core/operation.ts";
 import { parseSegmentPath, segmentPath } from "../../src/format/paths.ts";
-import { encodeOperation, encodeSegment } from "../../src/format/segment-codec.ts";
+import { decodeSegment, encodeOperation, encodeSegment } from "../../src/format/segment-codec.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import { Store } from "../../src/store/store.ts";
 import { rebuilt, taken } from "./streamed.ts";
 
 const AGENT = "cloned";
-/** From `ops/<h>/<stream>/…`: the stream, and w at its end. */
-const STREAM = /^ops\/.\/(.*-([0-9a-f]{16}))\//;
+/** From `ops/<h>/<stream>/…`: the stream. */
+const STREAM = /^ops\/.\/(.*-[0-9a-f]{16})\//;
 
 async function open(backend: MemoryBackend, readOnly: boolean): Promise<Store<unknown>> {
   const options = { backend, readOnly, agentId: AGENT, checkpointOnClose: false };
@@ -27,7 +27,8 @@ async function clonedStore(
   await store.set("x", "mine");
   const pages = await taken(backend.list("ops/"));
   const path = pages[0]?.objects.find((each) => each.path.includes("/2-"))?.path ?? "";
-  const [, stream = "", w = ""] = STREAM.exec(path) ?? [];
+  const stream = STREAM.exec(path)?.[1] ?? "";
+  const { w } = decodeSegment(await backend.readBlob(path), { path, offset: 0 });
   const clock = parseSegmentPath(path)?.lo ?? 0;
   const common = { ts: "2026-01-01T00:00:00.000Z", id: "x", clock };
   const operation: LogOperation =

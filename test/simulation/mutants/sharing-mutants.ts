@@ -46,8 +46,8 @@ export const SHARING_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "log/flush-group.ts",
-        find: "drawn = { stream, hex: runtime.randomHex(16) };",
-        put: "drawn = { stream, hex: runtime === undefined ? '' : stream.rand };",
+        find: "const w = versionNonce(drawnFor(stream), path, body.bytes);",
+        put: "const w = versionNonce(drawnFor(stream), path, body.bytes) === '' ? '' : stream.rand;",
       },
     ],
     test: { file: "log/flush-group.test.ts", name: "share one object" },

@@ -9,8 +9,20 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "log/object-writer.ts",
-        find: "this.#through, ({ rand: w }) => {",
-        put: 'this.#through, ({ rand }) => {\n      const w = rand.replaceAll(/./g, "0");',
+        find: "const w = versionNonce(stream.rand, name, body.bytes);",
+        put: 'const w = stream.rand.replaceAll(/./g, name === "" ? "1" : "0");',
+      },
+    ],
+  },
+  {
+    name: "w without the name",
+    breaks: ["VERSION-UNIQUE", "W4"],
+    does: "gives versions what was drawn, whatever the object is called and holds: clones share them",
+    edits: [
+      {
+        file: "log/version-nonce.ts",
+        find: 'return hash("sha256", `${drawn} ${name} ${sum}`).slice(0, drawn.length);',
+        put: 'return hash("sha256", `${drawn} ${name} ${sum}`) === "" ? sum : drawn;',
       },
     ],
   },
