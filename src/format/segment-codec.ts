@@ -4,13 +4,13 @@
  * it is a frame of a log file. The bytes are the same (FORMAT, "Segment"). It counts only whole:
  * length, count, clocks and checksum must agree, and an object counts only with all its segments.
  */
-import { assert } from "../core/assert.ts";
 import { isDelta } from "../core/delta.ts";
 import type { LogOperation } from "../core/operation.ts";
 import { CLOCK_MAX, type Version } from "../core/version.ts";
-import { checkHeader, corrupt, Fields, FORMAT, parseObject, type Place } from "./check.ts";
-import { decodeFilter, encodeFilter, type IdFilter } from "./paths.ts";
-import { checkSealedLine, isSealedAsOurs, sealLine } from "./sealed-line.ts";
+import { checkHeader, corrupt, Fields, parseObject, type Place } from "./check.ts";
+import { decodeFilter, type IdFilter } from "./paths.ts";
+import { checkSealedLine, isSealedAsOurs } from "./sealed-line.ts";
+import { encodeBody, sealSegment } from "./segment-body.ts";
 
 export interface Segment {
   /** The agentId, "" in single-writer mode. */
@@ -60,55 +60,6 @@ export function encodeOperation(operation: LogOperation, text: string | undefine
   const undoes = operation.undoes && encodeVersion(operation.undoes);
   const head = JSON.stringify({ ts, op, id, clock, undoes, prev, encoding });
   return text === undefined ? head : `${head.slice(0, -1)},"data":${text}}`;
-}
-
-/** What a flush holds, before it has a name: the same under every name that it may get. */
-export interface SegmentBody {
-  /** The operation lines. */
-  readonly bytes: Buffer;
-  readonly count: number;
-  readonly lo: number;
-  readonly hi: number;
-  /** The filter as a name carries it. */
-  readonly filter: string;
-}
-
-/** @param lines operation lines made by `encodeOperation`, in the order of `operations` */
-export function encodeBody(
-  operations: readonly LogOperation[],
-  lines: readonly string[],
-): SegmentBody {
-  const [first, last] = [operations[0], operations.at(-1)];
-  assert(first !== undefined && last !== undefined, "a segment holds at least one operation");
-  assert(lines.length === operations.length, "one line per operation");
-  const bytes = Buffer.from(`${lines.join("\n")}\n`);
-  const filter = encodeFilter(new Set(operations.map(({ id }) => id)));
-  return { bytes, count: operations.length, lo: first.clock, hi: last.clock, filter };
-}
-
-/**
- * Header and lines of a segment.
- * @param together how many segments share the object
- */
-export function sealSegment(
-  { agent, w, v }: Pick<Segment, "agent" | "w" | "v">,
-  { bytes: body, count, lo, hi, filter }: SegmentBody,
-  together = 1,
-): Buffer {
-  const header = {
-    format: FORMAT,
-    kind: "segment",
-    agent,
-    w,
-    v,
-    count,
-    lo,
-    hi,
-    bytes: body.length,
-    filter,
-    ...(together === 1 ? {} : { together }),
-  };
-  return Buffer.concat([Buffer.from(`${sealLine(JSON.stringify(header), body)}\n`), body]);
 }
 
 /** A segment whose `w` is known already; the parameters are those of the two steps above. */

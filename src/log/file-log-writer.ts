@@ -2,7 +2,8 @@
 import { UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import type { Runtime } from "../core/runtime.ts";
 import { decodeFilter, logFilePath, streamName } from "../format/paths.ts";
-import { type EncodedSegment, encodeBody, sealSegment } from "../format/segment-codec.ts";
+import { encodeBody, sealSegment } from "../format/segment-body.ts";
+import type { EncodedSegment } from "../format/segment-codec.ts";
 import type { AppendableStorage, AppendFile } from "../storage/backend.ts";
 import type { LogWriter, SegmentDraft, WrittenSegment } from "./log.ts";
 import { versionNonce } from "./version-nonce.ts";

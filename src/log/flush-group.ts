@@ -8,7 +8,7 @@ import { BudgetExceededError, UnavailableError, WriteOutcomeUnknownError } from 
 import { OVER } from "../core/over.ts";
 import type { Runtime } from "../core/runtime.ts";
 import { decodeFilter, encodeFilter, FILTER_IDS_MAX, filterHash } from "../format/paths.ts";
-import { encodeBody, type SegmentBody, sealSegment } from "../format/segment-codec.ts";
+import { encodeBody, type SegmentBody, sealSegment } from "../format/segment-body.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { Deadline } from "../storage/deadline.ts";
 import type { LogWriter, SegmentDraft, SegmentRef, WrittenSegment } from "./log.ts";

@@ -1,7 +1,7 @@
 /** A writer with a stream of objects of its own. */
 import type { Runtime } from "../core/runtime.ts";
 import { decodeFilter } from "../format/paths.ts";
-import { encodeBody, sealSegment } from "../format/segment-codec.ts";
+import { encodeBody, sealSegment } from "../format/segment-body.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { LogSettings, LogWriter, SegmentDraft, WrittenSegment } from "./log.ts";
 import { ObjectStream, type PutThrough } from "./object-stream.ts";
