@@ -3,6 +3,7 @@ import { InvalidArgumentError } from "../core/errors.ts";
 import { systemRuntime } from "../core/runtime.ts";
 import type { Runtime } from "../core/runtime.ts";
 import { checkEndpoint } from "./endpoint.ts";
+import { headersFor, type HeadersFor, type ServerSideEncryption } from "./request-headers.ts";
 import { withoutSlashesAtEnd, wrongInKey } from "../storage/paths.ts";
 
 /** One HTTP attempt, also a failed one; repeats are events of their own. */
@@ -45,6 +46,18 @@ export interface CommonS3Options {
   readonly lockTtlMs?: number | undefined;
   /** Part of a multipart upload; streams up to it are one PUT. Default 8 MiB, at least 5 MiB. */
   readonly partBytes?: number | undefined;
+  /**
+   * Headers that the bucket, or a proxy before it, asks for: `{ "x-amz-request-payer": "requester" }`.
+   * Amazon's headers about objects (x-amz-tagging, x-amz-storage-class, …) go along with requests
+   * that create one, all other headers with every request. Headers that the store sets by itself
+   * are refused.
+   */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /**
+   * Encryption that a policy of the bucket demands in each request: `{ algorithm: "aws:kms" }`.
+   * Default: what the bucket does by itself.
+   */
+  readonly sse?: ServerSideEncryption | undefined;
   /** Called once per HTTP attempt, for counting. Must not throw. */
   readonly onRequest?: ((event: S3RequestEvent) => void) | undefined;
   /** @internal */
@@ -63,6 +76,7 @@ export interface S3Settings {
   readonly maxSockets: number;
   readonly lockTtlMs: number | undefined;
   readonly partBytes: number;
+  readonly headersFor: HeadersFor;
   readonly onRequest: ((event: S3RequestEvent) => void) | undefined;
   readonly runtime: Runtime;
 }
@@ -94,6 +108,8 @@ const COMMON_NAMES: readonly string[] = Object.keys({
   maxSockets: true,
   lockTtlMs: true,
   partBytes: true,
+  headers: true,
+  sse: true,
   onRequest: true,
   runtime: true,
 } satisfies Record<keyof CommonS3Options, true>);
@@ -128,6 +144,7 @@ export function resolveOptions(
     lockTtlMs:
       options.lockTtlMs === undefined ? undefined : integer("lockTtlMs", options.lockTtlMs, 1),
     partBytes: integer("partBytes", options.partBytes, 8 * MIB, PART_BYTES_MIN),
+    headersFor: headersFor(options),
     onRequest: options.onRequest,
     runtime: options.runtime ?? systemRuntime,
   };

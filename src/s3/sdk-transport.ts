@@ -21,6 +21,7 @@ import type {
 } from "@aws-sdk/client-s3";
 import { closeIdleSockets } from "./idle-sockets.ts";
 import { endpointOfEnvironment } from "./endpoint.ts";
+import { checksumHeader, type HeadersFor } from "./request-headers.ts";
 import type { S3Settings } from "./s3-options.ts";
 import type {
   Exchange,
@@ -41,6 +42,9 @@ const WATCH_PLACE = {
   name: "opslogHttpWatch",
   override: true,
 } as const;
+
+/** Before the request is signed. */
+const HEADERS_PLACE = { step: "build", name: "opslogHeaders", override: true } as const;
 
 export class SdkTransport implements S3Transport {
   readonly #settings: S3Settings;
@@ -73,12 +77,12 @@ export class SdkTransport implements S3Transport {
       ...(range === undefined ? {} : { Range: range }),
       ...(ifNoneMatch === undefined ? {} : { IfNoneMatch: ifNoneMatch }),
     });
-    const output = await this.#send(command, exchange);
+    const output = await this.#send("getObject", command, exchange);
     return { ...headOf(output), contentRange: output.ContentRange, body: output.Body };
   }
 
   async headObject(input: Input<"headObject">, exchange: Exchange): Output<"headObject"> {
-    const output = await this.#send(new HeadObjectCommand(named(input)), exchange);
+    const output = await this.#send("headObject", new HeadObjectCommand(named(input)), exchange);
     return { ...headOf(output), metadata: output.Metadata ?? {} };
   }
 
@@ -87,10 +91,11 @@ export class SdkTransport implements S3Transport {
     const command = new PutObjectCommand({
       ...named(input),
       Body: body,
+      ...(await this.#checksum(body)),
       ...(ifNoneMatch === undefined ? {} : { IfNoneMatch: ifNoneMatch }),
       ...(ifMatch === undefined ? {} : { IfMatch: ifMatch }),
     });
-    return { etag: (await this.#send(command, exchange)).ETag ?? "" };
+    return { etag: (await this.#send("putObject", command, exchange)).ETag ?? "" };
   }
 
   async listObjects(input: Input<"listObjects">, exchange: Exchange): Promise<ListedPage> {
@@ -104,7 +109,7 @@ export class SdkTransport implements S3Transport {
       ...(delimiter === undefined ? {} : { Delimiter: delimiter }),
       ...(continuationToken === undefined ? {} : { ContinuationToken: continuationToken }),
     });
-    const output = await this.#send(command, exchange);
+    const output = await this.#send("listObjects", command, exchange);
     return {
       objects: (output.Contents ?? []).map(({ Key, Size, LastModified }) => ({
         key: Key ?? "",
@@ -119,7 +124,7 @@ export class SdkTransport implements S3Transport {
   }
 
   async deleteObject(input: S3Key, exchange: Exchange): Promise<void> {
-    await this.#send(new DeleteObjectCommand(named(input)), exchange);
+    await this.#send("deleteObject", new DeleteObjectCommand(named(input)), exchange);
   }
 
   async deleteObjects(
@@ -128,7 +133,7 @@ export class SdkTransport implements S3Transport {
   ): Promise<FailedDelete[]> {
     const Objects = keys.map((Key) => ({ Key }));
     const command = new DeleteObjectsCommand({ Bucket: bucket, Delete: { Quiet: true, Objects } });
-    const { Errors = [] } = await this.#send(command, exchange);
+    const { Errors = [] } = await this.#send("deleteObjects", command, exchange);
     return Errors.map(({ Key = "", Code = "Error", Message = "" }) => ({
       key: Key,
       code: Code,
@@ -137,14 +142,14 @@ export class SdkTransport implements S3Transport {
   }
 
   async createUpload(input: Input<"createUpload">, exchange: Exchange): Output<"createUpload"> {
-    const checksums = await this.#client.config.requestChecksumCalculation();
+    const isSummed = await this.#makesChecksums();
     const command = new CreateMultipartUploadCommand({
       ...named(input),
       Metadata: { ...input.metadata },
       // The parts will carry the SDK's default checksum, and S3 wants to know beforehand.
-      ...(checksums === "WHEN_SUPPORTED" ? { ChecksumAlgorithm: "CRC32" } : {}),
+      ...(isSummed ? { ChecksumAlgorithm: "CRC32" } : {}),
     });
-    return { uploadId: (await this.#send(command, exchange)).UploadId ?? "" };
+    return { uploadId: (await this.#send("createUpload", command, exchange)).UploadId ?? "" };
   }
 
   async uploadPart(input: Input<"uploadPart">, exchange: Exchange): Promise<UploadedPart> {
@@ -154,8 +159,10 @@ export class SdkTransport implements S3Transport {
       UploadId: uploadId,
       PartNumber: partNumber,
       Body: body,
+      ...(await this.#checksum(body)),
     });
-    const { ETag: etag, ChecksumCRC32: crc32 } = await this.#send(command, exchange);
+    const sent = this.#send("uploadPart", command, exchange);
+    const { ETag: etag, ChecksumCRC32: crc32 } = await sent;
     return { partNumber, etag, crc32 };
   }
 
@@ -176,21 +183,47 @@ export class SdkTransport implements S3Transport {
       },
       ...(ifNoneMatch === undefined ? {} : { IfNoneMatch: ifNoneMatch }),
     });
-    return { etag: (await this.#send(command, exchange)).ETag ?? "" };
+    return { etag: (await this.#send("completeUpload", command, exchange)).ETag ?? "" };
   }
 
   async abortUpload(input: Input<"abortUpload">, exchange: Exchange): Promise<void> {
     const command = new AbortMultipartUploadCommand({ ...named(input), UploadId: input.uploadId });
-    await this.#send(command, exchange);
+    await this.#send("abortUpload", command, exchange);
+  }
+
+  /** Whether the SDK adds a checksum to what it sends; clients before 3.701 did not. */
+  async #makesChecksums(): Promise<boolean> {
+    const configured: unknown = Reflect.get(this.#client.config, "requestChecksumCalculation");
+    return typeof configured === "function" && (await configured()) === "WHEN_SUPPORTED";
+  }
+
+  /** Where the SDK adds none. */
+  async #checksum(body: Uint8Array): Promise<{ ContentMD5?: string; ChecksumCRC32?: string }> {
+    if (await this.#makesChecksums()) return {};
+    const [name, sum] = checksumHeader(body);
+    return name === "content-md5" ? { ContentMD5: sum } : { ChecksumCRC32: sum };
   }
 
   #send<In extends ServiceInputTypes, Out extends ServiceOutputTypes>(
+    operation: Parameters<HeadersFor>[0],
     command: $Command<In, Out, S3ClientResolvedConfig, ServiceInputTypes, ServiceOutputTypes>,
     { signal, watch, touch }: Exchange,
   ): Promise<Out> {
+    const headers = this.#settings.headersFor(operation);
     command.middlewareStack.add((next) => watch.around(next, touch), WATCH_PLACE);
+    command.middlewareStack.add((next) => withHeaders(next, headers), HEADERS_PLACE);
     return this.#client.send(command, { abortSignal: signal });
   }
+}
+
+function withHeaders<In extends { readonly request: unknown }, Out>(
+  next: (args: In) => Promise<Out>,
+  headers: Readonly<Record<string, string>>,
+): (args: In) => Promise<Out> {
+  return (args) => {
+    Object.assign(Object(Reflect.get(Object(args.request), "headers")), headers);
+    return next(args);
+  };
 }
 
 function named({ bucket, key }: S3Key): { readonly Bucket: string; readonly Key: string } {
@@ -234,5 +267,23 @@ export function createClient(settings: S3Settings): S3Client {
     config.requestChecksumCalculation = "WHEN_REQUIRED";
     config.responseChecksumValidation = "WHEN_REQUIRED";
   }
-  return new S3Client(config);
+  const client = new S3Client(config);
+  if (custom === undefined) followConfiguredEndpoint(client, forcePathStyle);
+  return client;
+}
+
+/** An `endpoint_url` of the AWS config file is known only once the SDK has read that. */
+function followConfiguredEndpoint(client: S3Client, forcePathStyle: boolean | undefined): void {
+  const { config } = client;
+  const isConfigured = async (): Promise<boolean> =>
+    (await config.serviceConfiguredEndpoint?.()) !== undefined;
+  const { requestChecksumCalculation, responseChecksumValidation } = config;
+  const unlessConfigured = (value: typeof requestChecksumCalculation): typeof value => {
+    return async () => ((await isConfigured()) ? "WHEN_REQUIRED" : value());
+  };
+  Object.assign(config, {
+    ...(forcePathStyle === undefined ? { forcePathStyle: isConfigured } : {}),
+    requestChecksumCalculation: unlessConfigured(requestChecksumCalculation),
+    responseChecksumValidation: unlessConfigured(responseChecksumValidation),
+  });
 }

@@ -117,13 +117,20 @@ describe("XML", () => {
 });
 
 describe("an address", () => {
-  const aws = { region: "eu-west-1", endpoint: undefined, forcePathStyle: undefined };
+  const variant = { fips: false, dualStack: false };
+  const aws = { region: "eu-west-1", endpoint: undefined, forcePathStyle: undefined, variant };
+  const fips = { fips: true, dualStack: false };
+  const both = { fips: true, dualStack: true };
   const own = { ...aws, endpoint: "http://127.0.0.1:9000/base/" };
   test.each([
     ["bucket", aws, "https://bucket.s3.eu-west-1.amazonaws.com", "/a%20b/c"],
     ["buc.ket", aws, "https://s3.eu-west-1.amazonaws.com", "/buc.ket/a%20b/c"],
     ["bucket", { ...aws, forcePathStyle: true }, "https://s3.eu-west-1.amazonaws.com", "/bucket/a%20b/c"], // prettier-ignore
     ["bucket", { ...aws, region: "cn-north-1" }, "https://bucket.s3.cn-north-1.amazonaws.com.cn", "/a%20b/c"], // prettier-ignore
+    ["Buc_ket", aws, "https://s3.eu-west-1.amazonaws.com", "/Buc_ket/a%20b/c"],
+    ["bucket", { ...aws, variant: fips }, "https://bucket.s3-fips.eu-west-1.amazonaws.com", "/a%20b/c"], // prettier-ignore
+    ["bucket", { ...aws, variant: both }, "https://bucket.s3-fips.dualstack.eu-west-1.amazonaws.com", "/a%20b/c"], // prettier-ignore
+    ["bucket", { ...own, variant: both }, "http://127.0.0.1:9000", "/base/bucket/a%20b/c"],
     ["bucket", own, "http://127.0.0.1:9000", "/base/bucket/a%20b/c"],
     ["bucket", { ...aws, endpoint: "https://s3.test:8443", forcePathStyle: false }, "https://bucket.s3.test:8443", "/a%20b/c"], // prettier-ignore
   ])("of %s with %o is %s%s", (bucket, settings, server, path) => {

@@ -144,7 +144,6 @@ test("our own client repeats nothing; off AWS it has path style and few checksum
   vi.stubEnv("AWS_ENDPOINT_URL", "");
   const aws = createClient(resolved({ region: "eu-west-1" }));
   expect(await aws.config.maxAttempts()).toBe(1);
-  expect(aws.config.forcePathStyle).toBeFalsy();
   expect(await aws.config.requestChecksumCalculation()).toBe("WHEN_SUPPORTED");
   for (const name of ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", undefined]) {
     if (name !== undefined) vi.stubEnv(name, "http://127.0.0.1:9");

@@ -8,6 +8,8 @@ export interface AddressSettings {
   /** Of another server than AWS. */
   readonly endpoint: string | undefined;
   readonly forcePathStyle: boolean | undefined;
+  /** Of AWS's own endpoints ("Amazon S3 endpoints and quotas", AWS General Reference). */
+  readonly variant: { readonly fips: boolean; readonly dualStack: boolean };
 }
 
 export interface Address {
@@ -27,15 +29,19 @@ export interface Address {
 export function addressOf(
   bucket: string,
   key: string,
-  { region, endpoint, forcePathStyle }: AddressSettings,
+  { region, endpoint, forcePathStyle, variant }: AddressSettings,
 ): Address {
   if (bucket.startsWith("arn:")) throw new Error("access points need S3Backend");
-  const domain = region.startsWith("cn-") ? "amazonaws.com.cn" : "amazonaws.com";
-  const origin = new URL(endpoint ?? `https://s3.${region}.${domain}`);
+  const origin = new URL(endpoint ?? `https://${awsHost(region, variant)}`);
   const isPathStyle =
     forcePathStyle ?? (endpoint !== undefined || bucket.includes(".") || !isHostName(bucket));
   const base = withoutSlashesAtEnd(origin.pathname);
   if (!isPathStyle) origin.hostname = `${bucket}.${origin.hostname}`;
   const path = `${base}/${isPathStyle ? `${bucket}/` : ""}${encodeKey(key)}`;
   return { origin, host: origin.host, path };
+}
+
+function awsHost(region: string, { fips, dualStack }: AddressSettings["variant"]): string {
+  const domain = region.startsWith("cn-") ? "amazonaws.com.cn" : "amazonaws.com";
+  return `s3${fips ? "-fips" : ""}${dualStack ? ".dualstack" : ""}.${region}.${domain}`;
 }

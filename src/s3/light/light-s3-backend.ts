@@ -37,6 +37,10 @@ export function lightTransport(options: LightS3BackendOptions): {
     credentials: async () => (typeof credentials === "function" ? credentials() : credentials),
     region: options.region ?? regionOfEnvironment(),
     endpoint: settings.endpoint ?? endpointOfEnvironment(),
+    variant: {
+      fips: process.env["AWS_USE_FIPS_ENDPOINT"] === "true",
+      dualStack: process.env["AWS_USE_DUALSTACK_ENDPOINT"] === "true",
+    },
   });
   return { settings, transport };
 }

@@ -1,5 +1,5 @@
 /** S3 without the AWS SDK: requests are signed here and sent by Node's own HTTP client. */
-import { createHash } from "node:crypto";
+import { checksumHeader, type HeadersFor } from "../request-headers.ts";
 import type { S3Settings } from "../s3-options.ts";
 import type {
   Exchange,
@@ -12,7 +12,7 @@ import type {
   S3Transport,
   UploadedPart,
 } from "../s3-transport.ts";
-import { addressOf } from "./address.ts";
+import { addressOf, type AddressSettings } from "./address.ts";
 import { type HttpAnswer, HttpClient } from "./http-exchange.ts";
 import { encodeQuery, type S3Credentials, sign } from "./sigv4.ts";
 import {
@@ -26,6 +26,7 @@ import {
 } from "./xml.ts";
 
 interface Call {
+  readonly operation: Parameters<HeadersFor>[0];
   readonly method: string;
   readonly bucket: string;
   readonly key?: string;
@@ -42,6 +43,7 @@ export interface LightAccess {
   readonly region: string | undefined;
   /** Of another server than AWS. */
   readonly endpoint: string | undefined;
+  readonly variant: AddressSettings["variant"];
 }
 
 const META = "x-amz-meta-";
@@ -73,13 +75,19 @@ export class LightTransport implements S3Transport {
   async getObject(input: Input<"getObject">, exchange: Exchange): Output<"getObject"> {
     const { range, ifNoneMatch } = input;
     const headers = { range, "if-none-match": ifNoneMatch };
-    const answer = await this.#send({ method: "GET", ...input, headers }, exchange);
+    const answer = await this.#send(
+      { operation: "getObject", method: "GET", ...input, headers },
+      exchange,
+    );
     const contentRange = headerOf(answer, "content-range");
     return { ...headOf(answer), contentRange, body: answer.body };
   }
 
   async headObject(input: S3Key, exchange: Exchange): Output<"headObject"> {
-    const answer = await this.#send({ method: "HEAD", ...input }, exchange);
+    const answer = await this.#send(
+      { operation: "headObject", method: "HEAD", ...input },
+      exchange,
+    );
     const metadata = Object.entries(answer.headers)
       .filter(([name]) => name.startsWith(META))
       .map(([name, value]) => [name.slice(META.length), String(value)]);
@@ -88,8 +96,10 @@ export class LightTransport implements S3Transport {
 
   async putObject(input: Input<"putObject">, exchange: Exchange): Output<"putObject"> {
     const { body, ifMatch, ifNoneMatch } = input;
-    const headers = { "if-match": ifMatch, "if-none-match": ifNoneMatch };
-    const answer = await this.#send({ method: "PUT", ...input, headers, body }, exchange);
+    const [checksum, sum] = checksumHeader(body);
+    const headers = { "if-match": ifMatch, "if-none-match": ifNoneMatch, [checksum]: sum };
+    const call = { operation: "putObject", method: "PUT", ...input, headers, body } as const;
+    const answer = await this.#send(call, exchange);
     return { etag: headerOf(answer, "etag") ?? "" };
   }
 
@@ -104,11 +114,12 @@ export class LightTransport implements S3Transport {
       ...(delimiter === undefined ? {} : { delimiter }),
       ...(continuationToken === undefined ? {} : { "continuation-token": continuationToken }),
     };
-    return parseList(textOf(await this.#send({ method: "GET", bucket, query }, exchange)));
+    const call = { operation: "listObjects", method: "GET", bucket, query } as const;
+    return parseList(textOf(await this.#send(call, exchange)));
   }
 
   async deleteObject(input: S3Key, exchange: Exchange): Promise<void> {
-    await this.#send({ method: "DELETE", ...input }, exchange);
+    await this.#send({ operation: "deleteObject", method: "DELETE", ...input }, exchange);
   }
 
   async deleteObjects(
@@ -116,11 +127,10 @@ export class LightTransport implements S3Transport {
     exchange: Exchange,
   ): Promise<FailedDelete[]> {
     const body = Buffer.from(deleteBody(keys));
-    const headers = {
-      "content-md5": createHash("md5").update(body).digest("base64"),
-      "content-type": "application/xml",
-    };
-    const call = { method: "POST", bucket, query: { delete: "" }, headers, body };
+    const [checksum, sum] = checksumHeader(body);
+    const headers = { [checksum]: sum, "content-type": "application/xml" };
+    const request = { method: "POST", bucket, query: { delete: "" }, headers, body };
+    const call = { operation: "deleteObjects", ...request } as const;
     return parseDeleteResult(textOf(await this.#send(call, exchange)));
   }
 
@@ -128,14 +138,17 @@ export class LightTransport implements S3Transport {
     const headers = Object.fromEntries(
       Object.entries(input.metadata).map(([name, value]) => [META + name, value]),
     );
-    const call = { method: "POST", ...input, query: { uploads: "" }, headers };
+    const request = { method: "POST", ...input, query: { uploads: "" }, headers };
+    const call = { operation: "createUpload", ...request } as const;
     return { uploadId: parseUploadId(textOf(await this.#send(call, exchange))) };
   }
 
   async uploadPart(input: Input<"uploadPart">, exchange: Exchange): Promise<UploadedPart> {
     const { uploadId, partNumber, body } = input;
     const query = { uploadId, partNumber: String(partNumber) };
-    const answer = await this.#send({ method: "PUT", ...input, query, body }, exchange);
+    const [checksum, sum] = checksumHeader(body);
+    const request = { method: "PUT", ...input, query, headers: { [checksum]: sum }, body };
+    const answer = await this.#send({ operation: "uploadPart", ...request }, exchange);
     return { partNumber, etag: headerOf(answer, "etag"), crc32: undefined };
   }
 
@@ -146,13 +159,15 @@ export class LightTransport implements S3Transport {
     const { uploadId, parts, ifNoneMatch } = input;
     const headers = { "if-none-match": ifNoneMatch, "content-type": "application/xml" };
     const body = Buffer.from(completeBody(parts));
-    const call = { method: "POST", ...input, query: { uploadId }, headers, body };
+    const request = { method: "POST", ...input, query: { uploadId }, headers, body };
+    const call = { operation: "completeUpload", ...request } as const;
     return parseCompleted(textOf(await this.#send(call, exchange)));
   }
 
   async abortUpload(input: Input<"abortUpload">, exchange: Exchange): Promise<void> {
     const { uploadId } = input;
-    await this.#send({ method: "DELETE", ...input, query: { uploadId } }, exchange);
+    const request = { method: "DELETE", ...input, query: { uploadId } };
+    await this.#send({ operation: "abortUpload", ...request }, exchange);
   }
 
   /** Sends once; what is not a success is thrown, also inside an answer that says 200. */
@@ -186,13 +201,14 @@ export class LightTransport implements S3Transport {
     return true;
   }
 
-  async #request({ method, bucket, key = "", query = {}, headers = {}, body = NOTHING }: Call) {
+  async #request(call: Call) {
+    const { operation, method, bucket, key = "", query = {}, headers = {}, body = NOTHING } = call;
     const region = this.#region;
-    const { endpoint } = this.#access;
-    const { forcePathStyle, runtime } = this.#settings;
-    const { origin, host, path } = addressOf(bucket, key, { region, endpoint, forcePathStyle });
-    const sent = Object.entries({ host, ...headers }).flatMap(([name, value]) =>
-      value === undefined ? [] : [[name, value] as const],
+    const { forcePathStyle, runtime, headersFor } = this.#settings;
+    const access = { ...this.#access, region, forcePathStyle };
+    const { origin, host, path } = addressOf(bucket, key, access);
+    const sent = Object.entries({ host, ...headersFor(operation), ...headers }).flatMap(
+      ([name, value]) => (value === undefined ? [] : [[name, value] as const]),
     );
     const credentials = await this.#access.credentials();
     const signedMs = runtime.nowMs() + this.#clockOffsetMs;
