@@ -37,6 +37,9 @@ export interface FleetReport {
 
 type Handler<Report> = (event: unknown, context: LambdaContext) => Promise<Report>;
 
+/** As long as Lambda lets an invocation run. */
+const INVOCATION_MS_MAX = 900_000;
+
 /** A pass that is under way stops so long before the invocation ends; of a short one a quarter. */
 const STOP_MARGIN_MS = 5_000;
 
@@ -154,13 +157,13 @@ class CompactorInvocation {
   constructor(
     { log, metrics, ...options }: CommonOptions,
     runtime: Runtime,
-    context: LambdaContext,
+    context: LambdaContext | undefined,
   ) {
     this.#options = options;
     this.#runtime = runtime;
     this.#log = callback(log, "log") ?? logLine;
     this.#metrics = checkFlag(metrics, "metrics", true);
-    this.#leftMs = () => context.getRemainingTimeInMillis();
+    this.#leftMs = timeOf(context, runtime);
     const wholeMs = this.#leftMs();
     this.#anotherMs = Math.min(REMAINING_MIN_MS, wholeMs / 2);
     const marginMs = Math.min(STOP_MARGIN_MS, wholeMs / 4);
@@ -197,6 +200,15 @@ class CompactorInvocation {
   end(): void {
     this.#deadline.stop();
   }
+}
+
+/** The context of a unit test, or of a script, may know no time: then it has an invocation's longest. */
+function timeOf(context: LambdaContext | undefined, runtime: Runtime): () => number {
+  if (typeof context?.getRemainingTimeInMillis === "function") {
+    return () => context.getRemainingTimeInMillis();
+  }
+  const endMs = runtime.steadyMs() + INVOCATION_MS_MAX;
+  return () => endMs - runtime.steadyMs();
 }
 
 function logLine(line: string): void {

@@ -1,8 +1,8 @@
 /** One attempt of one S3 request; its outcome is a value. Nothing that may have had an effect is repeated here. */
+import { Limiter } from "../core/limiter.ts";
 import type { OnRequest } from "../storage/backend.ts";
 import { EtagForm } from "./etag-form.ts";
 import { HttpWatch, isByteStream, readAll } from "./http-watch.ts";
-import { Limiter } from "./limiter.ts";
 import { classifyError, undatedFailure } from "./s3-errors.ts";
 import type { Failure, S3Call } from "./s3-errors.ts";
 import type { FailureKind } from "./s3-failure-kinds.ts";
@@ -59,6 +59,7 @@ export class S3Connection {
   readonly etags = new EtagForm();
   /** Whether DeleteObjects works here; some servers refuse its checksum. */
   deletesMany = true;
+  /** Without it requests would wait inside the HTTP agent, where their time limits already run. */
   readonly #limiter: Limiter;
   readonly #transport: S3Transport;
   /** When an answer came last; undefined when no connection can be open. */

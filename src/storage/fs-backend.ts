@@ -2,6 +2,7 @@ import { constants } from "node:fs";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { InvalidArgumentError, NotOpenError, StoreNotFoundError } from "../core/errors.ts";
+import { Limiter } from "../core/limiter.ts";
 import { systemRuntime } from "../core/runtime.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type {
@@ -24,7 +25,7 @@ import { takeLock } from "./fs-lock.ts";
 import { checkLockPath, checkObjectPath } from "./fs-paths.ts";
 import { deletePaths, FILE_TAG, putFile, removeEmptyDirectories } from "./fs-put.ts";
 import type { Bound } from "./fs-put.ts";
-import { readFile } from "./fs-read.ts";
+import { type FileFound, readFile } from "./fs-read.ts";
 import { Staging } from "./fs-staging.ts";
 import { SwapName } from "./fs-swap-name.ts";
 import { SwappedObjects } from "./fs-swap.ts";
@@ -39,6 +40,9 @@ export interface FsBackendOptions {
 }
 
 const OPTIONS: ReadonlySet<string> = new Set(["fsync", "runtime", "files"]);
+
+/** Each holds a file open, and a process may have few: 1,024 on Lambda and most Linux hosts. */
+const READS_PARALLEL = 64;
 
 /**
  * A store in a directory (a path, or a `file://` URL). Any number of processes may use it at once;
@@ -57,6 +61,7 @@ export class FsBackend extends BaseBackend {
   readonly #runtime: Runtime;
   readonly #files: FileSystem;
   readonly #appendable: FsAppendable;
+  readonly #reads = new Limiter(READS_PARALLEL);
   #current: Bound | undefined;
 
   /** @throws InvalidArgumentError for an unknown option */
@@ -100,11 +105,11 @@ export class FsBackend extends BaseBackend {
   override async get(path: string, options: GetOptions = {}): Promise<GetResult> {
     const { directory, swapped } = this.#bound();
     const name = SwapName.of(checkObjectPath(path));
-    const reading =
+    const read = (): Promise<FileFound | undefined> =>
       name === undefined
         ? readFile(directory, path, FILE_TAG, options)
         : swapped.get(name, options);
-    const found = await reading.catch((error: unknown) => {
+    const found = await this.#reads.run(read).catch((error: unknown) => {
       throw toStorageError(error, `Cannot read '${directory.absolute(path)}'`, path);
     });
     const dateMs = this.#runtime.nowMs();

@@ -33,6 +33,17 @@ describe.each(Object.entries(MEDIA))("createCompactor on %s", (_name, open) => {
     expect(await handler({}, lambdaContext())).toMatchObject({ outcome: "idle", operations: 0 });
   });
 
+  test.each([{ awsRequestId: "x" }, {}, undefined])(
+    "does the same work for a context that knows no time: %j",
+    async (context) => {
+      await using medium = await open();
+      await writeRecords(medium, 3);
+      const handler = createCompactor({ ...medium, metrics: false, log: () => undefined });
+      const report: unknown = await Reflect.apply(handler, undefined, [{}, context]);
+      expect(report).toMatchObject({ outcome: "published", operations: 3, records: 3 });
+    },
+  );
+
   test("two at once, while others write, lose nothing", async () => {
     await using medium = await open();
     const compactors = [1, 2].map(() =>

@@ -1,7 +1,9 @@
-import { describe, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { type FileSystem, nodeFileSystem } from "../../src/storage/file-system.ts";
 import { FsBackend } from "../../src/storage/fs-backend.ts";
 import { backendSuite } from "../../src/testing/index.ts";
 import { tempDir } from "../support/temp-dir.ts";
+import { openFs } from "./open-fs.ts";
 
 describe.each([{ fsync: true }, { fsync: false }])("conformance with %o", (options) => {
   backendSuite({
@@ -25,4 +27,26 @@ describe.each([{ fsync: true }, { fsync: false }])("conformance with %o", (optio
       };
     },
   });
+});
+
+test("thousands of reads at once hold few files open", async () => {
+  let open = 0;
+  let openMax = 0;
+  const files: FileSystem = {
+    ...nodeFileSystem,
+    open: async (...args) => {
+      const handle = await nodeFileSystem.open(...args);
+      openMax = Math.max(openMax, ++open);
+      const close = handle.close.bind(handle);
+      return Object.assign(handle, { close: () => close().finally(() => open--) });
+    },
+  };
+  const { backend } = await openFs(undefined, { files, fsync: false });
+  await backend.writeBlob("data/x", "body");
+  openMax = 0;
+  const reads = Array.from({ length: 6_000 }, () => backend.get("data/x"));
+  for (const { status } of await Promise.all(reads)) expect(status).toBe("found");
+  expect(openMax).toBeGreaterThan(1);
+  expect(openMax).toBeLessThanOrEqual(64);
+  expect(open).toBe(0);
 });

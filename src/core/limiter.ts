@@ -1,7 +1,4 @@
-/**
- * Bounds how many calls are under way at once. Without it requests would wait inside the HTTP
- * agent, where their time limits already run.
- */
+/** Bounds how many calls are under way at once; the others wait their turn. */
 export class Limiter {
   #free: number;
   readonly #waiting: (() => void)[] = [];
