@@ -1,6 +1,17 @@
-/** Hundreds of short-lived processes write one record each while compactors race. */
+/**
+ * Hundreds of short-lived processes write one record each, and some that all of them write, while
+ * compactors race: none is lost, and the shared ones keep the order that is promised.
+ */
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Deferred } from "../../src/core/deferred.ts";
+import { checkRegister } from "../register/checker.ts";
+import { ONE_HOST } from "../register/history.ts";
+import { historyOf, readRegisterJournal, steadyMs } from "../register/journal.ts";
+import type { RegisterLine, SessionLines } from "../register/journal.ts";
+import { readLines } from "../register/recorded-store.ts";
+import { tempDir } from "../support/temp-dir.ts";
 import { compactAtLast } from "./compact-at-last.ts";
 import type { Medium } from "./medium.ts";
 import { readStore } from "./read-store.ts";
@@ -11,6 +22,8 @@ import type { WorkerProcess, WorkerProgram } from "./worker-process.ts";
 const PROCESSES = 50;
 const ROUNDS = 10;
 const COMPACTORS = 2;
+/** Everybody writes these as well. */
+const SHARED_IDS = ["shared"];
 const TIMEOUT_MS = 10 * 60_000;
 
 /** No grace for readers, and a lease that on a busy machine is lost now and then: compactors race. */
@@ -25,14 +38,16 @@ export function crowdSuite(openMedium: () => Promise<Medium>): void {
     async () => {
       await using medium = await openMedium();
       await using program = await bundleWorkerProgram();
+      await using journals = await tempDir();
       const { location } = medium;
+      const crowd = { program, location, journals: journals.path };
       const compactors = await RacingCompactors.start(program, location);
 
       const expected = new Map<string, unknown>();
       const roundsMs: number[] = [];
       for (let round = 1; round <= ROUNDS; round++) {
         const startedMs = performance.now();
-        for (const [id, value] of await writeTogether(program, location, round)) {
+        for (const [id, value] of await writeTogether(crowd, round)) {
           expected.set(id, value);
         }
         roundsMs.push(performance.now() - startedMs);
@@ -41,9 +56,15 @@ export function crowdSuite(openMedium: () => Promise<Medium>): void {
       const totals = await compactors.stop();
 
       expect(expected.size).toBe(ROUNDS * PROCESSES);
-      await expectToShow(location, expected);
+      const sessions = readdirSync(journals.path).map((name) =>
+        readRegisterJournal(join(journals.path, name)),
+      );
+      sessions.push(await expectToShow(location, expected));
       const last = await compactAtLast(location, SETTINGS);
-      await expectToShow(location, expected);
+      sessions.push(await expectToShow(location, expected));
+      const history = historyOf(sessions);
+      expect(history.writes.length).toBe(ROUNDS * PROCESSES * SHARED_IDS.length);
+      expect(checkRegister(history, ONE_HOST)).toEqual([]);
 
       console.log(
         `rounds of ${PROCESSES} processes took ${roundsMs.map((ms) => ms.toFixed(0)).join(", ")} ms; ` +
@@ -102,15 +123,23 @@ class RacingCompactors {
   }
 }
 
+interface Crowd {
+  readonly program: WorkerProgram;
+  readonly location: string;
+  /** Directory of what each process did on the shared records. */
+  readonly journals: string;
+}
+
 /** Fresh processes, all started before the first may open the store. */
 async function writeTogether(
-  program: WorkerProgram,
-  location: string,
+  { program, location, journals }: Crowd,
   round: number,
 ): Promise<[string, unknown][]> {
   const writers = Array.from({ length: PROCESSES }, (_, at) => {
     const [id, agentId] = [`record-${round}-${at}`, `agent-${round}-${at}`];
-    const task = { kind: "write-one", location, settings: SETTINGS, agentId, id } as const;
+    const shared = { ids: SHARED_IDS, journal: join(journals, `${agentId}.jsonl`) };
+    const common = { location, settings: SETTINGS, agentId, id, shared };
+    const task = { kind: "write-one", ...common } as const;
     return { id, agentId, process: program.start(task) };
   });
   await Promise.all(writers.map(({ process }) => process.answer()));
@@ -125,12 +154,19 @@ async function writeTogether(
   );
 }
 
+/** @returns what readers are given of the shared records */
 async function expectToShow(
   location: string,
   expected: ReadonlyMap<string, unknown>,
-): Promise<void> {
+): Promise<SessionLines> {
+  const lines: RegisterLine[] = [];
   for (const how of ["eager", "lazy"] as const) {
-    const shown = await readStore(location, { how, ids: [...expected.keys()] });
+    const invokedMs = steadyMs();
+    const ids = [...expected.keys(), ...SHARED_IDS];
+    const shown = await readStore(location, { how, ids });
+    lines.push(...readLines(shown, SHARED_IDS, invokedMs));
+    for (const id of SHARED_IDS) shown.delete(id);
     expect(shown, `${how} reader`).toEqual(expected);
   }
+  return { session: "the last readers", lines };
 }

@@ -11,8 +11,11 @@ import type { ProtocolSettings } from "../../src/core/settings.ts";
 import { compact } from "../../src/store/compact.ts";
 import { Store } from "../../src/store/store.ts";
 import { backendFor } from "./medium.ts";
-import { isTransient, openPatiently, writeUntilKilled } from "./writer.ts";
-import type { WriterTask } from "./writer.ts";
+import { recordSent, RecordedStore } from "../register/recorded-store.ts";
+import { RegisterJournal, steadyMs } from "../register/journal.ts";
+import { isTransient } from "./transient.ts";
+import { openPatiently, writeUntilKilled } from "./writer.ts";
+import type { SharedRecords, WriterTask } from "./writer.ts";
 
 export type WorkerTask = {
   readonly location: string;
@@ -22,7 +25,12 @@ export type WorkerTask = {
   /** The way to the medium is disturbed: what may be tried again is no failure. */
   readonly disturbed?: boolean | undefined;
 } & (
-  | { readonly kind: "write-one"; readonly agentId: string; readonly id: string }
+  | {
+      readonly kind: "write-one";
+      readonly agentId: string;
+      readonly id: string;
+      readonly shared: SharedRecords;
+    }
   /** `announces`: it answers `{ published: true }` at each publication, before the totals. */
   | { readonly kind: "compact"; readonly announces?: boolean }
   | { readonly kind: "hold" }
@@ -43,13 +51,22 @@ function answer(value: object): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 }
 
-/** One record by a store that knows nothing, as a cold invocation of a function does it. */
-async function writeOne(agentId: string, id: string): Promise<void> {
+/**
+ * One record by a store that knows nothing, as a cold invocation of a function does it, then those
+ * that everybody writes, and a look at each.
+ */
+async function writeOne(agentId: string, id: string, shared: SharedRecords): Promise<void> {
   const { location, settings } = task;
   const backend = await backendFor(location);
+  const journal = new RegisterJournal(shared.journal);
+  recordSent(backend, journal);
   const options = { ...settings, backend, agentId, skipLoad: true };
+  const openingMs = steadyMs();
   await using store = await Store.open(location, options);
   await store.set(id, { by: agentId });
+  const recorded = new RecordedStore(store, journal, shared.journal, openingMs);
+  for (const one of shared.ids) await recorded.write(one);
+  for (const one of shared.ids) await recorded.read(one);
   answer({ acknowledged: id });
 }
 
@@ -115,7 +132,7 @@ async function run(): Promise<void> {
   await new Promise<void>((resolve) => input.once("line", () => resolve()));
   switch (task.kind) {
     case "write-one":
-      await writeOne(task.agentId, task.id);
+      await writeOne(task.agentId, task.id, task.shared);
       break;
     case "compact":
       await compactUntilEnd(input, task.announces === true);

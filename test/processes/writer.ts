@@ -6,6 +6,7 @@ import {
   RecordNotFoundError,
   WriteOutcomeUnknownError,
 } from "../../src/core/errors.ts";
+import type { StorageBackend } from "../../src/storage/backend.ts";
 import type { StoreOptions } from "../../src/store/options.ts";
 import { Store } from "../../src/store/store.ts";
 import { JournalFile } from "./journal-file.ts";
@@ -15,6 +16,9 @@ import type { JournaledOperation } from "./journal.ts";
 import { backendFor } from "./medium.ts";
 import { dice } from "./random.ts";
 import type { Dice } from "./random.ts";
+import { recordSent, RecordedStore } from "../register/recorded-store.ts";
+import { RegisterJournal, steadyMs } from "../register/journal.ts";
+import { isTransient } from "./transient.ts";
 import type { Settings } from "./worker.ts";
 
 export interface WriterTask {
@@ -34,7 +38,15 @@ export interface WriterTask {
   /** Buffered writes count as acknowledged by the `flush` after them. Default "immediate". */
   readonly writeMode?: "group" | "async" | undefined;
   readonly journal: string;
+  /** Others write these, too; every call on them is recorded. */
+  readonly shared?: SharedRecords | undefined;
   readonly seed: number;
+}
+
+export interface SharedRecords {
+  readonly ids: readonly string[];
+  /** Of the register's lines, a file of this process alone. */
+  readonly journal: string;
 }
 
 const LOCK_WAIT_MS = 20_000;
@@ -44,11 +56,8 @@ const PADDING_MAX = 400;
 /** Of a writer that buffers: small, so that both size and time begin flushes. */
 const GROUP = { groupCommitSize: 12, groupCommitMs: 5 };
 const FLUSHES = 0.2;
-
-/** Nothing was written, or nobody knows. */
-export function isTransient(error: unknown): boolean {
-  return error instanceof OpslogError && /^(retry|outcome-unknown)$/.test(error.action);
-}
+const STRONG_READS = 0.25;
+const SHARED_GAP_MS_MAX = 200;
 
 interface WriterOptions {
   readonly settings: Settings;
@@ -56,17 +65,24 @@ interface WriterOptions {
   readonly disturbed?: boolean | undefined;
 }
 
+interface PatientOptions {
+  readonly fsync?: boolean | undefined;
+  /** Given each backend before it is used. */
+  readonly onBackend?: (backend: StorageBackend) => void;
+}
+
 /** Waits for a dead single writer's lock to end, as an operator's restart loop would. */
 export async function openPatiently(
   location: string,
   settings: Settings,
   options: StoreOptions,
-  fsync = true,
+  { fsync = true, onBackend }: PatientOptions = {},
 ): Promise<Store> {
   const untilMs = Date.now() + LOCK_WAIT_MS;
   for (;;) {
     try {
       const backend = await backendFor(location, fsync);
+      onBackend?.(backend);
       const quiet = { backlogSegments: Infinity };
       return await Store.open(location, { ...settings, ...quiet, ...options, backend });
     } catch (error) {
@@ -84,7 +100,11 @@ export async function writeUntilKilled(
 ): Promise<void> {
   const { agentId, lazy: skipLoad, checkpointThreshold, ids, lanes, writeMode } = task;
   const options = { agentId, skipLoad, checkpointThreshold, writeMode, ...GROUP };
-  const open = (): Promise<Store> => openPatiently(task.location, settings, options, fsync);
+  const register = task.shared && new RegisterJournal(task.shared.journal);
+  const onBackend = (backend: StorageBackend): void => register && recordSent(backend, register);
+  const openingMs = steadyMs();
+  const open = (): Promise<Store> =>
+    openPatiently(task.location, settings, options, { fsync, onBackend });
   const store = disturbed === true ? await undisturbed(open) : await open();
   const plan = { ...task, disturbed };
   const writer = new JournalingWriter(store, plan, new JournalFile(task.journal), (n) =>
@@ -94,11 +114,28 @@ export async function writeUntilKilled(
   const look = (): Promise<unknown> => store.readMany(ids);
   await (disturbed === true ? undisturbed(look) : look());
   answer({ open: true });
-  await Promise.all(
-    Array.from({ length: lanes }, async () => {
-      for (;;) await writer.call();
-    }),
-  );
+  const calls = Array.from({ length: lanes }, async () => {
+    for (;;) await writer.call();
+  });
+  if (register !== undefined && task.shared !== undefined) {
+    const recorded = new RecordedStore(store, register, task.shared.journal, openingMs);
+    calls.push(writeShared(recorded, task.shared.ids, dice(task.seed + 1)));
+  }
+  await Promise.all(calls);
+}
+
+/** Beside the process's own records. Never returns. */
+async function writeShared(
+  recorded: RecordedStore,
+  ids: readonly string[],
+  chance: Dice,
+): Promise<never> {
+  for (;;) {
+    const [id = ""] = chance.pick(ids, 1);
+    if (chance.chance(STRONG_READS)) await recorded.read(id);
+    else await recorded.write(id);
+    await delay(chance.below(SHARED_GAP_MS_MAX));
+  }
 }
 
 async function undisturbed<T>(work: () => Promise<T>): Promise<T> {

@@ -63,6 +63,14 @@ export interface ClockPromise {
   readonly epochMs: number;
 }
 
+/** Processes of one host: their histories are by its steady clock. */
+export const ONE_HOST: ClockPromise = {
+  aheadMs: Infinity,
+  behindMs: Infinity,
+  hasLies: false,
+  epochMs: 0,
+};
+
 export function compareSent(a: SentVersion, b: SentVersion): number {
   if (a.clock !== b.clock) return a.clock - b.clock;
   if (a.agent !== b.agent) return a.agent < b.agent ? -1 : 1;

@@ -23,5 +23,7 @@ test(
     expect(report.acked).toBeGreaterThan(20);
     expect(report.kills).toBeGreaterThan(0);
     expect(report.disturbed).toBeGreaterThan(0);
+    expect(report.sharedWrites).toBeGreaterThan(2);
+    expect(report.sharedReads).toBeGreaterThan(0);
   },
 );

@@ -16,6 +16,15 @@ import { readStore } from "../processes/read-store.ts";
 import { bundleWorkers } from "../processes/worker-program.ts";
 import type { WorkerProcess, WorkerProgram } from "../processes/worker-program.ts";
 import type { Settings } from "../processes/worker.ts";
+import { checkRegister } from "../register/checker.ts";
+import { ONE_HOST } from "../register/history.ts";
+import {
+  historyOf,
+  readRegisterJournal,
+  type SessionLines,
+  steadyMs,
+} from "../register/journal.ts";
+import { readLines } from "../register/recorded-store.ts";
 import { liveS3Bucket, recordingProxy } from "../support/live-s3.ts";
 import type { RecordingProxy } from "../support/recording-proxy.ts";
 import { tempDir } from "../support/temp-dir.ts";
@@ -40,6 +49,11 @@ export interface TortureReport extends Verdict {
   readonly freezes: number;
   readonly requests: number;
   readonly disturbed: number;
+  /** Calls on the records that all write. */
+  readonly sharedWrites: number;
+  readonly sharedReads: number;
+  /** What the register checker finds among these. */
+  readonly misordered: readonly string[];
   readonly generation: number;
   /** What processes that ended by themselves had to say. */
   readonly crashes: readonly string[];
@@ -47,6 +61,7 @@ export interface TortureReport extends Verdict {
 
 const COMPACTORS = 3;
 const IDS_PER_WRITER = 12;
+const SHARED_IDS = ["shared-1", "shared-2", "shared-3"];
 /** Deletions are forgotten while late requests still arrive; a frozen writer is too late. */
 const SETTINGS: Settings = {
   gcGraceMs: 0,
@@ -67,6 +82,7 @@ const CALLS = ["set", "delete", "batch", "any"] as const;
 interface Slot {
   readonly ids: readonly string[];
   readonly journals: string[];
+  readonly registers: string[];
 }
 
 class Torture {
@@ -112,13 +128,16 @@ class Torture {
 
   async #write(at: number, chance: Dice): Promise<void> {
     const ids = Array.from({ length: IDS_PER_WRITER }, (_, n) => `writer-${at}-id-${n}`);
-    const slot: Slot = { ids, journals: [] };
+    const slot: Slot = { ids, journals: [], registers: [] };
     this.slots.push(slot);
     while (!this.#ended) {
       const incarnation = slot.journals.length + 1;
       const journal = join(this.#directory, `${at}-${incarnation}.jsonl`);
       writeFileSync(journal, "");
       slot.journals.push(journal);
+      const register = join(this.#directory, `${at}-${incarnation}-register.jsonl`);
+      writeFileSync(register, "");
+      slot.registers.push(register);
       const process = this.#program.start({
         kind: "write",
         location: this.#location,
@@ -132,6 +151,7 @@ class Torture {
         incarnation,
         lanes: 1 + chance.below(3),
         journal,
+        shared: { ids: SHARED_IDS, journal: register },
         seed: chance.below(2 ** 31),
       });
       await this.#live(process, chance, true);
@@ -197,16 +217,28 @@ export async function torture(options: TortureOptions): Promise<TortureReport> {
     calls: paths.flatMap((path, at) => readJournal(path, at + 1)),
   }));
   const ids = slots.flatMap((slot) => slot.ids);
-  const read = async (how: "eager" | "lazy"): Promise<Shown> =>
-    tagsOf(await readStore(location, { how, ids }));
+  const readers: SessionLines[] = [];
+  const read = async (how: "eager" | "lazy"): Promise<Shown> => {
+    const invokedMs = steadyMs();
+    const records = await readStore(location, { how, ids: [...ids, ...SHARED_IDS] });
+    const lines = readLines(records, SHARED_IDS, invokedMs);
+    readers.push({ session: `reader ${readers.length}`, lines });
+    return tagsOf([...records].filter(([id]) => !SHARED_IDS.includes(id)));
+  };
   const before = [await read("eager"), await read("lazy")];
   const { generation } = await compactAtLast(location, SETTINGS);
   const verdict = judge(slots, [...before, await read("eager"), await read("lazy")]);
+  const sessions = run.slots.flatMap(({ registers }) => registers.map(readRegisterJournal));
+  const history = historyOf([...sessions, ...readers]);
+  const shared = { sharedWrites: history.writes.length, sharedReads: history.reads.length };
+  const misordered = checkRegister(history, ONE_HOST).map(
+    ({ rule, message }) => `${rule}: ${message}`,
+  );
   const count = (outcome: JournaledCall["outcome"]): number =>
     slots.flatMap(({ calls }) => calls).filter((call) => call.outcome === outcome).length;
   const { kills, freezes, crashes } = run;
   const outcomes = { acked: count("acknowledged"), unknown: count("unknown"), refused: count("refused") }; // prettier-ignore
-  return { ...verdict, ...outcomes, kills, freezes, requests, generation, crashes, disturbed: disturbed.count }; // prettier-ignore
+  return { ...verdict, ...outcomes, ...shared, misordered, kills, freezes, requests, generation, crashes, disturbed: disturbed.count }; // prettier-ignore
 }
 
 /** Lets a process begin; calls back at its first answer after that. */
@@ -234,24 +266,25 @@ function disturb(proxy: RecordingProxy, chance: Dice): { count: number } {
   return disturbed;
 }
 
-function tagsOf(records: ReadonlyMap<string, unknown>): Shown {
-  return new Map(
-    [...records].map(([id, value]) => [id, String(Reflect.get(Object(value), "tag"))]),
-  );
+function tagsOf(records: readonly (readonly [string, unknown])[]): Shown {
+  return new Map(records.map(([id, value]) => [id, String(Reflect.get(Object(value), "tag"))]));
 }
 
 /** Whether a torture found nothing wrong. */
-export function passed({ lost, resurrected, torn, divergent, crashes }: TortureReport): boolean {
-  return lost + resurrected + torn + divergent + crashes.length === 0;
+export function passed(report: TortureReport): boolean {
+  const { lost, resurrected, torn, divergent, misordered, crashes } = report;
+  return lost + resurrected + torn + divergent + misordered.length + crashes.length === 0;
 }
 
 export function describeReport(report: TortureReport, { seed }: TortureOptions): string {
-  const { acked, lost, resurrected, torn, divergent, violations, crashes, ...rest } = report;
+  const { acked, lost, resurrected, torn, divergent, violations, misordered, crashes, ...rest } =
+    report;
   const others = Object.entries(rest).map(([name, value]) => `${name} ${String(value)}`);
   return [
-    `seed ${seed}: acked ${acked}, lost ${lost}, resurrected ${resurrected}, torn ${torn}, divergent ${divergent}`,
+    `seed ${seed}: acked ${acked}, lost ${lost}, resurrected ${resurrected}, torn ${torn}, divergent ${divergent}, misordered ${misordered.length}`,
     others.join(", "),
     ...violations,
+    ...misordered,
     ...crashes.map((crash) => `a process ended by itself: ${crash}`),
   ].join("\n");
 }
