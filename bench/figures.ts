@@ -1,4 +1,5 @@
 /** Figures of several rounds: medians, ratios, tables. Pure. */
+import { maxOf } from "../src/core/bulk.ts";
 import type { Figures } from "./tasks.ts";
 
 /** One line of a table: what was measured on what, and the medians of its rounds. */
@@ -33,7 +34,7 @@ export function table(title: string, rows: readonly Row[]): string {
       ...names.map((name) => show(name, figures[name])),
     ]),
   ];
-  const widths = lines[0]?.map((_, at) => Math.max(...lines.map((line) => line[at]?.length ?? 0)));
+  const widths = lines[0]?.map((_, at) => maxOf(lines.map((line) => line[at]?.length ?? 0)));
   const text = lines.map((line) =>
     line
       .map((cell, at) =>

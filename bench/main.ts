@@ -7,6 +7,7 @@ import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { append } from "../src/core/bulk.ts";
 import { liveS3Bucket, liveS3Endpoint } from "../test/support/live-s3.ts";
 import { measure } from "./child.ts";
 import { type EngineName, ENGINES } from "./engines.ts";
@@ -69,12 +70,11 @@ async function checkpoint(): Promise<Row[]> {
     }
     const updates = Number(values.updates);
     const task = { name: "update", records, recordBytes: RECORD_BYTES, updates } as const;
-    rows.push(
-      ...(await compare(`${records} records`, task, async (engine, location) => {
-        await cp(join(filled, engine), location, { recursive: true });
-        return location;
-      })),
-    );
+    const copied = async (engine: EngineName, location: string): Promise<string> => {
+      await cp(join(filled, engine), location, { recursive: true });
+      return location;
+    };
+    append(rows, await compare(`${records} records`, task, copied));
     await rm(filled, { recursive: true });
   }
   return [...rows, ...ENGINES.map((engine) => growth(rows, engine))];
@@ -96,7 +96,7 @@ async function write(): Promise<Row[]> {
   const rows: Row[] = [];
   for (const writeMode of MODES) {
     const task = { name: "write", writeMode, writes: WRITES, recordBytes: RECORD_BYTES } as const;
-    rows.push(...(await compare(writeMode, task, (_, location) => Promise.resolve(location))));
+    append(rows, await compare(writeMode, task, (_, location) => Promise.resolve(location)));
   }
   return rows;
 }
@@ -114,7 +114,7 @@ async function stream(): Promise<Row[]> {
     }
     const what = `${Math.round(bytes / 1e6)} MB, directory`;
     const at = (engine: EngineName): Promise<string> => Promise.resolve(place(engine));
-    rows.push(...(await compare(what, { name: "stream" }, at, STREAMED)));
+    append(rows, await compare(what, { name: "stream" }, at, STREAMED));
     for (const engine of STREAMED) await rm(place(engine), { recursive: true });
     if (liveS3Endpoint !== undefined) rows.push(await streamS3(task));
   }

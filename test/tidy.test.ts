@@ -3,7 +3,14 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { errorCodes, FILE_LINES_MAX, findFaults, RANKS, readSources } from "./support/tidy.ts";
+import {
+  errorCodes,
+  FILE_LINES_MAX,
+  findFaults,
+  findSpreads,
+  RANKS,
+  readSources,
+} from "./support/tidy.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const sources = readSources(join(ROOT, "src"));
@@ -11,6 +18,10 @@ const sources = readSources(join(ROOT, "src"));
 test("src keeps to its rules", () => {
   expect(sources.length).toBeGreaterThan(50);
   expect(findFaults(sources)).toEqual([]);
+});
+
+test.each(["src", "functions", "infra", "bench"])("%s spreads no array into a call", (folder) => {
+  expect(findSpreads(readSources(join(ROOT, folder)))).toEqual([]);
 });
 
 test("every rank is of a room that exists", () => {
@@ -68,6 +79,28 @@ describe("the checker finds", () => {
     expect(faults[0]).toMatch(/^store\/a\.ts:2: /);
     expect(faults[0]).toContain(`use ${use}`);
     expect(faultsIn("core/runtime.ts", code)).toEqual([]);
+  });
+
+  test.each([
+    ["list.push(...more)", "append()"],
+    ["list.push(first, ...more)", "append()"],
+    ["list.unshift(...more)", "append()"],
+    ["list.splice(0, 1, ...more)", "slices"],
+    ["Math.max(0, ...values)", "maxOf()"],
+    ["Math.min(...values.map((one) => one.n))", "minOf()"],
+    ["String.fromCharCode(...codes)", "toString()"],
+    ["list.push.apply(list, more)", "a loop"],
+    ["list.concat(...more)", "flat()"],
+  ])("%s, and names its replacement", (code, use) => {
+    const [fault] = findSpreads([{ path: "store/a.ts", text: `const a = 1;\n${code};\n` }]);
+    expect(fault).toMatch(/^store\/a\.ts:2: /);
+    expect(fault).toContain(use);
+  });
+
+  test("no spread in what puts nothing on the stack", () => {
+    const text =
+      "list.push([...more]); f({ ...a }); Reflect.apply(f, a, []); list.push({ ...one });";
+    expect(findSpreads([{ path: "store/a.ts", text }])).toEqual([]);
   });
 
   test("a file that is too long, and a room without a rank", () => {

@@ -1,4 +1,5 @@
 /** Medians, ratios and the tables. Pure. */
+import { maxOf } from "../../src/core/bulk.ts";
 import { median } from "../s3/figures.ts";
 import type { Figures, Op } from "./runner.ts";
 import { BASE, LIGHT, ORIGINAL, OURS } from "./variants.ts";
@@ -66,7 +67,10 @@ export function table(rows: readonly Row[]): string {
     whole(read.rssBytes / 1e6),
   ]);
   const widths = HEAD.map((head, at) =>
-    Math.max(head.length, ...lines.map((line) => line[at]?.length ?? 0)),
+    maxOf(
+      lines.map((line) => line[at]?.length ?? 0),
+      head.length,
+    ),
   );
   const show = (line: readonly string[]): string => {
     const cells = widths.map((width, at) => {

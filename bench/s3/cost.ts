@@ -1,4 +1,5 @@
 /** What a call cost, from the requests that a proxy saw. Pure. */
+import { maxOf } from "../../src/core/bulk.ts";
 
 export type RequestKind = "GET" | "HEAD" | "PUT" | "LIST" | "POST" | "DELETE";
 export const REQUEST_KINDS: readonly RequestKind[] = [
@@ -58,7 +59,10 @@ export function costOf(requests: readonly CountedRequest[]): Cost {
   return {
     requests: counts,
     failed: requests.filter(({ status = 500 }) => status >= 500).length,
-    trips: Math.max(0, ...clients.map((client) => roundTripDepth(ofClient(client)))),
+    trips: maxOf(
+      clients.map((client) => roundTripDepth(ofClient(client))),
+      0,
+    ),
     bytesDown: sum(({ bytesDown }) => bytesDown),
     bytesUp: sum(({ bytesUp }) => bytesUp),
   };

@@ -1,4 +1,5 @@
 /** Figures of several rounds: medians, ratios, the table. Pure. */
+import { maxOf } from "../../src/core/bulk.ts";
 import { dollarsPerMillion, REQUEST_KINDS, type RequestKind } from "./cost.ts";
 import type { EngineName, Figures } from "./tasks.ts";
 
@@ -73,7 +74,10 @@ const TEXT_COLUMNS = new Set([0, 1, 2, 10]);
 export function table(rows: readonly Row[]): string {
   const lines = rows.map((row) => cells(row, rows));
   const widths = HEAD.map((head, at) =>
-    Math.max(head.length, ...lines.map((line) => line[at]?.length ?? 0)),
+    maxOf(
+      lines.map((line) => line[at]?.length ?? 0),
+      head.length,
+    ),
   );
   const show = (line: readonly string[]): string => {
     const padded = widths.map((width, at) => {

@@ -7,6 +7,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { cpus, loadavg, totalmem } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { parseArgs } from "node:util";
+import { append } from "../../src/core/bulk.ts";
 import { commit } from "../commit.ts";
 import { table, type Row } from "./figures.ts";
 import { latencyProxy } from "./proxy.ts";
@@ -166,11 +167,11 @@ async function logs(runner: Runner, count: number): Promise<Row[]> {
 async function runAll(runner: Runner): Promise<Row[]> {
   const rows: Row[] = [];
   for (const records of SIZES.filter((size) => size <= recordsMax)) {
-    rows.push(...(await pointReads(runner, records)));
+    append(rows, await pointReads(runner, records));
   }
-  rows.push(...(await writes(runner)));
+  append(rows, await writes(runner));
   for (const count of LOG_WRITES) {
-    if (count <= recordsMax * LOG_SHARE_MAX) rows.push(...(await logs(runner, count)));
+    if (count <= recordsMax * LOG_SHARE_MAX) append(rows, await logs(runner, count));
     else
       say(
         `${shown(count)} uncompacted writes: left out below --max-records ${count / LOG_SHARE_MAX}`,

@@ -1,4 +1,5 @@
 /** Lines on log-log axes as an SVG that can be read in light and in dark mode. Pure. */
+import { maxOf, minOf } from "../../src/core/bulk.ts";
 
 export interface Series {
   readonly name: string;
@@ -46,8 +47,8 @@ export function escapeXml(content: string): string {
 
 /** The powers of ten that enclose the values. */
 export function decades(values: readonly number[]): number[] {
-  const first = Math.floor(Math.log10(Math.min(...values)));
-  const last = Math.max(first + 1, Math.ceil(Math.log10(Math.max(...values))));
+  const first = Math.floor(Math.log10(minOf(values)));
+  const last = Math.max(first + 1, Math.ceil(Math.log10(maxOf(values))));
   return Array.from({ length: last - first + 1 }, (_, at) => first + at);
 }
 

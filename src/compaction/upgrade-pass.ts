@@ -4,6 +4,7 @@
  * is changed before that, and nothing deleted for a grace period after it.
  */
 import { hash } from "node:crypto";
+import { append } from "../core/bulk.ts";
 import { ConflictError, CorruptionError } from "../core/errors.ts";
 import type { Entry, RunEntry } from "../core/version.ts";
 import type { ArchiveInfo } from "../format/manifest-codec.ts";
@@ -108,7 +109,7 @@ export class UpgradePass {
   async #writeRuns({ snapshot, segments }: OriginalBase): Promise<RunInfo[]> {
     const runs: RunInfo[] = [];
     for await (const entries of inParts(snapshot(), this.#parts.limits.logBytesMax)) {
-      runs.push(...(await this.#writeRun(entries)));
+      append(runs, await this.#writeRun(entries));
     }
     const logged = new Map<string, Entry>();
     // In the order of their versions: a later one wins.

@@ -2,6 +2,7 @@
  * The log on a directory: appended files, one frame per flush. A file is sealed by creating its
  * successor; only sealed files are deleted (FENCE).
  */
+import { append } from "../core/bulk.ts";
 import { CorruptionError, FormatVersionError } from "../core/errors.ts";
 import { mapParallel } from "../core/parallel.ts";
 import type { Runtime } from "../core/runtime.ts";
@@ -109,7 +110,7 @@ export class FileLog implements Log {
     const buffer = Buffer.from(grown.buffer, grown.byteOffset, grown.byteLength);
     const scan = scanFrames(buffer, { path, offset: known.consumedBytes });
     for (const frame of scan.frames) known.frames.push(frame);
-    known.corrupt.push(...scan.corrupt);
+    append(known.corrupt, scan.corrupt);
     known.consumedBytes += scan.consumedBytes;
     return known;
   }
@@ -161,7 +162,7 @@ export class FileLog implements Log {
         if (seal !== undefined) paths.push(successor);
       }
       const { frames, corrupt } = await this.#scan({ path, bytes: Number.MAX_SAFE_INTEGER });
-      errors.push(...corrupt);
+      append(errors, corrupt);
       return [{ paths, segments: [...frames], corrupt: corrupt.length > 0 }];
     });
     return {

@@ -3,6 +3,7 @@
  * own segment (agent, clocks, `w`) and learns the outcome of the whole object (PROTOCOL, W7).
  */
 import { assert } from "../core/assert.ts";
+import { maxOf, minOf } from "../core/bulk.ts";
 import { Deferred } from "../core/deferred.ts";
 import { BudgetExceededError, UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import { OVER } from "../core/over.ts";
@@ -158,7 +159,7 @@ export class FlushGroup {
       // A process that was frozen may come to this before the timers that tell of it.
       const late = rest.filter(({ deadline }) => deadline?.hasPassed === true);
       for (const { done, deadline } of late) if (deadline) done.reject(notSent(deadline));
-      rest = rest.filter((waiting) => !late.includes(waiting));
+      if (late.length > 0) rest = rest.filter((waiting) => !late.includes(waiting));
       try {
         return await this.#flushFor(rest);
       } catch (error) {
@@ -191,7 +192,7 @@ export class FlushGroup {
       encodeGroup(parts, path, stream),
     );
     const { path, draft, dateMs } = written;
-    const oldestViewMs = Math.min(...group.map((waiting) => waiting.draft.viewMs));
+    const oldestViewMs = minOf(group.map((waiting) => waiting.draft.viewMs));
     const refs = refsOf(path, parts, draft);
     for (const [at, { done }] of group.entries()) {
       const [ref, segment] = [refs[at], draft.segments[at]];
@@ -203,7 +204,7 @@ export class FlushGroup {
   /** As long as anybody waits. */
   #timeoutMs(group: readonly Waiting[]): number {
     const leftMs = group.map(({ deadline }) => deadline?.leftMs ?? Infinity);
-    return Math.min(this.#settings.writeTimeoutMs, Math.max(...leftMs));
+    return Math.min(this.#settings.writeTimeoutMs, maxOf(leftMs));
   }
 }
 

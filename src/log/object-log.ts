@@ -1,4 +1,5 @@
 /** The log on an object store: an immutable object per flush, or for several, named by its content. */
+import { maxOf } from "../core/bulk.ts";
 import { CorruptionError, FormatVersionError } from "../core/errors.ts";
 import type { Runtime } from "../core/runtime.ts";
 import { clocksPlausible, isOriginalLog, LOG_PREFIX, parseSegmentPath } from "../format/paths.ts";
@@ -54,7 +55,7 @@ export class ObjectLog implements Log {
       ...sortOut(pages.flatMap(({ objects }) => objects)),
       originalLog,
       firstDateMs: first?.dateMs ?? 0,
-      lastDateMs: Math.max(...dates),
+      lastDateMs: maxOf(dates),
     };
   }
 

@@ -1,4 +1,5 @@
 /** Reads a whole run with its index and tells what is wrong with them: for `verify`. */
+import { append } from "../core/bulk.ts";
 import { CorruptionError } from "../core/errors.ts";
 import { corrupt } from "../format/check.ts";
 import { decodeIndexHeader, findBySeparator, type PartitionContent } from "../format/run-index.ts";
@@ -21,7 +22,10 @@ export async function checkRun(backend: StorageBackend, run: RunInfo): Promise<C
   const problems: CorruptionError[] = [];
   const partitions: (PartitionContent | CorruptionError)[] = [];
   for (const at of run.partitions.keys()) partitions.push(await objects.partition(at));
-  problems.push(...partitions.filter((part) => part instanceof CorruptionError));
+  append(
+    problems,
+    partitions.filter((part) => part instanceof CorruptionError),
+  );
   for (const check of [
     () => checkIndex(backend, run),
     () => checkData(objects, partitions).catch((error: unknown) => locate(objects, error)),

@@ -1,5 +1,6 @@
 /** Entries of a run in id order: all, a range in either direction, or what no index tells of. */
 import { createHash } from "node:crypto";
+import { minOf } from "../core/bulk.ts";
 import { CorruptionError } from "../core/errors.ts";
 import type { RunEntry } from "../core/version.ts";
 import { corrupt, type Place, shorten } from "../format/check.ts";
@@ -137,7 +138,7 @@ async function* scanBlocks(
   const wanted = positionsWithin(blocks, range).flatMap((at) => blocks[at] ?? []);
   const groups = groupBlocks(wanted, sizes);
   const spans = groups.map((group) => ({
-    offset: Math.min(...group.map(({ offset }) => offset)),
+    offset: minOf(group.map(({ offset }) => offset)),
     length: group.reduce((sum, block) => sum + block.length, 0),
   }));
   let last: string | undefined;

@@ -2,6 +2,7 @@
  * The upper storey of a backend: blob calls in terms of get, put, list and delete. Extend it and
  * write just those four.
  */
+import { append } from "../core/bulk.ts";
 import { InvalidArgumentError, StoreNotFoundError } from "../core/errors.ts";
 import type {
   FoundObject,
@@ -69,7 +70,10 @@ export abstract class BaseBackend implements StorageBackend {
       throw new InvalidArgumentError("deleteBlobDir needs a directory, not the store");
     const paths: string[] = [];
     for await (const page of this.list(directory))
-      paths.push(...page.objects.map(({ path }) => path));
+      append(
+        paths,
+        page.objects.map(({ path }) => path),
+      );
     await this.delete(paths);
   }
 

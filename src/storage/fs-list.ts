@@ -28,11 +28,16 @@ export async function* listTree(
     truncated,
     dateMs: directory.runtime.nowMs(),
   });
-  const waiting: ListedObject[] = [];
+  let waiting: ListedObject[] = [];
   for await (const objects of listDirectories(directory, swapped, prefix)) {
-    waiting.push(...objects);
-    // One object stays behind, so that there always is a last page.
-    while (waiting.length > PAGE_OBJECTS_MAX) yield page(waiting.splice(0, PAGE_OBJECTS_MAX), true);
+    for (const object of objects) {
+      // A page goes when the next object is there, so that there always is a last one.
+      if (waiting.length === PAGE_OBJECTS_MAX) {
+        yield page(waiting, true);
+        waiting = [];
+      }
+      waiting.push(object);
+    }
   }
   yield page(waiting, false);
 }

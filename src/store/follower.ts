@@ -2,6 +2,7 @@
  * What others changed and `tail` has not told yet. Kept from the first `tail` or `watch` on: the
  * segments told of by key, and of each record that changed since what the follower had before.
  */
+import { append } from "../core/bulk.ts";
 import { applyDelta } from "../core/delta.ts";
 import type { LogOperation, Operation } from "../core/operation.ts";
 import { compareVersions } from "../core/version.ts";
@@ -88,7 +89,7 @@ export class Follower {
     for (const id of ids) {
       // Own write on top, not durable yet: it wins, or its failure shows the record again.
       if (this.#isResident(id, state) && this.#records.isStaged(id)) continue;
-      told.push(...this.#tell(id, operations.get(id) ?? [], state));
+      append(told, this.#tell(id, operations.get(id) ?? [], state));
       ofId.push(id);
     }
     told.sort((a, b) => compareVersions(a.version, b.version));
@@ -121,12 +122,12 @@ export class Follower {
     for (const ref of refs) {
       const held = state.segments(ref.key) ?? this.#parts.segmentCache.get(ref.key);
       const segments = held ?? ref.segments;
-      if (segments !== undefined) found.push(...segments);
+      if (segments !== undefined) append(found, segments);
       // What a complete store does not hold cannot be read, which was reported.
       else if (!state.complete) missing.push(ref);
     }
     for await (const read of this.#parts.log.read(missing)) {
-      if (read.status === "found") found.push(...read.segments);
+      if (read.status === "found") append(found, read.segments);
     }
     return found;
   }

@@ -2,6 +2,7 @@
  * The operations of a view's live segments in version order, with memory bounded by what overlaps:
  * segments are read in windows by their lowest clock, the next window while one is worked on.
  */
+import { append } from "../core/bulk.ts";
 import { CorruptionError } from "../core/errors.ts";
 import type { LogOperation } from "../core/operation.ts";
 import { compareVersions, type Version, wins } from "../core/version.ts";
@@ -171,7 +172,7 @@ export class LiveOperations {
       if (known !== undefined) add(ref, known);
       else if (ref.bytes <= WINDOW_BYTES_MAX) missing.push(ref);
       else if (this.#unreadable.has(ref.key)) continue;
-      else segments.push(...(await this.#readLarge(ref)));
+      else append(segments, await this.#readLarge(ref));
     }
     for await (const read of this.#parts.log.read(missing)) {
       if (read.status === "found") add(read.ref, read.segments);

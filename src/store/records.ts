@@ -35,9 +35,39 @@ export interface StagedOperation {
   readonly undoes?: Version;
 }
 
+/** Operations staged on one record. Each costs the same, however many there are. */
+class StagedList {
+  #operations: StagedOperation[] = [];
+  /** Of these: taken back, or durable. Never the newest. */
+  readonly #removed = new Set<StagedOperation>();
+
+  get newest(): StagedOperation | undefined {
+    return this.#operations.at(-1);
+  }
+
+  add(operation: StagedOperation): void {
+    this.#operations.push(operation);
+  }
+
+  /** @returns whether none is left */
+  remove(operation: StagedOperation): boolean {
+    this.#removed.add(operation);
+    for (let last = this.newest; last !== undefined; last = this.newest) {
+      if (!this.#removed.delete(last)) break;
+      this.#operations.pop();
+    }
+    // A record that always has something staged must not hold all that ever was.
+    if (2 * this.#removed.size > this.#operations.length) {
+      this.#operations = this.#operations.filter((one) => !this.#removed.has(one));
+      this.#removed.clear();
+    }
+    return this.#operations.length === 0;
+  }
+}
+
 export class Records {
   #entries = new Map<string, ResidentEntry>();
-  readonly #staged = new Map<string, StagedOperation[]>();
+  readonly #staged = new Map<string, StagedList>();
   /** In insertion order: an update keeps its place, a record set after its deletion goes last. */
   #visible = new Map<string, unknown>();
 
@@ -105,25 +135,25 @@ export class Records {
   /** Shows an operation to readers before it is durable. */
   stage(operation: StagedOperation): void {
     const { id } = operation;
-    const staged = this.#staged.get(id);
-    if (staged === undefined) this.#staged.set(id, [operation]);
-    else staged.push(operation);
+    const staged = this.#staged.get(id) ?? new StagedList();
+    staged.add(operation);
+    this.#staged.set(id, staged);
     this.#show(id);
   }
 
   /** Takes operations back, or off because they are durable now. */
   unstage(operations: readonly StagedOperation[]): void {
+    const ids = new Set<string>();
     for (const operation of operations) {
-      const staged = this.#staged.get(operation.id) ?? [];
-      const left = staged.filter((other) => other !== operation);
-      if (left.length === 0) this.#staged.delete(operation.id);
-      else this.#staged.set(operation.id, left);
+      const staged = this.#staged.get(operation.id);
+      if (staged?.remove(operation) === true) this.#staged.delete(operation.id);
+      ids.add(operation.id);
     }
-    for (const { id } of operations) this.#show(id);
+    for (const id of ids) this.#show(id);
   }
 
   #show(id: string): void {
-    const staged = this.#staged.get(id)?.at(-1);
+    const staged = this.#staged.get(id)?.newest;
     const value = staged === undefined ? this.#entries.get(id)?.value : staged.value;
     if (value === undefined) this.#visible.delete(id);
     else if (this.#visible.get(id) !== value) this.#visible.set(id, value);

@@ -1,4 +1,5 @@
 /** Reads a whole store and tells what is wrong with it. Changes nothing. */
+import { append } from "../core/bulk.ts";
 import { CorruptionError } from "../core/errors.ts";
 import { systemRuntime } from "../core/runtime.ts";
 import { resolveSettings, SETTING_NAMES, type SettingOptions } from "../core/settings.ts";
@@ -76,19 +77,22 @@ async function checkView(parts: StoreParts): Promise<VerifyReport | "overtaken">
   const problems = [...view.corrupt];
   const base = await checkOriginal(parts, view);
   if (base === "overtaken") return base;
-  problems.push(...base.problems);
+  append(problems, base.problems);
   for (const run of view.manifest.runs) {
     const found = await checkRunOf(parts, run, view);
     if (found === "overtaken") return found;
-    problems.push(...found);
+    append(problems, found);
   }
-  problems.push(...(await checkArchives(parts.backend, view)));
+  append(problems, await checkArchives(parts.backend, view));
   const lists = await checkLists(parts, view);
   if (lists === "overtaken") return lists;
   // One that a view had to read has told of its damage already.
   const told = new Set(problems.map(({ message }) => message));
-  problems.push(...lists.filter(({ message }) => !told.has(message)));
-  problems.push(...(await checkRetired(parts.backend, view.manifest)));
+  append(
+    problems,
+    lists.filter(({ message }) => !told.has(message)),
+  );
+  append(problems, await checkRetired(parts.backend, view.manifest));
   // Those of the original were read with the view.
   const listed = view.segments.filter((ref) => ref.segments === undefined);
   let segments = view.segments.length - listed.length;
@@ -97,7 +101,7 @@ async function checkView(parts: StoreParts): Promise<VerifyReport | "overtaken">
     if (read.status === "corrupt") problems.push(read.error);
     if (read.status !== "found") continue; // Gone: it was compacted meanwhile.
     for (const segment of read.segments) {
-      problems.push(...checkFilter(read.ref, segment));
+      append(problems, checkFilter(read.ref, segment));
       segments++;
       operations += segment.operations.length;
     }

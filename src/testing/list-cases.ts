@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { append } from "../core/bulk.ts";
 import { assertSameTime, find, findText, forEachParallel, listPages } from "./support.ts";
 import { bytes, listPaths, put } from "./support.ts";
 import type { Case } from "./support.ts";
@@ -118,7 +119,10 @@ export const listCases: readonly Case[] = [
       await forEachParallel(paths, (path) => put(backend, path, "x"));
       const seen: string[] = [];
       for await (const { objects } of backend.list("dir/")) {
-        seen.push(...objects.map(({ path }) => path));
+        append(
+          seen,
+          objects.map(({ path }) => path),
+        );
         await backend.delete(objects.map(({ path }) => path));
       }
       assert.deepEqual(seen.toSorted(), paths.toSorted());

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import type { StorageBackend } from "../storage/backend.ts";
+import { append } from "../core/bulk.ts";
+import type { ListedObject, StorageBackend } from "../storage/backend.ts";
 import { assertAbsent, bytes, find, findText, put, text } from "./support.ts";
 import type { Case } from "./support.ts";
 
@@ -108,8 +109,8 @@ export const swapCases: readonly Case[] = SWAPPED_PATHS.flatMap((path): Case[] =
     run: async ({ backend }) => {
       await put(backend, path, "one");
       await put(backend, path, "two!");
-      const listed = [];
-      for await (const page of backend.list("")) listed.push(...page.objects);
+      const listed: ListedObject[] = [];
+      for await (const page of backend.list("")) append(listed, page.objects);
       assert.deepEqual(
         listed.map((object) => [object.path, object.bytes]),
         [[path, 4]],

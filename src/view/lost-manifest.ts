@@ -1,4 +1,5 @@
 /** Guard: objects that no store without a manifest can have mean that the manifest was lost. */
+import { append } from "../core/bulk.ts";
 import { CorruptionError } from "../core/errors.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
 import {
@@ -24,7 +25,10 @@ export async function listReferable(backend: StorageBackend): Promise<string[]> 
 async function listPaths(backend: StorageBackend, prefix: string): Promise<string[]> {
   const paths: string[] = [];
   for await (const page of backend.list(prefix)) {
-    paths.push(...page.objects.map(({ path }) => path));
+    append(
+      paths,
+      page.objects.map(({ path }) => path),
+    );
   }
   return paths;
 }

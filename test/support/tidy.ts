@@ -54,6 +54,27 @@ const BANNED: readonly { readonly pattern: RegExp; readonly use: string }[] = [
   { pattern: /\bgetRandomValues\b/, use: "runtime.randomHex()" },
 ];
 
+/** A call that puts every item of an array on the stack: RangeError from some 120,000 on. */
+const SPREADS: readonly { readonly pattern: RegExp; readonly use: string }[] = [
+  {
+    pattern: /\.(push|unshift)\(\s*(?:[^(){]*,\s*)?\.\.\./,
+    use: "append() of core/bulk.ts, or a loop",
+  },
+  { pattern: /\.splice\([^()]*\.\.\./, use: "slices of the array, or a loop" },
+  {
+    pattern: /\bMath\.(max|min|hypot)\(\s*(?:[^(){]*,\s*)?\.\.\./,
+    use: "maxOf() or minOf() of core/bulk.ts",
+  },
+  { pattern: /\bfromC(harCode|odePoint)\(\.\.\./, use: "a Buffer's toString()" },
+  { pattern: /\b(?<!Reflect)\.apply\(/, use: "a loop: apply() puts all arguments on the stack" },
+  { pattern: /\.concat\(\.\.\./, use: "flat() or flatMap()" },
+];
+
+/** Spreads of arrays of any length into a call, in sources of any folder. */
+export function findSpreads(sources: readonly Source[]): string[] {
+  return sources.flatMap((source) => patternFaults(source, SPREADS));
+}
+
 export const FILE_LINES_MAX = 300;
 
 export function readSources(directory: string): Source[] {
@@ -123,10 +144,16 @@ function importFault(path: string, target: string): string | undefined {
   return `${own} (rank ${ownRank}) imports ${other} (rank ${otherRank}): only lower ranks are allowed`;
 }
 
-function bannedFaults({ path, text }: Source): string[] {
-  if (path === RUNTIME) return [];
+function bannedFaults(source: Source): string[] {
+  return source.path === RUNTIME ? [] : patternFaults(source, BANNED);
+}
+
+function patternFaults(
+  { path, text }: Source,
+  banned: readonly { readonly pattern: RegExp; readonly use: string }[],
+): string[] {
   const code = withoutComments(text);
-  return BANNED.flatMap(({ pattern, use }) =>
+  return banned.flatMap(({ pattern, use }) =>
     [...code.matchAll(new RegExp(pattern, "g"))].map(
       ({ 0: found, index }) => `${path}:${lineOf(code, index)}: ${found}: use ${use}`,
     ),

@@ -76,19 +76,21 @@ function incomplete(name: string): Error {
   return Object.assign(new Error(message), { name: "IncompleteAnswer" });
 }
 
-/** Contents of elements of this name; S3's never nest in themselves. */
+/** Contents of elements of this name; S3's never nest in themselves. One pass over the text. */
 function elements(xml: string, name: string): string[] {
   const found: string[] = [];
-  const [end, starts] = [`</${name}>`, [`<${name}>`, `<${name} `]];
-  for (let at = 0; ;) {
-    const begins = starts.map((start) => xml.indexOf(start, at)).filter((index) => index >= 0);
-    if (begins.length === 0) return found;
-    const from = xml.indexOf(">", Math.min(...begins)) + 1;
+  const [start, end] = [`<${name}`, `</${name}>`];
+  for (let at = xml.indexOf(start); at >= 0; at = xml.indexOf(start, at)) {
+    at += start.length;
+    // Another element, whose name begins with this one.
+    if (xml[at] !== ">" && xml[at] !== " ") continue;
+    const from = xml.indexOf(">", at) + 1;
     const to = xml.indexOf(end, from);
     if (from === 0 || to < 0) return found;
     found.push(xml.slice(from, to));
     at = to + end.length;
   }
+  return found;
 }
 
 function textOf(xml: string, name: string): string | undefined {
