@@ -33,8 +33,8 @@ export const SHARING_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "log/flush-group.ts",
-        find: "Math.min(...group.map((waiting) => waiting.draft.viewMs))",
-        put: "Math.max(...group.map((waiting) => waiting.draft.viewMs))",
+        find: "minOf(group.map((waiting) => waiting.draft.viewMs))",
+        put: "maxOf(group.map((waiting) => waiting.draft.viewMs))",
       },
     ],
     test: { file: "store/memory.test.ts", name: "one store's stale view" },
