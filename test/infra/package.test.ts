@@ -29,6 +29,8 @@ test("what is built synthesises a store with the bundle", { timeout: SYNTH_MS },
     const args = [tsc, "-p", join(projectDirectory, project), "--outDir", join(built, directory)];
     await run(process.execPath, [...args, "--declaration", "false", "--sourceMap", "false", "--inlineSources", "false", "--noCheck"]); // prettier-ignore
   }
+  const bundle = join(projectDirectory, "infra/bundle-cjs.mjs");
+  await run(process.execPath, [bundle, join(built, "dist/cdk")]);
   const program = `
     import { App, Stack } from "aws-cdk-lib";
     import { METRICS, OpslogStore } from "opslog-serverless/cdk";
@@ -43,11 +45,25 @@ test("what is built synthesises a store with the bundle", { timeout: SYNTH_MS },
   const out = await readdir(join(home.path, "out"));
   const asset = out.find((name) => name.startsWith("asset.")) ?? "";
   expect(await readdir(join(home.path, "out", asset))).toEqual(["compact.mjs"]);
+
+  // As Jest and Lambda load it: ES modules cannot be required there.
+  const required = program
+    .replace(/import (\{.*\}) from (".*");/g, "const $1 = require($2);")
+    .replace('"out"', '"out-cjs"');
+  await writeFile(join(home.path, "app.cjs"), required);
+  const args = ["--no-experimental-require-module", "app.cjs"];
+  const { stdout: told } = await run(process.execPath, args, { cwd: home.path });
+  expect(told).toBe("store 6\n");
+  expect(await readdir(join(home.path, "out-cjs"))).toContain(asset);
 });
 
 test("the package ships the bundle and asks for the CDK only of those who use it", () => {
   const { exports, files, scripts, peerDependencies, peerDependenciesMeta, dependencies } = npmPackage; // prettier-ignore
   expect(exports["./cdk"]).toEqual({
+    require: {
+      types: "./dist/cdk/cjs/index.d.ts",
+      default: "./dist/cdk/cjs/index.js",
+    },
     types: "./dist/cdk/index.d.ts",
     default: "./dist/cdk/index.js",
   });
