@@ -62,8 +62,6 @@ export const settings = {
   // The ES modules of the AWS SDK: unlike its CommonJS files, what is not used falls away.
   mainFields: ["module", "main"],
   minify: true,
-  // Logs and error answers name errors by their class.
-  keepNames: true,
   sourcemap: "linked",
   legalComments: "none",
   // The SDK asks for an optional package of its own by `require`, which ES modules lack.

@@ -32,33 +32,39 @@ function safeCause(cause: unknown): unknown {
   return cause instanceof SyntaxError ? new SyntaxError(safeMessage(cause.message)) : cause;
 }
 
-/** Base of all errors of this package. */
+/**
+ * Base of all errors of this package. Each class spells out its own name, which its errors take: a
+ * bundler that minifies renames classes, and logs, alarms and Lambda's errorType go by the name.
+ */
 export abstract class OpslogError extends Error {
   /** Stable, machine-readable; never reused for another meaning. */
   abstract readonly code: string;
   abstract readonly action: ErrorAction;
-  readonly path: string | undefined;
-  readonly id: string | undefined;
-  readonly offset: number | undefined;
+  // Declared only: what an error does not concern is no property, and no line where it is printed.
+  declare readonly path: string | undefined;
+  declare readonly id: string | undefined;
+  declare readonly offset: number | undefined;
 
   constructor(message: string, details: ErrorDetails = {}) {
     const { cause } = details;
     super(safeMessage(message), cause === undefined ? undefined : { cause: safeCause(cause) });
     this.name = new.target.name;
-    this.path = details.path;
-    this.id = details.id;
-    this.offset = details.offset;
+    if (details.path !== undefined) this.path = details.path;
+    if (details.id !== undefined) this.id = details.id;
+    if (details.offset !== undefined) this.offset = details.offset;
   }
 }
 
 /** An argument or option that cannot be used: wrong type, unknown name, unsafe combination. */
 export class InvalidArgumentError extends OpslogError {
+  static override readonly name = "InvalidArgumentError";
   override readonly code = "INVALID_ARGUMENT";
   override readonly action = "fix-call";
 }
 
 /** The store was used before `open` or after `close`. */
 export class NotOpenError extends OpslogError {
+  static override readonly name = "NotOpenError";
   override readonly code = "NOT_OPEN";
   override readonly action = "fix-call";
   constructor(message = "Store is not open. Call open() first.") {
@@ -68,6 +74,7 @@ export class NotOpenError extends OpslogError {
 
 /** A mutation on a store opened with `readOnly`. */
 export class ReadOnlyError extends OpslogError {
+  static override readonly name = "ReadOnlyError";
   override readonly code = "READ_ONLY";
   override readonly action = "fix-call";
   constructor(message = "Store is read-only. Cannot perform mutations.") {
@@ -77,12 +84,14 @@ export class ReadOnlyError extends OpslogError {
 
 /** The call is valid elsewhere but not in this mode or on this backend. */
 export class NotSupportedError extends OpslogError {
+  static override readonly name = "NotSupportedError";
   override readonly code = "NOT_SUPPORTED";
   override readonly action = "fix-call";
 }
 
 /** `delete` of an id that has no record. */
 export class RecordNotFoundError extends OpslogError {
+  static override readonly name = "RecordNotFoundError";
   override readonly code = "RECORD_NOT_FOUND";
   override readonly action = "fix-call";
   constructor(id: string) {
@@ -92,72 +101,84 @@ export class RecordNotFoundError extends OpslogError {
 
 /** A synchronous read, under `strictHydration`, of a record that is not in memory. */
 export class NotHydratedError extends OpslogError {
+  static override readonly name = "NotHydratedError";
   override readonly code = "NOT_HYDRATED";
   override readonly action = "fix-call";
 }
 
 /** A call would have exceeded the option `costBudget`; nothing was sent. */
 export class BudgetExceededError extends OpslogError {
+  static override readonly name = "BudgetExceededError";
   override readonly code = "BUDGET_EXCEEDED";
   override readonly action = "fix-call";
 }
 
 /** The location holds no store, or the bucket does not exist. */
 export class StoreNotFoundError extends OpslogError {
+  static override readonly name = "StoreNotFoundError";
   override readonly code = "STORE_NOT_FOUND";
   override readonly action = "fix-call";
 }
 
 /** The credentials or file permissions do not allow what was tried. */
 export class AccessDeniedError extends OpslogError {
+  static override readonly name = "AccessDeniedError";
   override readonly code = "ACCESS_DENIED";
   override readonly action = "fix-call";
 }
 
 /** Another single writer has the store open. */
 export class LockedError extends OpslogError {
+  static override readonly name = "LockedError";
   override readonly code = "LOCKED";
   override readonly action = "retry";
 }
 
 /** Lost a race that is decided by compare-and-swap; nothing of this attempt took effect. */
 export class ConflictError extends OpslogError {
+  static override readonly name = "ConflictError";
   override readonly code = "CONFLICT";
   override readonly action = "retry";
 }
 
 /** The medium did not do it (busy, unreachable, full disk); nothing was written. */
 export class UnavailableError extends OpslogError {
+  static override readonly name = "UnavailableError";
   override readonly code = "UNAVAILABLE";
   override readonly action = "retry";
 }
 
 /** A write without a known outcome: it may have landed, or may still land. */
 export class WriteOutcomeUnknownError extends OpslogError {
+  static override readonly name = "WriteOutcomeUnknownError";
   override readonly code = "OUTCOME_UNKNOWN";
   override readonly action = "outcome-unknown";
 }
 
 /** Stored bytes that no version of this package writes. */
 export class CorruptionError extends OpslogError {
+  static override readonly name = "CorruptionError";
   override readonly code = "CORRUPTION";
   override readonly action = "stop";
 }
 
 /** Stored bytes of a newer format than this code reads. */
 export class FormatVersionError extends OpslogError {
+  static override readonly name = "FormatVersionError";
   override readonly code = "FORMAT_VERSION";
   override readonly action = "stop";
 }
 
 /** A record written under a newer schema `version` than this store was opened with. */
 export class SchemaTooNewError extends OpslogError {
+  static override readonly name = "SchemaTooNewError";
   override readonly code = "SCHEMA_TOO_NEW";
   override readonly action = "fix-call";
 }
 
 /** A defect of this package: please report it. */
 export class AssertionError extends OpslogError {
+  static override readonly name = "AssertionError";
   override readonly code = "ASSERTION";
   override readonly action = "stop";
 }

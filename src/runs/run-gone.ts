@@ -5,6 +5,7 @@ import { OpslogError } from "../core/errors.ts";
  * loads the manifest again; if that still names the run, the store is damaged (PROTOCOL, V4).
  */
 export class RunGoneError extends OpslogError {
+  static override readonly name = "RunGoneError";
   override readonly code = "RUN_GONE";
   override readonly action = "retry";
 }

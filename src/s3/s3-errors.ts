@@ -192,9 +192,9 @@ function safeCopy(
     readonly status: number | undefined;
   },
 ): Error {
-  const copy = new Error(kept.message);
   const requestId = textField(field(error, "$metadata"), "requestId");
-  return Object.assign(copy, kept, requestId === undefined ? {} : { requestId });
+  const known = Object.entries({ ...kept, requestId }).filter(([, value]) => value !== undefined);
+  return Object.assign(new Error(kept.message), Object.fromEntries(known));
 }
 
 function redact(message: string): string {
