@@ -1,4 +1,9 @@
-/** How functions are bundled for Lambda: by esbuild.config.mjs, in the tests and in the benchmark. */
+/**
+ * `opslog-serverless/esbuild`: how functions are bundled for Lambda, by esbuild.config.mjs, in the
+ * tests, in the benchmark, and by whoever wants their cold start.
+ *
+ *     await build({ ...settings, entryPoints: ["functions/tasks.ts"], outdir: "dist" });
+ */
 import { builtinModules } from "node:module";
 import { dirname } from "node:path";
 
@@ -53,6 +58,13 @@ export const environmentCredentials = {
   },
 };
 
+/**
+ * A banner that gives the ES modules which esbuild writes a `require`. Without it the AWS SDK's
+ * CommonJS files end in: Dynamic require of "node:https" is not supported.
+ */
+export const requireBanner =
+  'const require = process.getBuiltinModule("node:module").createRequire(import.meta.url);';
+
 export const settings = {
   outExtension: { ".js": ".mjs" },
   bundle: true,
@@ -64,10 +76,7 @@ export const settings = {
   minify: true,
   sourcemap: "linked",
   legalComments: "none",
-  // The SDK asks for an optional package of its own by `require`, which ES modules lack.
-  banner: {
-    js: 'const require = process.getBuiltinModule("node:module").createRequire(import.meta.url);',
-  },
+  banner: { js: requireBanner },
   plugins: [lazyBuiltins, environmentCredentials],
   logLevel: "warning",
 };

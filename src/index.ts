@@ -31,6 +31,7 @@ export {
   WriteOutcomeUnknownError,
 } from "./core/errors.ts";
 export type { Delta, Delta as DeltaPatch, Operation } from "./core/operation.ts";
+export type { DeepReadonly, Storable } from "./core/record-types.ts";
 export type { Runtime } from "./core/runtime.ts";
 export { DEFAULT_SETTINGS, type ProtocolSettings } from "./core/settings.ts";
 export { LamportClock } from "./original/lamport-clock.ts";

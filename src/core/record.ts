@@ -1,9 +1,8 @@
 /** Records as values: what a caller gives is copied through JSON, what it gets may be frozen. */
 import { CorruptionError, InvalidArgumentError } from "./errors.ts";
+import { findLoss } from "./loss.ts";
 
 const ID_BYTES_MAX = 64 * 1024;
-/** Far below what exhausts the stack: whoever compacts may have less of it left than the writer. */
-const DEPTH_MAX = 1_000;
 
 /** @throws InvalidArgumentError unless `id` is a non-empty string of at most 64 KiB */
 export function checkId(id: unknown): string {
@@ -34,40 +33,26 @@ export interface StoredRecord {
 
 /**
  * Copies a value through JSON, so that memory holds what a reopened store will hold. As JSON does,
- * it drops properties that are `undefined` and writes NaN and dates in their JSON form.
- * @throws InvalidArgumentError for what JSON cannot carry: undefined, functions, symbols, BigInt, cycles,
- *   more than 1,000 levels
+ * it drops properties that are `undefined`, and takes of what has `toJSON` (dates) what that gives.
+ * @throws InvalidArgumentError for what JSON cannot carry, and for what it would change without a
+ *   word: undefined, functions, symbols, BigInt, cycles, NaN and Infinity, Map, Set, RegExp, Error,
+ *   typed arrays and the like; and for more than 1,000 levels
  */
 export function copyRecord(id: string, value: unknown): StoredRecord {
   let text: string | undefined;
+  let reason: string | undefined;
+  let cause: unknown;
   try {
-    text = JSON.stringify(value);
-    checkCarried(value);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new InvalidArgumentError(`Record '${id}' cannot be stored as JSON: ${reason}`, {
-      id,
-      cause,
-    });
+    // First, because JSON.stringify does not say where in the value it meets a BigInt.
+    reason = findLoss(value);
+    if (reason === undefined) text = JSON.stringify(value);
+  } catch (error) {
+    cause = error;
+    reason = error instanceof Error ? error.message : String(error);
   }
-  if (text === undefined) {
-    throw new InvalidArgumentError(
-      `Record '${id}' cannot be stored as JSON: found ${typeof value}`,
-      { id },
-    );
-  }
-  return { text, value: JSON.parse(text) };
-}
-
-/** JSON.stringify drops functions and symbols without a word: that would lose a part of the record. */
-function checkCarried(value: unknown, depth = 1): void {
-  if (typeof value === "function" || typeof value === "symbol") {
-    throw new InvalidArgumentError(`found a ${typeof value}`);
-  }
-  if (typeof value !== "object" || value === null) return;
-  if ("toJSON" in value && typeof value.toJSON === "function") return;
-  if (depth > DEPTH_MAX) throw new InvalidArgumentError(`nested deeper than ${DEPTH_MAX} levels`);
-  for (const child of Object.values(value)) checkCarried(child, depth + 1);
+  if (text !== undefined) return { text, value: JSON.parse(text) };
+  const message = `Record '${id}' cannot be stored as JSON: ${reason ?? `found ${typeof value}`}`;
+  throw new InvalidArgumentError(message, { id, cause });
 }
 
 /** Freezes a JSON value and all it holds; children first, so that a frozen root means all is. */

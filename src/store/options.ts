@@ -48,7 +48,11 @@ export interface StoreOptions<T = Fields> extends SettingOptions {
   readonly agentId?: string | undefined;
   /** The medium. Default `new FsBackend()`. */
   readonly backend?: StorageBackend | undefined;
-  /** Records handed out are deeply frozen. Default true. */
+  /**
+   * Records handed out are deeply frozen: changing one throws a TypeError ("Cannot assign to read only
+   * property"). Copy it (`{ ...record }`, `structuredClone`), or set false for copies that may be
+   * changed; `Store<DeepReadonly<T>>` lets the compiler tell. Default true.
+   */
   readonly freezeRecords?: boolean | undefined;
   /** Synchronous reads of what is not resident throw instead of answering "absent". Default false. */
   readonly strictHydration?: boolean | undefined;

@@ -140,7 +140,8 @@ export class Store<T = Fields> {
 
   /**
    * Creates or replaces a record. Resolves when it is durable.
-   * @throws InvalidArgumentError, UnavailableError (nothing written), WriteOutcomeUnknownError
+   * @throws InvalidArgumentError (also for what JSON would lose, see `Storable`), UnavailableError
+   *   (nothing written), WriteOutcomeUnknownError
    */
   set(id: string, value: T): Promise<void> {
     return this.#mutations().set(id, value);
@@ -153,7 +154,7 @@ export class Store<T = Fields> {
 
   /**
    * Reads a record, changes it, writes what `change` returns; `undefined` deletes it (or leaves it
-   * absent). Nothing of this process comes in between; of two processes the later write wins.
+   * absent). Atomic within this process only: of two processes that update, the later write wins.
    */
   async update(id: string, change: (current: T | undefined) => T | undefined): Promise<void> {
     const { reads } = this.#open();

@@ -1,36 +1,16 @@
 /** `opslog-serverless/cdk` as a project finds it: built, with its bundle, where only that is. */
 import { execFile } from "node:child_process";
-import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { projectDirectory } from "../functions/support.ts";
-import { tempDir } from "../support/temp-dir.ts";
+import { npmPackage, projectWithPackage } from "../support/installed-package.ts";
 import { SYNTH_MS } from "./support.ts";
 
 const run = promisify(execFile);
-const npmPackage = JSON.parse(await readFile(join(projectDirectory, "package.json"), "utf8"));
 
 test("what is built synthesises a store with the bundle", { timeout: SYNTH_MS }, async () => {
-  await using home = await tempDir();
-  const modules = join(home.path, "node_modules");
-  const built = join(modules, "opslog-serverless");
-  await mkdir(join(built, "dist/cdk/compactor"), { recursive: true });
-  for (const name of ["aws-cdk-lib", "constructs"]) {
-    await symlink(join(projectDirectory, "node_modules", name), join(modules, name));
-  }
-  await writeFile(join(built, "package.json"), JSON.stringify(npmPackage));
-  await writeFile(join(built, "dist/cdk/compactor/compact.mjs"), "export const handler = 1;");
-  const tsc = join(projectDirectory, "node_modules/typescript/bin/tsc");
-  for (const [project, directory] of [
-    ["src", "dist"],
-    ["infra", "dist/cdk"],
-  ] as const) {
-    const args = [tsc, "-p", join(projectDirectory, project), "--outDir", join(built, directory)];
-    await run(process.execPath, [...args, "--declaration", "false", "--sourceMap", "false", "--inlineSources", "false", "--noCheck"]); // prettier-ignore
-  }
-  const bundle = join(projectDirectory, "infra/bundle-cjs.mjs");
-  await run(process.execPath, [bundle, join(built, "dist/cdk")]);
+  await using home = await projectWithPackage(["aws-cdk-lib", "constructs"]);
   const program = `
     import { App, Stack } from "aws-cdk-lib";
     import { METRICS, OpslogStore } from "opslog-serverless/cdk";

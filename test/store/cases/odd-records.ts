@@ -98,10 +98,34 @@ export function oddRecordCases(make: MakeMedium): void {
   test("what JSON changes is changed at once, not at the next open", async () => {
     const { open, entries } = await setUp(make);
     const store = await open();
-    await store.set("a", { at: new Date(0), gap: undefined, nan: Number.NaN, list: [undefined] });
-    const stored = { at: "1970-01-01T00:00:00.000Z", nan: null, list: [null] };
+    await store.set("a", { at: new Date(0), gap: undefined, list: [undefined] });
+    const stored = { at: "1970-01-01T00:00:00.000Z", list: [null] };
     expect(store.get("a")).toStrictEqual(stored);
     expect(await entries()).toStrictEqual([["a", stored]]);
+  });
+
+  test("what JSON would lose is refused before anything changes, by every write", async () => {
+    const { open, entries } = await setUp(make);
+    const store = await open();
+    await store.set("a", { n: 1 });
+    const refused = {
+      code: "INVALID_ARGUMENT",
+      id: "a",
+      message: "Record 'a' cannot be stored as JSON: found a Map at tags[0]",
+    };
+    const lossy = { tags: [new Map()] };
+    const writes = [
+      async () => store.set("a", lossy),
+      async () => store.update("a", () => lossy),
+      async () =>
+        store.batch(() => {
+          void store.set("b", { n: 2 });
+          void store.set("a", lossy);
+        }),
+    ];
+    for (const write of writes) await expect(write()).rejects.toMatchObject(refused);
+    expect(store.getOps()).toHaveLength(1);
+    expect(await entries()).toEqual([["a", { n: 1 }]]);
   });
 
   test("a record of 50 MB is written, compacted and read", { timeout: 60_000 }, async () => {

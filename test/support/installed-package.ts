@@ -1,0 +1,54 @@
+/** The package as a project finds it after `npm install`: built, and only what is published of it. */
+import { execFile } from "node:child_process";
+import { copyFile, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+import { projectDirectory } from "../functions/support.ts";
+import { tempDir } from "./temp-dir.ts";
+
+/** package.json of this project. */
+export const npmPackage = JSON.parse(
+  await readFile(join(projectDirectory, "package.json"), "utf8"),
+);
+
+const run = promisify(execFile);
+
+export interface Project {
+  /** Of a project that has the package, and `others`, in its node_modules. */
+  readonly path: string;
+  /** Where the package lies in it. */
+  readonly installed: string;
+}
+
+/** @param others packages that the project has beside this one, as they are installed here */
+export async function projectWithPackage(
+  others: readonly string[],
+): Promise<Project & AsyncDisposable> {
+  const home = await tempDir();
+  const modules = join(home.path, "node_modules");
+  const installed = join(modules, "opslog-serverless");
+  await writeFile(join(home.path, "package.json"), '{ "type": "module" }');
+  for (const name of others) {
+    await mkdir(dirname(join(modules, name)), { recursive: true });
+    await symlink(join(projectDirectory, "node_modules", name), join(modules, name));
+  }
+  await mkdir(join(installed, "dist/cdk/compactor"), { recursive: true });
+  const published = ["package.json", "esbuild.settings.mjs", "esbuild.settings.d.mts"];
+  for (const name of published) {
+    await copyFile(join(projectDirectory, name), join(installed, name));
+  }
+  await writeFile(join(installed, "dist/cdk/compactor/compact.mjs"), "export const handler = 1;");
+  await Promise.all([
+    compile("src", join(installed, "dist")),
+    compile("infra", join(installed, "dist/cdk")),
+  ]);
+  const commonJs = join(projectDirectory, "infra/bundle-cjs.mjs");
+  await run(process.execPath, [commonJs, join(installed, "dist/cdk")]);
+  return { path: home.path, installed, [Symbol.asyncDispose]: () => home[Symbol.asyncDispose]() };
+}
+
+async function compile(project: string, outDir: string): Promise<void> {
+  const tsc = join(projectDirectory, "node_modules/typescript/bin/tsc");
+  const options = ["--sourceMap", "false", "--inlineSources", "false", "--noCheck"];
+  await run(process.execPath, [tsc, "-p", join(projectDirectory, project), "--outDir", outDir, ...options]); // prettier-ignore
+}
