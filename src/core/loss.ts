@@ -80,7 +80,7 @@ function isPlain(value: object): boolean {
  */
 function opaqueKind(value: object, properties: number): string | undefined {
   const kind = Object.prototype.toString.call(value).slice("[object ".length, -1);
-  if (kind === "Number" && !Number.isFinite(Number(value))) return String(value);
+  if (kind === "Number" && !Number.isFinite(Number(value))) return `${Number(value)}`;
   if (OPAQUE.has(kind) || ArrayBuffer.isView(value)) return withArticle(kind);
   if (["Object", "Number", "String", "Boolean"].includes(kind)) return undefined;
   return properties === 0 ? withArticle(kind) : undefined;
