@@ -15,9 +15,10 @@
  * or "%" cannot be addressed.)
  *
  * A record's ETag is a hash of its JSON. PUT and DELETE with `If-Match`, or PUT with
- * `If-None-Match: *`, fail with 412 when the record is not as expected. This is best effort: two
- * requests that look at the same moment may both find it so, and then the later write wins. Where
- * that must not happen, let the function run once at a time (reserved concurrency 1).
+ * `If-None-Match: *`, fail with 412 when the record is not as expected. This is best effort, not
+ * atomic: requests that look at the same moment may all find it so, in one process or several, and
+ * then the later write wins. Where that must not happen, let the function run once at a time
+ * (reserved concurrency 1).
  *
  *     OPSLOG_LOCATION      s3://bucket/prefix, or a directory
  *     OPSLOG_CORS_ORIGIN   origins that browsers may call from, by commas, or *; default none

@@ -1,0 +1,238 @@
+/** Each snippet of each document is type-checked against the package as it is published, and run. */
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+import { build } from "esbuild";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { httpEvent, projectDirectory, runModule } from "../functions/support.ts";
+import { SYNTH_MS } from "../infra/support.ts";
+import { npmPackage, projectWithPackage } from "../support/installed-package.ts";
+import { filesOf, linksOf, readDocuments, scriptsOf, snippetsOf } from "./snippets.ts";
+
+const run = promisify(execFile);
+
+/** What a snippet takes for granted, as its reader does: it stands before it in the file. */
+const PRELUDES: Readonly<Record<string, string>> = {
+  "README.md#Use ts 1": "type Task = { title: string; done: boolean };",
+  "functions/README.md#Bundling ts 1": `
+    import { App, Stack } from "aws-cdk-lib";
+    const app = new App({ outdir: "cdk.out" });
+    const stack = new Stack(app, "stack");`,
+  "infra/README.md#With the CDK ts 1": `
+    import { App } from "aws-cdk-lib";
+    import { Code, Function, Runtime } from "aws-cdk-lib/aws-lambda";
+    import { Topic } from "aws-cdk-lib/aws-sns";
+    const app = new App({ outdir: "cdk.out" });
+    const stack = new Stack(app, "stack");
+    const topic = new Topic(stack, "Topic");
+    const code = Code.fromInline("exports.handler = () => {};");
+    const handler = new Function(stack, "Handler", { code, handler: "index.handler", runtime: Runtime.NODEJS_22_X });`,
+};
+/** Files that those snippets are, where they say so or another one needs them. */
+const FILES: Readonly<Record<string, string>> = {
+  "README.md#opslog-serverless ts 1": "functions/tasks.ts",
+  "README.md#Use ts 1": "use.ts",
+  "functions/README.md#Bundling js 1": "build.mjs",
+  "functions/README.md#Bundling ts 1": "bundling-stack.ts",
+  "functions/README.md#Testing your handler ts 1": "tasks.test.ts",
+  "infra/README.md#With the CDK ts 1": "stack.ts",
+};
+const COMPILED = ["ts", "js"];
+
+const documents = readDocuments();
+const snippets = documents.flatMap(snippetsOf);
+let project: Awaited<ReturnType<typeof projectWithPackage>>;
+
+beforeAll(async () => {
+  project = await projectWithPackage([
+    ...["@aws-sdk", "@smithy", "@types/node", "@types/aws-lambda", "undici-types"],
+    ...["aws-cdk-lib", "constructs", "esbuild", "typescript", "vitest"],
+  ]);
+  await mkdir(join(project.path, "node_modules/.bin"));
+  await symlink("../esbuild/bin/esbuild", join(project.path, "node_modules/.bin/esbuild"));
+  await writeFile(join(project.path, "package-lock.json"), "{}");
+  for (const { name, code } of snippets) {
+    const file = FILES[name];
+    if (file === undefined) continue;
+    await mkdir(dirname(join(project.path, file)), { recursive: true });
+    await writeFile(join(project.path, file), `${PRELUDES[name] ?? ""}\n${code}\n`);
+  }
+}, 120_000);
+
+afterAll(() => project[Symbol.asyncDispose]());
+
+/** Compiles a file of the project; its packages stay imports. */
+async function compile(file: string, change = (code: string): string => code): Promise<string> {
+  const outfile = join(project.path, `${file}.mjs`);
+  const contents = change(await readFile(join(project.path, file), "utf8"));
+  await build({
+    stdin: { contents, loader: "ts", resolveDir: project.path },
+    bundle: true,
+    packages: "external",
+    platform: "node",
+    target: "node20",
+    format: "esm",
+    outfile,
+  });
+  return `./${file}.mjs`;
+}
+
+async function lastLine(source: string, env?: Record<string, string>): Promise<unknown> {
+  const { stdout } = await runModule(source, project.path, env);
+  return JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
+}
+
+test("every snippet of code has a test below", () => {
+  const compiled = snippets.filter(({ language }) => COMPILED.includes(language));
+  expect(compiled.map(({ name }) => name).toSorted()).toEqual(Object.keys(FILES).toSorted());
+  const others = new Set(snippets.map(({ language }) => language));
+  expect([...others].filter((language) => !COMPILED.includes(language)).toSorted()).toEqual([
+    "",
+    "sh",
+  ]);
+});
+
+test("every snippet compiles against the package's types", { timeout: 120_000 }, async () => {
+  const { compilerOptions } = JSON.parse(
+    await readFile(join(projectDirectory, "tsconfig.json"), "utf8"),
+  );
+  const { strict, target, lib, module, moduleResolution } = compilerOptions;
+  const options = { strict, target, lib, module, moduleResolution, noUncheckedIndexedAccess: true };
+  const config = {
+    compilerOptions: { ...options, types: ["node"], noEmit: true, checkJs: true, allowJs: true },
+    files: Object.values(FILES),
+  };
+  await writeFile(join(project.path, "tsconfig.json"), JSON.stringify(config));
+  const tsc = join(project.path, "node_modules/typescript/bin/tsc");
+  const checked = await run(process.execPath, [tsc, "-p", project.path]).catch(
+    (error: { stdout: string }) => error,
+  );
+  expect(checked.stdout).toBe("");
+});
+
+describe("runs:", () => {
+  test("the first handler, behind a Function URL", async () => {
+    const handler = await compile("functions/tasks.ts");
+    const [url, task] = ["/task-1", { title: "Build API", done: false }];
+    const put = (body: string | undefined, target = url) =>
+      httpEvent({ method: "PUT", target, body });
+    const encoded = Buffer.from(JSON.stringify({ ...task, done: true })).toString("base64");
+    const events = [
+      put(JSON.stringify(task)),
+      httpEvent({ method: "GET", target: url }),
+      httpEvent({ method: "GET", target: "/task-2" }),
+      httpEvent({ method: "PUT", target: "/task-2", body: encoded, isBase64Encoded: true }),
+      httpEvent({ method: "GET", target: "/task-2" }),
+      ...["{", "null", "", '{"title":"no done"}', undefined].map((body) => put(body)),
+      httpEvent({ method: "GET", target: url }),
+    ];
+    const answers = await lastLine(`
+      const { handler } = await import(${JSON.stringify(handler)});
+      const answers = [];
+      for (const [at, event] of ${JSON.stringify(events)}.entries()) {
+        const context = { awsRequestId: "request-" + at, getRemainingTimeInMillis: () => 10_000 };
+        answers.push(await handler(event, context));
+      }
+      console.log(JSON.stringify(answers));
+    `);
+    const found = { statusCode: 200, body: JSON.stringify(task) };
+    const done = { statusCode: 200, body: JSON.stringify({ ...task, done: true }) };
+    const refused = { statusCode: 400, body: "Expected JSON with title and done." };
+    expect(answers).toEqual([
+      ...[found, found, { statusCode: 404 }, done, done],
+      ...Array.from({ length: 5 }, () => refused),
+      found,
+    ]);
+  });
+
+  test("the block of calls, to its end", async () => {
+    // Without a server: the same store in memory.
+    const use = await compile("use.ts", (code) =>
+      code.replace(
+        'import { S3Backend } from "opslog-serverless/s3";',
+        'import { MemoryBackend as S3Backend } from "opslog-serverless";',
+      ),
+    );
+    const stored = await lastLine(`
+      import { Store } from "opslog-serverless";
+      // What the block's last call verifies.
+      await (await Store.open("./data")).close();
+      await import(${JSON.stringify(use)});
+      console.log(JSON.stringify("to its end"));
+    `);
+    expect(stored).toBe("to its end");
+  });
+
+  test("the test of a handler", { timeout: 120_000 }, async () => {
+    const vitest = join(project.path, "node_modules/vitest/vitest.mjs");
+    const { stdout } = await run(process.execPath, [vitest, "run", "tasks.test.ts"], {
+      cwd: project.path,
+    });
+    expect(stdout).toMatch(/1 passed/);
+  });
+
+  test("the program that bundles, and the command line", async () => {
+    await run(process.execPath, ["build.mjs"], { cwd: project.path });
+    const command = snippets.find(({ name }) => name === "functions/README.md#Bundling sh 1");
+    await run("sh", ["-c", command?.code.replace("dist/tasks.mjs", "dist/cli.mjs") ?? "false"], {
+      cwd: project.path,
+    });
+    for (const bundle of ["dist/tasks.mjs", "dist/cli.mjs"]) {
+      const answer = await lastLine(
+        `
+        const { handler } = await import("./${bundle}");
+        const context = { awsRequestId: "1", getRemainingTimeInMillis: () => 10_000 };
+        const event = ${JSON.stringify(httpEvent({ method: "GET", target: "/absent" }))};
+        console.log(JSON.stringify(await handler(event, context)));
+        `,
+        { OPSLOG_LOCATION: join(project.path, "absent") },
+      );
+      expect(answer, bundle).toEqual({ statusCode: 404 });
+    }
+  });
+
+  test.each(["stack.ts", "bundling-stack.ts"])(
+    "the CDK of %s",
+    { timeout: SYNTH_MS },
+    async (file) => {
+      // prettier-ignore
+      const stack = await compile(file, (code) => `${code}\napp.synth();`);
+      await runModule(`await import(${JSON.stringify(stack)});`, project.path, {
+        PATH: process.env["PATH"] ?? "",
+      });
+      const template = await readFile(join(project.path, "cdk.out/stack.template.json"), "utf8");
+      expect(template).toContain(file === "stack.ts" ? "OPSLOG_LOCATION" : "AWS::Lambda::Function");
+    },
+  );
+});
+
+describe.each(documents.map((document) => [document.path, document] as const))(
+  "in %s",
+  (path, document) => {
+    // prettier-ignore
+    const at = (target: string): string => join(projectDirectory, target);
+
+    test("links, files and scripts are there", () => {
+      const links = linksOf(document).map((target) => join(dirname(path), target));
+      expect(links.filter((target) => !existsSync(at(target)))).toEqual([]);
+      const made = Object.values(FILES);
+      const files = filesOf(document).filter((file) => !made.includes(file));
+      expect(files.filter((file) => !existsSync(at(file)) && !existsSync(at(`src/${file}`)))).toEqual([]); // prettier-ignore
+      expect(scriptsOf(document).filter((name) => npmPackage.scripts[name] === undefined)).toEqual([]); // prettier-ignore
+    });
+
+    test("commands are those of the shell, of npm's packages, or named as others'", async () => {
+      for (const { place, code, language } of snippetsOf(document)) {
+        if (language !== "sh") continue;
+        await run("sh", ["-n", "-c", code]).catch((error: Error) => {
+          throw new Error(`${place}: ${error.message}`);
+        });
+        for (const [, tool = ""] of code.matchAll(/\bnpx ([\w-]+)/g)) {
+          expect(existsSync(at(`node_modules/.bin/${tool}`)), `${place}: npx ${tool}`).toBe(true);
+        }
+      }
+    });
+  },
+);

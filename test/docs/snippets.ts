@@ -1,0 +1,78 @@
+/** The code of the documents, as it stands there. */
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { projectDirectory } from "../functions/support.ts";
+
+export interface Document {
+  /** Relative to the project. */
+  readonly path: string;
+  readonly text: string;
+}
+
+export interface Snippet {
+  /** "README.md:67" */
+  readonly place: string;
+  /** "README.md#Use 1": document, heading, and the how-manieth of its kind below that. */
+  readonly name: string;
+  /** "ts", "sh"; "" where the document says none: output and patterns. */
+  readonly language: string;
+  readonly code: string;
+}
+
+/** Every Markdown file of the project, new ones, too. */
+export function readDocuments(): Document[] {
+  const args = ["ls-files", "--cached", "--others", "--exclude-standard", "*.md"];
+  const paths = execFileSync("git", args, { cwd: projectDirectory, encoding: "utf8" });
+  return paths
+    .trim()
+    .split("\n")
+    .map((path) => ({ path, text: readFileSync(join(projectDirectory, path), "utf8") }));
+}
+
+export function snippetsOf({ path, text }: Document): Snippet[] {
+  const found: Snippet[] = [];
+  const counts = new Map<string, number>();
+  let heading = "";
+  let open: { language: string; line: number; code: string[] } | undefined;
+  for (const [at, line] of text.split("\n").entries()) {
+    const [, fence] = /^```(\S*)/.exec(line) ?? [];
+    if (open !== undefined && fence === undefined) {
+      open.code.push(line);
+    } else if (open !== undefined) {
+      const kind = `${path}#${heading} ${open.language}`;
+      const count = (counts.get(kind) ?? 0) + 1;
+      counts.set(kind, count);
+      const { language, code } = open;
+      const place = `${path}:${open.line}`;
+      found.push({ place, name: `${kind} ${count}`, language, code: code.join("\n") });
+      open = undefined;
+    } else if (fence !== undefined) {
+      open = { language: fence, line: at + 2, code: [] };
+    } else {
+      heading = /^#+ (.*)/.exec(line)?.[1] ?? heading;
+    }
+  }
+  if (open !== undefined) throw new Error(`${path}:${open.line}: the snippet has no end`);
+  return found;
+}
+
+/** Relative links of a document, without what follows "#". */
+export function linksOf({ text }: Document): string[] {
+  return [...text.matchAll(/\]\(([^)\s#]+)(?:#[^)]*)?\)/g)]
+    .map(([, target = ""]) => target)
+    .filter((target) => !target.includes("://"));
+}
+
+/** Scripts that a document tells to run, inside lines of text, too. */
+export function scriptsOf({ text }: Document): string[] {
+  const named = [...text.matchAll(/\bnpm run ([\w:-]+)/g)].map(([, name = ""]) => name);
+  const short = [...text.matchAll(/\bnpm (start|test)\b/g)].map(([, name = ""]) => name);
+  return [...new Set([...named, ...short])];
+}
+
+/** Files of the project that a document tells to run or to pass to a command. */
+export function filesOf({ text }: Document): string[] {
+  const found = text.matchAll(/(?<![\w./-])((?:test|infra|functions|src|bench)\/[\w./-]+\.(?:sh|ts|mjs|yaml|md))\b/g); // prettier-ignore
+  return [...new Set([...found].map(([, path = ""]) => path))];
+}
