@@ -47,8 +47,16 @@ let project: Awaited<ReturnType<typeof projectWithPackage>>;
 
 beforeAll(async () => {
   project = await projectWithPackage([
-    ...["@aws-sdk", "@smithy", "@types/node", "@types/aws-lambda", "undici-types"],
-    ...["aws-cdk-lib", "constructs", "esbuild", "typescript", "vitest"],
+    "@aws-sdk",
+    "@smithy",
+    "@types/node",
+    "@types/aws-lambda",
+    "undici-types",
+    "aws-cdk-lib",
+    "constructs",
+    "esbuild",
+    "typescript",
+    "vitest",
   ]);
   await mkdir(join(project.path, "node_modules/.bin"));
   await symlink("../esbuild/bin/esbuild", join(project.path, "node_modules/.bin/esbuild"));
@@ -141,7 +149,11 @@ describe("runs:", () => {
     const done = { statusCode: 200, body: JSON.stringify({ ...task, done: true }) };
     const refused = { statusCode: 400, body: "Expected JSON with title and done." };
     expect(answers).toEqual([
-      ...[found, found, { statusCode: 404 }, done, done],
+      found,
+      found,
+      { statusCode: 404 },
+      done,
+      done,
       ...Array.from({ length: 5 }, () => refused),
       found,
     ]);
