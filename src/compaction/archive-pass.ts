@@ -64,7 +64,8 @@ async function writeObjects(
   parts: PassParts,
   { loaded, period, records }: ArchiveRequest,
 ): Promise<PreparedArchive | undefined> {
-  const { backend, runtime, settings } = parts;
+  const { backend, runtime, settings, manifests } = parts;
+  await manifests.prove(loaded.manifest, parts);
   const base = loaded.manifest.generation;
   const entries = records.toSorted((a, b) => compareText(a.id, b.id));
   const timeoutMs = settings.writeTimeoutMs;

@@ -21,6 +21,7 @@ const NOTHING = { ...MERGED, deleted: 0, collected: 0, corrupt: 0, more: false }
 
 /** What a look at a store tells. */
 interface Look {
+  readonly manifest: Manifest;
   readonly generation: number;
   readonly wanted: boolean;
   readonly found: Pick<CompactionReport, "runs" | "retired" | "backlog">;
@@ -33,7 +34,10 @@ export class Compactor {
     this.#parts = parts;
   }
 
-  /** @throws what the backend throws; CorruptionError when a run or the manifest cannot be read */
+  /**
+   * @throws what the backend throws; CorruptionError when a run or the manifest cannot be read;
+   *   NotSupportedError when the medium ignores preconditions
+   */
   async pass(options: PassOptions = {}): Promise<PassResult> {
     const { runtime, settings, backend } = this.#parts;
     const startedMs = runtime.nowMs();
@@ -44,6 +48,7 @@ export class Compactor {
     const current = await this.#look(options);
     const { signal } = options;
     if (!current.wanted) return result({ outcome: "idle", generation: current.generation });
+    await this.#parts.manifests.prove(current.manifest, this.#parts);
     const lease = await Lease.take(backend, runtime, {
       path: COMPACT_LEASE_PATH,
       ttlMs: settings.leaseTtlMs,
@@ -80,7 +85,7 @@ export class Compactor {
     const live = await this.#liveOf(manifest, listing);
     const backlog = describeBacklog(live, listing, loaded);
     const found = { runs: runs.length, retired: retired.length, backlog };
-    if (loaded.originalManifest !== undefined) return { generation, wanted: true, found };
+    if (loaded.originalManifest !== undefined) return { manifest, generation, wanted: true, found };
     const dated = fillIn(retired, loaded.lastModifiedMs);
     const graces = { ...settings, segmentGraceMs: segmentGraceOf(manifest, settings) };
     const due = dueRetired(dated, loaded.dateMs, graces).length > 0;
@@ -90,7 +95,7 @@ export class Compactor {
       due ||
       (options.full === true && runs.length > 1) ||
       runs.some((run) => isOutdated(run, options));
-    return { generation, wanted, found };
+    return { manifest, generation, wanted, found };
   }
 
   /** What waits to be merged: not what the runs hold and only waits to be deleted. */

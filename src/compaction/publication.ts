@@ -71,6 +71,7 @@ export function preparePublication(
     retired: retired.filter((entry) => !due.includes(entry)),
     archive,
     schema: Math.max(manifest.schema, change.schema),
+    conditions: manifest.conditions,
     stats: {
       activeRecords: change.activeRecords,
       archivedRecords: archive.reduce((sum, { records }) => sum + records, 0),

@@ -1,4 +1,5 @@
 /** `manifest.json`: the root of a store (FORMAT, "Manifest"). Its size does not depend on traffic. */
+import type { ProofScope } from "../core/proof-scope.ts";
 import { CLOCK_MAX } from "../core/version.ts";
 import { checkHeader, corrupt, Fields, FORMAT, parseObject, type Place } from "./check.ts";
 import type { IndexPartition, RunInfo } from "./run-info.ts";
@@ -77,6 +78,8 @@ export interface Manifest {
   readonly archive: readonly ArchiveInfo[];
   /** Highest schema version included. */
   readonly schema: number;
+  /** Where preconditions were seen to hold, oldest first; empty on a medium that needs no proof. */
+  readonly conditions: readonly ProofScope[];
   /** Information only. */
   readonly stats: ManifestStats | undefined;
 }
@@ -95,6 +98,7 @@ export const EMPTY_MANIFEST: Manifest = {
   retired: [],
   archive: [],
   schema: 0,
+  conditions: [],
   stats: undefined,
 };
 
@@ -113,6 +117,7 @@ export function encodeManifest(manifest: Manifest): Buffer {
     ...manifest,
     runs,
     segmentGraceMs,
+    conditions: manifest.conditions.length === 0 ? undefined : manifest.conditions,
   });
   return Buffer.from(`${sealLine(json)}\n`);
 }
@@ -160,6 +165,9 @@ export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
     }),
     archive: fields.array("archive").map((entry) => decodeArchiveInfo(nested(entry))),
     schema: fields.integer("schema"),
+    conditions: fields.has("conditions")
+      ? fields.array("conditions").map((entry) => decodeScope(nested(entry)))
+      : [],
     stats: fields.has("stats") ? decodeStats(nested(fields.get("stats"))) : undefined,
   };
 }
@@ -169,6 +177,14 @@ function decodeSummary(fields: Fields): SegmentSummary {
     count: fields.integer("count", 1),
     hi: fields.integer("hi", 1, CLOCK_MAX),
     digest: fields.matching("digest", /^[0-9a-f]{16}$/, "16 hex digits"),
+  };
+}
+
+function decodeScope(fields: Fields): ProofScope {
+  return {
+    endpoint: fields.string("endpoint"),
+    bucket: fields.string("bucket"),
+    client: fields.string("client"),
   };
 }
 

@@ -28,9 +28,19 @@ export function retiredListPath(base: number, rand: string): string {
   return `${RUNS_PREFIX}snap-${base}-${rand}.retired`;
 }
 
-/** The generation that a run, index or list was made on; undefined when the name is not ours. */
+/**
+ * `snapshots/snap-12-9f86d081884c7d65.probe`: shows whether the medium honours preconditions, and is
+ * deleted at once. What a crash leaves behind is collected as a run would be.
+ */
+export function probePath(base: number, rand: string): string {
+  return `${RUNS_PREFIX}snap-${base}-${rand}.probe`;
+}
+
+/** The generation that a run, index, list or probe was made on; undefined when the name is not ours. */
 export function parseRunBase(path: string): number | undefined {
-  const match = /^snapshots\/snap-(\d{1,16})-[0-9a-f]{16}\.(?:jsonl|index|retired)$/.exec(path);
+  const match = /^snapshots\/snap-(\d{1,16})-[0-9a-f]{16}\.(?:jsonl|index|retired|probe)$/.exec(
+    path,
+  );
   return match?.[1] === undefined ? undefined : Number(match[1]);
 }
 

@@ -11,6 +11,7 @@ import type { Runtime } from "../core/runtime.ts";
 import { decodeFilter, encodeFilter, FILTER_IDS_MAX, filterHash } from "../format/paths.ts";
 import { encodeBody, type SegmentBody, sealSegment } from "../format/segment-body.ts";
 import type { StorageBackend } from "../storage/backend.ts";
+import type { Conditions } from "../storage/conditions.ts";
 import type { Deadline } from "../storage/deadline.ts";
 import type { LogWriter, SegmentDraft, SegmentRef, WrittenSegment } from "./log.ts";
 import {
@@ -32,6 +33,8 @@ export interface FlushGroupSettings {
    */
   readonly lingerMs: number;
   readonly writeTimeoutMs: number;
+  /** As in `LogSettings`. */
+  readonly conditions?: Conditions | undefined;
 }
 
 /** What a store brings to the group. */
@@ -81,7 +84,7 @@ export class FlushGroup {
   constructor(runtime: Runtime, settings: FlushGroupSettings) {
     this.#runtime = runtime;
     this.#settings = settings;
-    this.#stream = new ObjectStream(runtime, "shared");
+    this.#stream = new ObjectStream(runtime, "shared", settings.conditions);
   }
 
   /** A writer of the group; it has one write in flight at a time, as every writer. */

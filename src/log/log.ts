@@ -7,6 +7,7 @@ import type { LogOperation } from "../core/operation.ts";
 import { type IdFilter, isOriginalLog } from "../format/paths.ts";
 import type { Segment } from "../format/segment-codec.ts";
 import type { ByteRange, ListedObject, StorageBackend } from "../storage/backend.ts";
+import type { Conditions } from "../storage/conditions.ts";
 
 /**
  * Where segments lie that are listed, read and deleted as one, and what is known of them without
@@ -98,7 +99,7 @@ export interface WrittenSegment {
 /** One writer's stream; the caller has one write in flight at a time. */
 export interface LogWriter {
   /**
-   * @throws UnavailableError and BudgetExceededError when nothing was written,
+   * @throws UnavailableError, BudgetExceededError and NotSupportedError when nothing was written,
    *   WriteOutcomeUnknownError when it may have been
    */
   write(draft: SegmentDraft): Promise<WrittenSegment>;
@@ -107,6 +108,8 @@ export interface LogWriter {
 
 export interface LogSettings {
   readonly writeTimeoutMs: number;
+  /** What is known of the medium's preconditions. Default: nothing. */
+  readonly conditions?: Conditions | undefined;
 }
 
 /** Whether this is a log of the original opslog that somebody has written to. */

@@ -3,6 +3,7 @@ import { UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import type { Runtime } from "../core/runtime.ts";
 import { segmentPath, streamName } from "../format/paths.ts";
 import type { StorageBackend } from "../storage/backend.ts";
+import { Conditions } from "../storage/conditions.ts";
 import { beyondBudget } from "../storage/metered-backend.ts";
 
 /** How many clones of one process may have taken a name before we do. */
@@ -49,20 +50,25 @@ export interface PutThrough {
 export class ObjectStream {
   readonly #runtime: Runtime;
   readonly #agentId: string;
+  readonly #conditions: Conditions;
   #identity: StreamIdentity | undefined;
   /** Numbers are never used twice, gaps are allowed. */
   #n = 0;
 
-  /** @param agentId for people who read the names */
-  constructor(runtime: Runtime, agentId: string) {
+  /**
+   * @param agentId for people who read the names
+   * @param conditions what is known of the medium's preconditions; default: nothing
+   */
+  constructor(runtime: Runtime, agentId: string, conditions = new Conditions()) {
     this.#runtime = runtime;
     this.#agentId = agentId;
+    this.#conditions = conditions;
   }
 
   /**
    * Creates one object. Several may be under way at once.
    * @param encode given the object's path; called again when that turns out to be taken by another
-   * @throws UnavailableError and BudgetExceededError when nothing was written,
+   * @throws UnavailableError, BudgetExceededError and NotSupportedError when nothing was written,
    *   WriteOutcomeUnknownError when it may have been
    */
   async write<Draft extends ObjectDraft>(
@@ -70,13 +76,14 @@ export class ObjectStream {
     { lo, hi, filter }: ObjectContent,
     encode: (path: string, stream: StreamIdentity) => Draft,
   ): Promise<WrittenObject<Draft>> {
+    this.#conditions.check();
     for (let attempt = 1; attempt <= STREAMS_MAX; attempt++) {
       if (through.signal?.aborted === true) throw new UnavailableError("nobody waits any more");
       const stream = (this.#identity ??= this.#open());
       const path = segmentPath({ stream: stream.name, n: ++this.#n, lo, hi, filter });
       const draft = encode(path, stream);
       through.onSend?.(path);
-      const dateMs = await create(through, path, draft.bytes);
+      const dateMs = await create(through, path, draft.bytes, this.#conditions);
       if (dateMs !== undefined) return { path, draft, dateMs };
       // Other bytes under our name: this process was cloned.
       if (this.#identity === stream) this.#identity = undefined;
@@ -96,9 +103,11 @@ async function create(
   { backend, timeoutMs, signal }: PutThrough,
   path: string,
   bytes: Buffer,
+  conditions: Conditions,
 ): Promise<number | undefined> {
   const options = { timeoutMs: timeoutMs(), signal };
   const put = await backend.put(path, bytes, { ifAbsent: true }, options);
+  await conditions.confirm(backend, { path, bytes, options }, put);
   return put.status === "written" ? put.dateMs : settle(backend, path, bytes);
 }
 

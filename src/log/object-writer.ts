@@ -13,7 +13,7 @@ export class ObjectWriter implements LogWriter {
 
   constructor(backend: StorageBackend, runtime: Runtime, settings: LogSettings, agentId: string) {
     this.#through = { backend, timeoutMs: () => settings.writeTimeoutMs };
-    this.#stream = new ObjectStream(runtime, agentId);
+    this.#stream = new ObjectStream(runtime, agentId, settings.conditions);
   }
 
   async write({ lines, viewMs, ...segment }: SegmentDraft): Promise<WrittenSegment> {

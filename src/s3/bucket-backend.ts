@@ -1,5 +1,6 @@
 /** A backend over objects below a prefix of an S3 bucket, whichever client sends the requests. */
 import { InvalidArgumentError, NotOpenError } from "../core/errors.ts";
+import type { ProofScope } from "../core/proof-scope.ts";
 import type {
   GetOptions,
   GetResult,
@@ -39,6 +40,11 @@ export class BucketBackend extends BaseBackend {
     super();
     this.#connection = new S3Connection(settings, transport);
     this.lockTtlMs = settings.lockTtlMs;
+  }
+
+  /** Servers that speak S3 differ: some take conditions, answer 200, and ignore them. */
+  get proofScope(): ProofScope {
+    return this.#connection.server.scopeOf(this.#bucket?.place.bucket ?? "");
   }
 
   /**

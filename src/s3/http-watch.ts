@@ -10,16 +10,21 @@ import type { S3RequestEvent } from "./s3-options.ts";
 interface WatchedCall {
   readonly operation: string;
   readonly path?: string | undefined;
+  readonly conditions?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Who hears of each attempt: the user of the backend, and whoever pays for this call. */
 interface Listeners {
   readonly tell: ((event: S3RequestEvent) => void) | undefined;
   readonly count: OnRequest | undefined;
+  /** Told of each request as it leaves. */
+  readonly note?: ((request: unknown) => void) | undefined;
 }
 
 /** To be called once, when an attempt has ended. */
 type End = (bytesIn: number, status?: number) => void;
+
+export const CONDITION_DROPPED = "ConditionDropped";
 
 type Handler<In, Out> = (args: In) => Promise<Out>;
 
@@ -49,6 +54,8 @@ export class HttpWatch {
     touch: () => void,
   ): Handler<In, Out> {
     return async (args) => {
+      checkConditions(args.request, this.#call.conditions);
+      this.#listeners.note?.(args.request);
       this.attempts++;
       this.dateMs = undefined;
       this.status = undefined;
@@ -176,7 +183,26 @@ export function isByteStream(value: unknown): value is AsyncIterable<Uint8Array>
   return typeof value === "object" && value !== null && Symbol.asyncIterator in value;
 }
 
-function headerOf(message: unknown, name: string): string | undefined {
+/**
+ * Older SDKs drop what they do not know from a command without a word. Nothing is sent then.
+ * @throws an error by the name of `CONDITION_DROPPED`
+ */
+function checkConditions(
+  request: unknown,
+  conditions: Readonly<Record<string, string>> = {},
+): void {
+  for (const [name, value] of Object.entries(conditions)) {
+    if (headerOf(request, name) === value) continue;
+    const client = headerOf(request, "user-agent")?.split(" ")[0] ?? "the client";
+    const message =
+      `${client} left the header ${name} out of the request, which would replace what others have ` +
+      "written: use @aws-sdk/client-s3 3.729 or later, bundled with the program where the runtime " +
+      "brings an older one, or LightS3Backend";
+    throw Object.assign(new Error(message), { name: CONDITION_DROPPED });
+  }
+}
+
+export function headerOf(message: unknown, name: string): string | undefined {
   const headers: unknown = Reflect.get(Object(message), "headers");
   for (const [key, value] of Object.entries(Object(headers))) {
     if (key.toLowerCase() === name) return String(value);

@@ -8,6 +8,7 @@ import type { Failure, S3Call } from "./s3-errors.ts";
 import type { FailureKind } from "./s3-failure-kinds.ts";
 import type { S3Settings } from "./s3-options.ts";
 import type { Exchange, S3Transport } from "./s3-transport.ts";
+import { SeenServer } from "./seen-server.ts";
 import { withWatchdog } from "./watchdog.ts";
 
 /** One attempt of one operation. */
@@ -57,6 +58,7 @@ const UPLOAD_BYTES_PER_MS = 256;
 export class S3Connection {
   readonly settings: S3Settings;
   readonly etags = new EtagForm();
+  readonly server = new SeenServer();
   /** Whether DeleteObjects works here; some servers refuse its checksum. */
   deletesMany = true;
   /** Without it requests would wait inside the HTTP agent, where their time limits already run. */
@@ -108,7 +110,11 @@ export class S3Connection {
     const { runtime, onRequest, requestTimeoutMs } = this.settings;
     const uploadMs = Math.ceil((options.bytesOut ?? 0) / UPLOAD_BYTES_PER_MS);
     const limitMs = Math.min(requestTimeoutMs + uploadMs, options.limitMs ?? Infinity);
-    const watch = new HttpWatch(call, stream, { tell: onRequest, count: options.onRequest });
+    const watch = new HttpWatch(call, stream, {
+      tell: onRequest,
+      count: options.onRequest,
+      note: (request) => this.server.note(request),
+    });
     const exchange = async (expiry: AbortSignal, touch: () => void): Promise<{ out: Result }> => {
       const given = options.signal;
       const signal = given === undefined ? expiry : AbortSignal.any([expiry, given]);

@@ -13,6 +13,7 @@ import {
   UnavailableError,
 } from "../core/errors.ts";
 import type { OpslogError } from "../core/errors.ts";
+import { CONDITION_DROPPED } from "./http-watch.ts";
 import { kindOfName, kindOfStatus } from "./s3-failure-kinds.ts";
 import type { FailureKind } from "./s3-failure-kinds.ts";
 
@@ -38,6 +39,8 @@ export interface S3Call {
   readonly permission: string;
   /** Relative to the location. */
   readonly path?: string | undefined;
+  /** Headers, in lower case, without which the request must not leave. */
+  readonly conditions?: Readonly<Record<string, string>> | undefined;
 }
 
 /** No connection came about, so nothing was sent. */
@@ -93,6 +96,7 @@ export function undatedFailure(status: number | undefined): Failure {
 function localKind({ name, code, message, systemCall }: LocalError): FailureKind | undefined {
   if (name === "TimeoutError" && /did not establish a connection/.test(message)) return "refused";
   if (name === "Error" && message.startsWith("Region is missing")) return "region";
+  if (name === CONDITION_DROPPED) return "unsupported";
   if (code === undefined) return undefined;
   // Thrown by Node before it sends: credentials read from a file often end in a line break.
   if (code === "ERR_INVALID_CHAR" && CREDENTIAL_HEADER.test(message)) return "credentials";

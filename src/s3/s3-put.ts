@@ -72,7 +72,7 @@ class SettledPut {
       const input = this.#input(sent);
       const result = await this.#bucket.attempt(
         (s3, exchange) => s3.putObject(input, exchange),
-        this.#call,
+        { ...this.#call, conditions: conditionsOf(input) },
         limits,
       );
       if (result.ok) {
@@ -141,7 +141,9 @@ class SettledPut {
       const now = await getObject(this.#bucket, this.#path, {});
       if (now.status !== "found") return "absent";
       const { etag, dateMs } = now;
-      if (Buffer.compare(now.body, this.#body) === 0) return { status: "written", etag, dateMs };
+      if (Buffer.compare(now.body, this.#body) === 0) {
+        return { status: "written", etag, dateMs, readBack: true };
+      }
       if (sent !== undefined && etag === normalizeEtag(sent.value)) {
         return this.#bucket.etags.putSettled ? "repeat" : "other-form";
       }
@@ -212,6 +214,17 @@ class SettledPut {
       { path: this.#path, cause: failure.cause },
     );
   }
+}
+
+/** Of the request that leaves. */
+function conditionsOf({
+  ifMatch,
+  ifNoneMatch,
+}: Parameters<S3Transport["putObject"]>[0]): Record<string, string> {
+  return {
+    ...(ifMatch === undefined ? {} : { "if-match": ifMatch }),
+    ...(ifNoneMatch === undefined ? {} : { "if-none-match": ifNoneMatch }),
+  };
 }
 
 function messageOf(error: unknown): string {

@@ -6,6 +6,7 @@
  * Paths are relative to the location, `/`-separated, without empty, `.` or `..` parts.
  */
 import type { RequestKind } from "../core/cost.ts";
+import type { ProofScope } from "../core/proof-scope.ts";
 
 /** What a request says about time, by the medium's own clock (an HTTP `Date`; FS: Date.now()). */
 export interface Dated {
@@ -70,7 +71,12 @@ export interface PutOptions extends RequestOptions {
  * write took effect and has been replaced since; callers that care read back.
  */
 export type PutResult =
-  | ({ readonly status: "written"; readonly etag: string } & Dated)
+  | ({
+      readonly status: "written";
+      readonly etag: string;
+      /** The precondition was refused after an attempt of unknown outcome, which had landed. */
+      readonly readBack?: true | undefined;
+    } & Dated)
   | ({ readonly status: "conflict" } & Dated);
 
 export interface ListedObject {
@@ -144,6 +150,13 @@ export interface StorageBackend {
    * included. Otherwise a call, and each page of a list, counts as one request.
    */
   readonly reportsRequests?: boolean | undefined;
+
+  /**
+   * Set by a medium that could answer `written` without having looked at the precondition, as some
+   * S3-compatible servers do. A store then acknowledges nothing before it has seen the opposite
+   * (PROTOCOL, "Proof of the conditions"). Asked after the first request. Default: none needed.
+   */
+  readonly proofScope?: ProofScope | undefined;
 
   readonly appendable?: AppendableStorage | undefined;
   /** Advisory lock among processes, where the medium has one of its own. @throws LockedError */

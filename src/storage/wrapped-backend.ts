@@ -1,4 +1,5 @@
 /** A backend around another: what a wrapper does not change passes through. */
+import type { ProofScope } from "../core/proof-scope.ts";
 import type {
   AppendableStorage,
   GetOptions,
@@ -37,6 +38,10 @@ export abstract class WrappedBackend implements StorageBackend {
 
   get reportsRequests(): boolean | undefined {
     return this.inner.reportsRequests;
+  }
+
+  get proofScope(): ProofScope | undefined {
+    return this.inner.proofScope;
   }
 
   initialize(location: string, options: { readonly readOnly: boolean }): Promise<void> {

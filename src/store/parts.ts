@@ -102,7 +102,12 @@ export function createParts(given: GivenParts): StoreParts {
   const warm = warmOf(given.backend, location);
   const log =
     appendable === undefined
-      ? new ObjectLog(backend, runtime, settings, joinGroup(given, warm, meter, guard))
+      ? new ObjectLog(
+          backend,
+          runtime,
+          { ...settings, conditions: warm.manifest.conditions },
+          joinGroup(given, warm, meter, guard),
+        )
       : new FileLog(backend, appendable, runtime);
   return {
     backend,
@@ -129,7 +134,12 @@ function joinGroup(
   if (lingerMs === undefined) return undefined;
   const { writeTimeoutMs } = settings;
   return () => {
-    const group = (warm.flushGroup ??= new FlushGroup(runtime, { lingerMs, writeTimeoutMs }));
+    const { conditions } = warm.manifest;
+    const group = (warm.flushGroup ??= new FlushGroup(runtime, {
+      lingerMs,
+      writeTimeoutMs,
+      conditions,
+    }));
     return group.join({ backend: new MeteredBackend(backend, meter, guard), deadline });
   };
 }

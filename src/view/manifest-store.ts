@@ -1,18 +1,21 @@
 /** The manifest as an object that is replaced only by compare-and-swap. */
 import { CorruptionError, OpslogError, WriteOutcomeUnknownError } from "../core/errors.ts";
+import type { Runtime } from "../core/runtime.ts";
+import type { ProtocolSettings } from "../core/settings.ts";
 import {
   decodeManifest,
   EMPTY_MANIFEST,
   encodeManifest,
   type Manifest,
 } from "../format/manifest-codec.ts";
-import { MANIFEST_PATH } from "../format/paths.ts";
+import { MANIFEST_PATH, probePath } from "../format/paths.ts";
 import { decodeRetiredList } from "../format/retired-list.ts";
 import { loadOriginalBase, type OriginalBase } from "../original/original-base.ts";
 import { type OriginalManifest, recognizeOriginalManifest } from "../original/original-manifest.ts";
 import { ByteCache, type Sized } from "../runs/byte-cache.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import type { Precondition, StorageBackend } from "../storage/backend.ts";
+import { Conditions } from "../storage/conditions.ts";
 import { beyondBudget } from "../storage/metered-backend.ts";
 import { checkManifestPresent, lacksManifest, listRuns } from "./lost-manifest.ts";
 
@@ -34,13 +37,18 @@ export interface WarmManifest {
   manifest: LoadedManifest | undefined;
   /** Lists of published segments by path: immutable, as everything but the manifest. */
   readonly lists: ByteCache<ReadonlySet<string>>;
+  readonly conditions: Conditions;
 }
 
 /** Of lists of published segments. */
 const LISTS_BYTES_MAX = 4 * 1024 * 1024;
 
 export function createWarmManifest(): WarmManifest {
-  return { manifest: undefined, lists: new ByteCache(LISTS_BYTES_MAX) };
+  return {
+    manifest: undefined,
+    lists: new ByteCache(LISTS_BYTES_MAX),
+    conditions: new Conditions(),
+  };
 }
 
 /** A look at a store: a manifest and what the listing says about one that is missing. */
@@ -61,6 +69,7 @@ export class ManifestStore {
   /** @param known what was read before: an unchanged manifest then costs no body */
   async load(known?: LoadedManifest): Promise<LoadedManifest> {
     const loaded = await this.#load(known);
+    this.#warm.conditions.read(this.#backend, loaded.manifest.conditions);
     // Which of two that are loaded at once is kept does not matter: it is asked for by its etag.
     this.#warm.manifest = loaded.etag === undefined ? undefined : withoutView(loaded);
     return loaded;
@@ -165,6 +174,20 @@ export class ManifestStore {
   }
 
   /**
+   * For whoever is about to publish: shows that the medium's preconditions hold, unless a manifest
+   * says so; the next one will. Five writes and a deletion.
+   * @throws NotSupportedError when they do not, and what the backend throws
+   */
+  async prove(
+    { generation, conditions }: Manifest,
+    { runtime, settings }: { readonly runtime: Runtime; readonly settings: ProtocolSettings },
+  ): Promise<void> {
+    const pathOf = (rand: string): string => probePath(generation, rand);
+    const options = { runtime, pathOf, timeoutMs: settings.writeTimeoutMs };
+    await this.#warm.conditions.prove(this.#backend, conditions, options);
+  }
+
+  /**
    * Replaces `current` by `next` and reads it back (DELETE-AFTER-PUBLISH). Undefined: somebody
    * else published first, or the outcome cannot be known; nothing may be deleted then.
    */
@@ -175,8 +198,10 @@ export class ManifestStore {
   ): Promise<LoadedManifest | undefined> {
     const precondition: Precondition =
       current.etag === undefined ? { ifAbsent: true } : { ifMatch: current.etag };
+    const conditions = this.#warm.conditions.added(next.conditions);
+    const body = encodeManifest({ ...next, conditions });
     try {
-      await this.#backend.put(MANIFEST_PATH, encodeManifest(next), precondition, { timeoutMs });
+      await this.#backend.put(MANIFEST_PATH, body, precondition, { timeoutMs });
     } catch (error) {
       // It may have landed all the same; reading it back tells.
       if (!(error instanceof WriteOutcomeUnknownError)) throw error;

@@ -90,6 +90,10 @@ const manifests: fc.Arbitrary<Manifest> = fc
       ),
     ),
     schema: fc.nat(),
+    conditions: fc.array(
+      fc.record({ endpoint: fc.string(), bucket: fc.string(), client: fc.string() }),
+      { maxLength: 3 },
+    ),
     stats: fc.option(
       fc.record({
         activeRecords: fc.nat(),

@@ -31,9 +31,12 @@ export type Reply<T> = { readonly value: T } | { readonly error: Error; readonly
 export interface Request<T> {
   readonly label: string;
   readonly method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
-  readonly isConditional?: boolean;
+  /** Preconditions, as they are sent. */
+  readonly conditions?: Readonly<Record<string, string>>;
   readonly act: () => Reply<T>;
 }
+
+const ADDRESS = { protocol: "https:", hostname: "simulated" };
 
 /** A second delivery that much later is none of a proxy's. */
 const LATE_MS = 5_000;
@@ -55,8 +58,8 @@ export class SimHttp {
       const statusCode = "error" in reply ? reply.status : 200;
       return { response: { statusCode, headers: { date: new Date(date).toUTCString() } } };
     };
-    const { method } = request;
-    await watch.around(next, touch)({ request: { method, headers: {} } });
+    const { method, conditions: headers = {} } = request;
+    await watch.around(next, touch)({ request: { ...ADDRESS, method, headers } });
     if (reply === undefined) throw new Error(`${request.label} at ${server.dateMs()}: no answer`);
     if ("error" in reply) throw reply.error;
     return reply.value;
@@ -118,7 +121,8 @@ export class SimHttp {
   }
 
   /** Nothing was done. */
-  #refusal<T>({ isConditional = false }: Request<T>): Reply<T> {
+  #refusal<T>({ conditions = {} }: Request<T>): Reply<T> {
+    const isConditional = Object.keys(conditions).length > 0;
     const { prng } = this.#options.process;
     if (isConditional && prng.chance(0.3)) return failed("ConditionalRequestConflict", 409);
     return prng.pick([

@@ -135,7 +135,7 @@ export class SimBackend extends BaseBackend {
     });
     if (now.status !== "found") throw unknown();
     const { etag, dateMs } = now;
-    if (etag === etagOf(bytes)) return { status: "written", etag, dateMs };
+    if (etag === etagOf(bytes)) return { status: "written", etag, dateMs, readBack: true };
     const isUnchanged = typeof precondition === "object" && "ifMatch" in precondition;
     if (isUnchanged && precondition.ifMatch === etag) return "repeat";
     return { status: "conflict", dateMs };

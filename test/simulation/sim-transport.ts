@@ -101,11 +101,11 @@ export class SimTransport implements S3Transport {
       count("conflicts");
       return failed("PreconditionFailed", 412);
     };
-    const isConditional = ifMatch !== undefined || ifNoneMatch !== undefined;
-    return this.#http.exchange(
-      { label: `PUT ${key}`, method: "PUT", isConditional, act },
-      exchange,
-    );
+    const conditions = {
+      ...(ifMatch === undefined ? {} : { "if-match": ifMatch }),
+      ...(ifNoneMatch === undefined ? {} : { "if-none-match": ifNoneMatch }),
+    };
+    return this.#http.exchange({ label: `PUT ${key}`, method: "PUT", conditions, act }, exchange);
   }
 
   async listObjects(

@@ -1,0 +1,34 @@
+/** What a proof of preconditions holds for: whoever answers, and whoever asks. */
+export interface ProofScope {
+  /** URL of the server, without the bucket; "" where that cannot be told. */
+  readonly endpoint: string;
+  readonly bucket: string;
+  /** Name and version of what sends the requests. */
+  readonly client: string;
+}
+
+/** How many a manifest keeps. */
+const SCOPES_MAX = 8;
+
+/** The same server and bucket, whoever asks: each client sees to it that it sends conditions. */
+export function coversServer(proven: readonly ProofScope[], scope: ProofScope): boolean {
+  const { endpoint, bucket } = scope;
+  return (
+    endpoint !== "" && proven.some((one) => one.endpoint === endpoint && one.bucket === bucket)
+  );
+}
+
+/** The same client, too. */
+export function covers(proven: readonly ProofScope[], scope: ProofScope): boolean {
+  const { client } = scope;
+  return coversServer(
+    proven.filter((one) => one.client === client),
+    scope,
+  );
+}
+
+/** With one more, for the oldest where there are many. */
+export function withProof(proven: readonly ProofScope[], scope: ProofScope): readonly ProofScope[] {
+  if (scope.endpoint === "" || covers(proven, scope)) return proven;
+  return [...proven, scope].slice(-SCOPES_MAX);
+}

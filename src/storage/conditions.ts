@@ -1,0 +1,124 @@
+/**
+ * What a process knows of its medium's preconditions (PROTOCOL, "Proof of the conditions"). Where
+ * they are ignored every create and every swap "succeeds", and two writers overwrite each other:
+ * so nothing is acknowledged before they were seen to hold.
+ */
+import { NotSupportedError, WriteOutcomeUnknownError } from "../core/errors.ts";
+import { covers, coversServer, type ProofScope, withProof } from "../core/proof-scope.ts";
+import type { PutOptions, PutResult, StorageBackend } from "./backend.ts";
+import { beyondBudget } from "./metered-backend.ts";
+import { probe, type ProbeOptions } from "./probe.ts";
+
+/** Accepted creates of a name that exists; once could be a deletion in between. */
+const ACCEPTED_MAX = 3;
+/** A create as it was sent. */
+export interface SentCreate {
+  readonly path: string;
+  readonly bytes: Uint8Array;
+  readonly options: PutOptions;
+}
+
+export class Conditions {
+  /** A second create was seen to be refused, or the manifest says so. */
+  #createsHold = false;
+  /** By a probe of this process. */
+  #probed: ProofScope | undefined;
+  #refusal: NotSupportedError | undefined;
+
+  /** Takes over what a manifest says about the server in use. */
+  read(backend: StorageBackend, proven: readonly ProofScope[]): void {
+    const { proofScope } = backend;
+    if (proofScope !== undefined && coversServer(proven, proofScope)) this.#held();
+  }
+
+  /** What the next manifest says. */
+  added(proven: readonly ProofScope[]): readonly ProofScope[] {
+    return this.#probed === undefined ? proven : withProof(proven, this.#probed);
+  }
+
+  /** @throws NotSupportedError once the medium was seen to ignore preconditions */
+  check(): void {
+    if (this.#refusal !== undefined) throw this.#refusal;
+  }
+
+  /**
+   * For whoever is about to publish: probes unless the manifest covers server and client.
+   * @throws NotSupportedError, and what the backend throws
+   */
+  async prove(
+    backend: StorageBackend,
+    proven: readonly ProofScope[],
+    options: ProbeOptions,
+  ): Promise<void> {
+    const { proofScope } = backend;
+    if (proofScope === undefined || covers(this.added(proven), proofScope)) return;
+    const wrong = await probe(backend, options);
+    if (wrong !== undefined) throw this.#refuse(proofScope, wrong);
+    this.#probed = proofScope;
+    this.#held();
+  }
+
+  /**
+   * For a create that was answered, before it is acknowledged: where nothing is known yet it is sent
+   * again, and must be refused.
+   * @throws NotSupportedError when it is accepted again, and was taken back;
+   *   WriteOutcomeUnknownError when it could not be, or nobody can tell
+   */
+  async confirm(backend: StorageBackend, sent: SentCreate, answer: PutResult): Promise<void> {
+    const { proofScope } = backend;
+    if (proofScope === undefined || this.#createsHold) return;
+    // The write is out: a budget must not leave it in doubt.
+    const unlimited = beyondBudget(backend);
+    if (isRefused(answer) || (await isRefusedAgain(unlimited, sent))) return this.#held();
+    const refusal = this.#refuse(proofScope, "a create of a name that exists was accepted");
+    const { path } = sent;
+    await unlimited.delete([path]).catch((cause: unknown) => {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new WriteOutcomeUnknownError(
+        `${refusal.message}. ${path} was written and could not be taken back: ${reason}`,
+        { path, cause: refusal },
+      );
+    });
+    throw refusal;
+  }
+
+  #held(): void {
+    this.#createsHold = true;
+    this.#refusal = undefined;
+  }
+
+  #refuse({ endpoint, bucket, client }: ProofScope, wrong: string): NotSupportedError {
+    this.#refusal = new NotSupportedError(
+      `bucket '${bucket}' at ${endpoint || "this endpoint"}, asked by ${client}, does not honour ` +
+        `If-None-Match and If-Match of a PUT: ${wrong}. Writers would overwrite each other ` +
+        "unnoticed, so nothing is written; reading works (readOnly). Use a server that honours " +
+        "them (AWS S3, MinIO, R2, Ceph RGW with a bucket that is not versioned)",
+      { path: bucket },
+    );
+    return this.#refusal;
+  }
+}
+
+function isRefused(answer: PutResult): boolean {
+  return answer.status === "conflict" || answer.readBack === true;
+}
+
+/** @throws WriteOutcomeUnknownError when it cannot be told */
+async function isRefusedAgain(
+  backend: StorageBackend,
+  { path, bytes, options }: SentCreate,
+): Promise<boolean> {
+  for (let accepted = 0; accepted < ACCEPTED_MAX; accepted++) {
+    try {
+      const again = await backend.put(path, bytes, { ifAbsent: true }, options);
+      if (isRefused(again)) return true;
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new WriteOutcomeUnknownError(
+        `${path} was written, but whether If-None-Match is honoured could not be seen: ${reason}`,
+        { path, cause },
+      );
+    }
+  }
+  return false;
+}
