@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach } from "vitest";
 import type { StorageBackend } from "../../src/storage/backend.ts";
 import type { StoreOptions } from "../../src/store/options.ts";
 import { Store } from "../../src/store/store.ts";
-import { liveS3Bucket, liveS3Endpoint } from "../support/live-s3.ts";
+import { liveS3Bucket, liveS3Endpoint, reachedBy } from "../support/live-s3.ts";
 import type { LiveBucket } from "../support/live-s3.ts";
 import { recordingProxy } from "../support/recording-proxy.ts";
 import type { RecordingProxy } from "../support/recording-proxy.ts";
@@ -35,8 +35,8 @@ export function countedStores(fill: (live: LiveBucket) => Promise<void>): Counte
   };
 
   beforeAll(async () => {
-    bucket = await liveS3Bucket();
     recording = await recordingProxy(liveS3Endpoint ?? "", { answerDelayMs: DISTANCE_MS });
+    bucket = reachedBy(recording.endpoint, await liveS3Bucket());
     await fill(bucket);
   }, 120_000);
 
@@ -49,8 +49,7 @@ export function countedStores(fill: (live: LiveBucket) => Promise<void>): Counte
     console.log(["measured:", ...measured].join("\n  "));
   });
 
-  const backend = (): StorageBackend =>
-    present(bucket).backend({ endpoint: present(recording).endpoint });
+  const backend = (): StorageBackend => present(bucket).backend();
 
   return {
     get live() {

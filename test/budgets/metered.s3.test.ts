@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { Deferred } from "../../src/core/deferred.ts";
 import { mapParallel } from "../../src/core/parallel.ts";
 import type { Cost } from "../../src/core/cost.ts";
+import type { SettingOptions } from "../../src/core/settings.ts";
 import { BudgetExceededError } from "../../src/core/errors.ts";
 import { segmentPath } from "../../src/format/paths.ts";
 import type { S3Backend } from "../../src/s3/index.ts";
@@ -13,7 +14,7 @@ import { compact } from "../../src/store/compact.ts";
 import type { StoreOptions } from "../../src/store/options.ts";
 import { Store } from "../../src/store/store.ts";
 import { encoded } from "../log/support.ts";
-import { liveS3Bucket, liveS3Endpoint } from "../support/live-s3.ts";
+import { liveS3Bucket, liveS3Endpoint, reachedBy } from "../support/live-s3.ts";
 import type { LiveBucket } from "../support/live-s3.ts";
 import { recordingProxy, roundTrips } from "../support/recording-proxy.ts";
 import type { RecordedRequest, RecordingProxy } from "../support/recording-proxy.ts";
@@ -29,8 +30,8 @@ let proxy: RecordingProxy;
 const opened: Store<Task>[] = [];
 
 beforeAll(async () => {
-  live = await liveS3Bucket();
   proxy = await recordingProxy(liveS3Endpoint ?? "", { answerDelayMs: DISTANCE_MS });
+  live = reachedBy(proxy.endpoint, await liveS3Bucket());
 }, 120_000);
 
 beforeEach(() => proxy.reset());
@@ -41,9 +42,15 @@ afterAll(async () => {
   await live[Symbol.asyncDispose]();
 });
 
+/** Fills a store by way of the proxy, which forgets it. */
+async function fill(name: string, options: SettingOptions = {}): Promise<void> {
+  await fillSmall(live, name, options);
+  proxy.reset();
+}
+
 async function open(name: string, options: StoreOptions<Task> = {}): Promise<Store<Task>> {
   const store = await Store.open<Task>(live.location(name), {
-    backend: live.backend({ endpoint: proxy.endpoint }),
+    backend: live.backend(),
     agentId: "metered",
     checkpointOnClose: false,
     checkpointThreshold: Infinity,
@@ -78,7 +85,7 @@ function costOf(store: Store<Task>): Cost {
 
 describe("the cost of a store", () => {
   test("opening, reading, writing and looking again: as the proxy saw it", async () => {
-    await fillSmall(live, "plain");
+    await fill("plain");
     const store = await open("plain", { skipLoad: true });
     expect(costOf(store)).toMatchObject({ ...seen(proxy.requests), roundTrips: 1 });
     await store.read("old-7");
@@ -95,7 +102,7 @@ describe("the cost of a store", () => {
   });
 
   test("repeated attempts and a write settled by reading back count", async () => {
-    await fillSmall(live, "faulty");
+    await fill("faulty");
     const store = await open("faulty");
     let puts = 0;
     proxy.fault = ({ method }) => (method === "PUT" && ++puts === 1 ? "drop-after" : undefined);
@@ -115,7 +122,8 @@ describe("the cost of a store", () => {
   });
 
   test("an upload in parts and a deletion of many are counted as what they do", async () => {
-    const backend = live.backend({ endpoint: proxy.endpoint, partBytes: 5 * 1024 * 1024 });
+    await fill("large", { segmentGraceMs: 0 });
+    const backend = live.backend({ partBytes: 5 * 1024 * 1024 });
     const writer = await open("large", { backend, skipLoad: true, blindWrites: true });
     for (let n = 0; n < 3; n++) {
       await writer.batch(() => {
@@ -140,8 +148,8 @@ describe("the cost of a store", () => {
   });
 
   test("two stores on one backend add up to what the proxy saw", async () => {
-    await fillSmall(live, "shared");
-    const backend: S3Backend = live.backend({ endpoint: proxy.endpoint });
+    await fill("shared");
+    const backend: S3Backend = live.backend();
     const stores = [
       await open("shared", { backend, agentId: "one", skipLoad: true }),
       await open("shared", { backend, agentId: "two", skipLoad: true }),
@@ -165,7 +173,7 @@ describe("the cost of a store", () => {
   });
 
   test("a budget that is used up lets nothing through, not even many calls at once", async () => {
-    await fillSmall(live, "bounded");
+    await fill("bounded");
     const costBudget = { requests: 5, onBreach: "throw" } as const;
     const store = await open("bounded", { skipLoad: true, blindWrites: true, costBudget });
     proxy.reset();
@@ -180,7 +188,7 @@ describe("the cost of a store", () => {
 
 describe(`${SEGMENTS} segments that wait for a compaction`, () => {
   beforeAll(async () => {
-    await fillSmall(live, "backlog");
+    await fill("backlog");
     const backend = live.backend();
     await backend.initialize(live.location("backlog"), { readOnly: false });
     const numbers = Array.from({ length: SEGMENTS }, (_, n) => n + 1_000);

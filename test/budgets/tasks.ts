@@ -24,7 +24,7 @@ export function idOf(n: number): string {
   return `task-${String(n).padStart(6, "0")}`;
 }
 
-/** The large store is written past the proxy, then compacted into one run. */
+/** The large store, compacted into one run. */
 export async function fillLarge(live: LiveBucket, name: string): Promise<void> {
   const backend = live.backend();
   const options = { backend, agentId: "loader", skipLoad: true, blindWrites: true };

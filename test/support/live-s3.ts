@@ -60,6 +60,11 @@ export async function liveS3Bucket(): Promise<LiveBucket> {
   };
 }
 
+/** The same bucket at the address of a proxy: a store proves the server that it talks to. */
+export function reachedBy(endpoint: string, live: LiveBucket): LiveBucket {
+  return { ...live, backend: (options = {}) => live.backend({ endpoint, ...options }) };
+}
+
 async function removeBucket(client: S3Client, Bucket: string): Promise<void> {
   for (;;) {
     const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket }));
