@@ -60,7 +60,7 @@ function checkRegister({ oracle, weather }: World): void {
 }
 
 /** What the platform does: starts invocations, restarts what died. Nothing ever happens to it. */
-function startActors(world: World, clients: Client[]): void {
+export function startActors(world: World, clients: Client[]): void {
   const { prng } = world;
   const platform = new SimProcess({
     name: "platform",

@@ -1,5 +1,6 @@
 /** Every mechanism that is switched off, one at a time. */
 import { ARCHIVE_MUTANTS } from "./archive-mutants.ts";
+import { CONDITION_MUTANTS } from "./condition-mutants.ts";
 import { COMPACTION_MUTANTS } from "./compaction-mutants.ts";
 import { FILE_MUTANTS } from "./file-mutants.ts";
 import type { Mutant } from "./mutant.ts";
@@ -18,4 +19,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...OTHER_MUTANTS,
   ...S3_MUTANTS,
   ...SHARING_MUTANTS,
+  ...CONDITION_MUTANTS,
 ];

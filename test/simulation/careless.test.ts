@@ -1,0 +1,14 @@
+import { expect, test } from "vitest";
+import { simulateCareless } from "./careless.ts";
+
+const SEEDS = 12;
+
+test("where the server ignores conditions nothing is acknowledged, nothing published", async () => {
+  let refused = 0;
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const result = await simulateCareless(seed);
+    expect({ seed, ...result }).toMatchObject({ seed, acked: 0, published: 0 });
+    refused += result.refused;
+  }
+  expect(refused).toBeGreaterThan(SEEDS);
+}, 120_000);

@@ -1,0 +1,65 @@
+/** The proof that a medium honours preconditions, switched off. */
+import type { Mutant } from "./mutant.ts";
+
+const CARELESS = {
+  file: "simulation/careless.test.ts",
+  name: "where the server ignores conditions nothing is acknowledged",
+};
+
+export const CONDITION_MUTANTS: readonly Mutant[] = [
+  {
+    name: "no proof by a first write",
+    breaks: ["ACKED", "P4"],
+    does: "acknowledges what a server took that ignores preconditions",
+    edits: [
+      {
+        file: "storage/conditions.ts",
+        find: "if (proofScope === undefined || this.#createsHold) return;",
+        put: "if (proofScope !== undefined) return;",
+      },
+    ],
+    test: CARELESS,
+  },
+  {
+    name: "no probe",
+    breaks: ["ACKED", "P2"],
+    does: "publishes manifests on a server that ignores preconditions",
+    edits: [
+      {
+        file: "storage/conditions.ts",
+        find: "if (wrong !== undefined) throw this.#refuse(proofScope, wrong);",
+        put: "",
+      },
+    ],
+    test: CARELESS,
+  },
+  {
+    name: "a verdict counts anywhere",
+    breaks: ["P3"],
+    does: "takes what was shown of one server for true of another",
+    edits: [
+      {
+        file: "core/proof-scope.ts",
+        find: 'endpoint !== "" && proven.some(',
+        put: "proven.length > 0 || proven.some(",
+      },
+    ],
+    test: {
+      file: "storage/conditions.test.ts",
+      name: "of one server is nothing to a writer who asks another",
+    },
+  },
+  {
+    name: "dropped conditions go out",
+    breaks: ["P1"],
+    does: "sends what an old SDK has taken the condition from",
+    edits: [
+      {
+        file: "s3/http-watch.ts",
+        find: "checkConditions(args.request, this.#call.conditions);",
+        put: "",
+      },
+    ],
+    test: { file: "s3/conditions.test.ts", name: "is noticed before anything is sent" },
+  },
+];
