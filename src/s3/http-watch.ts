@@ -196,7 +196,7 @@ function checkConditions(
     const client = headerOf(request, "user-agent")?.split(" ")[0] ?? "the client";
     const message =
       `${client} left the header ${name} out of the request, which would replace what others have ` +
-      "written: use @aws-sdk/client-s3 3.729 or later, bundled with the program where the runtime " +
+      "written: use @aws-sdk/client-s3 3.701 or later, bundled with the program where the runtime " +
       "brings an older one, or LightS3Backend";
     throw Object.assign(new Error(message), { name: CONDITION_DROPPED });
   }
