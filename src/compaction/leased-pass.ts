@@ -17,7 +17,12 @@ import { deleteListed, orphans } from "./collector.ts";
 import { mergeLog, type MergedLog } from "./merge-log.ts";
 import { isOutdated, migrateEntries } from "./migrate.ts";
 import { type CompactionPlan, planCompaction, purgeFloorAt, wantsPurge } from "./plan.ts";
-import { nextHistory, preparePublication, segmentGraceOf } from "./publication.ts";
+import {
+  nextHistory,
+  preparePublication,
+  segmentGraceOf,
+  tombstoneGraceOf,
+} from "./publication.ts";
 import type { CompactorParts, PartialResult, PassOptions } from "./report.ts";
 import { UpgradePass } from "./upgrade-pass.ts";
 
@@ -50,7 +55,8 @@ export class LeasedPass {
     if (lacksManifest(manifest, listed)) return this.#checkLacking(listed);
 
     const history = nextHistory(loaded);
-    const floor = purgeFloorAt(manifest, history, input.firstDateMs, settings.tombstoneGraceMs);
+    const graceMs = tombstoneGraceOf(manifest, settings);
+    const floor = purgeFloorAt(manifest, history, input.firstDateMs, graceMs);
     // One run with nothing to merge into it, and nothing to purge from it, would only be copied.
     const mergeable = manifest.runs.length > 1 || input.units.length > 0;
     const full = (this.#options.full === true && mergeable) || wantsPurge(manifest, floor);

@@ -53,6 +53,7 @@ export function preparePublication(
   ];
   const archive = [...manifest.archive, ...(change.archived ?? [])];
   const segmentGraceMs = segmentGraceOf(manifest, settings);
+  const tombstoneGraceMs = tombstoneGraceOf(manifest, settings);
   const graces = { gcGraceMs: settings.gcGraceMs, segmentGraceMs };
   const due = change.keepsDue === true ? [] : dueRetired(retired, change.dateMs, graces);
   const date = new Date(change.dateMs).toISOString();
@@ -67,7 +68,8 @@ export function preparePublication(
     purgeFloor: change.purgeFloor ?? manifest.purgeFloor,
     lastPurge: change.purgeFloor === undefined ? manifest.lastPurge : generation,
     segmentGraceMs,
-    history: thinHistory(nextHistory(loaded), change.dateMs, settings.tombstoneGraceMs),
+    tombstoneGraceMs,
+    history: thinHistory(nextHistory(loaded), change.dateMs, tombstoneGraceMs),
     retired: retired.filter((entry) => !due.includes(entry)),
     archive,
     schema: Math.max(manifest.schema, change.schema),
@@ -89,6 +91,8 @@ function checkSuccessor(before: Manifest, after: Manifest): void {
   assert(after.clock >= before.clock, "the clock never goes back");
   assert(after.purgeFloor >= before.purgeFloor, "the purge floor never goes back");
   assert(after.segmentGraceMs >= before.segmentGraceMs, "the segment grace is never shortened");
+  const { tombstoneGraceMs } = before;
+  assert(after.tombstoneGraceMs >= tombstoneGraceMs, "the tombstone grace is never shortened");
   assert(after.schema >= before.schema, "the schema never goes back");
   const paths = new Set(after.runs.map(({ path }) => path));
   assert(paths.size === after.runs.length, "a run is referenced once");
@@ -130,6 +134,17 @@ export function segmentGraceOf(
   settings: Pick<ProtocolSettings, "segmentGraceMs">,
 ): number {
   return Math.max(segmentGraceMs, Math.ceil(settings.segmentGraceMs));
+}
+
+/**
+ * How long a purge waits, and what its manifest promises to writers: theirs may be a view of an
+ * earlier one, so it is never less than what that one promised.
+ */
+export function tombstoneGraceOf(
+  { tombstoneGraceMs }: Manifest,
+  settings: Pick<ProtocolSettings, "tombstoneGraceMs">,
+): number {
+  return Math.max(tombstoneGraceMs, Math.ceil(settings.tombstoneGraceMs));
 }
 
 /** Keeps the newest entry old enough to purge by, then at most 24 in a grace period (one an hour). */

@@ -28,6 +28,9 @@ export const systemRuntime: Runtime = {
   random: () => Math.random(),
 };
 
+/** A timer for longer would fire at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
 function wait(ms: number, signal: AbortSignal | undefined, background: boolean): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted === true) return resolve();
@@ -36,8 +39,16 @@ function wait(ms: number, signal: AbortSignal | undefined, background: boolean):
       signal?.removeEventListener("abort", done);
       resolve();
     };
-    const timer = setTimeout(done, ms);
-    if (background) timer.unref();
+    let leftMs = ms;
+    let timer: NodeJS.Timeout | undefined;
+    const goOn = (): void => {
+      if (timer !== undefined && !(leftMs > 0)) return done();
+      const nextMs = Math.min(leftMs, TIMER_MS_MAX);
+      leftMs -= nextMs;
+      timer = setTimeout(goOn, nextMs);
+      if (background) timer.unref();
+    };
     signal?.addEventListener("abort", done, { once: true });
+    goOn();
   });
 }

@@ -3,7 +3,7 @@ import { describeValue } from "./describe.ts";
 import { InvalidArgumentError } from "./errors.ts";
 
 export interface ProtocolSettings {
-  /** How long a holder of a lease may be silent. Default 60,000. */
+  /** How long a holder of a lease may be silent; 900,000 at most. Default 60,000. */
   readonly leaseTtlMs: number;
   /** How long replaced runs stay for slow readers; comfort, not safety. Default 3,600,000. */
   readonly gcGraceMs: number;
@@ -13,9 +13,16 @@ export interface ProtocolSettings {
    * are deleted at once, and every look takes two. Without effect on directories. Default 60,000.
    */
   readonly segmentGraceMs: number;
-  /** How long a deletion is remembered; at least twice `writerLagMs`. Default 86,400,000. */
+  /**
+   * How long a deletion is remembered; at least twice `writerLagMs`. The longest that any process of
+   * a store was given counts, and is never shortened again; it is never less than `writerLagMs` and
+   * the room for dates that are wrong (4 minutes) together. Default 86,400,000.
+   */
   readonly tombstoneGraceMs: number;
-  /** A write is acknowledged only this long after its store's last look. Default 3,600,000. */
+  /**
+   * A write is acknowledged only this long after its store's last look, or for as long as the store's
+   * deletions are remembered where that is shorter. Default 3,600,000.
+   */
   readonly writerLagMs: number;
   /** How long one write is retried before its outcome counts as unknown. Default 20,000. */
   readonly writeTimeoutMs: number;
@@ -36,6 +43,9 @@ export const DEFAULT_SETTINGS: ProtocolSettings = {
   refreshEveryMs: 60_000,
 };
 
+/** What is added to dates, and written where integers end at 2^53-1. */
+const SETTING_MS_MAX = 3_155_760_000_000;
+
 /**
  * Fills in defaults; `undefined` means the default.
  * @throws InvalidArgumentError for a value that is no duration, or a set that cannot be safe
@@ -49,6 +59,11 @@ export function resolveSettings(options: Readonly<Record<string, unknown>>): Pro
         `option ${name} must be a non-negative number of ms, found ${describeValue(value)}`,
       );
     }
+    if (value > SETTING_MS_MAX) {
+      throw new InvalidArgumentError(
+        `option ${name} must be at most ${SETTING_MS_MAX} ms (a hundred years), found ${value}`,
+      );
+    }
     settings[name] = value;
   }
   const { tombstoneGraceMs, writerLagMs } = settings;
@@ -59,6 +74,40 @@ export function resolveSettings(options: Readonly<Record<string, unknown>>): Pro
     );
   }
   return settings;
+}
+
+/** How far a date of the medium may be from the true time, where its backend does not say. */
+export const DATE_SKEW_MS = 60_000;
+
+/** LATE compares dates of four answers: view, flush, publication, purge. */
+const DATES_COMPARED = 4;
+
+/** A purge waits longer than a flush may take, by all that the dates may be wrong. */
+function roomMs(dateSkewMs: number): number {
+  return DATES_COMPARED * dateSkewMs + 1;
+}
+
+/** How long a purge waits by these settings: for whatever may still count that was not listed. */
+export function purgeGraceMs(
+  { tombstoneGraceMs, writerLagMs }: ProtocolSettings,
+  dateSkewMs: number,
+): number {
+  // Also for those who write where no manifest promises anything yet: see `lagMsMax`.
+  const lagMs = Math.max(writerLagMs, dateSkewMs);
+  return Math.max(tombstoneGraceMs, lagMs + roomMs(dateSkewMs));
+}
+
+/**
+ * How long after its view a flush counts (LATE).
+ * @param promisedMs how long purges wait at least; undefined while no manifest promises it
+ */
+export function lagMsMax(
+  { writerLagMs }: ProtocolSettings,
+  promisedMs: number | undefined,
+  dateSkewMs: number,
+): number {
+  const leastMs = dateSkewMs + roomMs(dateSkewMs);
+  return Math.min(writerLagMs, (promisedMs ?? leastMs) - roomMs(dateSkewMs));
 }
 
 export const SETTING_NAMES: readonly (keyof ProtocolSettings)[] = [

@@ -1,5 +1,5 @@
 /** Small checks for decoders: bytes become values only in this room, and never unchecked. */
-import { CorruptionError, FormatVersionError } from "../core/errors.ts";
+import { AssertionError, CorruptionError, FormatVersionError } from "../core/errors.ts";
 
 /** The one format version this code writes and the newest it reads. */
 export const FORMAT = 1;
@@ -66,6 +66,21 @@ export function describeJson(value: unknown): string {
   } catch (error) {
     if (error instanceof RangeError) return "deeply nested JSON";
     throw error;
+  }
+}
+
+/**
+ * Encoders check what they have put together by the decoder's own rules: what nobody could read must
+ * not be written.
+ */
+export function checkReadable(what: string, decode: () => unknown): void {
+  try {
+    decode();
+  } catch (error) {
+    if (!(error instanceof CorruptionError)) throw error;
+    throw new AssertionError(
+      `${what}: what was about to be written cannot be read: ${error.message}`,
+    );
   }
 }
 

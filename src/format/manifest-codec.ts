@@ -1,7 +1,16 @@
 /** `manifest.json`: the root of a store (FORMAT, "Manifest"). Its size does not depend on traffic. */
 import type { ProofScope } from "../core/proof-scope.ts";
 import { CLOCK_MAX } from "../core/version.ts";
-import { checkHeader, corrupt, Fields, FORMAT, parseObject, type Place } from "./check.ts";
+import {
+  checkHeader,
+  checkReadable,
+  corrupt,
+  Fields,
+  FORMAT,
+  parseObject,
+  type Place,
+} from "./check.ts";
+import { MANIFEST_PATH } from "./paths.ts";
 import type { IndexPartition, RunInfo } from "./run-info.ts";
 import { checkSealedLine, isSealedAsOurs, sealLine } from "./sealed-line.ts";
 import { decodeSeparator, encodeSeparator } from "./separators.ts";
@@ -72,6 +81,8 @@ export interface Manifest {
   readonly lastPurge: number;
   /** Segments outlive the publication that holds them by so much, never less from here on; 0: not. */
   readonly segmentGraceMs: number;
+  /** Purges wait at least so long after a publication (LATE), never less from here on. */
+  readonly tombstoneGraceMs: number;
   readonly history: readonly HistoryEntry[];
   readonly retired: readonly Retired[];
   /** In the order of their publication. */
@@ -94,6 +105,7 @@ export const EMPTY_MANIFEST: Manifest = {
   purgeFloor: 0,
   lastPurge: 0,
   segmentGraceMs: 0,
+  tombstoneGraceMs: 0,
   history: [],
   retired: [],
   archive: [],
@@ -101,6 +113,9 @@ export const EMPTY_MANIFEST: Manifest = {
   conditions: [],
   stats: undefined,
 };
+
+/** What a manifest promises that does not say it. */
+const TOMBSTONE_GRACE_MS = 86_400_000;
 
 /** How many publications back a publisher can still find its own nonce. */
 export const LINEAGE_MAX = 16;
@@ -110,16 +125,19 @@ export function encodeManifest(manifest: Manifest): Buffer {
     ...run,
     partitions: partitions.map((part, at) => encodePartition(part, partitions[at - 1])),
   }));
-  const segmentGraceMs = manifest.segmentGraceMs || undefined;
+  const { segmentGraceMs, tombstoneGraceMs } = manifest;
   const json = JSON.stringify({
     format: FORMAT,
     kind: "manifest",
     ...manifest,
     runs,
-    segmentGraceMs,
+    segmentGraceMs: segmentGraceMs || undefined,
+    tombstoneGraceMs: tombstoneGraceMs === TOMBSTONE_GRACE_MS ? undefined : tombstoneGraceMs,
     conditions: manifest.conditions.length === 0 ? undefined : manifest.conditions,
   });
-  return Buffer.from(`${sealLine(json)}\n`);
+  const bytes = Buffer.from(`${sealLine(json)}\n`);
+  checkReadable(MANIFEST_PATH, () => decodeManifest(bytes, MANIFEST_PATH));
+  return bytes;
 }
 
 /** @throws CorruptionError, FormatVersionError */
@@ -146,6 +164,9 @@ export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
     purgeFloor: fields.integer("purgeFloor", 0, CLOCK_MAX),
     lastPurge: fields.integer("lastPurge"),
     segmentGraceMs: fields.has("segmentGraceMs") ? fields.integer("segmentGraceMs") : 0,
+    tombstoneGraceMs: fields.has("tombstoneGraceMs")
+      ? fields.integer("tombstoneGraceMs")
+      : TOMBSTONE_GRACE_MS,
     history: fields.array("history").map((entry) => {
       const f = nested(entry);
       return {

@@ -100,7 +100,13 @@ export interface StreamParts {
 /** `agent-web_7-1766400000000-9f86d081884c7d65`, or `ops-…` in single-writer mode. */
 export function streamName({ agentId, openMs, rand }: StreamParts): string {
   const label = agentId.replace(/[^A-Za-z0-9]/g, "_").slice(0, 32);
-  return `${agentId === "" ? "ops" : `agent-${label}`}-${Math.trunc(openMs)}-${rand}`;
+  return `${agentId === "" ? "ops" : `agent-${label}`}-${labelMs(openMs)}-${rand}`;
+}
+
+/** Of a clock that may be set to anything: a name with another number could not be parsed. */
+function labelMs(openMs: number): number {
+  const ms = Math.trunc(openMs);
+  return ms >= 0 && ms < 1e16 ? ms : 0;
 }
 
 const STREAM = /^(?:agent-[A-Za-z0-9_]{1,32}|ops)-\d{1,16}-([0-9a-f]{16})$/;

@@ -3,12 +3,21 @@
  * partition is read by itself, so that a point read of a large run does not fetch the whole index.
  */
 import { BloomFilter } from "./bloom.ts";
-import { checkHeader, corrupt, Fields, FORMAT, parseObject, type Place } from "./check.ts";
+import {
+  checkHeader,
+  checkReadable,
+  corrupt,
+  Fields,
+  FORMAT,
+  parseObject,
+  type Place,
+} from "./check.ts";
 import { checkSealedLine, sealLine } from "./sealed-line.ts";
 import { decodeSeparator, encodeSeparator } from "./separators.ts";
 
 const KIND = "index";
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
+const LINE_PLACE = { path: "an index", offset: 0 };
 const CRC_MAX = 2 ** 32 - 1;
 /** A filter never gains by more; a damaged number must not cost a long loop. */
 const HASHES_MAX = 30;
@@ -62,7 +71,7 @@ export function decodeIndexHeader(line: string, place: Place): string {
 
 /** One line, without its line feed. */
 export function encodePartition({ blocks, records, bloom }: PartitionContent): string {
-  return sealLine(
+  const line = sealLine(
     JSON.stringify({
       dataOffset: blocks[0]?.offset,
       records,
@@ -71,6 +80,8 @@ export function encodePartition({ blocks, records, bloom }: PartitionContent): s
       bloom: Buffer.from(bloom.bytes).toString("base64"),
     }),
   );
+  checkReadable("a partition of an index", () => decodePartition(Buffer.from(line), LINE_PLACE));
+  return line;
 }
 
 /** A block as its partition describes it. */

@@ -2,7 +2,7 @@
 import { assert } from "../core/assert.ts";
 import type { LogOperation } from "../core/operation.ts";
 import { FORMAT } from "./check.ts";
-import { encodeFilter } from "./paths.ts";
+import { clocksPlausible, encodeFilter } from "./paths.ts";
 import { sealLine } from "./sealed-line.ts";
 import type { Segment } from "./segment-codec.ts";
 
@@ -39,6 +39,10 @@ export function sealSegment(
   { bytes: body, count, lo, hi, filter }: SegmentBody,
   together = 1,
 ): Buffer {
+  // The decoder's rules: what nobody could read must not be acknowledged.
+  assert(Number.isSafeInteger(v) && v >= 1, `schema version ${v}`);
+  assert(/^[0-9a-f]{16}$/.test(w), `w must be 16 hex digits, found ${w}`);
+  assert(clocksPlausible({ lo, hi }), `clocks ${lo}..${hi}`);
   const header = {
     format: FORMAT,
     kind: "segment",

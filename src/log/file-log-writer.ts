@@ -34,7 +34,7 @@ export class FileLogWriter implements LogWriter {
     this.#agentId = agentId;
   }
 
-  async write({ viewMs, lines, ...draft }: SegmentDraft): Promise<WrittenSegment> {
+  async write({ countsUntilMs, lines, ...draft }: SegmentDraft): Promise<WrittenSegment> {
     const body = encodeBody(draft.operations, lines);
     const drawn = (this.#drawn ??= this.#runtime.randomHex(16));
     const { stream, k, bytes: offset } = await this.#fileWithRoom();
@@ -49,7 +49,7 @@ export class FileLogWriter implements LogWriter {
       });
     }
     if (written === "fenced") throw landedUnknown(`${FENCED_MAX} files in a row were sealed`);
-    return { w, ...written, oldestViewMs: viewMs };
+    return { w, ...written, countsUntilMs };
   }
 
   async #writeOnce(

@@ -195,12 +195,12 @@ export class FlushGroup {
       encodeGroup(parts, path, stream),
     );
     const { path, draft, dateMs } = written;
-    const oldestViewMs = minOf(group.map((waiting) => waiting.draft.viewMs));
+    const countsUntilMs = minOf(group.map((waiting) => waiting.draft.countsUntilMs));
     const refs = refsOf(path, parts, draft);
     for (const [at, { done }] of group.entries()) {
       const [ref, segment] = [refs[at], draft.segments[at]];
       assert(ref !== undefined && segment !== undefined, "a segment for each flush of the group");
-      done.resolve({ w: segment.w, ref, dateMs, oldestViewMs });
+      done.resolve({ w: segment.w, ref, dateMs, countsUntilMs });
     }
   }
 

@@ -81,8 +81,8 @@ export interface SegmentDraft {
   readonly operations: readonly LogOperation[];
   /** The same operations as lines (`encodeOperation`). */
   readonly lines: readonly string[];
-  /** Date of the view that its clocks were taken from. */
-  readonly viewMs: number;
+  /** Latest date of the medium at which its writing counts, after the view of its clocks (LATE). */
+  readonly countsUntilMs: number;
 }
 
 export interface WrittenSegment {
@@ -92,8 +92,8 @@ export interface WrittenSegment {
   readonly ref: SegmentRef;
   /** Date of the response that made it durable (LATE). */
   readonly dateMs: number;
-  /** Date of the oldest view among the segments that the floor takes or leaves together (LATE). */
-  readonly oldestViewMs: number;
+  /** The earliest of all segments that the floor takes or leaves together (LATE). */
+  readonly countsUntilMs: number;
 }
 
 /** One writer's stream; the caller has one write in flight at a time. */

@@ -16,7 +16,7 @@ export class ObjectWriter implements LogWriter {
     this.#stream = new ObjectStream(runtime, agentId, settings.conditions);
   }
 
-  async write({ lines, viewMs, ...segment }: SegmentDraft): Promise<WrittenSegment> {
+  async write({ lines, countsUntilMs, ...segment }: SegmentDraft): Promise<WrittenSegment> {
     const body = encodeBody(segment.operations, lines);
     const { lo, hi } = body;
     const { path, draft, dateMs } = await this.#stream.write(
@@ -30,7 +30,7 @@ export class ObjectWriter implements LogWriter {
     const { w, bytes } = draft;
     const filter = decodeFilter(body.filter) ?? "any";
     const ref = { key: path, path, range: undefined, lo, hi, filter, bytes: bytes.length };
-    return { w, ref, dateMs, oldestViewMs: viewMs };
+    return { w, ref, dateMs, countsUntilMs };
   }
 
   async close(): Promise<void> {}

@@ -163,6 +163,8 @@ export interface StorageBackend {
   lock?(path: string): Promise<LockHandle>;
   /** Where it has none: how long a single writer's lease may be silent; else `leaseTtlMs` rules. */
   readonly lockTtlMs?: number | undefined;
+  /** How far any date that it tells may be from the true time, in ms. Default 60,000. */
+  readonly dateSkewMs?: number | undefined;
 
   /** Writes a file of the application's own at a relative path, replacing what is there. */
   writeBlob(path: string, content: Uint8Array | string): Promise<void>;

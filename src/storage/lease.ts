@@ -10,7 +10,7 @@ import type { Runtime } from "../core/runtime.ts";
 import type { Precondition, StorageBackend } from "./backend.ts";
 import { beyondBudget } from "./metered-backend.ts";
 
-/** No holder can block others for longer, whatever its object says. */
+/** No holder can block others for longer, whatever it was given or its object says. */
 const TTL_MAX_MS = 15 * 60_000;
 
 /** How often a renewal may find an earlier attempt of its own. */
@@ -53,8 +53,9 @@ export class Lease {
   static async take(
     backend: StorageBackend,
     runtime: Runtime,
-    options: LeaseOptions,
+    asked: LeaseOptions,
   ): Promise<Lease | undefined> {
+    const options = { ...asked, ttlMs: Math.min(asked.ttlMs, TTL_MAX_MS) };
     const found = await backend.get(options.path);
     if (found.status === "found") {
       const { owner, ttlMs } = parseContent(found.body, options.ttlMs);

@@ -36,6 +36,10 @@ export abstract class WrappedBackend implements StorageBackend {
     return this.inner.lockTtlMs;
   }
 
+  get dateSkewMs(): number | undefined {
+    return this.inner.dateSkewMs;
+  }
+
   get reportsRequests(): boolean | undefined {
     return this.inner.reportsRequests;
   }

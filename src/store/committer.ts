@@ -5,6 +5,7 @@
 import { Deferred } from "../core/deferred.ts";
 import { InvalidArgumentError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import type { Mutex } from "../core/mutex.ts";
+import { DATE_SKEW_MS, lagMsMax } from "../core/settings.ts";
 import { CLOCK_MAX } from "../core/version.ts";
 import type { LogWriter, WrittenSegment } from "../log/log.ts";
 import { buildFlush, type BuiltFlush, type PendingWrite } from "./draft.ts";
@@ -16,8 +17,6 @@ import type { Replica } from "./replica.ts";
 export const BATCH_BYTES_MAX = 64 * 1024 * 1024;
 /** Writes of several callers share a flush up to here. */
 const FLUSH_BYTES_MAX = 8 * 1024 * 1024;
-/** Two clocks of the medium may differ by this much (LATE). */
-const DATE_SKEW_MS = 60_000;
 /** JSON around a record in its line, roughly. */
 const LINE_BYTES = 200;
 
@@ -179,9 +178,9 @@ export class Committer {
     const operations = flush.built.flatMap((one) => one.operations);
     if (operations.length === 0) return;
     this.#clock = operations.at(-1)?.clock ?? this.#clock;
-    const { dateMs: viewMs } = this.#replica.view;
+    const countsUntilMs = this.#replica.view.dateMs + this.#lagMsMax;
     const { lines } = flush;
-    const written = await this.#writer.write({ agent, v, operations, lines, viewMs });
+    const written = await this.#writer.write({ agent, v, operations, lines, countsUntilMs });
     this.#writtenMs = written.dateMs;
     this.#checkLate(written);
     this.#commitMemory(flush, written);
@@ -191,7 +190,7 @@ export class Committer {
   async #freshen(): Promise<void> {
     const { runtime, settings } = this.#parts;
     const ageMs = runtime.nowMs() - this.#replica.times.listingMs;
-    const tooOld = ageMs > Math.min(settings.refreshEveryMs, settings.writerLagMs / 2);
+    const tooOld = ageMs > Math.min(settings.refreshEveryMs, this.#lagMsMax / 2);
     if (!tooOld && !this.#mustRefresh && this.#replica.hasLooked) return;
     await this.#replica.refresh();
     this.#mustRefresh = false;
@@ -219,17 +218,22 @@ export class Committer {
   }
 
   /** LATE, by the medium's clock: a purge may already ignore what was written too late. */
-  #checkLate({ dateMs, oldestViewMs, ref }: WrittenSegment): void {
-    const { writerLagMs } = this.#parts.settings;
-    const ownLagMs = dateMs - this.#replica.view.dateMs;
-    const lagMs = dateMs - oldestViewMs;
-    if (lagMs <= writerLagMs && ownLagMs >= -DATE_SKEW_MS) return;
-    const isOwn = ownLagMs > writerLagMs || ownLagMs < -DATE_SKEW_MS;
-    const who = isOwn ? "this store" : "a store whose flush shares it";
-    throw new WriteOutcomeUnknownError(
-      `${ref.path} was written ${isOwn ? ownLagMs : lagMs} ms after ${who} last looked, at most ${writerLagMs} ms count`,
-      { path: ref.path },
-    );
+  #checkLate({ dateMs, countsUntilMs, ref }: WrittenSegment): void {
+    const lagMs = dateMs - this.#replica.view.dateMs;
+    const isOwn = lagMs > this.#lagMsMax || lagMs < -DATE_SKEW_MS;
+    if (!isOwn && dateMs <= countsUntilMs) return;
+    const late = isOwn
+      ? `${lagMs} ms after this store last looked, at most ${this.#lagMsMax} ms count`
+      : `${dateMs - countsUntilMs} ms too late for a store whose flush shares it`;
+    throw new WriteOutcomeUnknownError(`${ref.path} was written ${late}`, { path: ref.path });
+  }
+
+  /** How long after the date of its view a flush counts, by what the view's manifest promises. */
+  get #lagMsMax(): number {
+    const { settings, backend } = this.#parts;
+    const { generation, tombstoneGraceMs } = this.#replica.view.manifest;
+    const promisedMs = generation === 0 ? undefined : tombstoneGraceMs;
+    return lagMsMax(settings, promisedMs, backend.dateSkewMs ?? DATE_SKEW_MS);
   }
 
   #commitMemory({ built }: BuiltFlush<Pending>, written: WrittenSegment): void {

@@ -161,7 +161,7 @@ export function resolveOptions<T>(options: StoreOptions<T> = {}): ResolvedOption
             DEFAULT_CHECKPOINT_THRESHOLD,
           ),
     checkpointOnClose: flag(options, "checkpointOnClose", !skipLoad),
-    version: positive(options.version, "version", 1),
+    version: storable(options.version, "version", 1),
     migrate: callback(options.migrate, "migrate"),
     readOnly: flag(options, "readOnly", false),
     skipLoad,
@@ -253,6 +253,14 @@ function positive(value: unknown, name: string, byDefault: number): number {
     typeof value === "number" && value >= 1 && (Number.isInteger(value) || value === Infinity);
   if (!valid) throw wrong(name, "a positive integer", value);
   return value;
+}
+
+/** A positive integer that is written, too. */
+function storable(value: unknown, name: string, byDefault: number): number {
+  if (value !== undefined && !Number.isSafeInteger(value)) {
+    throw wrong(name, `an integer from 1 to ${Number.MAX_SAFE_INTEGER}`, value);
+  }
+  return positive(value, name, byDefault);
 }
 
 /** @throws InvalidArgumentError unless the value is a function or left out */

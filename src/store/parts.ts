@@ -2,7 +2,7 @@
 import type { CostBudget } from "../core/cost.ts";
 import { CostMeter } from "../core/cost-meter.ts";
 import type { Runtime } from "../core/runtime.ts";
-import type { ProtocolSettings } from "../core/settings.ts";
+import { DATE_SKEW_MS, type ProtocolSettings, purgeGraceMs } from "../core/settings.ts";
 import type { Segment } from "../format/segment-codec.ts";
 import { FileLog } from "../log/file-log.ts";
 import { FlushGroup } from "../log/flush-group.ts";
@@ -96,9 +96,7 @@ export function createParts(given: GivenParts): StoreParts {
   const timed = deadline && new DeadlineBackend(given.backend, deadline);
   const backend = new MeteredBackend(timed ?? given.backend, meter, guard);
   const { appendable } = backend;
-  // A directory's second look is one more listing of it, and its log files are deleted in order.
-  const settings =
-    appendable === undefined ? given.settings : { ...given.settings, segmentGraceMs: 0 };
+  const settings = settingsOn(backend, given.settings);
   const warm = warmOf(given.backend, location);
   const log =
     appendable === undefined
@@ -122,6 +120,14 @@ export function createParts(given: GivenParts): StoreParts {
     onWarning,
     schema,
   };
+}
+
+/** The settings as they hold on a medium. */
+function settingsOn(backend: StorageBackend, settings: ProtocolSettings): ProtocolSettings {
+  const tombstoneGraceMs = purgeGraceMs(settings, backend.dateSkewMs ?? DATE_SKEW_MS);
+  if (backend.appendable === undefined) return { ...settings, tombstoneGraceMs };
+  // A directory's second look is one more listing of it, and its log files are deleted in order.
+  return { ...settings, tombstoneGraceMs, segmentGraceMs: 0 };
 }
 
 /** How a store gets a writer that flushes together with those of others. */

@@ -40,7 +40,7 @@ function publish(
   before: LoadedManifest,
   dateMs: number,
   change: Partial<Change> = {},
-  settings: { readonly segmentGraceMs?: number } = {},
+  settings: { readonly segmentGraceMs?: number; readonly tombstoneGraceMs?: number } = {},
 ): Publication {
   const full: Change = {
     nonce: "new",
@@ -215,6 +215,17 @@ test("what was promised to readers of one manifest is never taken back by the ne
     { segmentGraceMs: 90_000.5 },
   );
   expect(third.manifest.segmentGraceMs).toBe(90_001);
+});
+
+test("what was promised to writers by one manifest is never taken back by the next", () => {
+  const first = publish(loaded(EMPTY_MANIFEST, 0), 1, {}, { tombstoneGraceMs: 7_000 });
+  expect(first.manifest.tombstoneGraceMs).toBe(7_000);
+  const change = { newRuns: [run(1, 1)] };
+  const second = publish(loaded(first.manifest, 1), 2, change, { tombstoneGraceMs: 0 });
+  expect(second.manifest.tombstoneGraceMs).toBe(7_000);
+  const more = { newRuns: [run(2, 1)] };
+  const third = publish(loaded(second.manifest, 2), 3, more, { tombstoneGraceMs: 7_000.5 });
+  expect(third.manifest.tombstoneGraceMs).toBe(7_001);
 });
 
 test("whoever publishes without deleting leaves everything to a compaction", () => {

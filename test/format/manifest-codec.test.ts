@@ -6,6 +6,7 @@ import {
   decodeManifest,
   EMPTY_MANIFEST,
   encodeManifest,
+  type ArchiveInfo,
   type Manifest,
 } from "../../src/format/manifest-codec.ts";
 import type { RunInfo } from "../../src/format/run-info.ts";
@@ -60,6 +61,7 @@ const manifests: fc.Arbitrary<Manifest> = fc
     runs: fc.array(runs, { maxLength: 3 }),
     purgeFloor: clocks,
     segmentGraceMs: fc.nat(),
+    tombstoneGraceMs: fc.oneof(fc.nat(), fc.constant(86_400_000)),
     lastPurge: fc.nat(),
     history: fc.array(fc.record({ generation: fc.nat(), clock: clocks, at: fc.nat() })),
     retired: fc.array(
@@ -165,6 +167,28 @@ test("any cut and any addition is detected", () => {
   }
 });
 
+test("a manifest that promises no tombstone grace was written under the default one", () => {
+  const promising = { ...EXAMPLE, tombstoneGraceMs: 86_400_000 };
+  const bytes = encodeManifest(promising);
+  expect(String(bytes)).not.toContain("tombstoneGraceMs");
+  expect(decodeManifest(bytes, PATH)).toEqual(promising);
+});
+
+test.each([
+  ["a grace above 2^53-1", { segmentGraceMs: 1e16 }],
+  ["a grace that is no number", { tombstoneGraceMs: Infinity }],
+  ["a date with a fraction", { history: [{ generation: 2, clock: 5, at: 1_000.5 }] }],
+  ["a date that is none", { retired: [{ path: "snapshots/x", at: Number.NaN }] }],
+  ["a clock that is used up", { clock: CLOCK_MAX * 2 }],
+  ["a schema above 2^53-1", { schema: 2 ** 53 }],
+  ["a count below zero", { archive: [{ ...EXAMPLE.archive[0], records: -1 } as ArchiveInfo] }],
+  ["the generation of no manifest", { generation: 0 }],
+])("%s is not written: nobody could read it", (_, change) => {
+  expect(() => encodeManifest({ ...EXAMPLE, ...change })).toThrow(
+    /^manifest.json: what was about to be written cannot be read/,
+  );
+});
+
 describe("what this code never writes is refused although its checksum holds", () => {
   const [run] = EXAMPLE.runs;
   const decode = (change: object): unknown => {
@@ -190,6 +214,8 @@ describe("what this code never writes is refused although its checksum holds", (
     ["a run outside snapshots/", { runs: [{ ...run, path: "../x.jsonl", partitions: [["", 1, 2, 3]] }] }], // prettier-ignore
     ["a run without partitions", { runs: [{ ...run, partitions: [] }] }],
     ["a partition that is none", { runs: [{ ...run, partitions: [{}] }] }],
+    ["a negative grace", { tombstoneGraceMs: -1 }],
+    ["a grace above 2^53-1", { segmentGraceMs: 1e16 }],
     ["history", { history: [{ generation: 1, clock: 1 }] }],
     ["retired", { retired: [{ at: 1 }] }],
     ["schema", { schema: "1" }],

@@ -32,6 +32,16 @@ test("the names in the documentation are the names", () => {
   expect(paths.logFilePath(`ops-1-${RAND}`, 3)).toBe(`ops/ops-1-${RAND}.3.jsonl`);
 });
 
+test.each([-1, -1.5, 1e16, 1e21, Infinity, Number.NaN])(
+  "a clock at %s ms makes names that can be parsed",
+  (openMs) => {
+    const stream = paths.streamName({ agentId: "web-7", openMs, rand: RAND });
+    const name = { stream, n: 1, lo: 41, hi: 42, filter: "mfzwi4k3nzqw" };
+    expect(paths.parseSegmentPath(paths.segmentPath(name))).toMatchObject({ stream, lo: 41 });
+    expect(paths.parseLogFilePath(paths.logFilePath(stream, 1))).toEqual({ stream, k: 1 });
+  },
+);
+
 test("segment names are parsed back, whatever the agentId, and stay inside the store", () => {
   const ids = fc.array(fc.string({ unit: "binary", minLength: 1 }), {
     minLength: 1,

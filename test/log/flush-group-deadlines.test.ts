@@ -50,15 +50,15 @@ describe("a deadline", () => {
     let leftMs = 5;
     const deadline = new Deadline(runtime, () => leftMs);
     onTestFinished(() => deadline.stop());
-    const old = join({ deadline }).write({ ...draft(["late"], 1), viewMs: 1 });
-    const young = join().write({ ...draft(["b"], 1), viewMs: 900 });
+    const old = join({ deadline }).write({ ...draft(["late"], 1), countsUntilMs: 1 });
+    const young = join().write({ ...draft(["b"], 1), countsUntilMs: 900 });
     // Frozen and thawed: the answer comes before the timers.
     leftMs = -1_000;
     held[0]?.();
     await expect(old).rejects.toThrow(/a flush was not sent before the deadline/);
     held[1]?.();
     await first;
-    expect((await young).oldestViewMs).toBe(900);
+    expect((await young).countsUntilMs).toBe(900);
     expect(backend.sent).toHaveLength(2);
   });
 

@@ -51,9 +51,9 @@ describe("flushes of one moment", () => {
 
   test("count together: from the oldest of their views on", async () => {
     const { join } = await scene();
-    const drafts = [{ ...draftOf("a", "x", 7), viewMs: 900 }, { ...draftOf("b", "y", 3), viewMs: 400 }]; // prettier-ignore
+    const drafts = [{ ...draftOf("a", "x", 7), countsUntilMs: 900 }, { ...draftOf("b", "y", 3), countsUntilMs: 400 }]; // prettier-ignore
     const written = await Promise.all(drafts.map((one) => join().write(one)));
-    expect(written.map(({ oldestViewMs }) => oldestViewMs)).toEqual([400, 400]);
+    expect(written.map(({ countsUntilMs }) => countsUntilMs)).toEqual([400, 400]);
   });
 
   test("share an object only as far as its name tells which ids lie inside", async () => {

@@ -29,11 +29,11 @@ export function draft(
   const lines = operations.map((operation) =>
     encodeOperation(operation, JSON.stringify(operation.data)),
   );
-  return { agent: "a", v: 1, operations, lines, viewMs: 0 };
+  return { agent: "a", v: 1, operations, lines, countsUntilMs: 0 };
 }
 
 export function encoded(ids: readonly string[], clock: number, data?: unknown): EncodedSegment {
-  const { lines, viewMs: _viewMs, ...segment } = draft(ids, clock, data);
+  const { lines, countsUntilMs: _until, ...segment } = draft(ids, clock, data);
   return encodeSegment({ ...segment, w: W }, lines);
 }
 

@@ -13,7 +13,7 @@ export async function compactAtLast(
   settings: Settings,
 ): Promise<CompactionReport> {
   for (;;) {
-    const backend = await backendFor(location);
+    const backend = await backendFor(location, settings);
     const report = await compact(location, { ...settings, backend, full: true });
     if (report.outcome === "published" || report.outcome === "idle") return report;
     await delay(LOOK_MS);

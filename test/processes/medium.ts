@@ -1,6 +1,8 @@
 /** Where a store of several processes lies; used by the tests and, bundled, by their workers. */
+import type { ProtocolSettings } from "../../src/core/settings.ts";
 import { FsBackend } from "../../src/storage/fs-backend.ts";
 import type { StorageBackend } from "../../src/storage/backend.ts";
+import { scaleDateSkew } from "../support/date-skew.ts";
 
 /** A fresh place for one store, removed with all it holds on dispose. */
 export interface Medium extends AsyncDisposable {
@@ -8,9 +10,17 @@ export interface Medium extends AsyncDisposable {
   readonly location: string;
 }
 
-/** Loads S3 code for S3 locations only: a worker's start counts. `fsync` is for directories. */
-export async function backendFor(location: string, fsync = true): Promise<StorageBackend> {
-  if (!location.startsWith("s3://")) return new FsBackend({ fsync });
+/**
+ * Loads S3 code for S3 locations only: a worker's start counts. `fsync` is for directories.
+ * @param settings of the store: under short graces the medium's dates are as right as they need
+ */
+export async function backendFor(
+  location: string,
+  settings: Partial<ProtocolSettings> = {},
+  fsync = true,
+): Promise<StorageBackend> {
+  if (!location.startsWith("s3://")) return scaleDateSkew(new FsBackend({ fsync }), settings);
   const { S3Backend } = await import("../../src/s3/index.ts");
-  return new S3Backend({ endpoint: process.env["OPSLOG_TEST_S3_ENDPOINT"] });
+  const endpoint = process.env["OPSLOG_TEST_S3_ENDPOINT"];
+  return scaleDateSkew(new S3Backend({ endpoint }), settings);
 }

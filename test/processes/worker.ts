@@ -57,7 +57,7 @@ function answer(value: object): void {
  */
 async function writeOne(agentId: string, id: string, shared: SharedRecords): Promise<void> {
   const { location, settings } = task;
-  const backend = await backendFor(location);
+  const backend = await backendFor(location, settings);
   const journal = new RegisterJournal(shared.journal);
   recordSent(backend, journal);
   const options = { ...settings, backend, agentId, skipLoad: true };
@@ -94,7 +94,7 @@ async function compactUntilEnd(input: Interface, announces: boolean): Promise<vo
   const end = new AbortController();
   input.once("close", () => end.abort());
   while (!end.signal.aborted) {
-    const backend = await backendFor(task.location, task.fsync);
+    const backend = await backendFor(task.location, task.settings, task.fsync);
     const report = await orWait(() => compact(task.location, { ...task.settings, backend }));
     if (report === undefined) continue;
     totals[report.outcome]++;

@@ -81,7 +81,7 @@ export async function openPatiently(
   const untilMs = Date.now() + LOCK_WAIT_MS;
   for (;;) {
     try {
-      const backend = await backendFor(location, fsync);
+      const backend = await backendFor(location, settings, fsync);
       onBackend?.(backend);
       const quiet = { backlogSegments: Infinity };
       return await Store.open(location, { ...settings, ...quiet, ...options, backend });

@@ -15,7 +15,7 @@ import type { Mark } from "./mark.ts";
 import type { Register } from "./register.ts";
 import type { SimProcess } from "./sim-process.ts";
 import { Viewer } from "./viewer.ts";
-import { SETTINGS, type SimMedium, type World } from "./world.ts";
+import type { SimMedium, World } from "./world.ts";
 
 /** One operation of a write. */
 export type Change = { readonly id: string; readonly record: PlainDoc | undefined };
@@ -63,7 +63,8 @@ export class Client extends Viewer {
     try {
       const onWarning = (message: string): void => checkWarning(world, message);
       const schema = schemaOf(world, process);
-      await store.open("simulated", { ...SETTINGS, ...schema, backend, onWarning, ...options });
+      const given = { ...world.settingsFor(process), ...schema, backend, onWarning };
+      await store.open("simulated", { ...given, ...options });
     } catch (error) {
       if (error instanceof StoreNotFoundError && mark.isEmpty) return undefined;
       checkExpected(world, process, "open", error);

@@ -33,6 +33,7 @@ const CALM: Weather = {
     pageObjectsMax: 3,
   },
   rolloutMs: Infinity,
+  areSettingsMixed: false,
   isOriginal: false,
   http: undefined,
   clocks: { aheadMs: Infinity, behindMs: Infinity, hasLies: false },
@@ -72,7 +73,7 @@ test("a segment that is deleted before it is published is noticed at once", asyn
 test("of an object that several flushes share, each operation is looked for", async () => {
   const world = await worldWith([{ id: "a", record: record(1) }]);
   const shared = [draft(["b"], 5, record(2)), draft(["c"], 5, record(3))].map(
-    ({ lines, viewMs: _viewMs, ...one }, at) => {
+    ({ lines, countsUntilMs: _until, ...one }, at) => {
       return encodeSegment({ ...one, w: String(at).repeat(16) }, lines, 2);
     },
   );
@@ -87,7 +88,7 @@ test("of an object that several flushes share, each operation is looked for", as
 
 test("a record that has not the form of the schema version it is stored under is noticed", async () => {
   const world = await worldWith([{ id: "a", record: record(1) }]);
-  const { lines, viewMs: _viewMs, ...one } = draft(["b"], 5, record(2));
+  const { lines, countsUntilMs: _until, ...one } = draft(["b"], 5, record(2));
   const { bytes, filter } = encodeSegment({ ...one, v: 2, w: "0".repeat(16) }, lines);
   const stream = streamName({ agentId: "new", openMs: 1, rand: "0".repeat(16) });
   world.server.put(segmentPath({ stream, n: 1, lo: 5, hi: 5, filter }), bytes, "none");

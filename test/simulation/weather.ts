@@ -33,10 +33,12 @@ export function drawWeather(prng: Prng, extras: Prng): Weather {
   const http = extras.chance(HTTP) ? drawForms(extras) : undefined;
   const handlers = extras.chance(0.25) ? crowd.stormMs / extras.between(2, 8) : Infinity;
   const gapsMs = { ...crowd.gapsMs, handlers };
-  return { ...common, crowd: { ...crowd, gapsMs }, rolloutMs, isOriginal, http, clocks: COUNTING };
+  const areSettingsMixed = extras.chance(0.2);
+  const drawn = { rolloutMs, isOriginal, http, areSettingsMixed };
+  return { ...common, crowd: { ...crowd, gapsMs }, ...drawn, clocks: COUNTING };
 }
 
-type Extras = "crowd" | "rolloutMs" | "isOriginal" | "http" | "clocks";
+type Extras = "crowd" | "rolloutMs" | "isOriginal" | "http" | "areSettingsMixed" | "clocks";
 
 /** Clocks of stores count, and no time is in them. */
 const COUNTING: Weather["clocks"] = { aheadMs: Infinity, behindMs: Infinity, hasLies: false };

@@ -17,6 +17,7 @@ import { SimS3Backend } from "./sim-s3.ts";
 import type { HttpFault } from "./sim-http.ts";
 import type { EtagForms } from "./sim-transport.ts";
 import { type Hazards, SimProcess } from "./sim-process.ts";
+import { scaleDateSkew } from "../support/date-skew.ts";
 
 /** Small, in the proportions that the protocol asks for. */
 export const SETTINGS: ProtocolSettings = {
@@ -27,6 +28,15 @@ export const SETTINGS: ProtocolSettings = {
   writerLagMs: 15_000,
   writeTimeoutMs: 5_000,
   refreshEveryMs: 10_000,
+};
+
+/** Of processes that know nothing of each other: one that purges soon, one that takes its time. */
+const HASTY = { ...SETTINGS, tombstoneGraceMs: 8_000, writerLagMs: 4_000 };
+const PATIENT = {
+  ...SETTINGS,
+  tombstoneGraceMs: 240_000,
+  writerLagMs: 120_000,
+  refreshEveryMs: 120_000,
 };
 
 export const IDS: readonly string[] = ["a", "b", "c", "d", "e", "f"];
@@ -64,6 +74,8 @@ export interface Weather {
   readonly isOriginal: boolean;
   /** What clocks and dates are worth here. */
   readonly clocks: Omit<ClockPromise, "epochMs">;
+  /** Processes have different graces. */
+  readonly areSettingsMixed: boolean;
 }
 
 export interface SpawnOptions {
@@ -158,7 +170,17 @@ export class World {
     return process;
   }
 
+  /** What a process is set to, alone or by whoever started it. */
+  settingsFor({ name }: SimProcess): ProtocolSettings {
+    if (!this.weather.areSettingsMixed) return SETTINGS;
+    return new Prng(`${this.#seed} ${name} settings`).pick([SETTINGS, HASTY, PATIENT]);
+  }
+
   backendFor(process: SimProcess): SimMedium {
+    return scaleDateSkew(this.#mediumFor(process), SETTINGS);
+  }
+
+  #mediumFor(process: SimProcess): SimMedium {
     const { arePrivateLeases, isListUnordered, network, disk: faults } = this.weather;
     const { server, oracle, disk } = this;
     const onAttempt = (name: string, path: string, body: Uint8Array): void =>

@@ -14,7 +14,7 @@ const untyped = (value: unknown): object => value as object;
 const WRONG_OPTIONS: readonly (readonly [string, readonly unknown[]])[] = [
   ["checkpointThreshold", [0, -1, 1.5, Number.NaN, "100", null, {}, 5n]],
   ["checkpointOnClose", ["yes", 0, {}]],
-  ["version", [0, -1, 1.5, "1", null]],
+  ["version", [0, -1, 1.5, "1", null, Infinity, 2 ** 53, 1e300]],
   ["migrate", ["f", 1, {}, null]],
   ["readOnly", [1, "true", []]],
   ["skipLoad", [1, "false"]],

@@ -14,8 +14,8 @@ type Filled = Fixture & { readonly files: RawFiles };
 
 /** Three flushes: a, b, c. */
 async function fill(makeMedium: typeof memoryMedium): Promise<Filled> {
-  const fixture = await setUp(makeMedium);
-  const store = await fixture.open({ checkpointOnClose: false });
+  const fixture = await setUp(makeMedium, SHORT_GRACES);
+  const store = await fixture.open({ checkpointOnClose: false, ...SHORT_GRACES });
   for (const id of ["a", "b", "c"]) await store.set(id, `value of ${id}`);
   await store.close();
   return { ...fixture, files: await rawFiles(fixture.medium) };

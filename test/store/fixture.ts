@@ -3,10 +3,12 @@ import { createHash } from "node:crypto";
 import { onTestFinished } from "vitest";
 import type { Runtime } from "../../src/core/runtime.ts";
 import { decodeRetiredList } from "../../src/format/retired-list.ts";
+import type { ProtocolSettings } from "../../src/core/settings.ts";
 import type { StorageBackend } from "../../src/storage/backend.ts";
 import type { StoreInternals } from "../../src/store/open-state.ts";
 import type { StoreOptions } from "../../src/store/options.ts";
 import { Store } from "../../src/store/store.ts";
+import { scaleDateSkew } from "../support/date-skew.ts";
 import { watchBackend } from "./watched-backend.ts";
 
 /** A place for one store, with the clock that rules there. */
@@ -41,8 +43,13 @@ export interface Fixture {
   flushes(): Promise<number>;
 }
 
-export async function setUp(make: MakeMedium): Promise<Fixture> {
-  const medium = await make();
+/** @param graces short ones, under which the medium's dates must be as right as they need */
+export async function setUp(
+  make: MakeMedium,
+  graces: Partial<ProtocolSettings> = {},
+): Promise<Fixture> {
+  const made = await make();
+  const medium = { ...made, backend: () => scaleDateSkew(made.backend(), graces) };
   onTestFinished(() => medium[Symbol.asyncDispose]());
   const warnings: string[] = [];
 

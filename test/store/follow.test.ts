@@ -13,6 +13,7 @@ import type { StoreOptions } from "../../src/store/options.ts";
 import { createParts } from "../../src/store/parts.ts";
 import { Store } from "../../src/store/store.ts";
 import { dice, type Dice } from "../processes/random.ts";
+import { scaleDateSkew } from "../support/date-skew.ts";
 import { type ManualRuntime, manualRuntime } from "../support/manual-runtime.ts";
 import { SHORT_GRACES } from "./fixture.ts";
 
@@ -46,7 +47,7 @@ function sorted(entries: Iterable<[string, unknown]>): [string, unknown][] {
 
 class Scene {
   readonly #runtime: ManualRuntime = manualRuntime();
-  readonly #backend = new MemoryBackend({ runtime: this.#runtime });
+  readonly #backend = scaleDateSkew(new MemoryBackend({ runtime: this.#runtime }), SHORT_GRACES);
   readonly #random: Dice;
   #value = 0;
 

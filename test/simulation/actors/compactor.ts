@@ -24,7 +24,7 @@ export async function compactorPass(
   const given = { backend, location: "store", runtime: process };
   // What one process is set to must not break what another has promised to readers.
   const segmentGraceMs = process.prng.pick([SETTINGS.segmentGraceMs, 1_500, 0]);
-  const settings = { ...SETTINGS, segmentGraceMs };
+  const settings = { ...world.settingsFor(process), segmentGraceMs };
   const parts = createParts({ ...given, settings, onWarning, schema });
   try {
     const { report } = await new Compactor({ ...parts, limits }).pass({ full });

@@ -33,8 +33,8 @@ export const SHARING_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "log/flush-group.ts",
-        find: "minOf(group.map((waiting) => waiting.draft.viewMs))",
-        put: "maxOf(group.map((waiting) => waiting.draft.viewMs))",
+        find: "minOf(group.map((waiting) => waiting.draft.countsUntilMs))",
+        put: "maxOf(group.map((waiting) => waiting.draft.countsUntilMs))",
       },
     ],
     test: { file: "store/memory.test.ts", name: "one store's stale view" },

@@ -51,6 +51,44 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: "tombstone grace of one's own",
+    breaks: ["LATE", "C9"],
+    does: "purges by its own shorter grace, whatever an earlier manifest promised",
+    edits: [
+      {
+        file: "compaction/leased-pass.ts",
+        find: "const graceMs = tombstoneGraceOf(manifest, settings);",
+        put: "const graceMs = tombstoneGraceOf({ ...manifest, tombstoneGraceMs: 0 }, settings);",
+      },
+    ],
+  },
+  {
+    name: "lag of one's own",
+    breaks: ["LATE", "W5"],
+    does: "acknowledges by its own longer lag, whatever the manifest promises",
+    edits: [
+      {
+        file: "core/settings.ts",
+        find: "return Math.min(writerLagMs, (promisedMs ?? leastMs) - roomMs(dateSkewMs));",
+        put: "return promisedMs === undefined ? Math.min(writerLagMs, leastMs) : writerLagMs;",
+      },
+    ],
+    test: { file: "store/promised-graces.test.ts", name: "what is promised bounds how late" },
+  },
+  {
+    name: "a lag that nobody promised",
+    breaks: ["LATE", "W5"],
+    does: "acknowledges by its own lag where there was no manifest yet",
+    edits: [
+      {
+        file: "core/settings.ts",
+        find: "return Math.min(writerLagMs, (promisedMs ?? leastMs) - roomMs(dateSkewMs));",
+        put: "return Math.min(writerLagMs, (promisedMs ?? Infinity) - roomMs(dateSkewMs)) || leastMs;",
+      },
+    ],
+    test: { file: "store/promised-graces.test.ts", name: "whoever purges" },
+  },
+  {
     name: "grace cut short",
     breaks: ["VIEW", "C8"],
     does: "deletes listed segments after a tenth of the grace",

@@ -34,7 +34,7 @@ export function archiveCases(make: MakeMedium): void {
   });
 
   test("archives stay when everything is compacted, and through a purge", { timeout: 60_000 }, async () => {
-    const fixture = await setUp(make);
+    const fixture = await setUp(make, SHORT_GRACES);
     const { medium, open } = fixture;
     const store = await open<Task>({ ...KEEP, agentId: "a", ...SHORT_GRACES });
     await fill(store);

@@ -231,7 +231,7 @@ function compactedCases(make: MakeMedium): void {
 
   const slow = { timeout: 60_000 };
   test("after a purge (RELOAD) the two states are compared", slow, async () => {
-    const { medium, open, objects } = await setUp(make);
+    const { medium, open, objects } = await setUp(make, SHORT_GRACES);
     const writer = await open({ agentId: "w", ...SHORT_GRACES });
     for (const id of ["a", "b", "kept"]) await writer.set(id, 1);
     const reader = await open({ readOnly: true, ...SHORT_GRACES });

@@ -25,7 +25,7 @@ export function purgeCases(make: MakeMedium): void {
   const slow = { timeout: 60_000 };
 
   test("a purged deletion stays one for fresh readers and later writers", slow, async () => {
-    const fixture = await setUp(make);
+    const fixture = await setUp(make, SHORT_GRACES);
     const writer = await fixture.open({ agentId: "w", ...SHORT_GRACES });
     await writer.set("kept", 1);
     await writer.set("gone", "value of gone");
@@ -39,7 +39,7 @@ export function purgeCases(make: MakeMedium): void {
   });
 
   test("readers that lived through the purge forget what they knew (RELOAD)", slow, async () => {
-    const fixture = await setUp(make);
+    const fixture = await setUp(make, SHORT_GRACES);
     const writer = await fixture.open({ agentId: "w", ...SHORT_GRACES });
     await writer.set("kept", 1);
     await writer.set("gone", "value of gone");

@@ -112,7 +112,7 @@ function compactionCases(make: MakeMedium): void {
     "a deletion that was purged in between is not passed over",
     { timeout: 60_000 },
     async () => {
-      const fixture = await setUp(make);
+      const fixture = await setUp(make, SHORT_GRACES);
       const { open, medium } = fixture;
       const store = await open({ agentId: "a", ...SHORT_GRACES });
       await store.set("kept", 1);

@@ -1,0 +1,22 @@
+import { expect, test } from "vitest";
+import { systemRuntime } from "../../src/core/runtime.ts";
+
+test.each(["sleep", "idle"] as const)(
+  "%s for longer than a timer can be set ends early only by its signal",
+  async (wait) => {
+    for (const ms of [2 ** 31, 1e16, Infinity]) {
+      const end = new AbortController();
+      let hasEnded = false;
+      const waited = systemRuntime[wait](ms, end.signal).then(() => (hasEnded = true));
+      // A timer that overflows fires after 1 ms.
+      await systemRuntime.sleep(5);
+      expect(hasEnded).toBe(false);
+      end.abort();
+      await waited;
+    }
+  },
+);
+
+test("what takes no time, or is no time, ends at once", async () => {
+  for (const ms of [0, -1, Number.NaN, 1]) await systemRuntime.sleep(ms);
+});

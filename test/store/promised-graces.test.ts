@@ -1,0 +1,168 @@
+/**
+ * LATE among processes that know nothing of each other's settings, and with dates that are right to
+ * within a minute: whatever is acknowledged is there for every reader.
+ */
+import { expect, test } from "vitest";
+import type { SettingOptions } from "../../src/core/settings.ts";
+import { CostMeter } from "../../src/core/cost-meter.ts";
+import { WriteOutcomeUnknownError } from "../../src/core/errors.ts";
+import { MemoryBackend } from "../../src/storage/memory-backend.ts";
+import { compactMetered } from "../../src/store/compact.ts";
+import type { StoreOptions } from "../../src/store/options.ts";
+import { Store } from "../../src/store/store.ts";
+import { manualRuntime } from "../support/manual-runtime.ts";
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+
+/** A store in memory whose server answers with dates of its own. */
+class Place {
+  readonly runtime = manualRuntime();
+  /** Of whichever server answers now. */
+  skewMs = 0;
+  readonly #open: Store<unknown>[] = [];
+  readonly #backend = new MemoryBackend({
+    runtime: { ...this.runtime, nowMs: () => this.runtime.nowMs() + this.skewMs },
+  });
+
+  /** @param frozen a clock that stands still lets a store take its look for a fresh one */
+  async open(
+    agentId: string,
+    options: StoreOptions<unknown> = {},
+    frozen?: "frozen",
+  ): Promise<Store<unknown>> {
+    const nowMs = this.runtime.nowMs();
+    const runtime = frozen === undefined ? this.runtime : { ...this.runtime, nowMs: () => nowMs };
+    const store = new Store<unknown>({ runtime });
+    const lazy = { skipLoad: true, blindWrites: true, segmentGraceMs: 0 };
+    await store.open("s", { backend: this.#backend, agentId, ...lazy, ...options });
+    this.#open.push(store);
+    return store;
+  }
+
+  async compact(settings: SettingOptions): Promise<void> {
+    const options = { backend: this.#backend, full: true, segmentGraceMs: 0, ...settings };
+    await compactMetered("s", options, new CostMeter(), { runtime: this.runtime });
+  }
+
+  async floor(): Promise<number> {
+    const found = await this.#backend.get("manifest.json");
+    if (found.status !== "found") throw new Error("no manifest");
+    return JSON.parse(Buffer.from(found.body).toString()).purgeFloor;
+  }
+
+  async read(id: string): Promise<unknown> {
+    const reader = await this.open("", { readOnly: true });
+    return reader.read(id);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const store of this.#open) await store.close();
+  }
+}
+
+/** Others write and delete, so that there is something to purge. */
+async function deleteSome(other: Store<unknown>, round: string): Promise<void> {
+  for (let n = 0; n < 5; n++) await other.set(`${round}${n}`, n);
+  await other.delete(`${round}0`);
+}
+
+const SETS = [
+  { name: "at once", hasty: { tombstoneGraceMs: 0, writerLagMs: 0 }, waitMs: 1_000 },
+  {
+    name: "after two hours",
+    hasty: { tombstoneGraceMs: 2 * HOUR_MS, writerLagMs: HOUR_MS },
+    waitMs: 3 * HOUR_MS,
+  },
+];
+const PATIENT = {
+  tombstoneGraceMs: 24 * HOUR_MS,
+  writerLagMs: 12 * HOUR_MS,
+  refreshEveryMs: 24 * HOUR_MS,
+};
+
+test.each(SETS)("whoever purges $name loses nobody's write", async ({ hasty, waitMs }) => {
+  for (const isFounded of [true, false]) {
+    await using place = new Place();
+    const other = await place.open("other");
+    await deleteSome(other, "a");
+    // Without a manifest the writer's view knows of no promise.
+    if (isFounded) await place.compact(PATIENT);
+    const writer = await place.open("writer", PATIENT);
+    await deleteSome(other, "b");
+    await place.compact(hasty);
+    await place.runtime.advance(waitMs);
+    await deleteSome(other, "c");
+    await place.compact(hasty);
+    await writer.set("mine", "acknowledged");
+    expect(await place.read("mine"), `founded: ${isFounded}`).toBe("acknowledged");
+    await place.compact(hasty);
+    expect(await place.read("mine"), `founded: ${isFounded}`).toBe("acknowledged");
+  }
+});
+
+test("the longest tombstone grace that any process was given counts, and is never shortened", async () => {
+  await using place = new Place();
+  const hasty = { tombstoneGraceMs: 0, writerLagMs: 0 };
+  const other = await place.open("other");
+  await deleteSome(other, "a");
+  await place.compact({ tombstoneGraceMs: HOUR_MS, writerLagMs: MINUTE_MS });
+  await place.runtime.advance(HOUR_MS - 1);
+  await other.set("b", 1);
+  await place.compact(hasty);
+  expect(await place.floor(), "an hour was promised").toBe(0);
+  await place.runtime.advance(1);
+  await other.set("c", 1);
+  await place.compact(hasty);
+  expect(await place.floor()).toBeGreaterThan(0);
+});
+
+test("what is promised bounds how late a write may come, also where its process allows more", async () => {
+  await using place = new Place();
+  const other = await place.open("other");
+  await other.set("a", 1);
+  await place.compact({ tombstoneGraceMs: 10 * MINUTE_MS, writerLagMs: MINUTE_MS });
+  const writer = await place.open("writer", PATIENT);
+  // 10 minutes, less a minute for each of four dates; past half of it a writer looks again.
+  await place.runtime.advance(2 * MINUTE_MS);
+  const late = writer.set("late", 1);
+  place.skewMs = 4 * MINUTE_MS;
+  await expect(late).rejects.toThrow("ms after this store last looked, at most 359999 ms count");
+});
+
+/** All dates are right to within a minute, and as wrong as that allows: in whichever way harms most. */
+const GAPS_MS = Array.from({ length: 28 }, (_, n) => (60 + 5 * n) * 1_000);
+
+test.each(GAPS_MS)(
+  "dates that are a minute off lose nothing, %i ms after a look",
+  async (gapMs) => {
+    await using place = new Place();
+    const settings = { tombstoneGraceMs: 2 * MINUTE_MS, writerLagMs: MINUTE_MS };
+    const options = { ...settings, refreshEveryMs: HOUR_MS };
+    const other = await place.open("other", options);
+    await other.set("a", 1);
+    await place.compact(settings);
+    place.skewMs = MINUTE_MS;
+    const writer = await place.open("writer", options, "frozen");
+    place.skewMs = -MINUTE_MS;
+    await deleteSome(other, "b");
+    await place.compact(settings);
+    place.skewMs = MINUTE_MS;
+    const third = await place.open("third", options);
+    await place.runtime.advance(gapMs);
+    await third.set("d", 1);
+    await place.compact(settings);
+    place.skewMs = -MINUTE_MS;
+    const isAcknowledged = await writer.set("mine", 1).then(
+      () => true,
+      (error: unknown) => {
+        if (error instanceof WriteOutcomeUnknownError) return false;
+        throw error;
+      },
+    );
+    place.skewMs = 0;
+    // A minute of lag, and a minute too early and too late: whatever counts lies within three.
+    expect(isAcknowledged).toBe(gapMs <= 3 * MINUTE_MS);
+    if (isAcknowledged) expect(await place.read("mine")).toBe(1);
+  },
+);
