@@ -73,7 +73,7 @@ export class S3Bucket {
   }
 
   error(failure: Failure, call: S3Call): Error {
-    return toOpslogError(failure, call, this.place);
+    return toOpslogError(failure, call, this.place, this.settings);
   }
 
   /** HEAD of an object; undefined when there is none. */

@@ -125,6 +125,7 @@ export function toOpslogError(
   failure: Failure,
   call: S3Call,
   place: { readonly bucket: string; readonly prefix: string },
+  { credentialsFrom }: { readonly credentialsFrom: string },
 ): OpslogError {
   const object = `s3://${place.bucket}/${place.prefix}${call.path ?? ""}`;
   const answer = `${failure.name}${failure.status === undefined ? "" : ` (${failure.status})`}`;
@@ -143,6 +144,11 @@ export function toOpslogError(
     case "no-upload":
       return new StoreNotFoundError(what, details);
     case "credentials":
+      return new AccessDeniedError(
+        `${what}. Check the credentials ${credentialsFrom}: they are missing, wrong or expired, ` +
+          "or hold what no header can (a line break at the end)",
+        details,
+      );
     case "clock-skew":
       return new AccessDeniedError(`${what}. ${advice}`, details);
     case "denied":
@@ -166,9 +172,6 @@ export function toOpslogError(
 
 const ADVICE: Readonly<Partial<Record<FailureKind, string>>> = {
   "no-bucket": "Create it, or correct the location, the region or the endpoint",
-  credentials:
-    "Check the credentials the AWS SDK finds (environment, profile, the function's role): " +
-    "they are missing, wrong or expired, or hold what no header can (a line break at the end)",
   "clock-skew":
     "S3 refuses signatures more than 15 minutes off, also those made with the time of its last answer: " +
     "set this machine's clock",

@@ -65,6 +65,8 @@ export interface CommonS3Options {
 }
 
 export interface S3Settings {
+  /** For advice: "Check the credentials …". */
+  readonly credentialsFrom: string;
   readonly bucket: string | undefined;
   readonly prefix: string | undefined;
   readonly region: string | undefined;
@@ -114,13 +116,16 @@ const COMMON_NAMES: readonly string[] = Object.keys({
   runtime: true,
 } satisfies Record<keyof CommonS3Options, true>);
 
+/** Where the SDK looks for them. */
+const SDK_CREDENTIALS = "that the AWS SDK finds (environment, profile, the function's role)";
+
 /**
- * @param owner the class, and the option that it alone has
+ * @param owner the class, the option that it alone has, and where it has credentials from, for advice
  * @throws InvalidArgumentError for an unknown name or an unusable value
  */
 export function resolveOptions(
   options: CommonS3Options,
-  owner: { readonly name: string; readonly option: string },
+  owner: { readonly name: string; readonly option: string; readonly credentials?: string },
 ): S3Settings {
   const known = [owner.option, ...COMMON_NAMES];
   for (const name of Object.keys(options)) {
@@ -145,6 +150,7 @@ export function resolveOptions(
       options.lockTtlMs === undefined ? undefined : integer("lockTtlMs", options.lockTtlMs, 1),
     partBytes: integer("partBytes", options.partBytes, 8 * MIB, PART_BYTES_MIN),
     headersFor: headersFor(options),
+    credentialsFrom: owner.credentials ?? SDK_CREDENTIALS,
     onRequest: options.onRequest,
     runtime: options.runtime ?? systemRuntime,
   };

@@ -16,7 +16,7 @@ import {
   parseUploadId,
 } from "../../src/s3/light/xml.ts";
 import { recordingProxy } from "../support/recording-proxy.ts";
-import { bytes, ok, rejection, virtualRuntime } from "./support.ts";
+import { bytes, ok, rejection, s3Error, scriptedWith, virtualRuntime } from "./support.ts";
 
 afterEach(() => vi.unstubAllEnvs());
 
@@ -183,7 +183,16 @@ describe("LightS3Backend", () => {
     vi.stubEnv("AWS_REGION", "us-east-1");
     const error = await failing();
     expect(error).toBeInstanceOf(AccessDeniedError);
-    expect(String(error)).toContain("AWS_SECRET_ACCESS_KEY");
+    expect(String(error)).toMatch(/Check the credentials in AWS_ACCESS_KEY_ID, .* no profile/);
+    expect(String(error)).not.toContain("SDK");
+  });
+
+  test("blames what it was given when a server refuses it", async () => {
+    await using light = await scriptedWith("light")([s3Error(403, "InvalidAccessKeyId")]);
+    await using sdk = await scriptedWith("SDK")([s3Error(403, "InvalidAccessKeyId")]);
+    const [own, found] = [await rejection(light.backend.get("x")), await rejection(sdk.backend.get("x"))]; // prettier-ignore
+    expect(String(own)).toContain("Check the credentials that the option credentials gave");
+    expect(String(found)).toContain("Check the credentials that the AWS SDK finds (environment,");
   });
 
   test("refuses unknown options, endpoints that are no URL, and access points", async () => {

@@ -3,14 +3,15 @@
 # data in memory.
 #   ceph-rgw.sh install       installs what it needs (about 40 s), unless it is there already
 #   ceph-rgw.sh start [DIR]   starts mon, osd and radosgw (about 15 s); prints KEY=VALUE lines to export
+#   ceph-rgw.sh bucket NAME   makes a bucket there, unless it is there already
 #   ceph-rgw.sh stop  [DIR]   stops just what it started in DIR
 # DIR is made anew by start; default /tmp/opslog-ceph-rgw. Ports, so that two can run side by side:
 # RGW_PORT (7480), MON_PORT (3300), MON_V1_PORT (6789).
 #   export $(test/support/ceph-rgw.sh start)
 set -Eeuo pipefail
 
-verb=${1:?usage: ceph-rgw.sh install|start|stop [DIR]}
-dir=${2:-/tmp/opslog-ceph-rgw}
+verb=${1:?usage: ceph-rgw.sh install | start [DIR] | bucket NAME | stop [DIR]}
+dir=${2:-/tmp/opslog-ceph-rgw} name=${2:-}
 port=${RGW_PORT:-7480} mon_port=${MON_PORT:-3300} mon_v1_port=${MON_V1_PORT:-6789}
 access_key=test secret_key=testtest
 conf=(-c "$dir/ceph.conf")
@@ -139,6 +140,15 @@ fail() {
   exit 1
 }
 
+# Here the second argument is no directory.
+bucket() {
+  # The SHA-256 of nothing, which curl leaves out of a request without a body.
+  local nothing=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+  curl --silent --show-error --fail-with-body --aws-sigv4 aws:amz:us-east-1:s3 \
+    --user "$access_key:$secret_key" --header "x-amz-content-sha256: $nothing" \
+    --request PUT "http://127.0.0.1:$port/${name:?name of a bucket}"
+}
+
 # Only processes whose pid file lies in DIR, and only while they still are what wrote it.
 stop() {
   local file pid
@@ -165,6 +175,6 @@ stop() {
 }
 
 case $verb in
-  install | start | stop) "$verb" ;;
-  *) log "unknown verb '$verb': install, start or stop"; exit 2 ;;
+  install | start | bucket | stop) "$verb" ;;
+  *) log "unknown verb '$verb': install, start, bucket or stop"; exit 2 ;;
 esac

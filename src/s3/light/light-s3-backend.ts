@@ -31,7 +31,14 @@ export function lightTransport(options: LightS3BackendOptions): {
   readonly settings: S3Settings;
   readonly transport: LightTransport;
 } {
-  const settings = resolveOptions(options, { name: "LightS3Backend", option: "credentials" });
+  const settings = resolveOptions(options, {
+    name: "LightS3Backend",
+    option: "credentials",
+    credentials:
+      options.credentials === undefined
+        ? "in AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN (this client reads no profile)"
+        : "that the option credentials gave",
+  });
   const { credentials = credentialsOfEnvironment } = options;
   const transport = new LightTransport(settings, {
     credentials: async () => (typeof credentials === "function" ? credentials() : credentials),
