@@ -73,6 +73,9 @@ describe("the checker finds", () => {
     ["globalThis.setInterval(f, 1)", "runtime.sleep()"],
     ["AbortSignal.timeout(5)", "runtime.sleep()"],
     ["crypto.randomUUID()", "runtime.randomHex()"],
+    ["error instanceof Error", "core/realm.ts"],
+    ["error instanceof SyntaxError", "core/realm.ts"],
+    ["body instanceof Uint8Array", "core/realm.ts"],
     ["randomBytes(8)", "runtime.randomHex()"],
   ])("%s, and names its replacement", (code, use) => {
     const faults = faultsIn("store/a.ts", `const a = 1;\nconst b = ${code};\n`);

@@ -4,6 +4,7 @@
  */
 
 import { safeMessage } from "./describe.ts";
+import { isErrorNamed } from "./realm.ts";
 
 /** What the caller can do about an error. */
 export type ErrorAction =
@@ -29,7 +30,7 @@ export interface ErrorDetails {
 
 /** JSON.parse quotes what it was given, which a log that shows causes would print. */
 function safeCause(cause: unknown): unknown {
-  return cause instanceof SyntaxError ? new SyntaxError(safeMessage(cause.message)) : cause;
+  return isErrorNamed(cause, "SyntaxError") ? new SyntaxError(safeMessage(cause.message)) : cause;
 }
 
 /**

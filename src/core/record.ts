@@ -1,6 +1,7 @@
 /** Records as values: what a caller gives is copied through JSON, what it gets may be frozen. */
 import { CorruptionError, InvalidArgumentError } from "./errors.ts";
 import { findLoss } from "./loss.ts";
+import { messageOf } from "./realm.ts";
 
 const ID_BYTES_MAX = 64 * 1024;
 
@@ -48,7 +49,7 @@ export function copyRecord(id: string, value: unknown): StoredRecord {
     if (reason === undefined) text = JSON.stringify(value);
   } catch (error) {
     cause = error;
-    reason = error instanceof Error ? error.message : String(error);
+    reason = messageOf(error);
   }
   if (text !== undefined) return { text, value: JSON.parse(text) };
   const message = `Record '${id}' cannot be stored as JSON: ${reason ?? `found ${typeof value}`}`;

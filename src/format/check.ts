@@ -1,5 +1,6 @@
 /** Small checks for decoders: bytes become values only in this room, and never unchecked. */
 import { AssertionError, CorruptionError, FormatVersionError } from "../core/errors.ts";
+import { isErrorNamed } from "../core/realm.ts";
 
 /** The one format version this code writes and the newest it reads. */
 export const FORMAT = 1;
@@ -64,7 +65,7 @@ export function describeJson(value: unknown): string {
   try {
     return shorten(JSON.stringify(value) ?? "nothing");
   } catch (error) {
-    if (error instanceof RangeError) return "deeply nested JSON";
+    if (isErrorNamed(error, "RangeError")) return "deeply nested JSON";
     throw error;
   }
 }

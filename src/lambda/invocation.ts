@@ -3,6 +3,7 @@ import { type Cost, resolvePrices } from "../core/cost.ts";
 import { CostMeter } from "../core/cost-meter.ts";
 import { describeValue } from "../core/describe.ts";
 import { InvalidArgumentError } from "../core/errors.ts";
+import { messageOf } from "../core/realm.ts";
 import { type Runtime, systemRuntime } from "../core/runtime.ts";
 import { Deadline } from "../storage/deadline.ts";
 import { callback, checkFlag, type StoreOptions, warningsTo } from "../store/options.ts";
@@ -114,7 +115,7 @@ export class Invocation<T> {
 /** One failure as it is, several as an AggregateError of them. */
 export function joinFailures(failures: readonly unknown[]): unknown {
   if (failures.length === 1) return failures[0];
-  const texts = failures.map((error) => (error instanceof Error ? error.message : String(error)));
+  const texts = failures.map((error) => (messageOf(error)));
   const message = `${failures.length} failures in one invocation: ${texts.join("; ")}`;
   return new AggregateError(failures, message);
 }

@@ -51,7 +51,8 @@ export class WarmLocation {
       );
     }
     const own = typeof backend === "function" ? backend() : backend;
-    return { location, backend: keepOpen(own ?? this.#defaultBackend(location)) };
+    const used = own ?? this.#defaultBackend(location);
+    return { location: used.resolveLocation?.(location) ?? location, backend: keepOpen(used) };
   }
 
   #defaultBackend(location: string): StorageBackend {

@@ -1,5 +1,6 @@
 /** One writer's stream on a directory: `ops/<stream>.<k>.jsonl`, k = 1, 2, 3 … */
 import { UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
+import { messageOf } from "../core/realm.ts";
 import type { Runtime } from "../core/runtime.ts";
 import { decodeFilter, logFilePath, streamName } from "../format/paths.ts";
 import { encodeBody, sealSegment } from "../format/segment-body.ts";
@@ -83,11 +84,11 @@ export class FileLogWriter implements LogWriter {
     }
   }
 
-  /** FENCE, in this order: no successor, and then still there. */
-  async #fenced({ stream, k }: OpenFile): Promise<boolean> {
+  /** FENCE, in this order: no successor, and then still this file at its path. */
+  async #fenced({ stream, k, file }: OpenFile): Promise<boolean> {
     try {
       if (await this.#appendable.exists(logFilePath(stream, k + 1))) return true;
-      return !(await this.#appendable.exists(logFilePath(stream, k)));
+      return !(await file.isInPlace());
     } catch (cause) {
       await Promise.allSettled([this.#abandon()]);
       throw landedUnknown(cause);
@@ -127,7 +128,7 @@ export class FileLogWriter implements LogWriter {
 }
 
 function landedUnknown(cause: unknown): WriteOutcomeUnknownError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = messageOf(cause);
   return new WriteOutcomeUnknownError(
     `a flush was appended but could not be confirmed: ${reason}`,
     {

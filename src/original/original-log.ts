@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { CorruptionError } from "../core/errors.ts";
 import { mapParallel } from "../core/parallel.ts";
+import { messageOf } from "../core/realm.ts";
 import { originalBatchOrder } from "../format/paths.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import { originalLogPaths, type OriginalManifest } from "./original-manifest.ts";
@@ -93,7 +94,7 @@ function decodeLines({ path, body }: ReadObject): {
   }
   if (first === undefined) return { operations, corrupt: undefined };
   const what = `${malformed} malformed ${malformed === 1 ? "line" : "lines"} in ${path}`;
-  const reason = first.cause instanceof Error ? first.cause.message : String(first.cause);
+  const reason = messageOf(first.cause);
   const where = `the first is line ${first.line} at byte ${first.offset}: ${reason}`;
   return {
     operations,

@@ -4,6 +4,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import { CorruptionError, OpslogError } from "../core/errors.ts";
+import { isErrorNamed } from "../core/realm.ts";
 import { checkId } from "../core/record.ts";
 import type { RunEntry } from "../core/version.ts";
 import { corrupt, parseObject, type Place, shorten } from "../format/check.ts";
@@ -179,7 +180,7 @@ function entryOf(id: unknown, data: unknown, schema: number, place: Place, line 
     return { id: checkId(id), version: VERSION, schema, text: JSON.stringify(data) };
   } catch (cause) {
     // RangeError: JSON that is nested too deeply to be written again.
-    if (!(cause instanceof OpslogError || cause instanceof RangeError)) throw cause;
+    if (!(cause instanceof OpslogError || isErrorNamed(cause, "RangeError"))) throw cause;
     throw corrupt(`${line}${cause.message}`, place, cause);
   }
 }
@@ -188,7 +189,7 @@ function tryParse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
+    if (isErrorNamed(error, "SyntaxError")) return undefined;
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 /** A backend over objects below a prefix of an S3 bucket, whichever client sends the requests. */
 import { InvalidArgumentError, NotOpenError } from "../core/errors.ts";
 import type { ProofScope } from "../core/proof-scope.ts";
+import { isBytes } from "../core/realm.ts";
 import type {
   GetOptions,
   GetResult,
@@ -92,7 +93,7 @@ export class BucketBackend extends BaseBackend {
   ): Promise<PutResult> {
     checkPath(path);
     const bucket = this.#open(options);
-    return body instanceof Uint8Array
+    return isBytes(body)
       ? putObject(bucket, path, body, precondition, options)
       : putStream(bucket, path, body, precondition, options);
   }

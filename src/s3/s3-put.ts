@@ -4,6 +4,7 @@
  * an open outcome may be our own earlier attempt, and reading back tells.
  */
 import { NotSupportedError, UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
+import { messageOf } from "../core/realm.ts";
 import {
   type Precondition,
   PUT_TIMEOUT_MS,
@@ -225,8 +226,4 @@ function conditionsOf({
     ...(ifMatch === undefined ? {} : { "if-match": ifMatch }),
     ...(ifNoneMatch === undefined ? {} : { "if-none-match": ifNoneMatch }),
   };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

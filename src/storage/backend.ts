@@ -98,6 +98,11 @@ export interface AppendFile {
    * may end in part of the bytes and must not be appended to again.
    */
   append(bytes: Uint8Array): Promise<Dated>;
+  /**
+   * Whether its path still leads to this very file, and nothing is in it but what was appended
+   * here: it was neither deleted, nor moved, nor replaced by a copy of itself, nor was its directory.
+   */
+  isInPlace(): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -114,6 +119,13 @@ export interface LockHandle {
 }
 
 export interface StorageBackend {
+  /**
+   * The location, written so that it means the same place whatever the process does afterwards (a
+   * relative directory depends on the working directory). Asked once per opening, and what it gives
+   * goes to `initialize`. Default: the location as it is.
+   * @throws InvalidArgumentError for what is no location of this medium
+   */
+  resolveLocation?(location: string): string;
   /**
    * Binds the backend to a location. Creates what must exist (a directory) unless `readOnly`.
    * @throws AccessDeniedError, StoreNotFoundError, InvalidArgumentError

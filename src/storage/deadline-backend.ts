@@ -90,6 +90,7 @@ export class DeadlineBackend extends WrappedBackend {
   #file(file: AppendFile, path: string): AppendFile {
     return {
       append: (bytes) => this.#write("append to", path, () => file.append(bytes)),
+      isInPlace: () => this.#read("look at", path, () => file.isInPlace()),
       // What was appended is as durable as it will be: there is nothing to wait for.
       close: () => this.#deadline.waitFor(file.close()),
     };

@@ -7,6 +7,7 @@ import { readdir, rename, rmdir, stat, unlink } from "node:fs/promises";
 
 /** What of a file's facts is used. */
 export interface FileStats {
+  readonly dev: bigint;
   readonly ino: bigint;
   readonly nlink: bigint;
   /** Bytes. */

@@ -2,7 +2,7 @@
 import { constants } from "node:fs";
 import { UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import type { AppendableStorage, AppendFile, Dated } from "./backend.ts";
-import type { OpenFile } from "./file-system.ts";
+import type { FileStats, OpenFile } from "./file-system.ts";
 import type { StoreDirectory } from "./fs-directory.ts";
 import { errno, mayHaveHappened, toStorageError, unlessAbsent } from "./fs-errors.ts";
 
@@ -23,18 +23,18 @@ export class FsAppendable implements AppendableStorage {
   async create(path: string): Promise<AppendFile | undefined> {
     const directory = this.#directory();
     this.#check(path);
-    const handle = await createFile(directory, path);
-    if (handle === undefined) return undefined;
+    const created = await createFile(directory, path);
+    if (created === undefined) return undefined;
     try {
       await directory.syncParent(path);
     } catch (error) {
-      await handle.close();
+      await created.handle.close();
       throw new WriteOutcomeUnknownError(`The new file '${path}' may not survive a crash`, {
         path,
         cause: error,
       });
     }
-    const file = new FsAppendFile(directory, handle, path, () => this.#open.delete(file));
+    const file = new FsAppendFile(directory, created, path, () => this.#open.delete(file));
     this.#open.add(file);
     return file;
   }
@@ -56,33 +56,61 @@ export class FsAppendable implements AppendableStorage {
   }
 }
 
-async function createFile(directory: StoreDirectory, path: string): Promise<OpenFile | undefined> {
+type FileIdentity = Pick<FileStats, "dev" | "ino">;
+
+interface CreatedFile {
+  readonly handle: OpenFile;
+  readonly identity: FileIdentity;
+}
+
+async function createFile(
+  directory: StoreDirectory,
+  path: string,
+): Promise<CreatedFile | undefined> {
   try {
-    await directory.makeParents(path);
-    const absolute = directory.absolute(path);
-    const handle = await unlessAbsent(directory.files.open(absolute, CREATE_FLAGS));
-    if (handle !== undefined) return handle;
-    directory.forget(); // its directory was removed after it was made or checked
-    await directory.makeParents(path);
-    return await directory.files.open(absolute, CREATE_FLAGS);
+    const handle = await openNew(directory, path);
+    try {
+      return { handle, identity: await handle.stat({ bigint: true }) };
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
   } catch (error) {
     if (errno(error) === "EEXIST") return undefined;
     throw toStorageError(error, `Cannot create '${directory.absolute(path)}'`, path);
   }
 }
 
+async function openNew(directory: StoreDirectory, path: string): Promise<OpenFile> {
+  await directory.makeParents(path);
+  const absolute = directory.absolute(path);
+  const handle = await unlessAbsent(directory.files.open(absolute, CREATE_FLAGS));
+  if (handle !== undefined) return handle;
+  directory.forget(); // its directory was removed after it was made or checked
+  await directory.makeParents(path);
+  return await directory.files.open(absolute, CREATE_FLAGS);
+}
+
 class FsAppendFile implements AppendFile {
   readonly #directory: StoreDirectory;
   readonly #handle: OpenFile;
+  readonly #identity: FileIdentity;
   readonly #path: string;
   readonly #onClose: () => void;
   /** Appends run one after the other, in the order of the calls. */
   #last: Promise<unknown> = Promise.resolve();
   #state: "open" | "failed" | "closed" = "open";
+  #bytes = 0;
 
-  constructor(directory: StoreDirectory, handle: OpenFile, path: string, onClose: () => void) {
+  constructor(
+    directory: StoreDirectory,
+    { handle, identity }: CreatedFile,
+    path: string,
+    onClose: () => void,
+  ) {
     this.#directory = directory;
     this.#handle = handle;
+    this.#identity = identity;
     this.#path = path;
     this.#onClose = onClose;
   }
@@ -96,6 +124,19 @@ class FsAppendFile implements AppendFile {
     const result = this.#last.then(run, run);
     this.#last = result;
     return result;
+  }
+
+  async isInPlace(): Promise<boolean> {
+    const directory = this.#directory;
+    const { dev, ino } = this.#identity;
+    try {
+      const found = await unlessAbsent(directory.files.lstat(directory.absolute(this.#path)));
+      if (found?.dev === dev && found.ino === ino && found.size === BigInt(this.#bytes)) return true;
+    } catch (error) {
+      throw toStorageError(error, `Cannot look for '${this.#path}'`, this.#path);
+    }
+    directory.forget(); // its directories may be others, too
+    return false;
   }
 
   async close(): Promise<void> {
@@ -124,6 +165,7 @@ class FsAppendFile implements AppendFile {
         const { bytesWritten } = await this.#handle.write(bytes, written);
         if (bytesWritten === 0) throw new UnavailableError(`${what}: no byte was taken`, { path });
         written += bytesWritten;
+        this.#bytes += bytesWritten;
       }
       if (this.#directory.durable) await this.#handle.datasync();
       return { dateMs: this.#directory.runtime.nowMs() };

@@ -78,7 +78,11 @@ export class FsBackend extends BaseBackend {
     this.appendable = this.#appendable;
   }
 
-  /** Relative locations are taken from the working directory of this moment. */
+  /** The absolute path; relative ones are taken from the working directory of this moment. */
+  resolveLocation(location: string): string {
+    return toDirectory(location);
+  }
+
   override async initialize(
     location: string,
     options: { readonly readOnly: boolean },
@@ -90,7 +94,7 @@ export class FsBackend extends BaseBackend {
     const directory = new StoreDirectory(root, place);
     const staging = new Staging(directory);
     if (!options.readOnly) {
-      await staging.removeLeftovers().catch((error: unknown) => {
+      await prepareStaging(files, staging, root).catch((error: unknown) => {
         throw toStorageError(error, `Cannot open the directory '${root}'`, root);
       });
     }
@@ -206,6 +210,20 @@ function toDirectory(location: string): string {
   throw new InvalidArgumentError(
     `FsBackend takes a directory or a file:// URL, found ${location}: another backend is needed`,
   );
+}
+
+/** Roots whose file system is known to have hard links: asked once a process. */
+const linkable = new WeakMap<FileSystem, Set<string>>();
+
+async function prepareStaging(files: FileSystem, staging: Staging, root: string): Promise<void> {
+  await staging.removeLeftovers();
+  const { dev, ino } = await files.stat(root);
+  const known = linkable.get(files) ?? new Set();
+  linkable.set(files, known);
+  const place = `${dev}-${ino}`;
+  if (known.has(place)) return;
+  await staging.checkLinks();
+  known.add(place);
 }
 
 async function prepareRoot(files: FileSystem, root: string, readOnly: boolean): Promise<void> {

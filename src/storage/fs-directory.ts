@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { AccessDeniedError } from "../core/errors.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { FileSystem } from "./file-system.ts";
-import { errno, toStorageError, unlessAbsent } from "./fs-errors.ts";
+import { errno, isUnsupported, toStorageError, unlessAbsent } from "./fs-errors.ts";
 
 /** Directories remembered as checked; beyond it the memory starts anew. */
 const CHECKED_MAX = 10_000;
@@ -130,13 +130,24 @@ export function parentOf(path: string): string {
   return parent === "." ? "" : parent;
 }
 
-/** Makes the directory of a store, and durably all that are missing above it. */
+/**
+ * Makes the directory of a store, and durably all that are missing above it. Not with `recursive`:
+ * that reports a read-only file system as ENOENT, and below `/proc` it does not come to an end.
+ */
 export async function makeRoot(files: FileSystem, root: string): Promise<void> {
-  const first = await files.mkdir(root, { recursive: true });
-  if (first === undefined) return;
-  for (let made = root; made.length >= first.length; made = dirname(made)) {
-    await syncDirectory(files, dirname(made));
+  const missing = [root];
+  for (let above = dirname(root); ; above = dirname(above)) {
+    if ((await unlessAbsent(files.stat(above))) !== undefined || above === dirname(above)) break;
+    missing.unshift(above);
   }
+  for (const directory of missing) {
+    try {
+      await files.mkdir(directory);
+    } catch (error) {
+      if (errno(error) !== "EEXIST") throw error; // else another process was faster
+    }
+  }
+  for (const directory of missing.toReversed()) await syncDirectory(files, dirname(directory));
 }
 
 /**
@@ -153,13 +164,25 @@ export async function settleRoot(files: FileSystem, root: string): Promise<void>
   }
 }
 
+/** Windows has no O_DIRECTORY. */
+const DIRECTORY_FLAGS = constants.O_RDONLY | (constants.O_DIRECTORY ?? 0);
+
+/** Where the platform cannot do it, names are as durable as it makes them by itself. */
 async function syncDirectory(files: FileSystem, absolute: string): Promise<void> {
-  const handle = await files.open(absolute, constants.O_RDONLY | constants.O_DIRECTORY);
+  const handle = await files.open(absolute, DIRECTORY_FLAGS);
   try {
     await handle.sync();
+  } catch (error) {
+    if (!cannotSyncDirectories(error)) throw error;
   } finally {
     await handle.close();
   }
+}
+
+/** EPERM and EACCES on Windows, EINVAL on some network file systems; else POSIX has none of them here. */
+function cannotSyncDirectories(error: unknown): boolean {
+  const code = errno(error);
+  return code === "EPERM" || code === "EACCES" || code === "EINVAL" || isUnsupported(error);
 }
 
 function remember(directories: Set<string>, directory: string): void {

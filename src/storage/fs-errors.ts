@@ -9,14 +9,33 @@ import {
 
 /** The name of a system error, as `ENOENT`; undefined for everything else. */
 export function errno(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !("code" in error) || !("syscall" in error)) return undefined;
+  if (typeof error !== "object" || error === null) return undefined;
+  if (!("code" in error) || !("syscall" in error)) return undefined;
   return typeof error.code === "string" ? error.code : undefined;
+}
+
+function syscallOf(error: unknown): string {
+  return typeof error === "object" && error !== null && "syscall" in error
+    ? String(error.syscall)
+    : "a call";
 }
 
 /** A network file system may have done what it reports so; a full or forbidding disk has not. */
 export function mayHaveHappened(error: unknown): boolean {
   const code = errno(error);
   return code === "EIO" || code === "ETIMEDOUT" || code === "ESTALE";
+}
+
+/** The file system does not have the call at all. Node calls EOPNOTSUPP of Linux ENOTSUP. */
+export function isUnsupported(error: unknown): boolean {
+  const code = errno(error);
+  return code === "ENOTSUP" || code === "EOPNOTSUPP" || code === "ENOSYS";
+}
+
+/** No room is left, for what takes any. */
+export function isFull(error: unknown): boolean {
+  const code = errno(error instanceof OpslogError ? error.cause : error);
+  return code === "ENOSPC" || code === "EDQUOT";
 }
 
 /** Nothing is at the path. */
@@ -43,11 +62,14 @@ export function toStorageError(error: unknown, what: string, path: string): unkn
   const code = errno(error);
   if (code === undefined || error instanceof OpslogError) return error;
   const details = { path, cause: error };
+  const call = `${code} of ${syscallOf(error)}`;
   switch (code) {
     case "EACCES":
-    case "EPERM":
-    case "EROFS":
       return new AccessDeniedError(`${what}: permission denied (${code})`, details);
+    case "EPERM":
+      return new AccessDeniedError(`${what}: the system does not permit it (${call})`, details);
+    case "EROFS":
+      return new AccessDeniedError(`${what}: the file system is read-only (${code})`, details);
     case "ELOOP":
       return new AccessDeniedError(`${what}: it is a symbolic link`, details);
     case "ENOSPC":
@@ -60,9 +82,10 @@ export function toStorageError(error: unknown, what: string, path: string): unkn
       return new InvalidArgumentError(`${what}: a part of its path is no directory`, details);
     case "ENAMETOOLONG":
       return new InvalidArgumentError(`${what}: a part of its path is too long`, details);
+    case "ENOTSUP":
     case "EOPNOTSUPP":
     case "ENOSYS":
-      return new NotSupportedError(`${what}: the file system cannot do that (${code})`, details);
+      return new NotSupportedError(`${what}: the file system cannot do that (${call})`, details);
     default:
       return new UnavailableError(`${what}: ${code}`, details);
   }

@@ -1,6 +1,7 @@
 /** Who holds a lock file, and whether that process can still be at work. */
 import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
+import { isErrorNamed } from "../core/realm.ts";
 import { errno, unlessAbsent } from "./fs-errors.ts";
 
 export interface LockHolder {
@@ -44,7 +45,7 @@ export function parseHolder(bytes: Uint8Array): LockHolder | undefined {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
+    if (isErrorNamed(error, "SyntaxError")) return undefined;
     throw error;
   }
   if (isPid(value)) {

@@ -2,10 +2,11 @@
  * Files on their way into the store. A body is written whole to `.tmp/`, made durable there, and
  * only then given its name by link(2) (create-only) or rename(2) (replace).
  */
-import { UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
+import { NotSupportedError, UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
+import { isBytes } from "../core/realm.ts";
 import type { OpenFile } from "./file-system.ts";
 import type { StoreDirectory } from "./fs-directory.ts";
-import { errno, mayHaveHappened, unlessAbsent } from "./fs-errors.ts";
+import { errno, isFull, isUnsupported, mayHaveHappened, unlessAbsent } from "./fs-errors.ts";
 import { factsOf } from "./fs-read.ts";
 
 export const STAGING_DIRECTORY = ".tmp";
@@ -92,6 +93,7 @@ export class Staging {
         return "linked";
       } catch (error) {
         const code = errno(error);
+        if (cannotLink(error)) throw noHardLinks(directory.root, error);
         if (code !== "EEXIST" && code !== "ENOENT") throw namingError(error, to);
         const stats = await unlessAbsent(directory.files.lstat(directory.absolute(from)));
         if (stats === undefined) return "gone";
@@ -130,6 +132,24 @@ export class Staging {
     return (found ?? []).map(({ name }) => name);
   }
 
+  /**
+   * Finds out before anything is acknowledged: appends need no links, but what compacts them does.
+   * A full disk does not tell; then the first write does.
+   * @throws NotSupportedError where the file system has no hard links
+   */
+  async checkLinks(): Promise<void> {
+    const [path, second] = [this.newPath("probe-"), this.newPath("probe-")];
+    try {
+      await (await this.#open(path, 0o600)).close();
+      await this.link(path, second);
+    } catch (error) {
+      if (!isFull(error)) throw error;
+    } finally {
+      await this.remove(path);
+      await this.remove(second);
+    }
+  }
+
   /** Removes what crashed processes left an hour ago or earlier. */
   async removeLeftovers(): Promise<void> {
     const { files, runtime } = this.#directory;
@@ -152,8 +172,7 @@ export class Staging {
     try {
       try {
         await writeBody(handle, body);
-        const seconds = this.#nextStampUs() / 1_000_000;
-        await handle.utimes(seconds, seconds);
+        await this.#stamp(handle);
         if (this.#directory.durable) await handle.sync();
         const stats = await handle.stat({ bigint: true });
         return (tag) => factsOf(stats, tag).etag;
@@ -179,6 +198,16 @@ export class Staging {
     }
   }
 
+  /** Where files cannot be dated (some mounts and other users' disks), the system's date stands. */
+  async #stamp(handle: OpenFile): Promise<void> {
+    const seconds = this.#nextStampUs() / 1_000_000;
+    try {
+      await handle.utimes(seconds, seconds);
+    } catch (error) {
+      if (errno(error) !== "EPERM" && !isUnsupported(error)) throw error;
+    }
+  }
+
   /**
    * The mtime to give a file, in µs: of the runtime's clock, as all dates a backend tells, and not
    * the same for two files of this process, which the kernel's own (4 ms a tick) may be.
@@ -190,6 +219,20 @@ export class Staging {
     this.#stampUs = Math.max(stampUs, this.#stampUs + 2);
     return this.#stampUs;
   }
+}
+
+/** Linux answers EPERM on FAT and exFAT, others say that they do not have the call. */
+function cannotLink(error: unknown): boolean {
+  const code = errno(error);
+  return code === "EPERM" || code === "EMLINK" || code === "EXDEV" || isUnsupported(error);
+}
+
+function noHardLinks(root: string, cause: unknown): NotSupportedError {
+  return new NotSupportedError(
+    `The file system of '${root}' has no hard links (${errno(cause)}), so that no store can be written ` +
+      "there: FAT, exFAT and some network and container mounts are such; take a directory of another",
+    { path: root, cause },
+  );
 }
 
 function namingError(error: unknown, path: string): unknown {
@@ -205,7 +248,7 @@ async function writeBody(
   handle: OpenFile,
   body: Uint8Array | AsyncIterable<Uint8Array>,
 ): Promise<void> {
-  if (body instanceof Uint8Array) return await writeAll(handle, body);
+  if (isBytes(body)) return await writeAll(handle, body);
   for await (const chunk of body) await writeAll(handle, chunk);
 }
 

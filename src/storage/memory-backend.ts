@@ -1,4 +1,5 @@
 import { InvalidArgumentError, NotOpenError } from "../core/errors.ts";
+import { isBytes } from "../core/realm.ts";
 import { systemRuntime } from "../core/runtime.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type {
@@ -84,7 +85,7 @@ export class MemoryBackend extends BaseBackend {
   ): Promise<PutResult> {
     const objects = this.#bound();
     checkPath(path);
-    const copy = body instanceof Uint8Array ? Uint8Array.from(body) : await collect(body);
+    const copy = isBytes(body) ? Uint8Array.from(body) : await collect(body);
     await Promise.resolve();
     // From here to the end in one step: that is what makes the put atomic.
     const dateMs = this.#runtime.nowMs();

@@ -6,6 +6,7 @@
 import { breachOf, type CostBudget, type RequestKind } from "../core/cost.ts";
 import type { CostMeter } from "../core/cost-meter.ts";
 import { BudgetExceededError } from "../core/errors.ts";
+import { isBytes } from "../core/realm.ts";
 import type {
   AppendableStorage,
   AppendFile,
@@ -79,8 +80,8 @@ export class MeteredBackend extends WrappedBackend {
     precondition: Precondition,
     options: PutOptions = {},
   ): Promise<PutResult> {
-    const bytesOut = body instanceof Uint8Array ? body.byteLength : 0;
-    const isCounted = body instanceof Uint8Array || this.inner.reportsRequests === true;
+    const bytesOut = isBytes(body) ? body.byteLength : 0;
+    const isCounted = isBytes(body) || this.inner.reportsRequests === true;
     const sent = isCounted ? body : this.#countedStream(body);
     return this.#call({ kind: "put", path, bytesOut }, (onRequest) =>
       this.inner.put(path, sent, precondition, { ...options, onRequest }),
@@ -140,6 +141,7 @@ export class MeteredBackend extends WrappedBackend {
     return {
       append: (bytes) =>
         this.#count({ kind: "put", path, bytesOut: bytes.byteLength }, () => file.append(bytes)),
+      isInPlace: () => this.unlimited.#count({ kind: "head", path }, () => file.isInPlace()),
       close: () => file.close(),
     };
   }

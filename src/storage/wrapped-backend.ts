@@ -48,6 +48,10 @@ export abstract class WrappedBackend implements StorageBackend {
     return this.inner.proofScope;
   }
 
+  resolveLocation(location: string): string {
+    return this.inner.resolveLocation?.(location) ?? location;
+  }
+
   initialize(location: string, options: { readonly readOnly: boolean }): Promise<void> {
     return this.inner.initialize(location, options);
   }

@@ -15,6 +15,7 @@ import {
   LockedError,
   WriteOutcomeUnknownError,
 } from "../core/errors.ts";
+import { isPromise } from "../core/realm.ts";
 import { compareVersions, type RunEntry } from "../core/version.ts";
 import { COMPACT_LEASE_PATH, MANIFEST_PATH } from "../format/paths.ts";
 import { Lease } from "../storage/lease.ts";
@@ -249,7 +250,7 @@ function isSame(a: ResidentEntry, b: ResidentEntry): boolean {
 /** @throws InvalidArgumentError for an async predicate */
 function decide(matches: () => unknown): boolean {
   const answer = matches();
-  if (!(answer instanceof Promise)) return Boolean(answer);
+  if (!isPromise(answer)) return Boolean(answer);
   answer.catch(() => undefined); // Its own rejection would hide the reason given here.
   throw new InvalidArgumentError("archive needs a synchronous predicate");
 }

@@ -2,6 +2,7 @@
 import { describeValue } from "../core/describe.ts";
 import { CorruptionError, InvalidArgumentError } from "../core/errors.ts";
 import { mapParallel } from "../core/parallel.ts";
+import { messageOf } from "../core/realm.ts";
 import { parseRecord } from "../core/record.ts";
 import { decodeArchive } from "../format/archive-codec.ts";
 import { corrupt } from "../format/check.ts";
@@ -133,7 +134,7 @@ function decodeOriginal(bytes: Buffer, path: string): ArchivedRecord[] {
   try {
     archive = validateArchiveSegment<unknown>(JSON.parse(bytes.toString("utf8")));
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw corrupt(reason, { path, offset: 0 }, cause);
   }
   return Object.entries(archive.records).map(([id, value]) => ({ id, value, schema: undefined }));

@@ -13,6 +13,8 @@ interface Claims {
 const claimsOf = new WeakMap<StorageBackend, Claims>();
 
 export class BackendClaim {
+  /** Resolved once: it does not follow the working directory. */
+  readonly location: string;
   readonly #backend: StorageBackend;
 
   /**
@@ -21,9 +23,10 @@ export class BackendClaim {
    */
   static async take(
     backend: StorageBackend,
-    location: string,
+    given: string,
     options: { readonly readOnly: boolean },
   ): Promise<BackendClaim> {
+    const location = backend.resolveLocation?.(given) ?? given;
     const claims = claimsOf.get(backend) ?? { location, count: 0 };
     if (claims.location !== location) {
       throw new InvalidArgumentError(
@@ -33,7 +36,7 @@ export class BackendClaim {
     }
     claims.count++;
     claimsOf.set(backend, claims);
-    const claim = new BackendClaim(backend);
+    const claim = new BackendClaim(backend, location);
     try {
       await backend.initialize(location, options);
       return claim;
@@ -43,8 +46,9 @@ export class BackendClaim {
     }
   }
 
-  private constructor(backend: StorageBackend) {
+  private constructor(backend: StorageBackend, location: string) {
     this.#backend = backend;
+    this.location = location;
   }
 
   /** To be called once. Shuts the backend down when nobody else uses it. */

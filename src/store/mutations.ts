@@ -1,6 +1,7 @@
 /** The writing half of an open store: turns calls into staged operations and commits them. */
 import { Deferred } from "../core/deferred.ts";
 import { InvalidArgumentError, RecordNotFoundError } from "../core/errors.ts";
+import { isPromise } from "../core/realm.ts";
 import { checkId, copyRecord } from "../core/record.ts";
 import { type ArchiveCall, Archiver } from "./archiver.ts";
 import { checkPeriod, defaultPeriod } from "./archives.ts";
@@ -167,8 +168,4 @@ function setOperation(id: string, value: unknown): StagedOperation {
 
 function deletion(id: string): StagedOperation {
   return { op: "delete", id, text: undefined, value: undefined };
-}
-
-function isPromise(value: unknown): value is Promise<unknown> {
-  return value instanceof Promise;
 }

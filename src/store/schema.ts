@@ -1,6 +1,7 @@
 /** Schema versions: every record carries the one it was written under and is migrated on read. */
 import type { Migration } from "../compaction/report.ts";
 import { InvalidArgumentError, SchemaTooNewError } from "../core/errors.ts";
+import { messageOf } from "../core/realm.ts";
 import { copyRecord } from "../core/record.ts";
 
 export interface Schema {
@@ -26,7 +27,7 @@ export function migrateRecord(
   try {
     return copyRecord(id, schema.migrate(record, version)).value;
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new InvalidArgumentError(
       `migrate failed on record '${id}' from version ${version} to ${schema.version}: ${reason}`,
       { id, cause },

@@ -67,7 +67,8 @@ export class Session {
     const { readOnly, version, migrate, agentId } = options;
     const claim = await BackendClaim.take(backend, location, { readOnly });
     const schema = { version, migrate };
-    const given = { ...options, backend, location, runtime, schema, meter, deadline };
+    const place = { backend, location: claim.location };
+    const given = { ...options, ...place, runtime, schema, meter, deadline };
     const parts = createParts({ ...given, flushLingerMs });
     const backlog = new BacklogAlarm(location, options);
     let lock: WriterLock | undefined;

@@ -2,6 +2,7 @@
 import { describeValue } from "../core/describe.ts";
 import { InvalidArgumentError } from "../core/errors.ts";
 import type { Fields, Operation } from "../core/operation.ts";
+import { isPromise, messageOf } from "../core/realm.ts";
 import { deepFreeze } from "../core/record.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { Session } from "./session.ts";
@@ -69,7 +70,7 @@ export class Watch<T> {
       callbacks.run(() => {
         const result: unknown = callback(this.#handOut(operations));
         // An async function: its failure is nobody else's.
-        if (result instanceof Promise) result.catch((error: unknown) => callbacks.failed(error));
+        if (isPromise(result)) result.catch((error: unknown) => callbacks.failed(error));
       });
     };
     await before;
@@ -118,7 +119,7 @@ class WarnOnce {
   }
 
   failed(error: unknown): void {
-    const text = `${this.#what} failed: ${error instanceof Error ? error.message : String(error)}`;
+    const text = `${this.#what} failed: ${messageOf(error)}`;
     if (text === this.#last) return;
     this.#last = text;
     this.#onWarning(text);

@@ -1,5 +1,6 @@
 /** One single writer at a time: the medium's own lock where it has one, else a lease. */
 import { LockedError, UnavailableError } from "../core/errors.ts";
+import { messageOf } from "../core/realm.ts";
 import { WRITER_LEASE_PATH, WRITER_LOCK_PATH } from "../format/paths.ts";
 import { Lease } from "../storage/lease.ts";
 import type { StoreParts } from "./parts.ts";
@@ -48,7 +49,7 @@ async function confirm(lease: Lease, seenMs: number, path: string): Promise<bool
   try {
     return await lease.confirm(seenMs);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new UnavailableError(
       `${path} could not be renewed, so that another may write by now: ${reason}`,
       { path, cause },

@@ -1,5 +1,6 @@
 /** What the themes of the conformance suite share. */
 import { mapParallel } from "../core/parallel.ts";
+import { isError } from "../core/realm.ts";
 import assert from "node:assert/strict";
 import type { FoundObject, GetOptions, ListPage, StorageBackend } from "../storage/backend.ts";
 
@@ -91,7 +92,7 @@ export async function assertFails(
   try {
     await call();
   } catch (error) {
-    assert.ok(error instanceof Error, `${what}: must fail with an Error, found ${String(error)}`);
+    assert.ok(isError(error), `${what}: must fail with an Error, found ${String(error)}`);
     assert.ok("code" in error, `${what}: expected code ${code}, found an error without: ${error}`);
     assert.equal(error.code, code, `${what}: ${error}`);
     return Object.assign(error, { code });

@@ -66,6 +66,7 @@ export function kindOf({ kind }: Node): Omit<DirectoryEntry, "name"> {
 export function statsOf(node: Node): FileStats {
   const isFile = node.kind === "file";
   return {
+    dev: 1n,
     ino: node.ino,
     nlink: isFile ? BigInt(node.links) : 2n,
     size: isFile ? BigInt(node.content.length) : 0n,

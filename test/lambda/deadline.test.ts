@@ -16,6 +16,7 @@ import type { AppendableStorage, AppendFile } from "../../src/storage/backend.ts
 import { sdkAccess } from "../../src/lambda/sdk-access.ts";
 import { manualRuntime, type ManualRuntime } from "../support/manual-runtime.ts";
 import { tempDir } from "../support/temp-dir.ts";
+import { restOf } from "../log/log-files.ts";
 import { lambdaContext, rejection } from "./support.ts";
 
 const TIMEOUT_MS = 3_000;
@@ -204,7 +205,7 @@ function stuckAppends(appendable: AppendableStorage, reached: Deferred): Appenda
         reached.resolve();
         return new Promise(() => {});
       };
-      return file && { append, close: () => file.close() };
+      return file && { ...restOf(file), append };
     },
   };
 }

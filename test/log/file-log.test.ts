@@ -5,7 +5,7 @@ import { FileLog } from "../../src/log/file-log.ts";
 import type { LogUnit } from "../../src/log/log.ts";
 import type { AppendableStorage, Dated } from "../../src/storage/backend.ts";
 import { manualRuntime } from "../support/manual-runtime.ts";
-import { afterAppend, compactLog, scene } from "./log-files.ts";
+import { afterAppend, compactLog, restOf, scene } from "./log-files.ts";
 import { draft } from "./support.ts";
 
 describe("a writer", () => {
@@ -112,7 +112,7 @@ describe("a writer", () => {
           if (isSecond) units ??= (await compactor.prepareCompaction()).units;
           return file?.append(bytes) ?? { dateMs: 0 };
         };
-        return file && { append, close: () => file.close() };
+        return file && { ...restOf(file), append };
       },
     };
     const own = writer(racing);
@@ -149,7 +149,7 @@ describe("a writer", () => {
           await file.append(bytes.subarray(0, bytes.length / 2));
           throw new WriteOutcomeUnknownError("half of it");
         };
-        return { append, close: () => file.close() };
+        return { ...restOf(file), append };
       },
     };
     const own = writer(torn);
@@ -271,7 +271,7 @@ describe("a compaction", () => {
           }
           return file?.append(bytes) ?? { dateMs: 0 };
         };
-        return file && { append, close: () => file.close() };
+        return file && { ...restOf(file), append };
       },
     };
     await writer(stopping).write(draft(["a"], 1));

@@ -65,6 +65,11 @@ export async function compactLog(
   return ids;
 }
 
+/** A file without its `append`, which a test has its own of. */
+export function restOf(file: AppendFile): Omit<AppendFile, "append"> {
+  return { isInPlace: () => file.isInPlace(), close: () => file.close() };
+}
+
 /** Does something each time the bytes of an append are on the disk, before the writer goes on. */
 export function afterAppend(
   inner: AppendableStorage,
@@ -77,7 +82,7 @@ export function afterAppend(
       await action(path);
       return dated;
     },
-    close: () => file.close(),
+    ...restOf(file),
   });
   return {
     exists: (path) => inner.exists(path),

@@ -68,6 +68,10 @@ export class Disk {
     if (ends !== undefined) this.#onFrame(file.path, ends);
   }
 
+  isInPlace(file: LogFile): boolean {
+    return this.#files.get(file.path) === file;
+  }
+
   sync(file: LogFile): void {
     file.syncedBytes = file.object.body.length;
   }

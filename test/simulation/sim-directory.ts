@@ -142,7 +142,11 @@ export class SimDirectory extends BaseBackend {
       file.isNamed = true;
     };
     await this.#step(`SYNC ${path}`, name, false);
-    return { append: (bytes) => this.#append(file, bytes), close: () => Promise.resolve() };
+    return {
+      append: (bytes) => this.#append(file, bytes),
+      isInPlace: () => this.#step(`FSTAT ${path}`, () => disk.isInPlace(file)),
+      close: () => Promise.resolve(),
+    };
   }
 
   async #append(file: LogFile, given: Uint8Array): Promise<Dated> {

@@ -60,6 +60,7 @@ export function watchBackend(inner: StorageBackend): Watched {
   function watchFile(file: AppendFile, path: string): AppendFile {
     return {
       close: () => file.close(),
+      isInPlace: () => file.isInPlace(),
       append: (bytes): Promise<Dated> => {
         watched.calls.push(`append ${path}`);
         return write(path, () => file.append(bytes));

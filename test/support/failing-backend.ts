@@ -27,7 +27,7 @@ export interface FailingBackend {
 
 /** Calls that ask or change something at the medium. */
 const CALLS = new Set(["get", "put", "delete", "create", "exists", "append", "lock"]);
-const READS = new Set(["get", "list", "exists"]);
+const READS = new Set(["get", "list", "exists", "isInPlace"]);
 
 export function isRead(call: string): boolean {
   return READS.has(call.split(" ", 1)[0] ?? "");
@@ -53,6 +53,7 @@ export function failingBackend(inner: StorageBackend): FailingBackend {
 
   const appendTo = (file: AppendFile, path: string): AppendFile => ({
     append: (bytes) => intercept(`append ${path}`, () => file.append(bytes)) as ReturnType<AppendFile["append"]>, // prettier-ignore
+    isInPlace: () => intercept(`isInPlace ${path}`, () => file.isInPlace()) as Promise<boolean>,
     close: () => file.close(),
   });
 

@@ -40,7 +40,7 @@ const IMPORT =
   /^[ \t]*(?:import|export)\b(?:[^;"'`(]*?\bfrom)?\s*["']([^"'\n]+)["']|\bimport\(\s*["']([^"'\n]+)["']/gm;
 
 const RUNTIME = "core/runtime.ts";
-/** Time and chance, and what of `Runtime` stands in for them. */
+/** Time, chance and what only one realm knows, and what stands in for them. */
 const BANNED: readonly { readonly pattern: RegExp; readonly use: string }[] = [
   { pattern: /\bDate\.now\b/, use: "runtime.nowMs()" },
   { pattern: /\bnew Date\(\)/, use: "new Date(runtime.nowMs())" },
@@ -52,6 +52,11 @@ const BANNED: readonly { readonly pattern: RegExp; readonly use: string }[] = [
   { pattern: /\bMath\.random\b/, use: "runtime.random()" },
   { pattern: /\brandom(Bytes|UUID|Int|FillSync)\b/, use: "runtime.randomHex()" },
   { pattern: /\bgetRandomValues\b/, use: "runtime.randomHex()" },
+  {
+    pattern:
+      /\binstanceof ((Aggregate|Range|Syntax|Type|URI)?Error|Promise|Uint8Array|Buffer|Date|Map|Set)\b/,
+    use: "core/realm.ts",
+  },
 ];
 
 /** A call that puts every item of an array on the stack: RangeError from some 120,000 on. */

@@ -1,5 +1,6 @@
 /** S3 without the AWS SDK: requests are signed here and sent by Node's own HTTP client. */
 import { checksumHeader, type HeadersFor } from "../request-headers.ts";
+import { isBytes } from "../../core/realm.ts";
 import type { S3Settings } from "../s3-options.ts";
 import type {
   Exchange,
@@ -245,5 +246,5 @@ function headerOf({ headers }: HttpAnswer, name: string): string | undefined {
 
 /** Of a body that was read already; "" while it is a stream. */
 function textOf({ body }: HttpAnswer): string {
-  return body instanceof Uint8Array ? Buffer.from(body).toString() : "";
+  return isBytes(body) ? Buffer.from(body).toString() : "";
 }

@@ -23,9 +23,9 @@ export const FILE_MUTANTS: readonly Mutant[] = [
         file: "log/file-log-writer.ts",
         find:
           "if (await this.#appendable.exists(logFilePath(stream, k + 1))) return true;\n" +
-          "      return !(await this.#appendable.exists(logFilePath(stream, k)));",
+          "      return !(await file.isInPlace());",
         put:
-          "if (!(await this.#appendable.exists(logFilePath(stream, k)))) return true;\n" +
+          "if (!(await file.isInPlace())) return true;\n" +
           "      return await this.#appendable.exists(logFilePath(stream, k + 1));",
       },
     ],
