@@ -115,7 +115,7 @@ export class Invocation<T> {
 /** One failure as it is, several as an AggregateError of them. */
 export function joinFailures(failures: readonly unknown[]): unknown {
   if (failures.length === 1) return failures[0];
-  const texts = failures.map((error) => (messageOf(error)));
+  const texts = failures.map((error) => messageOf(error));
   const message = `${failures.length} failures in one invocation: ${texts.join("; ")}`;
   return new AggregateError(failures, message);
 }

@@ -7,7 +7,13 @@ import { CorruptionError, FormatVersionError } from "../core/errors.ts";
 import { mapParallel } from "../core/parallel.ts";
 import type { Runtime } from "../core/runtime.ts";
 import { compareText } from "../core/version.ts";
-import { isOriginalLog, LOG_PREFIX, logFilePath, parseLogFilePath } from "../format/paths.ts";
+import {
+  isLikeLog,
+  isOriginalLog,
+  LOG_PREFIX,
+  logFilePath,
+  parseLogFilePath,
+} from "../format/paths.ts";
 import { decodeSegment } from "../format/segment-codec.ts";
 import type { AppendableStorage, ListedObject, StorageBackend } from "../storage/backend.ts";
 import { FileLogWriter } from "./file-log-writer.ts";
@@ -85,6 +91,7 @@ export class FileLog implements Log {
         const name = parseLogFilePath(object.path);
         if (name === undefined) {
           if (isOriginalLog(object.path)) continue; // Its manifest says whether it counts.
+          if (!isLikeLog(object.path)) continue; // Of something else that uses the place.
           throw new FormatVersionError(
             `${object.path} is not a log file this version of opslog-serverless knows: ` +
               "a newer one wrote it, or it does not belong here",

@@ -2,7 +2,13 @@
 import { maxOf } from "../core/bulk.ts";
 import { CorruptionError, FormatVersionError } from "../core/errors.ts";
 import type { Runtime } from "../core/runtime.ts";
-import { clocksPlausible, isOriginalLog, LOG_PREFIX, parseSegmentPath } from "../format/paths.ts";
+import {
+  clocksPlausible,
+  isLikeLog,
+  isOriginalLog,
+  LOG_PREFIX,
+  parseSegmentPath,
+} from "../format/paths.ts";
 import { decodeSegments } from "../format/segment-codec.ts";
 import type { ListedObject, ListPage, StorageBackend } from "../storage/backend.ts";
 import {
@@ -99,6 +105,7 @@ function sortOut(
     const name = parseSegmentPath(path);
     if (name === undefined) {
       if (isOriginalLog(path)) continue; // Its manifest says whether it counts.
+      if (!isLikeLog(path)) continue; // Of something else that uses the place.
       throw new FormatVersionError(
         `${path} is not a log segment this version of opslog-serverless knows: a newer one wrote it, ` +
           "or it does not belong here",

@@ -115,6 +115,11 @@ export interface AppendableStorage {
 
 /** Held until `release()`; a crashed holder's lock is recovered by the next `lock`. */
 export interface LockHandle {
+  /**
+   * Asked by the holder before each flush; should cost nothing while all is well.
+   * @throws LockedError once another may hold it; UnavailableError when nobody can tell
+   */
+  confirm?(): Promise<void>;
   release(): Promise<void>;
 }
 
@@ -173,7 +178,10 @@ export interface StorageBackend {
   readonly appendable?: AppendableStorage | undefined;
   /** Advisory lock among processes, where the medium has one of its own. @throws LockedError */
   lock?(path: string): Promise<LockHandle>;
-  /** Where it has none: how long a single writer's lease may be silent; else `leaseTtlMs` rules. */
+  /**
+   * How long a single writer's lock or lease may be silent before another may take it. Default:
+   * `leaseTtlMs`, or the medium's own.
+   */
   readonly lockTtlMs?: number | undefined;
   /** How far any date that it tells may be from the true time, in ms. Default 60,000. */
   readonly dateSkewMs?: number | undefined;

@@ -131,7 +131,8 @@ class FsAppendFile implements AppendFile {
     const { dev, ino } = this.#identity;
     try {
       const found = await unlessAbsent(directory.files.lstat(directory.absolute(this.#path)));
-      if (found?.dev === dev && found.ino === ino && found.size === BigInt(this.#bytes)) return true;
+      if (found?.dev === dev && found.ino === ino && found.size === BigInt(this.#bytes))
+        return true;
     } catch (error) {
       throw toStorageError(error, `Cannot look for '${this.#path}'`, this.#path);
     }

@@ -21,7 +21,7 @@ import { FsAppendable } from "./fs-append.ts";
 import { makeRoot, settleRoot, StoreDirectory } from "./fs-directory.ts";
 import { toStorageError, unlessAbsent } from "./fs-errors.ts";
 import { listNames, listTree } from "./fs-list.ts";
-import { takeLock } from "./fs-lock.ts";
+import { LOCK_TTL_MS, takeLock } from "./fs-lock.ts";
 import { checkLockPath, checkObjectPath } from "./fs-paths.ts";
 import { deletePaths, FILE_TAG, putFile, removeEmptyDirectories } from "./fs-put.ts";
 import type { Bound } from "./fs-put.ts";
@@ -34,12 +34,17 @@ import { checkPrefix } from "./paths.ts";
 export interface FsBackendOptions {
   /** Whether a write waits until the disk has it. Default true; false is for tests and scratch. */
   readonly fsync?: boolean | undefined;
+  /**
+   * How long the single writer's lock may be silent before another machine or container takes it,
+   * which cannot ask whether its process lives. Default 15,000.
+   */
+  readonly lockTtlMs?: number | undefined;
   readonly runtime?: Runtime | undefined;
   /** For tests: what stands in for the system calls. */
   readonly files?: FileSystem | undefined;
 }
 
-const OPTIONS: ReadonlySet<string> = new Set(["fsync", "runtime", "files"]);
+const OPTIONS: ReadonlySet<string> = new Set(["fsync", "lockTtlMs", "runtime", "files"]);
 
 /** Each holds a file open, and a process may have few: 1,024 on Lambda and most Linux hosts. */
 const READS_PARALLEL = 64;
@@ -57,6 +62,7 @@ const READS_PARALLEL = 64;
  */
 export class FsBackend extends BaseBackend {
   readonly appendable: AppendableStorage;
+  readonly lockTtlMs: number;
   readonly #durable: boolean;
   readonly #runtime: Runtime;
   readonly #files: FileSystem;
@@ -72,6 +78,7 @@ export class FsBackend extends BaseBackend {
       throw new InvalidArgumentError(`unknown option of FsBackend: ${name}`);
     }
     this.#durable = options.fsync ?? true;
+    this.lockTtlMs = positive("lockTtlMs", options.lockTtlMs ?? LOCK_TTL_MS);
     this.#runtime = options.runtime ?? systemRuntime;
     this.#files = options.files ?? nodeFileSystem;
     this.#appendable = new FsAppendable(() => this.#bound().directory, checkObjectPath);
@@ -175,15 +182,16 @@ export class FsBackend extends BaseBackend {
   }
 
   /**
-   * Takes the lock file `.lock`; no other path can be locked. A lock is stale when its process is
-   * dead or its host was restarted. A lock of another host is never taken over.
+   * Takes the lock file `.lock`; no other path can be locked. A lock is stale when its process or
+   * thread is known to be gone, or was silent for `lockTtlMs` where that cannot be known (another
+   * machine or container, before the last boot); then this takes up to a third of that longer.
    * @throws LockedError also when this process itself holds it
    */
   async lock(path: string): Promise<LockHandle> {
     const { directory, staging } = this.#bound();
     checkLockPath(path);
     try {
-      return await takeLock(directory, staging, path);
+      return await takeLock(directory, staging, path, this.lockTtlMs);
     } catch (error) {
       throw toStorageError(error, `Cannot lock '${directory.absolute(path)}'`, path);
     }
@@ -193,6 +201,11 @@ export class FsBackend extends BaseBackend {
     if (this.#current !== undefined) return this.#current;
     throw new NotOpenError("FsBackend is not initialized. Call initialize() first.");
   }
+}
+
+function positive(name: string, value: number): number {
+  if (Number.isSafeInteger(value) && value >= 1 && value < 2 ** 31) return value;
+  throw new InvalidArgumentError(`${name} must be a positive integer of ms, found ${value}`);
 }
 
 function toDirectory(location: string): string {

@@ -1,8 +1,23 @@
 /** Who holds a lock file, and whether that process can still be at work. */
-import { readFile } from "node:fs/promises";
+import { readFile, readlink } from "node:fs/promises";
 import { hostname } from "node:os";
+import { systemRuntime } from "../core/runtime.ts";
 import { isErrorNamed } from "../core/realm.ts";
 import { errno, unlessAbsent } from "./fs-errors.ts";
+import { isAnswered } from "./fs-lifeline.ts";
+
+/** By so much a file's date and this process's may differ. */
+const DATE_SLACK_MS = 2_000;
+
+const NOWHERE = {
+  host: undefined,
+  bootId: undefined,
+  pidSpace: undefined,
+  netSpace: undefined,
+  processStart: undefined,
+  lifeline: undefined,
+  ttlMs: undefined,
+} as const;
 
 export interface LockHolder {
   readonly pid: number;
@@ -10,28 +25,47 @@ export interface LockHolder {
   readonly host: string | undefined;
   /** Changes with every boot; undefined where the system has none. */
   readonly bootId: string | undefined;
+  /** The namespaces that `pid` and `lifeline` mean something in (Linux). */
+  readonly pidSpace: string | undefined;
+  readonly netSpace: string | undefined;
   /** Clock ticks from boot to the start of the process (Linux), to tell a reused pid. */
   readonly processStart: string | undefined;
+  /** Listens while the holder lives. */
+  readonly lifeline: string | undefined;
+  /** How long its beats may be absent. */
+  readonly ttlMs: number | undefined;
   /** Tells this lock from every other; "" in a lock file of the original opslog. */
   readonly token: string;
 }
 
-/** `foreign`: on another host, so that nobody here can tell. */
-export type HolderState = "alive" | "dead" | "foreign";
+/** `unknown`: on another kernel, or in another container, so that nobody here can tell. */
+export type HolderState = "alive" | "dead" | "unknown";
 
-export async function thisProcess(token: string): Promise<LockHolder> {
-  return {
-    pid: process.pid,
-    host: hostname(),
-    bootId: await readBootId(),
-    processStart: (await readProcess(process.pid))?.start,
-    token,
-  };
+type Place = Pick<LockHolder, "host" | "bootId" | "pidSpace" | "netSpace">;
+
+async function thisPlace(): Promise<Place> {
+  const [bootId, pidSpace, netSpace] = await Promise.all([
+    readBootId(),
+    readSpace("pid"),
+    readSpace("net"),
+  ]);
+  return { host: hostname(), bootId, pidSpace, netSpace };
 }
 
-/** The pid comes first, because that is all the original opslog reads of a lock. */
-export function encodeHolder(holder: LockHolder, startedAt: string): Uint8Array {
-  return Buffer.from(`${holder.pid} ${JSON.stringify({ ...holder, startedAt })}\n`);
+export async function thisProcess(
+  own: Pick<LockHolder, "token" | "lifeline" | "ttlMs">,
+): Promise<LockHolder> {
+  const processStart = (await readProcess(process.pid))?.start;
+  return { pid: process.pid, ...(await thisPlace()), processStart, ...own };
+}
+
+/**
+ * The pid comes first, because that is all the original opslog reads of a lock.
+ * @param beat how often the holder was heard of; texts of one holder are of one length
+ */
+export function encodeHolder(holder: LockHolder, startedAt: string, beat: number): Uint8Array {
+  const fields = { ...holder, startedAt, beat: String(beat).padStart(12, "0") };
+  return Buffer.from(`${holder.pid} ${JSON.stringify(fields)}\n`);
 }
 
 /** Undefined for bytes that no holder writes: its writer crashed, or they are no lock at all. */
@@ -49,7 +83,7 @@ export function parseHolder(bytes: Uint8Array): LockHolder | undefined {
     throw error;
   }
   if (isPid(value)) {
-    return { pid: value, host: undefined, bootId: undefined, processStart: undefined, token: "" };
+    return { ...NOWHERE, pid: value, token: "" };
   }
   if (typeof value !== "object" || value === null) return undefined;
   const field = (name: string): unknown => Object.getOwnPropertyDescriptor(value, name)?.value;
@@ -60,20 +94,29 @@ export function parseHolder(bytes: Uint8Array): LockHolder | undefined {
     host,
     token,
     bootId: textOrNothing(field("bootId")),
+    pidSpace: textOrNothing(field("pidSpace")),
+    netSpace: textOrNothing(field("netSpace")),
     processStart: textOrNothing(field("processStart")),
+    lifeline: textOrNothing(field("lifeline")),
+    ttlMs: isPid(field("ttlMs")) ? Number(field("ttlMs")) : undefined,
   };
 }
 
 /**
- * Whether the holder can still be at work. A process that is dead once stays dead, which is what
- * recovery rests on; one that is only stopped is alive.
+ * Whether the holder can still be at work, as far as its kernel is ours and says so: by what it
+ * listens on where that reaches, else by its pid where that means the same process. A process that
+ * is only stopped is alive.
+ * @param heardMs date of the lock file
  */
-export async function stateOf(holder: LockHolder): Promise<HolderState> {
-  if (holder.host !== undefined && holder.host !== hostname()) return "foreign";
-  const bootId = await readBootId();
-  if (holder.bootId !== undefined && bootId !== undefined && holder.bootId !== bootId) {
-    return "dead";
+export async function stateOf(holder: LockHolder, heardMs: number): Promise<HolderState> {
+  if (holder.host === undefined) return isOriginalAlive(holder.pid, heardMs) ? "alive" : "dead";
+  const here = await thisPlace();
+  if (!isOneKernel(holder, here)) return "unknown";
+  if (holder.lifeline !== undefined && holder.netSpace === here.netSpace) {
+    const answered = await isAnswered(holder.lifeline);
+    if (answered !== undefined) return answered ? "alive" : "dead";
   }
+  if (holder.pidSpace !== here.pidSpace) return "unknown";
   if (!isRunning(holder.pid)) return "dead";
   const found = await readProcess(holder.pid);
   if (found === undefined) return "alive"; // no /proc here; or it ended just now, look again
@@ -81,6 +124,33 @@ export async function stateOf(holder: LockHolder): Promise<HolderState> {
   return holder.processStart === undefined || holder.processStart === found.start
     ? "alive"
     : "dead";
+}
+
+/** Whether it is this very process. */
+export async function isThisProcess(holder: LockHolder): Promise<boolean> {
+  if (holder.pid !== process.pid) return false;
+  if (holder.host === undefined) return true;
+  const start = (await readProcess(process.pid))?.start;
+  return (await sharesPids(holder)) && holder.processStart === start;
+}
+
+/** Whether its pid is one of ours. */
+export async function sharesPids(holder: LockHolder): Promise<boolean> {
+  const here = await thisPlace();
+  return isOneKernel(holder, here) && holder.pidSpace === here.pidSpace;
+}
+
+function isOneKernel(holder: Place, here: Place): boolean {
+  return holder.bootId === undefined || here.bootId === undefined
+    ? holder.bootId === here.bootId && holder.host === here.host
+    : holder.bootId === here.bootId;
+}
+
+/** It knows pids only. One that is ours and older than we are is of a container before this one. */
+function isOriginalAlive(pid: number, heardMs: number): boolean {
+  if (pid !== process.pid) return isRunning(pid);
+  const startedMs = systemRuntime.nowMs() - process.uptime() * 1_000;
+  return heardMs > startedMs - DATE_SLACK_MS;
 }
 
 function isRunning(pid: number): boolean {
@@ -96,6 +166,11 @@ function isRunning(pid: number): boolean {
 
 async function readBootId(): Promise<string | undefined> {
   return (await unlessAbsent(readFile("/proc/sys/kernel/random/boot_id", "utf8")))?.trim();
+}
+
+/** `pid:[4026531836]`; undefined where the system has no namespaces. */
+async function readSpace(kind: "pid" | "net"): Promise<string | undefined> {
+  return await unlessAbsent(readlink(`/proc/self/ns/${kind}`));
 }
 
 /** Fields 3 and 22 of /proc/<pid>/stat; the second field may hold spaces and brackets. */

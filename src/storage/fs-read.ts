@@ -58,11 +58,12 @@ export function factsOf(stats: FileStats, tag: string): FileFacts {
   };
 }
 
-async function readHandle(
+/** Reads an open file. */
+export async function readHandle(
   handle: OpenFile,
   path: string,
   tag: string,
-  options: GetOptions,
+  options: GetOptions = {},
 ): Promise<FileFound | undefined> {
   const stats = await handle.stat({ bigint: true });
   if (stats.isDirectory()) return undefined;

@@ -6,7 +6,8 @@ import { NotSupportedError, UnavailableError, WriteOutcomeUnknownError } from ".
 import { isBytes } from "../core/realm.ts";
 import type { OpenFile } from "./file-system.ts";
 import type { StoreDirectory } from "./fs-directory.ts";
-import { errno, isFull, isUnsupported, mayHaveHappened, unlessAbsent } from "./fs-errors.ts";
+import { errno, isFull, isUnsupported, mayHaveHappened } from "./fs-errors.ts";
+import { toStorageError, unlessAbsent } from "./fs-errors.ts";
 import { factsOf } from "./fs-read.ts";
 
 export const STAGING_DIRECTORY = ".tmp";
@@ -143,7 +144,8 @@ export class Staging {
       await (await this.#open(path, 0o600)).close();
       await this.link(path, second);
     } catch (error) {
-      if (!isFull(error)) throw error;
+      const what = `Cannot write in '${this.#directory.absolute(STAGING_DIRECTORY)}'`;
+      if (!isFull(error)) throw toStorageError(error, what, STAGING_DIRECTORY);
     } finally {
       await this.remove(path);
       await this.remove(second);
@@ -253,7 +255,7 @@ async function writeBody(
 }
 
 /** Writes every byte. @throws UnavailableError when the system takes none */
-async function writeAll(handle: OpenFile, bytes: Uint8Array): Promise<void> {
+export async function writeAll(handle: OpenFile, bytes: Uint8Array): Promise<void> {
   let written = 0;
   while (written < bytes.byteLength) {
     const { bytesWritten } = await handle.write(bytes, written);

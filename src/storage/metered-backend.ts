@@ -150,7 +150,7 @@ export class MeteredBackend extends WrappedBackend {
     const handle = await this.#count({ kind: "put", path }, () => take(path));
     const release = (): Promise<void> =>
       this.unlimited.#count({ kind: "delete", path }, () => handle.release());
-    return { release };
+    return { confirm: async () => handle.confirm?.(), release };
   }
 
   /** Counts what the medium reports, or else the call. */

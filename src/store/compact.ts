@@ -65,7 +65,15 @@ export async function compactMetered(
   try {
     // Compaction copies records without looking into them: it needs no schema.
     const schema = { version: Number.MAX_SAFE_INTEGER, migrate: undefined };
-    const parts = createParts({ backend, location: claim.location, runtime, settings, onWarning, schema, meter });
+    const parts = createParts({
+      backend,
+      location: claim.location,
+      runtime,
+      settings,
+      onWarning,
+      schema,
+      meter,
+    });
     const { report } = await new Compactor({ ...parts, limits: DEFAULT_LIMITS }).pass({
       full,
       signal,

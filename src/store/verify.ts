@@ -58,7 +58,14 @@ export async function verify(location: string, options: VerifyOptions = {}): Pro
     const schema = { version: Number.MAX_SAFE_INTEGER, migrate: undefined };
     const onWarning = (): void => undefined;
     const runtime = systemRuntime;
-    const parts = createParts({ backend, location: claim.location, runtime, settings, onWarning, schema });
+    const parts = createParts({
+      backend,
+      location: claim.location,
+      runtime,
+      settings,
+      onWarning,
+      schema,
+    });
     for (let look = 1; ; look++) {
       const report = await checkView(parts);
       if (report !== "overtaken") return report;

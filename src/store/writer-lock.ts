@@ -23,7 +23,7 @@ export async function takeWriterLock({
 }: StoreParts): Promise<WriterLock> {
   if (backend.lock !== undefined) {
     const handle = await backend.lock(WRITER_LOCK_PATH);
-    return { check: () => Promise.resolve(), release: () => handle.release() };
+    return { check: async () => handle.confirm?.(), release: () => handle.release() };
   }
   const path = WRITER_LEASE_PATH;
   const ttlMs = backend.lockTtlMs ?? settings.leaseTtlMs;

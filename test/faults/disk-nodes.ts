@@ -39,10 +39,14 @@ export function newDirectory(ino: bigint, entries = new Map<string, Node>()): Di
   return { kind: "directory", ino, entries, durable: new Map(entries), unsynced: new Map() };
 }
 
-export function writeTo(file: FileNode, bytes: Uint8Array): void {
+export function writeTo(file: FileNode, bytes: Uint8Array, offset = file.content.length): void {
   const copy = Uint8Array.from(bytes);
-  file.unsynced = [...file.unsynced, { offset: file.content.length, bytes: copy }];
-  file.content = Uint8Array.from(Buffer.concat([file.content, copy]));
+  file.unsynced = [...file.unsynced, { offset, bytes: copy }];
+  const [before, after] = [
+    file.content.subarray(0, offset),
+    file.content.subarray(offset + copy.length),
+  ];
+  file.content = Uint8Array.from(Buffer.concat([before, copy, after]));
 }
 
 export function sync(node: Node): void {
@@ -97,12 +101,14 @@ export function openNode(node: Node, { onStep, freeBytes }: NodeHooks): OpenFile
     sync(node);
     onStep("sync");
   };
+  let position = 0;
   return {
     write: async (bytes, offset) => {
       await Promise.resolve();
       const taken = Math.min(bytes.length - offset, freeBytes());
       if (taken <= 0 && bytes.length > offset) throw failure("ENOSPC", "write");
-      writeTo(file(), bytes.subarray(offset, offset + taken));
+      writeTo(file(), bytes.subarray(offset, offset + taken), position);
+      position += taken;
       onStep("write");
       return { bytesWritten: taken };
     },

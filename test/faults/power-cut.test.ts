@@ -157,11 +157,12 @@ class PowerCuts {
   }
 }
 
-/** A lock of before the cut names a process of another boot. */
+/** A lock of before the cut names a process of another boot, and was silent meanwhile. */
 function restart(disk: MemoryDisk): void {
   const lock = disk.nodeAt(`${LOCATION}/.lock`);
   if (lock?.kind !== "file") return;
   const text = Buffer.from(lock.content).toString("utf8");
+  lock.mtimeNs -= 3_600_000_000_000n;
   lock.content = new Uint8Array();
   writeTo(lock, Buffer.from(text.replace(/"bootId":"./, '"bootId":"_')));
 }

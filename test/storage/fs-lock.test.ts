@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { nodeFileSystem } from "../../src/storage/file-system.ts";
 import { StoreDirectory } from "../../src/storage/fs-directory.ts";
 import { systemRuntime } from "../../src/core/runtime.ts";
-import { takeLock } from "../../src/storage/fs-lock.ts";
+import { LOCK_TTL_MS, takeLock } from "../../src/storage/fs-lock.ts";
 import { Staging } from "../../src/storage/fs-staging.ts";
 import type { LinkOutcome } from "../../src/storage/fs-staging.ts";
 import { bundleWorker } from "./fs-processes.ts";
@@ -20,6 +20,9 @@ afterAll(() => workers[Symbol.asyncDispose]());
 
 /** Above any pid_max: no process has it. */
 const DEAD_PID = 2 ** 30;
+
+/** A lock without a socket to ask for: its pid tells whether its process lives. */
+const BY_PID = { lifeline: undefined };
 
 /** The content of a lock file of this process, with some fields changed. */
 async function lockText(changes: object): Promise<string> {
@@ -51,7 +54,7 @@ test("a lock is a private file that names its holder; release removes it", async
   });
   expect((await stat(file)).mode & 0o777).toBe(0o600);
   await expect(backend.lock(".lock")).rejects.toThrow(
-    `Store is locked by process ${process.pid}. If this is stale, delete ${file}`,
+    `Store is locked by another store of this process (${file}): close that one`,
   );
   await held.release();
   expect(await readdir(path)).toEqual([".tmp"]);
@@ -83,9 +86,9 @@ test("a process that is alive keeps its lock; a killed one does not", async () =
 });
 
 test.each([
-  ["of a reused pid", { processStart: "1" }],
-  ["of a dead pid", { pid: DEAD_PID }],
-  ["from before the last boot", { bootId: "another boot" }],
+  ["of a reused pid", { ...BY_PID, processStart: "1" }],
+  ["of a dead pid", { ...BY_PID, pid: DEAD_PID }],
+  ["of a thread that ended in a process that lives", {}],
 ])("a lock %s is taken over", async (_, changes) => {
   const { backend, path } = await openFs();
   await writeFile(join(path, ".lock"), await lockText(changes));
@@ -110,15 +113,27 @@ test.each([
 
 test("a live pid in text, as the original writes it, is respected", async () => {
   const { backend, path } = await openFs();
+  const parent = process.ppid;
+  await writeFile(join(path, ".lock"), `${parent}`);
+  await expect(backend.lock(".lock")).rejects.toThrow(`locked by process ${parent}.`);
   await writeFile(join(path, ".lock"), `${process.pid}`);
-  await expect(backend.lock(".lock")).rejects.toThrow(`locked by process ${process.pid}.`);
+  await expect(backend.lock(".lock")).rejects.toThrow("by another store of this process");
+});
+
+test("our own pid in text from before this process began is of a container before it", async () => {
+  const { backend, path } = await openFs();
+  const file = join(path, ".lock");
+  await writeFile(file, `${process.pid}`);
+  const before = new Date(Date.now() - process.uptime() * 1_000 - 60_000);
+  await utimes(file, before, before);
+  await (await backend.lock(".lock")).release();
 });
 
 test("a lock in the form of before, without the pid in front, is respected", async () => {
   const { backend, path } = await openFs();
-  const [, json = ""] = /^\d+ (.*)$/s.exec(await lockText({})) ?? [];
+  const [, json = ""] = /^\d+ (.*)$/s.exec(await lockText(BY_PID)) ?? [];
   await writeFile(join(path, ".lock"), json);
-  await expect(backend.lock(".lock")).rejects.toThrow(`locked by process ${process.pid}.`);
+  await expect(backend.lock(".lock")).rejects.toThrow("by another store of this process");
   await writeFile(join(path, ".lock"), json.replace(`${process.pid}`, `${DEAD_PID}`));
   await (await backend.lock(".lock")).release();
 });
@@ -127,30 +142,95 @@ test.each([
   ["long ago", "1970-01-01T00:00:00.000Z"],
   ["in the future", "2999-01-01T00:00:00.000Z"],
 ])(
-  "no clock matters: a lock from %s is respected while its process lives",
+  "no clock matters where the kernel tells: a lock from %s is respected while its process lives",
   async (_, startedAt) => {
     const { backend, path } = await openFs();
-    await writeFile(join(path, ".lock"), await lockText({ startedAt }));
+    await writeFile(join(path, ".lock"), await lockText({ ...BY_PID, startedAt }));
     await utimes(join(path, ".lock"), new Date(startedAt), new Date(startedAt));
     await expect(backend.lock(".lock")).rejects.toMatchObject({ code: "LOCKED" });
-    await writeFile(join(path, ".lock"), await lockText({ startedAt, pid: DEAD_PID }));
+    await writeFile(join(path, ".lock"), await lockText({ ...BY_PID, startedAt, pid: DEAD_PID }));
     await utimes(join(path, ".lock"), new Date(startedAt), new Date(startedAt));
     await (await backend.lock(".lock")).release();
   },
 );
 
-test("a lock of another host is never taken over, dead pid or not", async () => {
+const TTL_MS = 300;
+const ELSEWHERE = { pid: DEAD_PID, host: "elsewhere", bootId: "another boot", ttlMs: TTL_MS };
+
+/** A lock file of a holder whose kernel cannot be asked, last heard of so long ago. */
+async function foreignLock(path: string, silentMs: number, changes: object = {}): Promise<void> {
+  const file = join(path, ".lock");
+  await writeFile(file, await lockText({ ...ELSEWHERE, ...changes }));
+  const heard = new Date(Date.now() - silentMs);
+  await utimes(file, heard, heard);
+}
+
+test("a lock of another machine is respected until it was silent for its time", async () => {
   const { backend, path } = await openFs();
-  await writeFile(join(path, ".lock"), await lockText({ pid: DEAD_PID, host: "elsewhere" }));
+  await foreignLock(path, 0);
   await expect(backend.lock(".lock")).rejects.toMatchObject({
     code: "LOCKED",
-    message: expect.stringContaining("on host elsewhere. If this is stale, delete"),
+    message: expect.stringMatching(/process \d+ on host elsewhere, .* Its lock ends 300 ms after/),
   });
+  await foreignLock(path, TTL_MS + 100);
+  await (await backend.lock(".lock")).release();
+});
+
+test.each([
+  ["from before the last boot", { host: hostname() }],
+  ["of another container, whose pid is one of ours", { host: hostname(), pid: process.pid }],
+  ["of another container on this kernel", { host: hostname(), ...BY_PID, bootId: undefined }],
+])("a lock %s is one of another machine", async (_, changes) => {
+  const { backend, path } = await openFs();
+  await foreignLock(path, 0, changes);
+  await expect(backend.lock(".lock")).rejects.toThrow("of which nobody here can tell");
+  await foreignLock(path, TTL_MS + 100, changes);
+  await (await backend.lock(".lock")).release();
+});
+
+test.each([
+  ["far in the past", 86_400_000],
+  ["from the future", -86_400_000],
+])("a date %s takes no lock from a holder that beats, and keeps none", async (_, silentMs) => {
+  const { backend, path } = await openFs();
+  const file = join(path, ".lock");
+  const heard = new Date(Date.now() - silentMs);
+  await foreignLock(path, silentMs, { ttlMs: 3_000 });
+  const text = await readFile(file, "utf8");
+  const opening = backend.lock(".lock").catch((error: unknown) => error);
+  // A beat, with the same wrong clock: seen by the watch, which takes a second.
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  await writeFile(file, text.replace(/"beat":"\d*1?/, '"beat":"7'));
+  await utimes(file, heard, heard);
+  expect(await opening).toMatchObject({ code: "LOCKED" });
+  await foreignLock(path, silentMs);
+  await (await backend.lock(".lock")).release();
+});
+
+test("a holder beats, and learns within its time that its lock is another's or gone", async () => {
+  const { backend, path } = await openFs(undefined, { fsync: false, lockTtlMs: TTL_MS });
+  const file = join(path, ".lock");
+  const held = await backend.lock(".lock");
+  const first = await readFile(file, "utf8");
+  await expect.poll(() => readFile(file, "utf8")).not.toBe(first);
+  expect(await readLock(path)).toMatchObject({ pid: process.pid, ttlMs: TTL_MS });
+  await held.confirm?.();
+  const others = first.replace(/"token":"./, '"token":"_');
+  await writeFile(file, others);
+  await expect.poll(() => held.confirm?.().then(() => "held", String)).toContain("was lost");
+  expect(await readFile(file, "utf8")).toBe(others);
+  await held.release();
+  expect(await readFile(file, "utf8")).toBe(others);
+  await rm(file);
+  const again = await backend.lock(".lock");
+  await rm(file);
+  await expect.poll(() => again.confirm?.().then(() => "held", String)).toContain("was lost");
+  await again.release();
 });
 
 test("of 6 processes that meet a stale lock at once exactly one gets it", async () => {
   const { path } = await openFs();
-  const stale = await lockText({ pid: DEAD_PID });
+  const stale = await lockText({ ...BY_PID, pid: DEAD_PID });
   const started = Array.from({ length: 6 }, () => workers.start(["lock", path]));
   for (const worker of started) expect(await worker.answer()).toEqual({ ready: true });
   await writeFile(join(path, ".lock"), stale);
@@ -174,7 +254,7 @@ class InterruptedStaging extends Staging {
 
 test("a lock that was recovered by another meanwhile is not removed", async () => {
   const { backend, path } = await openFs();
-  await writeFile(join(path, ".lock"), await lockText({ pid: DEAD_PID }));
+  await writeFile(join(path, ".lock"), await lockText({ ...BY_PID, pid: DEAD_PID }));
   const directory = new StoreDirectory(path, {
     durable: false,
     runtime: systemRuntime,
@@ -185,14 +265,16 @@ test("a lock that was recovered by another meanwhile is not removed", async () =
   staging.before = async (_, to) => {
     if (to.includes("claim-")) await backend.lock(".lock");
   };
-  await expect(takeLock(directory, staging, ".lock")).rejects.toMatchObject({ code: "LOCKED" });
+  await expect(takeLock(directory, staging, ".lock", LOCK_TTL_MS)).rejects.toMatchObject({
+    code: "LOCKED",
+  });
   expect(staging.links).toBe(3);
   await expect(backend.lock(".lock")).rejects.toMatchObject({ code: "LOCKED" });
 });
 
 test("a claim keeps others out while its process lives, and not after", async () => {
   const { backend, path } = await openFs();
-  await writeFile(join(path, ".lock"), await lockText({ pid: DEAD_PID }));
+  await writeFile(join(path, ".lock"), await lockText({ ...BY_PID, pid: DEAD_PID }));
   const directory = new StoreDirectory(path, {
     durable: false,
     runtime: systemRuntime,
@@ -204,11 +286,13 @@ test("a claim keeps others out while its process lives, and not after", async ()
     if (!to.includes("claim-")) return;
     claim = join(path, to);
     staging.before = () => Promise.resolve();
-    await writeFile(claim, await lockText({}));
+    await writeFile(claim, await lockText(BY_PID));
   };
-  await expect(takeLock(directory, staging, ".lock")).rejects.toMatchObject({ code: "LOCKED" });
+  await expect(takeLock(directory, staging, ".lock", LOCK_TTL_MS)).rejects.toMatchObject({
+    code: "LOCKED",
+  });
   expect(await readLock(path)).toMatchObject({ pid: DEAD_PID });
-  await writeFile(claim, await lockText({ pid: DEAD_PID }));
+  await writeFile(claim, await lockText({ ...BY_PID, pid: DEAD_PID }));
   const held = await backend.lock(".lock");
   expect(await readdir(join(path, ".tmp"))).toEqual([]);
   await held.release();

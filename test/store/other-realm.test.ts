@@ -70,6 +70,8 @@ describe("in another realm", () => {
       action: expect.stringMatching(/fix-call|retry/),
       message: expect.stringContaining("/proc/none"),
     });
-    expect(other.errno(Object.assign(new Error("x"), { code: "EIO", syscall: "read" }))).toBe("EIO");
+    expect(other.errno(Object.assign(new Error("x"), { code: "EIO", syscall: "read" }))).toBe(
+      "EIO",
+    );
   });
 });

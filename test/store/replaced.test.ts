@@ -45,7 +45,10 @@ const CHANGES: readonly (readonly [string, (directory: string) => Promise<unknow
   ["replaced by a copy", (directory) => copyOver(directory)],
   ["given a copy of its log", (directory) => copyOver(directory, "ops")],
   ["without its log", (directory) => rm(join(directory, "ops"), { recursive: true })],
-  ["without its manifests", (directory) => rm(join(directory, "manifests"), { recursive: true, force: true })],
+  [
+    "without its manifests",
+    (directory) => rm(join(directory, "manifests"), { recursive: true, force: true }),
+  ],
   [
     "with log files written anew, as an editor and sed -i do",
     eachLog(async (path) => {
@@ -95,7 +98,11 @@ describe.each(MODES)("%s", (_, options) => {
     await attempt(() => store.close());
 
     const found = await attempt(async () => {
-      const reader = await Store.open<number>(directory, { ...QUIET, agentId: "r", skipLoad: true });
+      const reader = await Store.open<number>(directory, {
+        ...QUIET,
+        agentId: "r",
+        skipLoad: true,
+      });
       const there = await reader.readMany(acknowledged);
       await reader.close();
       expect([...there.keys()].toSorted()).toEqual(acknowledged);

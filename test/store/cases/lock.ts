@@ -21,7 +21,7 @@ export function lockCases(make: MakeMedium): void {
     const first = await open();
     const message =
       medium.name === "directory"
-        ? /^Store is locked by process \d+\. If this is stale, delete .*\.lock$/
+        ? /^Store is locked by another store of this process \(.*\.lock\): close that one$/
         : /^Store is locked by another agent\. Lock key: writer\.lease\b/;
     for (const skipLoad of [false, true]) {
       const opening = open({ skipLoad });
