@@ -112,12 +112,12 @@ function labelMs(openMs: number): number {
 const STREAM = /^(?:agent-[A-Za-z0-9_]{1,32}|ops)-\d{1,16}-([0-9a-f]{16})$/;
 
 /**
- * Whether a `.jsonl` under `ops/` could be a log file or segment of a newer version of this package:
- * it begins as ours do and holds no other characters. What else people and systems leave there
- * (`._x.jsonl`, `x (copy).jsonl`) is not the store's.
+ * Whether a `.jsonl` under `ops/` may be of a newer version of this package, whose names hold no
+ * other characters than ours and no part that begins with a dot. Else it is what people and systems
+ * leave in any directory: `ops/._x.jsonl`, `ops/x (conflicted copy).jsonl`.
  */
 export function isLikeLog(path: string): boolean {
-  return /^ops\/(?:[0-9a-f]\/)?(?:ops|agent)-[\w.\-/]*\.jsonl$/.test(path) && !path.includes("/.");
+  return /^ops\/[\w.\-/]+\.jsonl$/.test(path) && !path.includes("/.");
 }
 
 /** Hashes of the ids of a segment, or "any" when there are more than a name can hold. */

@@ -36,11 +36,17 @@ test("listing may go on at the same time as another, and finds each flush once",
 
 test("listing refuses log files of others and ignores what is no log", async () => {
   const { backend, log } = await scene();
-  await backend.writeBlob("ops/README", "x");
+  const foreign = ["README", "._x.jsonl", ".x/ops-1.jsonl", "x (copy).jsonl", "x.jsonl~"];
+  for (const name of foreign) await backend.writeBlob(`ops/${name}`, "x");
   expect((await log().list()).segments).toEqual([]);
   await backend.writeBlob("ops/ops-1766400000000.jsonl.1.jsonl", "x");
   await expect(log().list()).rejects.toThrow(FormatVersionError);
   await expect(log().prepareCompaction()).rejects.toThrow("a newer one wrote it");
+  await backend.deleteBlob("ops/ops-1766400000000.jsonl.1.jsonl");
+  await compactLog(log());
+  expect((await backend.listBlobs("ops")).toSorted()).toEqual(
+    foreign.map((name) => name.replace(/\/.*/, "")).toSorted(),
+  );
 });
 
 test("log files of the original are no part of ours, but told of when they are not empty", async () => {

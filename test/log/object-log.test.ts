@@ -216,6 +216,10 @@ describe("listing", () => {
 
   test("refuses names of a newer format also among many", async () => {
     const { backend, log } = await scene();
+    for (const name of ["._x.jsonl", "a/._x.jsonl", "a/x (copy).jsonl"]) {
+      await backend.writeBlob(`ops/${name}`, "x");
+      expect((await log.list()).segments).toEqual([]);
+    }
     await backend.writeBlob("ops/a/new-style/1.jsonl", "x");
     await expect(log.list()).rejects.toThrow(FormatVersionError);
   });
