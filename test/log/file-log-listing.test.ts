@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { FormatVersionError } from "../../src/core/errors.ts";
-import { scene } from "./log-files.ts";
+import { compactLog, scene } from "./log-files.ts";
 import { draft } from "./support.ts";
 
 test("listing reads only what a file has grown by", async () => {

@@ -26,7 +26,7 @@ export function recordSent(backend: StorageBackend, journal: RegisterJournal): v
       record(path, bytes);
       return file.append(bytes);
     };
-    return { append, close: () => file.close() };
+    return { append, isInPlace: () => file.isInPlace(), close: () => file.close() };
   };
   const value = { create, exists: (path: string) => appendable.exists(path) };
   Object.defineProperty(backend, "appendable", { value });
