@@ -101,14 +101,14 @@ export function openNode(node: Node, { onStep, freeBytes }: NodeHooks): OpenFile
     sync(node);
     onStep("sync");
   };
-  let position = 0;
+  let end = 0;
   return {
     write: async (bytes, offset) => {
       await Promise.resolve();
       const taken = Math.min(bytes.length - offset, freeBytes());
       if (taken <= 0 && bytes.length > offset) throw failure("ENOSPC", "write");
-      writeTo(file(), bytes.subarray(offset, offset + taken), position);
-      position += taken;
+      writeTo(file(), bytes.subarray(offset, offset + taken), end);
+      end += taken;
       onStep("write");
       return { bytesWritten: taken };
     },

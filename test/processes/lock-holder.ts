@@ -47,6 +47,7 @@ async function holdInThread(): Promise<void> {
   await (await open(directory))?.close(); // tells that it is refused
   const ended = new Promise((resolve) => worker.once("exit", resolve));
   worker.on("error", () => undefined);
+  // eslint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
   worker.postMessage("crash");
   await ended;
   await hold();
@@ -58,6 +59,7 @@ async function crashInThread(): Promise<void> {
   parentPort?.on("message", () => {
     throw new Error("crashed");
   });
+  // eslint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
   parentPort?.postMessage("open");
 }
 

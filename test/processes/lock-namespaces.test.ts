@@ -91,7 +91,7 @@ function childOf(pid: number): number | undefined {
   return child > 0 ? child : undefined;
 }
 
-async function directory(): Promise<string> {
+async function newDirectory(): Promise<string> {
   const { path, [Symbol.asyncDispose]: remove } = await tempDir();
   onTestFinished(() => remove());
   return path;
@@ -116,7 +116,7 @@ describe.runIf(canUnshare)("containers that share a directory", () => {
     ["with the same host name", "pod", "pod"],
     ["with host names of their own", "pod-1", "pod-2"],
   ])("%s: a holder that lives is respected, one that is gone is not", async (_, one, two) => {
-    const path = await directory();
+    const path = await newDirectory();
     const first = await start(path, { host: one });
     expect(await first.answer()).toEqual({ open: 1 });
     for (const container of [{ host: two }, undefined]) {
@@ -141,7 +141,7 @@ describe.runIf(canUnshare)("containers that share a directory", () => {
   });
 
   test("with networks of their own: a lock ends some time after its holder", async () => {
-    const path = await directory();
+    const path = await newDirectory();
     const first = await start(path, { host: "one", network: true });
     expect(await first.answer()).toEqual({ open: 1 });
     const refused = await start(path, { host: "two", network: true });
@@ -156,7 +156,7 @@ describe.runIf(canUnshare)("containers that share a directory", () => {
   });
 
   test("a frozen holder whose lock was taken over is refused at its next write", async () => {
-    const path = await directory();
+    const path = await newDirectory();
     const first = await start(path, { host: "one", network: true });
     await first.answer();
     expect(await first.tell("a")).toEqual({ acknowledged: "a" });
@@ -171,7 +171,7 @@ describe.runIf(canUnshare)("containers that share a directory", () => {
 });
 
 test("a holder that was frozen while nobody came goes on", async () => {
-  const path = await directory();
+  const path = await newDirectory();
   const holder = await start(path, undefined);
   await holder.answer();
   holder.signal("SIGSTOP");
@@ -181,7 +181,7 @@ test("a holder that was frozen while nobody came goes on", async () => {
 });
 
 test("a thread that crashes leaves no lock; while it lives, its process is refused", async () => {
-  const path = await directory();
+  const path = await newDirectory();
   const holder = await start(path, undefined, "thread");
   expect(await holder.answer()).toMatchObject({
     code: "LOCKED",
