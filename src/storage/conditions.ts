@@ -5,6 +5,7 @@
  */
 import { NotSupportedError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import { covers, coversServer, type ProofScope, withProof } from "../core/proof-scope.ts";
+import { messageOf } from "../core/realm.ts";
 import type { PutOptions, PutResult, StorageBackend } from "./backend.ts";
 import { beyondBudget } from "./metered-backend.ts";
 import { probe, type ProbeOptions } from "./probe.ts";
@@ -73,7 +74,7 @@ export class Conditions {
     const refusal = this.#refuse(proofScope, "a create of a name that exists was accepted");
     const { path } = sent;
     await unlimited.delete([path]).catch((cause: unknown) => {
-      const reason = cause instanceof Error ? cause.message : String(cause);
+      const reason = messageOf(cause);
       throw new WriteOutcomeUnknownError(
         `${refusal.message}. ${path} was written and could not be taken back: ${reason}`,
         { path, cause: refusal },
@@ -113,7 +114,7 @@ async function isRefusedAgain(
       const again = await backend.put(path, bytes, { ifAbsent: true }, options);
       if (isRefused(again)) return true;
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
+      const reason = messageOf(cause);
       throw new WriteOutcomeUnknownError(
         `${path} was written, but whether If-None-Match is honoured could not be seen: ${reason}`,
         { path, cause },
