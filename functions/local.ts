@@ -11,22 +11,25 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { once } from "node:events";
 import { resolve } from "node:path";
 import { randomUUID } from "node:crypto";
-import type { LambdaContext } from "opslog-serverless/lambda";
+import { createCompactor, type LambdaContext } from "opslog-serverless/lambda";
 import { Problem } from "./http.ts";
 
 const HOST = "127.0.0.1";
 const TIMEOUT_MS = 60_000;
+/** A compaction that takes longer says so, each time. */
+const PROGRESS_MS = 2_000;
 /** As Lambda: a larger request never reaches the function. */
 const BODY_BYTES_MAX = 6 * 1024 * 1024;
 
 const location = (process.env["OPSLOG_LOCATION"] ||= "./data");
 // Only now: the functions read the variable when they load.
 const { app } = await import("./records.ts");
-const { handler: compact } = await import("./compact.ts");
+// Told in sentences here, not in the lines of JSON that a log service reads.
+const compact = createCompactor({ location, metrics: false, log: () => undefined });
 
 let stopping = false;
 await main().catch((error: unknown) => {
-  console.error(`Cannot start: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(`Cannot start: ${messageOf(error)}`);
   process.exitCode = 1;
 });
 
@@ -34,7 +37,7 @@ async function main(): Promise<void> {
   const port = wholeNumber("PORT", 3000, 0, 65_535);
   const compactMs = wholeNumber("OPSLOG_COMPACT_SECONDS", 60, 1, 86_400) * 1_000;
   // Also shows whether the location can be used at all, before anybody relies on it.
-  await compact({}, localContext(TIMEOUT_MS));
+  await compactOnce();
 
   const server = createServer((request, response) => void serve(request, response));
   server.on("clientError", (_error, socket) => socket.destroy());
@@ -71,9 +74,24 @@ async function compactUntil(stop: AbortSignal, everyMs: number): Promise<void> {
   for (;;) {
     await pause(everyMs, stop);
     if (stop.aborted) return;
-    await compact({}, localContext(TIMEOUT_MS)).catch((error: unknown) => {
-      console.error(`Compaction failed, the next is in ${everyMs / 1_000} s:`, error);
+    await compactOnce().catch((error: unknown) => {
+      console.error(`Compaction failed, the next is in ${everyMs / 1_000} s: ${messageOf(error)}`);
     });
+  }
+}
+
+/** Tells in a line what was compacted, if anything was, and meanwhile that it takes long. */
+async function compactOnce(): Promise<void> {
+  const startedMs = performance.now();
+  const took = (): string => `${((performance.now() - startedMs) / 1_000).toFixed(1)} s`;
+  const progress = setInterval(() => console.log(`Compacting, for ${took()} now …`), PROGRESS_MS);
+  try {
+    const { segments, operations, more } = await compact({}, localContext(TIMEOUT_MS));
+    if (segments === 0) return;
+    const rest = more ? "; the next compaction goes on with what is left" : "";
+    console.log(`Compacted ${operations} operations of ${segments} flushes in ${took()}${rest}.`);
+  } finally {
+    clearInterval(progress);
   }
 }
 
@@ -167,6 +185,11 @@ function wholeNumber(name: string, byDefault: number, least: number, most: numbe
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= least && value <= most) return value;
   throw new Error(`${name} must be a whole number from ${least} to ${most}, found "${text}"`);
+}
+
+/** One line: what the errors of this package say, without the stacks of their causes. */
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function isPortTaken(error: unknown): boolean {

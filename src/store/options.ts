@@ -209,9 +209,11 @@ export function checkBackend(backend: StorageBackend | undefined): StorageBacken
 }
 
 function checkAgentId(agentId: unknown): string {
-  if (agentId === undefined || agentId === "") return "";
-  if (typeof agentId === "string" && agentId.length <= AGENT_ID_MAX) return agentId;
-  throw wrong("agentId", `a string of at most ${AGENT_ID_MAX} characters`, agentId);
+  if (agentId === undefined) return "";
+  const usable = typeof agentId === "string" && agentId !== "" && agentId.length <= AGENT_ID_MAX;
+  if (usable) return agentId;
+  const expected = `a non-empty string of at most ${AGENT_ID_MAX} characters`;
+  throw wrong("agentId", `${expected}, or undefined for a single writer`, agentId);
 }
 
 function resolveWriteMode(

@@ -171,8 +171,9 @@ export class Store<T = Fields> {
 
   /**
    * Takes back this store's last operation (of a batch, the last one) by a new one that restores
-   * the record before; several in a row walk back. False when there is none since the last
-   * checkpoint, another has written the record since, or the operation was a blind write.
+   * the record before; several in a row walk back. False when there is none (a compaction ends what
+   * a single writer can undo, an agent keeps its last 1,000 operations until it closes), when another
+   * has written the record since, it was archived, or the operation was a blind write.
    */
   async undo(): Promise<boolean> {
     return this.#mutations().undo();

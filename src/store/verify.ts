@@ -1,6 +1,6 @@
 /** Reads a whole store and tells what is wrong with it. Changes nothing. */
 import { append } from "../core/bulk.ts";
-import { CorruptionError } from "../core/errors.ts";
+import { CorruptionError, StoreNotFoundError } from "../core/errors.ts";
 import { systemRuntime } from "../core/runtime.ts";
 import { resolveSettings, SETTING_NAMES, type SettingOptions } from "../core/settings.ts";
 import type { RunInfo } from "../format/run-info.ts";
@@ -53,7 +53,13 @@ export async function verify(location: string, options: VerifyOptions = {}): Pro
   checkNames(options, NAMES);
   const backend = backendFor(location, checkBackend(options.backend));
   const settings = resolveSettings({ ...options });
-  const claim = await BackendClaim.take(backend, location, { readOnly: true });
+  const claim = await BackendClaim.take(backend, location, { readOnly: true }).catch(
+    (cause: unknown) => {
+      if (!(cause instanceof StoreNotFoundError)) throw cause;
+      const message = `Cannot verify: there is no store at ${location}`;
+      throw new StoreNotFoundError(message, { path: location, cause });
+    },
+  );
   try {
     const schema = { version: Number.MAX_SAFE_INTEGER, migrate: undefined };
     const onWarning = (): void => undefined;

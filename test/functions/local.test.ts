@@ -1,9 +1,13 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Deferred } from "../../src/core/deferred.ts";
+import { readDocuments, snippetsOf } from "../docs/snippets.ts";
+import { recordingProxy } from "../support/recording-proxy.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { bundleInto } from "./support.ts";
 
@@ -93,7 +97,29 @@ describe("the local server", () => {
     expect(greeting).toContain(`Data in ${join(directory.path, "data")}, compacted every 1 s`);
     const put = greeting.split("\n").find((line) => line.startsWith("  curl")) ?? "";
     expect((await runCurl(put)).status).toBe(201);
-    await server.printed(/"records":1[^]*"outcome":"published"/);
+    await server.printed(/^Compacted 1 operations of 1 flushes in \d\.\d s\.$/m);
+    expect(server.text()).not.toMatch(/^\{/m);
+    server.child.kill("SIGTERM");
+    expect(await server.ended).toBe(0);
+  });
+
+  test("serves the README's curl lines", async () => {
+    await using data = await tempDir();
+    const server = start({ OPSLOG_LOCATION: data.path });
+    const [, port = ""] = (await server.printed(/Ctrl-C/)).match(/127\.0\.0\.1:(\d+)/) ?? [];
+    const snippets = readDocuments().flatMap(snippetsOf);
+    const shown = snippets.find(({ name }) => name === "README.md#Try it sh 2")?.code ?? "";
+    const answers = [];
+    for (const line of shown.split("\n")) {
+      answers.push(await runCurl(line.replace("curl ", "curl -si ").replace(":3000", `:${port}`)));
+    }
+    const body = '{"title":"Build API","done":false}';
+    expect(answers).toEqual([
+      { status: 201, body },
+      { status: 200, body },
+      { status: 200, body: `{"records":[{"id":"task-1","value":${body}}]}` },
+      { status: 204, body: "" },
+    ]);
     server.child.kill("SIGTERM");
     expect(await server.ended).toBe(0);
   });
@@ -143,12 +169,52 @@ describe("the local server", () => {
     [{ PORT: "http" }, /PORT must be a whole number from 0 to 65535, found "http"/],
     [{ OPSLOG_COMPACT_SECONDS: "0" }, /OPSLOG_COMPACT_SECONDS must be a whole number from 1/],
     [{ OPSLOG_LOCATION: "/dev/null/x" }, /Cannot open the directory '\/dev\/null\/x'/],
-    [{ OPSLOG_LOCATION: "s3://B" }, /bucket must be 3 to 63/],
+    [{ OPSLOG_LOCATION: "s3://bucket" }, /Region is missing/],
   ])("with %j it does not start, and says why", async (env, message) => {
     await using directory = await tempDir();
     const server = start(env, directory.path);
     expect(await server.ended).toBe(1);
-    expect(server.text()).toMatch(/Cannot start: /);
+    expect(server.text()).toMatch(/^Cannot start: [^\n]*\n$/m);
     expect(server.text()).toMatch(message);
+    // Once, in a sentence.
+    expect(server.text().split(message)).toHaveLength(2);
+    expect(server.text()).not.toMatch(/^\{|^ +at /m);
+  });
+
+  test("says that a long compaction is under way, and why it failed in one line", async () => {
+    await using server = await recordingProxy("http://127.0.0.1:9");
+    const told = new Deferred();
+    server.fault = async () => {
+      await told.promise;
+      return { status: 403, body: "<Error><Code>AccessDenied</Code></Error>" };
+    };
+    await using directory = await tempDir();
+    const local = start(
+      {
+        OPSLOG_LOCATION: "s3://bucket/store",
+        AWS_ENDPOINT_URL_S3: server.endpoint,
+        AWS_REGION: "us-east-1",
+        AWS_ACCESS_KEY_ID: "test",
+        AWS_SECRET_ACCESS_KEY: "test",
+      },
+      directory.path,
+    );
+    await local.printed(/^Compacting, for \d\.\d s now …$/m);
+    told.resolve();
+    expect(await local.ended).toBe(1);
+    expect(local.text()).toMatch(/^Cannot start: S3 \w+ of s3:\/\/bucket[^\n]*\n$/m);
+    expect(local.text()).not.toContain("    at ");
+  });
+
+  test("tells of a compaction that fails in one line, and goes on", async () => {
+    await using data = await tempDir();
+    const server = start({ OPSLOG_LOCATION: data.path, OPSLOG_COMPACT_SECONDS: "1" });
+    await server.printed(/Ctrl-C/);
+    await mkdir(join(data.path, "manifests"), { recursive: true });
+    await writeFile(join(data.path, "manifests/0000000000000001.json"), "damaged");
+    await server.printed(/^Compaction failed, the next is in 1 s: [^\n]+\n/m);
+    expect(server.text()).not.toContain("    at ");
+    server.child.kill("SIGTERM");
+    expect(await server.ended).toBe(0);
   });
 });

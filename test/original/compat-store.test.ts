@@ -30,9 +30,9 @@ function spyOnConsole(): unknown[][] {
 }
 
 function compatCases(make: MakeMedium): void {
-  test('an option that is undefined is its default; so are agentId "" and 0 for the buffers', async () => {
+  test("an option that is undefined is its default; so is 0 for the buffers", async () => {
     const { medium, open, entries } = await setUp(make);
-    const empty = { ...LEFT_OUT, agentId: "", groupCommitSize: 0, groupCommitMs: 0 };
+    const empty = { ...LEFT_OUT, groupCommitSize: 0, groupCommitMs: 0 };
     const store = await open({ ...empty, writeMode: "group", checkpointThreshold: 2 });
     for (let n = 0; n < 49; n++) void store.set(`r${n}`, n);
     await store.flush();

@@ -1,6 +1,6 @@
 /** verify: all is well, or what is wrong by object; and it changes nothing. */
 import { describe, expect, test } from "vitest";
-import { InvalidArgumentError, StoreNotFoundError } from "../../src/core/errors.ts";
+import { InvalidArgumentError } from "../../src/core/errors.ts";
 import { verify, type VerifyReport } from "../../src/store/verify.ts";
 import { flip } from "../runs/support.ts";
 import { type Fixture, setUp } from "./fixture.ts";
@@ -70,7 +70,11 @@ describe.each(MEDIA)("verify on %s", (_, makeMedium) => {
 
 test("verify refuses what it cannot read at all", async () => {
   const { medium } = await setUp(directoryMedium);
-  await expect(verify(medium.location)).rejects.toThrow(StoreNotFoundError);
+  await expect(verify(medium.location)).rejects.toMatchObject({
+    code: "STORE_NOT_FOUND",
+    message: `Cannot verify: there is no store at ${medium.location}`,
+    path: medium.location,
+  });
   await expect(verify("s3://bucket/prefix")).rejects.toThrow(InvalidArgumentError);
   // @ts-expect-error -- an option that does not exist
   await expect(verify(medium.location, { fix: true })).rejects.toThrow(InvalidArgumentError);

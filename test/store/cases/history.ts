@@ -161,6 +161,20 @@ export function historyCases(make: MakeMedium): void {
     expect(await entries()).toEqual([]);
   });
 
+  test("an agent can undo after a compaction of its own, a single writer cannot", async () => {
+    const { open } = await setUp(make);
+    const agent = await open<number>({ ...KEEP, agentId: "a" });
+    await agent.set("x", 1);
+    await agent.set("x", 2);
+    await agent.compact();
+    expect([await agent.undo(), agent.get("x")]).toEqual([true, 1]);
+    await agent.close();
+    const single = await open<number>(KEEP);
+    await single.set("x", 3);
+    await single.compact();
+    expect([await single.undo(), single.get("x")]).toEqual([false, 3]);
+  });
+
   test("a blind write cannot be undone", async () => {
     const { open } = await setUp(make);
     await (await open({ agentId: "a" })).set("x", 1);
