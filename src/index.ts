@@ -47,6 +47,7 @@ export {
   validateOp,
   validateSnapshot,
 } from "./original/validate.ts";
+export type { ProofScope } from "./core/proof-scope.ts";
 export type * from "./storage/backend.ts";
 export { BaseBackend } from "./storage/base-backend.ts";
 export { FsBackend, type FsBackendOptions } from "./storage/fs-backend.ts";

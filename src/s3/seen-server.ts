@@ -6,23 +6,34 @@ import { headerOf } from "./http-watch.ts";
 const OWN_CLIENT = "opslog-serverless";
 
 export class SeenServer {
-  #endpoint = "";
+  /** Scheme, host and port. */
+  #origin = "";
+  #path = "";
   #client = OWN_CLIENT;
 
   /** @param request as the SDK makes it, or the light client */
   note(request: unknown): void {
-    const { protocol, hostname, port, origin } = Object(request);
-    if (origin instanceof URL) this.#endpoint = origin.origin;
-    else if (typeof hostname === "string") {
-      this.#endpoint = `${protocol}//${hostname}${port === undefined ? "" : `:${port}`}`;
-    }
-    this.#client =
-      /aws-sdk-js\/[\w.-]+/.exec(headerOf(request, "user-agent") ?? "")?.[0] ?? OWN_CLIENT;
+    const { protocol, hostname, port, origin, path, target } = Object(request);
+    if (origin instanceof URL) this.#origin = origin.origin;
+    else if (typeof hostname === "string") this.#origin = originOf(protocol, hostname, port);
+    this.#path = String(path ?? target ?? "");
+    const agent = headerOf(request, "user-agent") ?? "";
+    this.#client = /aws-sdk-js\/[\w.-]+/.exec(agent)?.[0] ?? OWN_CLIENT;
   }
 
-  /** The bucket may stand in the name of the host. */
+  /** The bucket stands in the name of the host, or in the path: behind that of the endpoint. */
   scopeOf(bucket: string): ProofScope {
-    const endpoint = this.#endpoint.replace(`//${bucket}.`, "//");
-    return { endpoint, bucket, client: this.#client };
+    const inHost = `//${bucket}.`;
+    const client = this.#client;
+    if (this.#origin.includes(inHost)) {
+      return { endpoint: this.#origin.replace(inHost, "//"), bucket, client };
+    }
+    const base = this.#path.slice(0, Math.max(0, this.#path.indexOf(`/${bucket}`)));
+    return { endpoint: this.#origin + base, bucket, client };
   }
+}
+
+function originOf(protocol: unknown, hostname: string, port: unknown): string {
+  const text = `${String(protocol)}//${hostname}${port === undefined ? "" : `:${String(port)}`}`;
+  return URL.canParse(text) ? new URL(text).origin : text;
 }

@@ -39,7 +39,7 @@ const NAMES: ReadonlySet<string> = new Set([
  * Runs one compaction pass over the store at `location` and tells what it did. Safe at any time,
  * from any number of processes; two requests when there is nothing to do.
  * @throws InvalidArgumentError, StoreNotFoundError, AccessDeniedError, CorruptionError,
- *   FormatVersionError, UnavailableError
+ *   FormatVersionError, UnavailableError; NotSupportedError where the server ignores conditions
  */
 export async function compact(
   location: string,

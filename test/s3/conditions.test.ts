@@ -212,24 +212,26 @@ describe("an SDK that drops a condition", () => {
   });
 });
 
-test("the server is named by where requests go, without the bucket", async () => {
-  const hosts: string[] = [];
-  const handle = async ({ hostname }: { readonly hostname: string }): Promise<object> => {
-    hosts.push(hostname);
-    return { response: { statusCode: 404, headers: { date: new Date().toUTCString() } } };
-  };
-  const requestHandler = { handle } as unknown as S3Client["config"]["requestHandler"];
-  const client = new S3Client({ region: "eu-central-1", credentials: CREDENTIALS, requestHandler });
-  const backend = new S3Backend({ client });
-  await backend.initialize("s3://my-bucket/store", { readOnly: false });
-  expect(backend.proofScope.endpoint).toBe("");
-  await backend.get("x");
-  expect(hosts).toEqual(["my-bucket.s3.eu-central-1.amazonaws.com"]);
-  expect(backend.proofScope).toMatchObject({
-    endpoint: "https://s3.eu-central-1.amazonaws.com",
-    bucket: "my-bucket",
-  });
-});
+test.each([
+  [{}, "my-bucket", "https://s3.eu-central-1.amazonaws.com"],
+  [{ endpoint: "https://s3.example:443", forcePathStyle: true }, "b", "https://s3.example"],
+  [{ endpoint: "http://gateway:81/one", forcePathStyle: true }, "b", "http://gateway:81/one"],
+  [{ endpoint: "https://s3.example" }, "store", "https://s3.example"],
+])(
+  "the server is named by where requests go, without the bucket: %j",
+  async (config, bucket, endpoint) => {
+    const handle = async (): Promise<object> => {
+      return { response: { statusCode: 404, headers: { date: new Date().toUTCString() } } };
+    };
+    const requestHandler = { handle } as unknown as S3Client["config"]["requestHandler"];
+    const own = { region: "eu-central-1", credentials: CREDENTIALS, requestHandler };
+    const backend = new S3Backend({ client: new S3Client({ ...own, ...config }) });
+    await backend.initialize(`s3://${bucket}/store`, { readOnly: false });
+    expect(backend.proofScope.endpoint).toBe("");
+    await backend.get("x");
+    expect(backend.proofScope).toMatchObject({ endpoint, bucket });
+  },
+);
 
 test("what was settled by reading back says so: the server has refused a create", async () => {
   const answers = [
