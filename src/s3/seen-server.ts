@@ -15,7 +15,8 @@ export class SeenServer {
   note(request: unknown): void {
     const { protocol, hostname, port, origin, path, target } = Object(request);
     if (origin instanceof URL) this.#origin = origin.origin;
-    else if (typeof hostname === "string") this.#origin = originOf(protocol, hostname, port);
+    else if (typeof hostname === "string")
+      this.#origin = originOf(`${protocol}//${hostname}`, Number(port));
     this.#path = String(path ?? target ?? "");
     const agent = headerOf(request, "user-agent") ?? "";
     this.#client = /aws-sdk-js\/[\w.-]+/.exec(agent)?.[0] ?? OWN_CLIENT;
@@ -33,7 +34,8 @@ export class SeenServer {
   }
 }
 
-function originOf(protocol: unknown, hostname: string, port: unknown): string {
-  const text = `${String(protocol)}//${hostname}${port === undefined ? "" : `:${String(port)}`}`;
+/** @param port NaN: the default one */
+function originOf(host: string, port: number): string {
+  const text = Number.isNaN(port) ? host : `${host}:${port}`;
   return URL.canParse(text) ? new URL(text).origin : text;
 }
