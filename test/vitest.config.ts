@@ -26,6 +26,7 @@ export default defineConfig({
   test: {
     pool: "forks",
     globals: false,
+    setupFiles: ["test/support/no-unhandled.ts"],
     testTimeout: 20_000,
     hookTimeout: 20_000,
     teardownTimeout: 5_000,

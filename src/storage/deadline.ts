@@ -62,7 +62,11 @@ export class Deadline {
 
   /** What has settled leaves nothing behind: a deadline may outlive any number of waits. */
   async #raceWith<R>(work: Promise<R>, late: () => R): Promise<R> {
-    if (this.#passed.signal.aborted) return late();
+    if (this.#passed.signal.aborted) {
+      // Nobody waits for it: unhandled, its failure would end the process.
+      work.catch(() => undefined);
+      return late();
+    }
     const passed = new Deferred();
     const pass = (): void => passed.resolve();
     this.#waiting.add(pass);

@@ -37,8 +37,13 @@ export class BacklogAlarm {
       this.#warn(backlog);
       return;
     }
-    const asking = this.#ask(onBacklog, backlog).finally(() => this.#asking.delete(asking));
+    const asking = this.#ask(onBacklog, backlog);
     this.#asking.add(asking);
+    // What `onWarning` throws is told by `settle`.
+    asking.then(
+      () => this.#asking.delete(asking),
+      () => undefined,
+    );
   }
 
   /** Resolves when everybody who was asked has answered. */

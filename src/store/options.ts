@@ -9,6 +9,7 @@ import {
 import { describeValue, safeMessage } from "../core/describe.ts";
 import { InvalidArgumentError } from "../core/errors.ts";
 import type { Fields } from "../core/operation.ts";
+import { isPromise } from "../core/realm.ts";
 import {
   type ProtocolSettings,
   resolveSettings,
@@ -161,7 +162,7 @@ export function resolveOptions<T>(options: StoreOptions<T> = {}): ResolvedOption
             DEFAULT_CHECKPOINT_THRESHOLD,
           ),
     checkpointOnClose: flag(options, "checkpointOnClose", !skipLoad),
-    version: storable(options.version, "version", 1),
+    version: positive(options.version, "version", 1, Number.MAX_SAFE_INTEGER),
     migrate: callback(options.migrate, "migrate"),
     readOnly: flag(options, "readOnly", false),
     skipLoad,
@@ -249,20 +250,12 @@ export function checkFlag(found: unknown, name: string, byDefault: boolean): boo
   return value;
 }
 
-function positive(value: unknown, name: string, byDefault: number): number {
+/** @param most what can be stored, of a number that is */
+function positive(value: unknown, name: string, byDefault: number, most = Infinity): number {
   if (value === undefined) return byDefault;
-  const valid =
-    typeof value === "number" && value >= 1 && (Number.isInteger(value) || value === Infinity);
-  if (!valid) throw wrong(name, "a positive integer", value);
-  return value;
-}
-
-/** A positive integer that is written, too. */
-function storable(value: unknown, name: string, byDefault: number): number {
-  if (value !== undefined && !Number.isSafeInteger(value)) {
-    throw wrong(name, `an integer from 1 to ${Number.MAX_SAFE_INTEGER}`, value);
-  }
-  return positive(value, name, byDefault);
+  const isWhole = Number.isInteger(value) || value === Infinity;
+  if (typeof value === "number" && isWhole && value >= 1 && value <= most) return value;
+  throw wrong(name, `a positive integer${most === Infinity ? "" : ` up to ${most}`}`, value);
 }
 
 /** @throws InvalidArgumentError unless the value is a function or left out */
@@ -285,7 +278,13 @@ export function warningsTo(
   value: ((message: string) => void) | undefined,
 ): (message: string) => void {
   const onWarning = callback(value, "onWarning") ?? warnOnStderr;
-  return (message) => onWarning(safeMessage(message));
+  return (message) => {
+    const told: unknown = onWarning(safeMessage(message));
+    if (!isPromise(told)) return; // An async function: nobody waits for it.
+    told.catch((error: unknown) => {
+      warnOnStderr(`onWarning failed: ${String(error)}; it was told: ${message}`);
+    });
+  };
 }
 
 /** One line, whatever the message holds. */

@@ -43,6 +43,7 @@ export class Watch<T> {
     this.#stopped = stopped;
     const before = this.#looking;
     this.#looking = this.#run(before, callback, intervalMs, stopped.signal);
+    this.#looking.catch(() => undefined); // What `onWarning` throws: `close` tells it.
   }
 
   /** No callback begins after this. */

@@ -1,5 +1,5 @@
 /** When a watch looks, and what it survives. */
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { UnavailableError } from "../../src/core/errors.ts";
 import type { Operation } from "../../src/core/operation.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
@@ -157,4 +157,37 @@ test("a callback may use the store, write to it, end the watch and close it", as
   await writer.refresh();
   expect(writer.get("seen")).toBe(true);
   expect(runtime.waitsMs).toEqual([]);
+});
+
+test("an onWarning that throws, or rejects, ends no process: close tells what was thrown", async () => {
+  const runtime = manualRuntime();
+  const backend = new LookedAtBackend({ runtime });
+  const open = async (onWarning: () => unknown): Promise<Store<unknown>> => {
+    const store = new Store<unknown>({ runtime });
+    const onBacklog = (): Promise<void> => Promise.reject(new Error("no compactor"));
+    await store.open("x", { backend, agentId: "a", onWarning, onBacklog, backlogSegments: 1 });
+    return store;
+  };
+  const throwing = await open(() => {
+    throw new Error("thrown");
+  });
+  const rejecting = await open(() => Promise.reject(new Error("rejected")));
+  const errors: unknown[] = [];
+  const stderr = vi.spyOn(console, "error").mockImplementation((line) => void errors.push(line));
+  onTestFinished(() => stderr.mockRestore());
+  for (const store of [throwing, rejecting]) {
+    await store.set("a", 1);
+    await store.set("b", 1);
+    store.watch(() => undefined);
+  }
+  // Both what watches and what asks for a compaction have something to warn of.
+  backend.before = () => Promise.reject(new UnavailableError("no look"));
+  await runtime.advance(1_000);
+  backend.before = () => Promise.resolve();
+  await rejecting.refresh();
+  await throwing.refresh();
+  await runtime.advance(0);
+  await expect(throwing.close()).rejects.toThrow("thrown");
+  await rejecting.close();
+  expect(String(errors)).toContain("onWarning failed: Error: rejected");
 });

@@ -24,5 +24,10 @@ export default defineConfig({
       },
     },
   ],
-  test: { pool: "forks", include: ["test/**/*.test.ts"], testTimeout: 20_000 },
+  test: {
+    pool: "forks",
+    include: ["test/**/*.test.ts"],
+    setupFiles: ["test/support/no-unhandled.ts"],
+    testTimeout: 20_000,
+  },
 });
