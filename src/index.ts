@@ -30,6 +30,7 @@ export {
   UnavailableError,
   WriteOutcomeUnknownError,
 } from "./core/errors.ts";
+export type { MediumTime } from "./core/medium-clock.ts";
 export type { Delta, Delta as DeltaPatch, Operation } from "./core/operation.ts";
 export type { DeepReadonly, Storable } from "./core/record-types.ts";
 export type { Runtime } from "./core/runtime.ts";

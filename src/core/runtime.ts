@@ -7,6 +7,8 @@ import { randomBytes } from "node:crypto";
 export interface Runtime {
   /** Wall clock, ms since 1970. For labels and ages only: no safety rule may depend on it. */
   nowMs(): number;
+  /** The wall clock with a fraction of a ms, for clocks that order (PROTOCOL, "Time"). */
+  wallMs(): number;
   /** ms since some beginning, by a clock that nobody sets: for time limits. */
   steadyMs(): number;
   /** Resolves after `ms`; resolves early, without an error, when `signal` aborts. */
@@ -21,6 +23,7 @@ export interface Runtime {
 
 export const systemRuntime: Runtime = {
   nowMs: () => Date.now(),
+  wallMs,
   steadyMs: () => performance.now(),
   sleep: (ms, signal) => wait(ms, signal, false),
   idle: (ms, signal) => wait(ms, signal, true),
@@ -30,6 +33,12 @@ export const systemRuntime: Runtime = {
 
 /** A timer for longer would fire at once. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** What counts on from the start of the process has the fraction, but may be ms off by now. */
+function wallMs(): number {
+  const nowMs = Date.now();
+  return Math.min(Math.max(performance.timeOrigin + performance.now(), nowMs), nowMs + 0.999);
+}
 
 function wait(ms: number, signal: AbortSignal | undefined, background: boolean): Promise<void> {
   return new Promise((resolve) => {

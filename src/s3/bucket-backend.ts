@@ -1,6 +1,7 @@
 /** A backend over objects below a prefix of an S3 bucket, whichever client sends the requests. */
 import { InvalidArgumentError, NotOpenError } from "../core/errors.ts";
 import type { ProofScope } from "../core/proof-scope.ts";
+import type { MediumClock } from "../core/medium-clock.ts";
 import { isBytes } from "../core/realm.ts";
 import type {
   GetOptions,
@@ -70,6 +71,11 @@ export class BucketBackend extends BaseBackend {
       this.#bucket = new S3Bucket(this.#connection, place);
     }
     this.#held = true;
+  }
+
+  /** Learns the server's time from every answer. */
+  get clock(): MediumClock {
+    return this.#connection.clock;
   }
 
   /**

@@ -3,6 +3,7 @@
  * also of answers the SDK turns into errors, how many attempts there were, and the bytes moved.
  */
 import type { RequestKind } from "../core/cost.ts";
+import type { MediumClock } from "../core/medium-clock.ts";
 import type { OnRequest } from "../storage/backend.ts";
 import type { S3RequestEvent } from "./s3-options.ts";
 
@@ -19,6 +20,8 @@ interface Listeners {
   readonly count: OnRequest | undefined;
   /** Told of each request as it leaves. */
   readonly note?: ((request: unknown) => void) | undefined;
+  /** Given the date of every answer. */
+  readonly clock: MediumClock;
 }
 
 /** To be called once, when an attempt has ended. */
@@ -60,6 +63,8 @@ export class HttpWatch {
       this.dateMs = undefined;
       this.status = undefined;
       const end = this.#begin(args.request);
+      const { clock } = this.#listeners;
+      const sent = clock.now();
       let out: Out;
       try {
         out = await next(args);
@@ -72,6 +77,7 @@ export class HttpWatch {
       const status = Number(Reflect.get(Object(response), "statusCode"));
       this.status = status;
       this.dateMs = parseDate(headerOf(response, "date"));
+      if (this.dateMs !== undefined) clock.observe(this.dateMs, sent, clock.now());
       if (this.#stream !== undefined && status >= 200 && status < 300) {
         this.#pending = (bytesIn) => end(bytesIn, status);
       } else {

@@ -1,5 +1,6 @@
 /** One attempt of one S3 request; its outcome is a value. Nothing that may have had an effect is repeated here. */
 import { Limiter } from "../core/limiter.ts";
+import { MediumClock } from "../core/medium-clock.ts";
 import type { OnRequest } from "../storage/backend.ts";
 import { EtagForm } from "./etag-form.ts";
 import { HttpWatch, isByteStream, readAll } from "./http-watch.ts";
@@ -59,6 +60,8 @@ export class S3Connection {
   readonly settings: S3Settings;
   readonly etags = new EtagForm();
   readonly server = new SeenServer();
+  /** The server's time, whatever the place. */
+  readonly clock: MediumClock;
   /** Whether DeleteObjects works here; some servers refuse its checksum. */
   deletesMany = true;
   /** Without it requests would wait inside the HTTP agent, where their time limits already run. */
@@ -69,6 +72,7 @@ export class S3Connection {
 
   constructor(settings: S3Settings, transport: S3Transport) {
     this.settings = settings;
+    this.clock = new MediumClock(settings.runtime);
     this.#transport = transport;
     this.#limiter = new Limiter(settings.maxSockets);
   }
@@ -114,6 +118,7 @@ export class S3Connection {
       tell: onRequest,
       count: options.onRequest,
       note: (request) => this.server.note(request),
+      clock: this.clock,
     });
     const exchange = async (expiry: AbortSignal, touch: () => void): Promise<{ out: Result }> => {
       const given = options.signal;

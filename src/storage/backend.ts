@@ -7,6 +7,7 @@
  */
 import type { RequestKind } from "../core/cost.ts";
 import type { ProofScope } from "../core/proof-scope.ts";
+import type { MediumTime } from "../core/medium-clock.ts";
 
 /** What a request says about time, by the medium's own clock (an HTTP `Date`; FS: Date.now()). */
 export interface Dated {
@@ -174,6 +175,12 @@ export interface StorageBackend {
    * (PROTOCOL, "Proof of the conditions"). Asked after the first request. Default: none needed.
    */
   readonly proofScope?: ProofScope | undefined;
+
+  /**
+   * What is known of the medium's own time, where its answers tell: it orders writes of processes
+   * whose clocks differ. Absent: the medium's time is the wall clock of this process.
+   */
+  readonly clock?: MediumTime | undefined;
 
   readonly appendable?: AppendableStorage | undefined;
   /** Advisory lock among processes, where the medium has one of its own. @throws LockedError */

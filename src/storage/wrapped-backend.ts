@@ -1,5 +1,6 @@
 /** A backend around another: what a wrapper does not change passes through. */
 import type { ProofScope } from "../core/proof-scope.ts";
+import type { MediumTime } from "../core/medium-clock.ts";
 import type {
   AppendableStorage,
   GetOptions,
@@ -38,6 +39,10 @@ export abstract class WrappedBackend implements StorageBackend {
 
   get dateSkewMs(): number | undefined {
     return this.inner.dateSkewMs;
+  }
+
+  get clock(): MediumTime | undefined {
+    return this.inner.clock;
   }
 
   get reportsRequests(): boolean | undefined {

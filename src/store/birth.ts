@@ -36,10 +36,10 @@ export async function publishFirstManifest(
 /** Before its first compaction a store may be a log alone, which a snapshot does not look at. */
 export async function checkExists(
   parts: StoreParts,
-  { view: seen, listingMs }: Pick<TimedView, "view" | "listingMs">,
+  { view: seen, listedAt }: Pick<TimedView, "view" | "listedAt">,
   location: string,
 ): Promise<void> {
-  const isBlind = seen.etag === undefined && listingMs === Number.NEGATIVE_INFINITY;
+  const isBlind = seen.etag === undefined && listedAt === undefined;
   const view = isBlind ? (await lookWhole(parts)).view : seen;
   if (view.etag !== undefined || view.segments.length > 0) return;
   throw new StoreNotFoundError(

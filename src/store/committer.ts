@@ -4,12 +4,15 @@
  */
 import { Deferred } from "../core/deferred.ts";
 import { InvalidArgumentError, WriteOutcomeUnknownError } from "../core/errors.ts";
+import type { TakenClocks } from "../core/hybrid-clock.ts";
+import { momentOf } from "../core/medium-clock.ts";
 import type { Mutex } from "../core/mutex.ts";
 import { DATE_SKEW_MS, lagMsMax } from "../core/settings.ts";
-import { CLOCK_MAX } from "../core/version.ts";
 import type { LogWriter, WrittenSegment } from "../log/log.ts";
 import { buildFlush, type BuiltFlush, type PendingWrite } from "./draft.ts";
 import type { StoreParts } from "./parts.ts";
+import { FlushTime } from "./flush-time.ts";
+import { isWithin } from "./look.ts";
 import { type StagedOperation, ResidentEntry } from "./records.ts";
 import type { Replica } from "./replica.ts";
 
@@ -17,6 +20,8 @@ import type { Replica } from "./replica.ts";
 export const BATCH_BYTES_MAX = 64 * 1024 * 1024;
 /** Writes of several callers share a flush up to here. */
 const FLUSH_BYTES_MAX = 8 * 1024 * 1024;
+/** A process that is frozen again and again does not look for ever. */
+const LOOKS_MAX = 3;
 /** JSON around a record in its line, roughly. */
 const LINE_BYTES = 200;
 
@@ -32,6 +37,8 @@ export interface CommitterOptions {
 
 interface Pending extends PendingWrite {
   readonly bytes: number;
+  /** When the call came, by the steady clock. */
+  readonly calledMs: number;
   readonly done: Deferred;
 }
 
@@ -42,14 +49,13 @@ export class Committer {
   readonly #turns: Mutex;
   readonly #options: CommitterOptions;
   readonly #writer: LogWriter;
+  readonly #time: FlushTime;
   #queue: Pending[] = [];
   /** Queued or being written. */
   readonly #unsettled = new Set<Pending>();
   #queuedBytes = 0;
   #queuedOperations = 0;
   #flushing = false;
-  /** Never goes back, not even when a write fails (FLUSH). */
-  #clock = 0;
   /** Date of the last flush, by the medium's clock. */
   #writtenMs = 0;
   /** After a failure memory may lack what landed all the same. */
@@ -61,6 +67,7 @@ export class Committer {
     this.#turns = turns;
     this.#options = options;
     this.#writer = parts.log.createWriter(options.agentId);
+    this.#time = new FlushTime(parts, replica);
   }
 
   get mustRefresh(): boolean {
@@ -101,7 +108,8 @@ export class Committer {
       throw new InvalidArgumentError(`one write holds at most ${BATCH_BYTES_MAX} bytes, ${found}`);
     }
     const done = new Deferred();
-    const pending = { operations, bytes, done };
+    const calledMs = this.#parts.runtime.steadyMs();
+    const pending = { operations, bytes, done, calledMs };
     this.#queue.push(pending);
     this.#unsettled.add(pending);
     this.#queuedBytes += bytes;
@@ -169,29 +177,50 @@ export class Committer {
   }
 
   async #write(group: readonly Pending[]): Promise<void> {
-    const { agentId: agent, schema: v, checkAllowed } = this.#options;
-    await this.#freshen();
-    await this.#lookUp(group);
-    await checkAllowed(Math.max(this.#replica.view.dateMs, this.#writtenMs));
-    const flush = this.#build(group);
+    const { agentId: agent, schema: v } = this.#options;
+    await this.#prepare(group);
+    const clocks = this.#time.take(operationsIn(group));
+    const flush = this.#build(group, clocks);
     for (const { write, error } of flush.refused) this.#fail([write], error);
     const operations = flush.built.flatMap((one) => one.operations);
     if (operations.length === 0) return;
-    this.#clock = operations.at(-1)?.clock ?? this.#clock;
     const countsUntilMs = this.#replica.view.dateMs + this.#lagMsMax;
     const { lines } = flush;
     const written = await this.#writer.write({ agent, v, operations, lines, countsUntilMs });
     this.#writtenMs = written.dateMs;
     this.#checkLate(written);
+    this.#time.checkStoodStill(clocks, written);
     this.#commitMemory(flush, written);
   }
 
+  /** Looks until there is nothing more to look for: the clocks are taken in that very step (H4, H5). */
+  async #prepare(group: readonly Pending[]): Promise<void> {
+    const { checkAllowed } = this.#options;
+    const calledMs = group.at(-1)?.calledMs ?? 0;
+    let hasLooked = await this.#freshen();
+    const needsLook = (): boolean => this.#time.needsLook(hasLooked ? undefined : calledMs);
+    for (let round = 1; round <= LOOKS_MAX; round++) {
+      if (needsLook()) {
+        await this.#look();
+        hasLooked = true;
+      }
+      await this.#lookUp(group);
+      await checkAllowed(Math.max(this.#replica.view.dateMs, this.#writtenMs));
+      if (!needsLook()) return;
+    }
+  }
+
   /** A stale clock would lose to what others wrote meanwhile; another's look may be stale (RECENT). */
-  async #freshen(): Promise<void> {
+  async #freshen(): Promise<boolean> {
     const { runtime, settings } = this.#parts;
-    const ageMs = runtime.nowMs() - this.#replica.times.listingMs;
-    const tooOld = ageMs > Math.min(settings.refreshEveryMs, this.#lagMsMax / 2);
-    if (!tooOld && !this.#mustRefresh && this.#replica.hasLooked) return;
+    const ageMsMax = Math.min(settings.refreshEveryMs, this.#lagMsMax / 2);
+    const isYoung = isWithin(this.#replica.times.listedAt, momentOf(runtime), ageMsMax);
+    if (isYoung && !this.#mustRefresh && this.#replica.hasLooked) return false;
+    await this.#look();
+    return true;
+  }
+
+  async #look(): Promise<void> {
     await this.#replica.refresh();
     this.#mustRefresh = false;
   }
@@ -202,15 +231,10 @@ export class Committer {
     await this.#replica.lookup(new Set(ids), () => this.#replica.refresh());
   }
 
-  #build(group: readonly Pending[]): BuiltFlush<Pending> {
-    const { records, view } = this.#replica;
-    const clock = Math.max(this.#clock, view.clock);
-    const count = group.reduce((sum, { operations }) => sum + operations.length, 0);
-    if (clock + count > CLOCK_MAX) {
-      throw new InvalidArgumentError(`the store's clock is used up: ${clock} of ${CLOCK_MAX}`);
-    }
+  #build(group: readonly Pending[], { first }: TakenClocks): BuiltFlush<Pending> {
+    const { records } = this.#replica;
     return buildFlush(group, {
-      clock,
+      first,
       ts: new Date(this.#parts.runtime.nowMs()).toISOString(),
       durable: (id) =>
         this.#replica.isResident(id) ? { value: records.durable(id)?.value } : "unknown",
@@ -259,6 +283,10 @@ export class Committer {
     }
     return write.done;
   }
+}
+
+function operationsIn(group: readonly Pending[]): number {
+  return group.reduce((sum, { operations }) => sum + operations.length, 0);
 }
 
 function sizeOf(id: string, text: string | undefined): number {

@@ -23,8 +23,8 @@ export interface BuiltFlush<P extends PendingWrite> {
 }
 
 export interface FlushContext {
-  /** Clocks go on from here. */
-  readonly clock: number;
+  /** Clock of the first operation. */
+  readonly first: number;
   readonly ts: string;
   /** The durable record; undefined when there is none; "unknown" under blind writes. */
   durable(id: string): { readonly value: unknown } | "unknown";
@@ -39,7 +39,7 @@ export function buildFlush<P extends PendingWrite>(
   const refused: { write: P; error: RecordNotFoundError }[] = [];
   /** What this flush has made of a record so far. */
   const current = new Map<string, unknown>();
-  let { clock } = context;
+  let { first: clock } = context;
   for (const write of writes) {
     const missing = findMissing(write, current, context);
     if (missing !== undefined) {
@@ -47,7 +47,7 @@ export function buildFlush<P extends PendingWrite>(
       continue;
     }
     const operations = write.operations.map((staged) => {
-      const operation = buildOperation(staged, ++clock, current, context);
+      const operation = buildOperation(staged, clock++, current, context);
       lines.push(encodeOperation(operation, staged.text));
       current.set(staged.id, staged.value);
       return operation;

@@ -4,23 +4,28 @@
  */
 import { describeValue } from "../core/describe.ts";
 import { InvalidArgumentError } from "../core/errors.ts";
+import { ageMs, type Moment, momentOf } from "../core/medium-clock.ts";
 import { makeView, renewView, type View } from "../view/view.ts";
 import type { StoreParts } from "./parts.ts";
 
 /**
  * "strong": sees every write acknowledged before it looks; one LIST. `{ maxStaleMs }`: sees every
- * write acknowledged so long ago; no request while the last look is that young by the local clock,
- * which may stand still while a process is frozen. "snapshot": the last compacted state, up to
+ * write acknowledged so long ago; no request while the last look is that young by the clocks of the
+ * process, which may both stand still while it is frozen. "snapshot": the last compacted state, up to
  * `refreshEveryMs` old; never a LIST.
  */
 export type Freshness = "strong" | "snapshot" | { readonly maxStaleMs: number };
 
-/** What a look found, and when it began by the local clock: for freshness, never for safety. */
-export interface TimedView {
+/** When the looks began that a view is made of: for freshness, never for safety. */
+export interface LookTimes {
+  readonly manifestAt: Moment;
+  /** Undefined: the log was not listed. */
+  readonly listedAt: Moment | undefined;
+}
+
+/** What a look found. */
+export interface TimedView extends LookTimes {
   readonly view: View;
-  readonly manifestMs: number;
-  /** -Infinity: the log was not listed. */
-  readonly listingMs: number;
 }
 
 /** The last looks over a backend, of whatever store. */
@@ -37,29 +42,29 @@ type LookParts = Pick<StoreParts, "manifests" | "log" | "runtime" | "settings" |
 /** What a store opens on: another's look where that is fresh enough, else one of its own. */
 export async function openLook(parts: LookParts, freshness: Freshness): Promise<TimedView> {
   const { warmLooks, runtime, settings } = parts;
-  const nowMs = runtime.nowMs();
+  const now = momentOf(runtime);
   if (freshness === "strong") return lookWhole(parts);
   if (freshness === "snapshot") {
     const { snapshot } = warmLooks;
-    const isYoung = isWithin(snapshot?.manifestMs, nowMs, settings.refreshEveryMs);
+    const isYoung = isWithin(snapshot?.manifestAt, now, settings.refreshEveryMs);
     return snapshot !== undefined && isYoung ? snapshot : lookAtManifest(parts);
   }
   const { whole } = warmLooks;
-  const isYoung = isWithin(whole?.listingMs, nowMs, freshness.maxStaleMs);
+  const isYoung = isWithin(whole?.listedAt, now, freshness.maxStaleMs);
   return whole !== undefined && isYoung ? whole : lookWhole(parts);
 }
 
-/** Whether a look is at most so old; one from the future was timed by a clock that has jumped. */
-export function isWithin(beganMs: number | undefined, nowMs: number, ageMs: number): boolean {
-  return beganMs !== undefined && nowMs >= beganMs && nowMs - beganMs <= ageMs;
+/** Whether a look is at most so old, by whichever clock says more. */
+export function isWithin(began: Moment | undefined, now: Moment, ageMsMax: number): boolean {
+  return began !== undefined && ageMs(began, now) <= ageMsMax;
 }
 
 /** Manifest and listing. @param known what this store saw before */
 export async function lookWhole(parts: LookParts, known?: View): Promise<TimedView> {
   const { manifests, log, runtime, warmLooks } = parts;
-  const beganMs = runtime.nowMs();
+  const began = momentOf(runtime);
   const view = await makeView(manifests, log, known);
-  const look = { view, manifestMs: beganMs, listingMs: beganMs };
+  const look = { view, manifestAt: began, listedAt: began };
   // The original's writers know nothing of looks that are shared.
   if (view.original !== undefined || view.segments.length > SHARED_SEGMENTS_MAX) return look;
   warmLooks.whole = look;
@@ -70,23 +75,23 @@ export async function lookWhole(parts: LookParts, known?: View): Promise<TimedVi
 /** The manifest alone. A store of the original has a log that its manifest names: a whole look. */
 async function lookAtManifest(parts: LookParts): Promise<TimedView> {
   const { manifests, runtime } = parts;
-  const manifestMs = runtime.nowMs();
+  const manifestAt = momentOf(runtime);
   const loaded = await manifests.load();
   if (loaded.originalManifest !== undefined) return lookWhole(parts);
   const view = { ...loaded, ...NOTHING_LISTED, clock: loaded.manifest.clock };
-  return keepSnapshot(parts, { view, manifestMs });
+  return keepSnapshot(parts, { view, manifestAt });
 }
 
 /** The manifest of now with the listing of before: none, where nothing was listed. */
 export async function lookAgainAtManifest(
   parts: LookParts,
-  { view, listingMs }: Pick<TimedView, "view" | "listingMs">,
+  { view, listedAt }: Pick<TimedView, "view" | "listedAt">,
 ): Promise<TimedView> {
   const { manifests, runtime } = parts;
-  const manifestMs = runtime.nowMs();
+  const manifestAt = momentOf(runtime);
   const renewed = await renewView(manifests, view);
-  if (renewed.original === undefined) keepSnapshot(parts, { view: renewed, manifestMs });
-  return { view: renewed, manifestMs, listingMs };
+  if (renewed.original === undefined) keepSnapshot(parts, { view: renewed, manifestAt });
+  return { view: renewed, manifestAt, listedAt };
 }
 
 const NOTHING_LISTED = {
@@ -100,12 +105,12 @@ const NOTHING_LISTED = {
 /** For whoever opens next: what the manifest alone says. */
 function keepSnapshot(
   { warmLooks }: LookParts,
-  { view, manifestMs }: Pick<TimedView, "view" | "manifestMs">,
+  { view, manifestAt }: Pick<TimedView, "view" | "manifestAt">,
 ): TimedView {
   const snapshot = {
     view: { ...view, ...NOTHING_LISTED, clock: view.manifest.clock },
-    manifestMs,
-    listingMs: Number.NEGATIVE_INFINITY,
+    manifestAt,
+    listedAt: undefined,
   };
   warmLooks.snapshot = snapshot;
   return snapshot;

@@ -1,6 +1,8 @@
 /** What every part of an open store works with. */
 import type { CostBudget } from "../core/cost.ts";
 import { CostMeter } from "../core/cost-meter.ts";
+import { HybridClock, type LastClock } from "../core/hybrid-clock.ts";
+import { WallClock } from "../core/medium-clock.ts";
 import type { Runtime } from "../core/runtime.ts";
 import { DATE_SKEW_MS, type ProtocolSettings, purgeGraceMs } from "../core/settings.ts";
 import type { Segment } from "../format/segment-codec.ts";
@@ -28,6 +30,8 @@ export interface StoreParts {
   readonly manifests: ManifestStore;
   /** Of the stores over this backend and location. */
   readonly warmLooks: WarmLooks;
+  /** Gives writes their clocks. */
+  readonly clock: HybridClock;
   readonly cache: RunCache;
   /** Segments that point reads fetched, by key. */
   readonly segmentCache: ByteCache<readonly Segment[]>;
@@ -44,6 +48,7 @@ interface Warm {
   readonly cache: RunCache;
   readonly manifest: WarmManifest;
   readonly looks: WarmLooks;
+  readonly lastClock: LastClock;
   /** Of the stores that flush together, as the first of them asked for. */
   flushGroup: FlushGroup | undefined;
 }
@@ -58,6 +63,7 @@ function warmOf(backend: StorageBackend, location: string): Warm {
     cache: new ByteCache(),
     manifest: createWarmManifest(),
     looks: { whole: undefined, snapshot: undefined },
+    lastClock: { value: 0, hasWarned: false },
     flushGroup: undefined,
   };
   warmByBackend.set(backend, warm);
@@ -115,6 +121,7 @@ export function createParts(given: GivenParts): StoreParts {
     log,
     manifests: new ManifestStore(backend, warm.manifest),
     warmLooks: warm.looks,
+    clock: new HybridClock(runtime, given.backend.clock ?? new WallClock(runtime), warm.lastClock),
     cache: warm.cache,
     segmentCache: new ByteCache(SEGMENT_CACHE_BYTES_MAX),
     onWarning,

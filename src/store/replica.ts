@@ -13,6 +13,7 @@ import { gather, type Gathered, type Wanted } from "./gather.ts";
 import { History } from "./history.ts";
 import {
   type Freshness,
+  type LookTimes,
   lookAgainAtManifest,
   lookWhole,
   openLook,
@@ -48,7 +49,7 @@ export class Replica {
   readonly #options: ReplicaOptions;
   readonly #reported = new Set<string>();
   #view: View;
-  #times: Pick<TimedView, "manifestMs" | "listingMs">;
+  #times: LookTimes;
   /** This store has looked for itself: what it writes orders above all acknowledged before. */
   #hasLooked: boolean;
   /** Written here since the view's listing. */
@@ -92,8 +93,7 @@ export class Replica {
     return { ...this.#view, segments: [...this.#view.segments, ...this.#ownSegments] };
   }
 
-  /** When the looks began that the view is made of, by the local clock: for freshness only. */
-  get times(): Pick<TimedView, "manifestMs" | "listingMs"> {
+  get times(): LookTimes {
     return this.#times;
   }
 

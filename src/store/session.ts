@@ -4,6 +4,7 @@ import type { CompactionReport } from "../compaction/report.ts";
 import { DEFAULT_LIMITS } from "../compaction/plan.ts";
 import { CostMeter } from "../core/cost-meter.ts";
 import { NotOpenError, ReadOnlyError } from "../core/errors.ts";
+import { momentOf } from "../core/medium-clock.ts";
 import { Mutex } from "../core/mutex.ts";
 import type { Operation } from "../core/operation.ts";
 import type { Runtime } from "../core/runtime.ts";
@@ -147,13 +148,13 @@ export class Session {
    */
   async freshen(asked?: Freshness): Promise<void> {
     const { runtime, settings } = this.parts;
-    const { manifestMs, listingMs } = this.replica.times;
+    const { manifestAt, listedAt } = this.replica.times;
     const wanted = asked ?? this.options.freshness;
-    const nowMs = runtime.nowMs();
+    const now = momentOf(runtime);
     if (this.#committer?.mustRefresh === true || asked === "strong") await this.refresh();
     else if (wanted === "snapshot") {
-      if (!isWithin(manifestMs, nowMs, settings.refreshEveryMs)) await this.refresh("snapshot");
-    } else if (wanted !== "strong" && !isWithin(listingMs, nowMs, wanted.maxStaleMs)) {
+      if (!isWithin(manifestAt, now, settings.refreshEveryMs)) await this.refresh("snapshot");
+    } else if (wanted !== "strong" && !isWithin(listedAt, now, wanted.maxStaleMs)) {
       await this.refresh();
     }
   }

@@ -1,6 +1,7 @@
 /** Reads a whole store and tells what is wrong with it. Changes nothing. */
 import { append } from "../core/bulk.ts";
 import { CorruptionError, StoreNotFoundError } from "../core/errors.ts";
+import { AHEAD_MS_MAX, CLOCKS_PER_MS } from "../core/hybrid-clock.ts";
 import { systemRuntime } from "../core/runtime.ts";
 import { resolveSettings, SETTING_NAMES, type SettingOptions } from "../core/settings.ts";
 import type { RunInfo } from "../format/run-info.ts";
@@ -37,6 +38,11 @@ export interface VerifyReport {
   readonly operations: number;
   /** Objects that nothing refers to, left by compactions that crashed: the next one deletes them. */
   readonly garbage: readonly string[];
+  /**
+   * By how many ms the highest clock is ahead of the medium's date, where that is more than a minute,
+   * else 0. No damage: some clock was wrong, and it ends by itself when time has caught up.
+   */
+  readonly clocksAheadMs: number;
 }
 
 /** A compaction may replace what is being read; then the look starts again, so often at most. */
@@ -122,7 +128,15 @@ async function checkView(parts: StoreParts): Promise<VerifyReport | "overtaken">
   const { runs, generation } = view.manifest;
   const records = runs.reduce((sum, run) => sum + run.records, base.records);
   const garbage = await findGarbage(parts.backend, view.manifest);
-  return { problems, generation, runs: runs.length, records, segments, operations, garbage };
+  const clocksAheadMs = clocksAhead(view);
+  const counts = { runs: runs.length, records, segments, operations };
+  return { problems, generation, ...counts, garbage, clocksAheadMs };
+}
+
+/** H7 */
+function clocksAhead({ clock, dateMs }: View): number {
+  const aheadMs = clock / CLOCKS_PER_MS - dateMs;
+  return aheadMs > AHEAD_MS_MAX ? Math.round(aheadMs) : 0;
 }
 
 /** Reads the snapshot of a store of the original, which has neither checksums nor runs. */

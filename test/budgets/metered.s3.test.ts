@@ -3,6 +3,7 @@
  * repeated attempts, several stores on one backend, and a log of thousands of segments.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { CLOCKS_PER_MS } from "../../src/core/hybrid-clock.ts";
 import { Deferred } from "../../src/core/deferred.ts";
 import { mapParallel } from "../../src/core/parallel.ts";
 import type { Cost } from "../../src/core/cost.ts";
@@ -192,9 +193,11 @@ describe(`${SEGMENTS} segments that wait for a compaction`, () => {
     const backend = live.backend();
     await backend.initialize(live.location("backlog"), { readOnly: false });
     const numbers = Array.from({ length: SEGMENTS }, (_, n) => n + 1_000);
+    // As of a moment after the compaction: what is below it could be in its lists.
+    const clock = (Date.now() + 1_000) * CLOCKS_PER_MS;
     await mapParallel(numbers, 32, async (n) => {
       const stream = `ops-1-${(n % 16).toString(16)}123456789abcdef`;
-      const { bytes, lo, hi, filter } = encoded([`logged-${n}`], n, task(n));
+      const { bytes, lo, hi, filter } = encoded([`logged-${n}`], clock + n, task(n));
       await backend.put(segmentPath({ stream, n, lo, hi, filter }), bytes, { ifAbsent: true });
     });
     await backend.shutdown();

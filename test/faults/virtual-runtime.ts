@@ -12,6 +12,7 @@ export function virtualRuntime(seed: number): VirtualRuntime {
   return {
     nowMs: () => nowMs,
     pass: (ms) => void (nowMs += ms),
+    wallMs: () => nowMs,
     steadyMs: () => nowMs,
     sleep: async (ms) => {
       await Promise.resolve();

@@ -35,6 +35,7 @@ export function virtualRuntime(): VirtualRuntime {
   return {
     pausesMs,
     nowMs: () => nowMs,
+    wallMs: () => nowMs,
     steadyMs: () => nowMs,
     sleep,
     idle: sleep,

@@ -42,6 +42,8 @@ export function createCounts() {
     deaths: 0,
     freezes: 0,
     clockJumps: 0,
+    /** Freezes in which clocks stood still. */
+    stoppedClocks: 0,
     /** Scans, looks of followers, and undos that were judged. */
     scans: 0,
     followed: 0,

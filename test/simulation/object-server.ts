@@ -61,9 +61,13 @@ export class ObjectServer {
   /** Changes so far: two equal counts mean that nothing changed in between. */
   changes = 0;
 
-  constructor(kernel: Kernel, pageObjectsMax: number) {
+  readonly #skewMs: () => number;
+
+  /** @param skewMs how wrong the clock is of the front end that dates an answer */
+  constructor(kernel: Kernel, pageObjectsMax: number, skewMs: () => number = () => 0) {
     this.#kernel = kernel;
     this.#pageObjectsMax = pageObjectsMax;
+    this.#skewMs = skewMs;
   }
 
   observe(observer: ServerObserver): void {
@@ -72,7 +76,7 @@ export class ObjectServer {
 
   /** `Date` of a response made now. */
   dateMs(): number {
-    return Math.floor((EPOCH_MS + this.#kernel.nowMs) / 1000) * 1000;
+    return Math.floor((EPOCH_MS + this.#kernel.nowMs + this.#skewMs()) / 1000) * 1000;
   }
 
   /** As a directory tells it. */
@@ -149,10 +153,10 @@ export function etagOf(body: Uint8Array): string {
   return etag;
 }
 
-/** A log file without a flush in it is no store yet, nor is a lease. */
+/** A log file without a flush in it is no store yet, nor is a lease, nor the object of a probe. */
 export function holdsNoStore(objects: ObjectServer["objects"]): boolean {
   for (const [path, { frames }] of objects) {
-    if (!path.includes(".lease") && frames?.length !== 0) return false;
+    if (!/\.lease|\.probe$/.test(path) && frames?.length !== 0) return false;
   }
   return true;
 }

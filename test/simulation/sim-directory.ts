@@ -59,6 +59,8 @@ export class SimDirectory extends BaseBackend {
   readonly #options: SimDirectoryOptions;
   #listings = 0;
   manifestGets = 0;
+  /** A directory has no clock but the process's. */
+  readonly clock = undefined;
   readonly appendable: AppendableStorage;
 
   constructor(options: SimDirectoryOptions) {

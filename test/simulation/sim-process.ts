@@ -1,6 +1,6 @@
 /**
  * A process: the `Runtime` of everything in it, with a wall clock of its own that may be wrong and
- * may jump. It may freeze (answers and timers wait for the thaw, what it has sent goes on) and die
+ * may jump, and a steady clock; each may stand still while the process is frozen. It may freeze (answers and timers wait for the thaw, what it has sent goes on) and die
  * (nothing in it ever runs again).
  */
 import type { Runtime } from "../../src/core/runtime.ts";
@@ -11,7 +11,7 @@ import type { Prng } from "./prng.ts";
 /** Wall clocks start about here, 2026-01-01. */
 export const EPOCH_MS = 1_767_225_600_000;
 
-export type Hazard = "deaths" | "freezes" | "clockJumps";
+export type Hazard = "deaths" | "freezes" | "clockJumps" | "stoppedClocks";
 
 /** How likely a process stops at each of its awaits. */
 export interface Hazards {
@@ -21,6 +21,16 @@ export interface Hazards {
   readonly clockJump: number;
   /** How far a wall clock may be off. */
   readonly clockSkewMsMax: number;
+  /** Shares of freezes in which only the steady clock stands still (suspended), or both (a snapshot). */
+  readonly steadyStops: number;
+  readonly bothStop: number;
+}
+
+/** A time for which clocks of a process stand still. */
+interface Stop {
+  readonly fromMs: number;
+  readonly untilMs: number;
+  readonly clocks: "steady" | "both";
 }
 
 export interface ProcessOptions {
@@ -49,6 +59,7 @@ export class SimProcess implements Runtime {
   #firstHex: string | undefined;
   #isAlive = true;
   #frozenUntilMs = 0;
+  #stops: Stop[] = [];
   #clockOffsetMs: number;
   /** When its clock jumped last. */
   #jumpedMs = Number.NEGATIVE_INFINITY;
@@ -75,7 +86,11 @@ export class SimProcess implements Runtime {
   /** Ends all hazards, thaws. */
   calm(hazards: Hazards): void {
     this.#hazards = hazards;
-    this.#frozenUntilMs = Math.min(this.#frozenUntilMs, this.kernel.nowMs);
+    const { nowMs } = this.kernel;
+    this.#frozenUntilMs = Math.min(this.#frozenUntilMs, nowMs);
+    this.#stops = this.#stops
+      .filter(({ fromMs }) => fromMs < nowMs)
+      .map((stop) => ({ ...stop, untilMs: Math.min(stop.untilMs, nowMs) }));
   }
 
   kill(): void {
@@ -85,8 +100,27 @@ export class SimProcess implements Runtime {
   }
 
   freeze(ms: number): void {
-    this.#frozenUntilMs = Math.max(this.#frozenUntilMs, this.kernel.nowMs + ms);
+    const { nowMs } = this.kernel;
+    const fromMs = Math.max(this.#frozenUntilMs, nowMs);
+    const untilMs = nowMs + ms;
     this.kernel.trace(`${this.name} freezes for ${ms}`);
+    if (untilMs <= fromMs) return;
+    this.#frozenUntilMs = untilMs;
+    const { steadyStops, bothStop } = this.#hazards;
+    const clocks = this.prng.chance(bothStop) ? "both" : "steady";
+    const stands = clocks === "both" || this.prng.chance(steadyStops);
+    if (!stands) return;
+    this.#options.count?.("stoppedClocks");
+    this.#stops.push({ fromMs, untilMs, clocks });
+  }
+
+  /** For how long a clock has stood still so far. */
+  #stoppedMs(clock: "steady" | "wall"): number {
+    const { nowMs } = this.kernel;
+    return this.#stops.reduce((sum, { fromMs, untilMs, clocks }) => {
+      if (clock === "wall" && clocks !== "both") return sum;
+      return sum + Math.max(0, Math.min(nowMs, untilMs) - fromMs);
+    }, 0);
   }
 
   /** Runs `continuation` inside this process later; here is where it may stop. */
@@ -133,11 +167,16 @@ export class SimProcess implements Runtime {
 
   nowMs(): number {
     if (this.#options.isClockStopped === true) return EPOCH_MS;
-    return EPOCH_MS + Math.floor(this.kernel.nowMs) + this.#clockOffsetMs;
+    return Math.floor(this.wallMs());
+  }
+
+  wallMs(): number {
+    if (this.#options.isClockStopped === true) return EPOCH_MS;
+    return EPOCH_MS + this.kernel.nowMs + this.#clockOffsetMs - this.#stoppedMs("wall");
   }
 
   steadyMs(): number {
-    return this.kernel.nowMs;
+    return this.kernel.nowMs - this.#stoppedMs("steady");
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {

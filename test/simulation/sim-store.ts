@@ -3,6 +3,7 @@
  * client that repeats requests and settles ambiguous writes as `src/s3` does.
  */
 import { UnavailableError, WriteOutcomeUnknownError } from "../../src/core/errors.ts";
+import { MediumClock } from "../../src/core/medium-clock.ts";
 import { MANIFEST_PATH } from "../../src/format/paths.ts";
 import type {
   GetOptions,
@@ -58,6 +59,7 @@ const LATE_MS = 5_000;
 
 export class SimBackend extends BaseBackend {
   readonly #options: SimBackendOptions;
+  readonly clock: MediumClock;
   #listings = 0;
   /** Calls, whatever it takes to get them answered. */
   manifestGets = 0;
@@ -65,6 +67,7 @@ export class SimBackend extends BaseBackend {
   constructor(options: SimBackendOptions) {
     super();
     this.#options = options;
+    this.clock = new MediumClock(options.process);
   }
 
   override async initialize(): Promise<void> {
@@ -215,8 +218,10 @@ export class SimBackend extends BaseBackend {
 
   /** One request: takes effect at one moment between now and its answer, or not, or later. */
   #send<T>(label: string, isWrite: boolean, act: () => T, stuckMs?: number): Promise<Answer<T>> {
-    const { process, network } = this.#options;
+    const { process, network, server } = this.#options;
     const { kernel, prng } = process;
+    const sent = this.clock.now();
+    const observe = (dateMs: number): void => this.clock.observe(dateMs, sent, this.clock.now());
     const fate = drawFate(network(), prng, isWrite);
     const { isRefused, backMs, duplicateMs, freezeMs } = fate;
     const outMs = stuckMs ?? fate.outMs;
@@ -228,13 +233,22 @@ export class SimBackend extends BaseBackend {
     };
     return new Promise((resolve) => {
       // A promise settles once: whichever of the answer and the timeout runs first.
-      if (isRefused)
-        return process.deliver(prng.between(2, 40), () => resolve({ kind: "refused" }));
+      if (isRefused) {
+        const dateMs = server.dateMs();
+        return process.deliver(prng.between(2, 40), () => {
+          observe(dateMs);
+          resolve({ kind: "refused" });
+        });
+      }
       if (outMs !== undefined) {
         kernel.after(outMs, () => {
           const value = effect();
           if (backMs === undefined) return;
-          process.deliver(backMs, () => resolve({ kind: "answered", value }));
+          process.deliver(backMs, () => {
+            const dateMs = dateOf(value);
+            if (dateMs !== undefined) observe(dateMs);
+            resolve({ kind: "answered", value });
+          });
         });
       }
       if (duplicateMs !== undefined) kernel.after(duplicateMs, effect);
@@ -244,6 +258,11 @@ export class SimBackend extends BaseBackend {
       process.deliver(ATTEMPT_TIMEOUT_MS, () => resolve({ kind: "silent" }));
     });
   }
+}
+
+function dateOf(value: unknown): number | undefined {
+  if (typeof value !== "object" || value === null || !("dateMs" in value)) return undefined;
+  return Number(value.dateMs);
 }
 
 function outcomeOf(value: unknown): string {

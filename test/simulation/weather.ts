@@ -118,5 +118,7 @@ function drawHazards(prng: Prng, theme: Theme): Hazards {
     freezeMsMax: prng.pick([2_000, 30_000, 100_000]),
     clockJump: isMixed ? prng.random() * 0.02 : 0,
     clockSkewMsMax: prng.pick([0, 5_000, 3_600_000, 1_700_000_000_000]),
+    steadyStops: prng.pick([0, 0, 0.5]),
+    bothStop: prng.pick([0, 0, 0.3]),
   };
 }

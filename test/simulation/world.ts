@@ -1,6 +1,7 @@
 /** Everything of one simulation that actors share: time, store, oracle, dice, settings. */
 import type { ClockPromise } from "../register/history.ts";
 import type { CompactionLimits } from "../../src/compaction/plan.ts";
+import { WallClock } from "../../src/core/medium-clock.ts";
 import type { ProtocolSettings } from "../../src/core/settings.ts";
 import type { Crowd } from "./crowd.ts";
 import { Disk } from "./disk.ts";
@@ -47,6 +48,8 @@ export const CALM_HAZARDS: Hazards = {
   freezeMsMax: 0,
   clockJump: 0,
   clockSkewMsMax: 0,
+  steadyStops: 0,
+  bothStop: 0,
 };
 
 /** The object store, or the directory, as one process sees it. */
@@ -177,14 +180,19 @@ export class World {
   }
 
   backendFor(process: SimProcess): SimMedium {
-    return scaleDateSkew(this.#mediumFor(process), SETTINGS);
+    const medium: SimMedium = this.#mediumFor(process, () => {
+      const { clock } = medium;
+      return (clock === undefined ? new WallClock(process) : clock).estimateMs() || undefined;
+    });
+    return scaleDateSkew(medium, SETTINGS);
   }
 
-  #mediumFor(process: SimProcess): SimMedium {
+  /** @param estimateMs ms since 1970 as the process would take them for a clock */
+  #mediumFor(process: SimProcess, estimateMs: () => number | undefined): SimMedium {
     const { arePrivateLeases, isListUnordered, network, disk: faults } = this.weather;
     const { server, oracle, disk } = this;
     const onAttempt = (name: string, path: string, body: Uint8Array): void =>
-      oracle.register.sent(oracle.ledger.attempted(name, path, body), undefined);
+      oracle.register.sent(oracle.ledger.attempted(name, path, body), estimateMs());
     const count = (what: HttpFault | DiskFault): void => void oracle.counts[what]++;
     const common = { process, server, onAttempt, count, arePrivateLeases, isListUnordered };
     if (faults === undefined) {

@@ -33,6 +33,8 @@ export interface Fixture {
   /** Everything its stores were warned of. */
   readonly warnings: string[];
   open<T = unknown>(options?: StoreOptions<T>, internals?: StoreInternals): Promise<Store<T>>;
+  /** As another process, which has no time: its clocks count on from what it knows. */
+  openCounting<T = unknown>(options: StoreOptions<T>): Promise<Store<T>>;
   /** What a fresh reader sees that loads everything, in its order. */
   entries(): Promise<[string, unknown][]>;
   /** What a fresh reader sees that loads nothing but these. */
@@ -64,6 +66,17 @@ export async function setUp(
     return store;
   };
 
+  const openCounting = <T = unknown>(options: StoreOptions<T>): Promise<Store<T>> => {
+    const { backend } = watchBackend(medium.backend());
+    const timeless = new Proxy(backend, {
+      get: (target, name) => (name === "clock" ? undefined : Reflect.get(target, name)),
+    });
+    return open(
+      { backend: timeless, ...options },
+      { runtime: { ...medium.runtime, wallMs: () => 0 } },
+    );
+  };
+
   const objects = async (prefix: string): Promise<Map<string, string>> => {
     const backend = medium.backend();
     await backend.initialize(medium.location, { readOnly: true });
@@ -81,6 +94,7 @@ export async function setUp(
     medium,
     warnings,
     open,
+    openCounting,
     objects,
     entries: async () => (await open({ readOnly: true })).entries(),
     lookUp: async (ids) => {

@@ -13,7 +13,12 @@ import { hashOf, listedContents, type Medium } from "./fixture.ts";
 function shiftedRuntime(): { readonly runtime: Runtime; shift(ms: number): Promise<void> } {
   let shiftMs = 0;
   return {
-    runtime: { ...systemRuntime, nowMs: () => Date.now() + shiftMs },
+    runtime: {
+      ...systemRuntime,
+      nowMs: () => Date.now() + shiftMs,
+      wallMs: () => systemRuntime.wallMs() + shiftMs,
+      steadyMs: () => systemRuntime.steadyMs() + shiftMs,
+    },
     shift: async (ms) => {
       shiftMs += ms;
       await Promise.resolve();

@@ -39,6 +39,7 @@ describe.each(MEDIA)("verify on %s", (_, makeMedium) => {
       segments: 2,
       operations: 2,
       garbage: [],
+      clocksAheadMs: 0,
     });
     expect(await fixture.medium.contents()).toEqual(before);
   });

@@ -35,6 +35,7 @@ export function manualRuntime(startMs = 1_800_000_000_000): ManualRuntime {
 
   return {
     nowMs: () => nowMs,
+    wallMs: () => nowMs,
     steadyMs: () => nowMs,
     sleep,
     idle: sleep,

@@ -1,6 +1,7 @@
 /** Every mechanism that is switched off, one at a time. */
 import { ARCHIVE_MUTANTS } from "./archive-mutants.ts";
 import { CONDITION_MUTANTS } from "./condition-mutants.ts";
+import { CLOCK_MUTANTS } from "./clock-mutants.ts";
 import { COMPACTION_MUTANTS } from "./compaction-mutants.ts";
 import { FILE_MUTANTS } from "./file-mutants.ts";
 import type { Mutant } from "./mutant.ts";
@@ -20,4 +21,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...S3_MUTANTS,
   ...SHARING_MUTANTS,
   ...CONDITION_MUTANTS,
+  ...CLOCK_MUTANTS,
 ];

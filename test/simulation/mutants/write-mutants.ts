@@ -44,16 +44,15 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "uses the clock of a failed flush again",
     edits: [
       {
-        file: "store/committer.ts",
-        find: "this.#clock = operations.at(-1)?.clock ?? this.#clock;\n",
-        put: "\n",
-      },
-      {
-        file: "store/committer.ts",
-        find: "this.#writtenMs = written.dateMs;",
-        put: "this.#writtenMs = written.dateMs;\n    this.#clock = operations.at(-1)?.clock ?? 0;",
+        file: "core/hybrid-clock.ts",
+        find: "const known = Math.max(this.#last.value, above);",
+        put: "const known = Math.max(0, above);",
       },
     ],
+    test: {
+      file: "core/hybrid-clock.test.ts",
+      name: "of stores of one process is never given twice",
+    },
   },
   {
     name: "half a batch",
@@ -161,8 +160,8 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "store/committer.ts",
-        find: "if (!tooOld && !this.#mustRefresh && this.#replica.hasLooked) return;",
-        put: "if (!tooOld && !this.#mustRefresh) return;",
+        find: "if (isYoung && !this.#mustRefresh && this.#replica.hasLooked) return false;",
+        put: "if (isYoung && !this.#mustRefresh) return false;",
       },
     ],
   },

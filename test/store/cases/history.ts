@@ -145,7 +145,7 @@ export function historyCases(make: MakeMedium): void {
     expect(await b.undo()).toBe(true);
     expect(await b.undo()).toBe(false);
     expect(await entries()).toEqual([["shared", "a1"]]);
-    expect(a.getOps()[0]).toMatchObject({ agent: "a", clock: 1 });
+    expect(a.getOps()[0]).toMatchObject({ agent: "a", clock: expect.any(Number) });
   });
 
   test("an agent can undo right after a compaction by somebody else", async () => {

@@ -66,15 +66,17 @@ function usageCases(make: MakeMedium): void {
     await storeA.refresh();
     for (const store of [storeA, storeB]) {
       expect(store.get("shared")).toEqual({ value: "from-B" });
-      expect(store.getOps().map(({ agent, clock }) => [agent, clock])).toEqual([["agent-A", 1], ["agent-B", 2]]); // prettier-ignore
+      expect(store.getOps().map(({ agent }) => agent)).toEqual(["agent-A", "agent-B"]);
+      const [first = 0, second = 0] = store.getOps().map(({ clock }) => clock);
+      expect(second).toBeGreaterThan(first);
     }
     expect(await entries()).toEqual([["shared", { value: "from-B" }]]);
   });
 
   test("Conflict resolution: at equal clocks the lexicographically higher agent wins", async () => {
-    const { open, entries } = await setUp(make);
+    const { openCounting, entries } = await setUp(make);
     const names = ["agent-B", "agent-A"];
-    const stores = await Promise.all(names.map((agentId) => open({ agentId })));
+    const stores = await Promise.all(names.map((agentId) => openCounting({ agentId })));
     for (const [at, store] of stores.entries()) await store.set("shared", names[at]);
     for (const store of stores) {
       await store.refresh();

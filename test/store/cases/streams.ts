@@ -163,9 +163,9 @@ function logCases(make: MakeMedium): void {
   });
 
   test("an operation below the one in the snapshot is left out", async () => {
-    const { open } = await setUp(make);
+    const { open, openCounting } = await setUp(make);
     const ahead = await open({ agentId: "ahead" });
-    const behind = await open({ agentId: "behind", skipLoad: true, blindWrites: true });
+    const behind = await openCounting({ agentId: "behind", skipLoad: true, blindWrites: true });
     for (let n = 0; n < 5; n++) await ahead.set("a", `ahead ${n}`);
     await ahead.compact();
     await behind.set("a", "behind");

@@ -1,0 +1,127 @@
+/**
+ * What a process knows of the medium's time without asking for it (PROTOCOL, "Time"). An estimate
+ * orders writes and dates signatures; no safety rule rests on it.
+ */
+import type { Runtime } from "./runtime.ts";
+
+type Clocks = Pick<Runtime, "steadyMs" | "wallMs">;
+
+/** One moment by both clocks of the process, in ms with fractions. */
+export interface Moment {
+  readonly steadyMs: number;
+  readonly wallMs: number;
+}
+
+export function momentOf(clocks: Clocks): Moment {
+  return { steadyMs: clocks.steadyMs(), wallMs: clocks.wallMs() };
+}
+
+/** By how much the clocks of a process ran apart: it was frozen, or one of them was set. */
+export function apartMs(since: Moment, now: Moment): number {
+  return Math.abs(now.wallMs - since.wallMs - (now.steadyMs - since.steadyMs));
+}
+
+/**
+ * How long ago a moment was: whichever clock says more, since either may stand still while the
+ * process is frozen. Infinity when one says that it has yet to come, because it was set back.
+ */
+export function ageMs(since: Moment, now: Moment): number {
+  const ages = [now.steadyMs - since.steadyMs, now.wallMs - since.wallMs];
+  return Math.min(...ages) < 0 ? Infinity : Math.max(...ages);
+}
+
+/** How a store learns the time that its clocks are made of. */
+export interface MediumTime {
+  /** ms since 1970, with a fraction; 0 when it is not known. */
+  estimateMs(): number;
+  /** The process was frozen, or its clock was set, since the medium answered last. */
+  readonly isDoubtful: boolean;
+  /** The medium's time is at most `steadyMs()` and this. */
+  readonly offsetMsMax: number;
+}
+
+const YEAR_2020_MS = Date.UTC(2020, 0);
+const YEAR_2100_MS = Date.UTC(2100, 0);
+/** More than this between wall and steady clock is no drift. */
+export const APART_MS_MAX = 50;
+/** A `Date` is cut to whole seconds. */
+const DATE_GRAIN_MS = 1_000;
+/** By how much a steady clock may be wrong: 0.5 ms a second. */
+const DRIFT = 0.5 / 1_000;
+
+/**
+ * The time of a medium that dates its answers: an interval in which it lies, in terms of the steady
+ * clock, narrowed by each answer. One for each backend instance.
+ */
+export class MediumClock implements MediumTime {
+  readonly #clocks: Clocks;
+  /** Bounds of the medium's time minus the steady clock. */
+  #lo = Number.NEGATIVE_INFINITY;
+  #hi = Infinity;
+  /** When the last answer that counted came. */
+  #seen: Moment | undefined;
+
+  constructor(clocks: Clocks) {
+    this.#clocks = clocks;
+  }
+
+  now(): Moment {
+    return momentOf(this.#clocks);
+  }
+
+  /**
+   * Takes in the `Date` of an answer, of whatever status. The medium's time was within the second
+   * from `dateMs` on at some moment between the two others.
+   */
+  observe(dateMs: number, sent: Moment, got: Moment): void {
+    if (!Number.isFinite(dateMs) || apartMs(sent, got) > APART_MS_MAX) return;
+    const lo = dateMs - got.steadyMs;
+    const hi = dateMs + DATE_GRAIN_MS - sent.steadyMs;
+    const seen = this.#seen;
+    // What was known before a freeze would hide that time went on.
+    const isContinued = seen !== undefined && apartMs(seen, got) <= APART_MS_MAX;
+    const drift = isContinued ? Math.max(0, got.steadyMs - seen.steadyMs) * DRIFT : Infinity;
+    const least = Math.max(this.#lo - drift, lo);
+    const most = Math.min(this.#hi + drift, hi);
+    // Answers that contradict each other: the newest alone.
+    [this.#lo, this.#hi] = least <= most ? [least, most] : [lo, hi];
+    if (seen === undefined || got.steadyMs > seen.steadyMs) this.#seen = got;
+  }
+
+  get isDoubtful(): boolean {
+    return this.#seen !== undefined && apartMs(this.#seen, this.now()) > APART_MS_MAX;
+  }
+
+  get offsetMsMax(): number {
+    return this.#hi;
+  }
+
+  /** The wall clock where it may be right, else the middle of what is known; 0 before any answer. */
+  estimateMs(): number {
+    if (this.#seen === undefined) return 0;
+    const { steadyMs, wallMs } = this.now();
+    const offset = wallMs - steadyMs;
+    const isRight = this.#lo <= offset && offset <= this.#hi;
+    return plausible(steadyMs + (isRight ? offset : (this.#lo + this.#hi) / 2));
+  }
+}
+
+/** The time of a medium that has none of its own: a directory, or memory. */
+export class WallClock implements MediumTime {
+  readonly isDoubtful = false;
+  readonly offsetMsMax = Infinity;
+  readonly #clocks: Clocks;
+
+  constructor(clocks: Clocks) {
+    this.#clocks = clocks;
+  }
+
+  estimateMs(): number {
+    return plausible(this.#clocks.wallMs());
+  }
+}
+
+/** A clock that was never set, or was set to nonsense, is none. */
+function plausible(ms: number): number {
+  return ms >= YEAR_2020_MS && ms <= YEAR_2100_MS ? ms : 0;
+}

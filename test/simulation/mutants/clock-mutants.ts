@@ -1,0 +1,236 @@
+/** Mechanisms of the hybrid clock (H1 to H6) switched off. */
+import type { Mutant } from "./mutant.ts";
+
+const MEDIUM = "core/medium-clock.test.ts";
+const HYBRID = "core/hybrid-clock.test.ts";
+const STORE = "store/hybrid-clock.test.ts";
+
+export const CLOCK_MUTANTS: readonly Mutant[] = [
+  {
+    name: "clocks only count",
+    breaks: ["ORDER", "H3"],
+    does: "gives clocks without a look at the time",
+    edits: [
+      {
+        file: "core/hybrid-clock.ts",
+        find: "Math.floor(this.#time.estimateMs() * CLOCKS_PER_MS)",
+        put: "Math.floor(0 * CLOCKS_PER_MS)",
+      },
+    ],
+    test: { file: STORE, name: "on the medium's time" },
+  },
+  {
+    name: "whole milliseconds",
+    breaks: ["ORDER", "H3"],
+    does: "cuts the estimate to milliseconds: five writes in one pass the next store's first",
+    edits: [
+      {
+        file: "core/hybrid-clock.ts",
+        find: "Math.floor(this.#time.estimateMs() * CLOCKS_PER_MS)",
+        put: "Math.floor(this.#time.estimateMs()) * CLOCKS_PER_MS",
+      },
+    ],
+    test: { file: HYBRID, name: "is the estimate in 1,024ths of a millisecond" },
+  },
+  {
+    name: "a shift of 32 bits",
+    breaks: ["ORDER", "H3"],
+    does: "makes a clock of the estimate by shifting",
+    edits: [
+      {
+        file: "core/hybrid-clock.ts",
+        find: "Math.floor(this.#time.estimateMs() * CLOCKS_PER_MS)",
+        put: "this.#time.estimateMs() << 10",
+      },
+    ],
+    test: { file: HYBRID, name: "is the estimate in 1,024ths of a millisecond" },
+  },
+  {
+    name: "a clock with a fraction",
+    breaks: ["ORDER", "H3"],
+    does: "does not cut the estimate to whole clocks",
+    edits: [
+      {
+        file: "core/hybrid-clock.ts",
+        find: "Math.floor(this.#time.estimateMs() * CLOCKS_PER_MS)",
+        put: "this.#time.estimateMs() * CLOCKS_PER_MS",
+      },
+    ],
+    test: { file: HYBRID, name: "is the estimate in 1,024ths of a millisecond" },
+  },
+  {
+    name: "a cap on adoption",
+    breaks: ["RECENT", "FLOOR", "H3"],
+    does: "ignores clocks that lie ahead of its own time",
+    edits: [
+      {
+        file: "core/hybrid-clock.ts",
+        find: "const known = Math.max(this.#last.value, above);",
+        put: "const known = Math.max(this.#last.value, Math.min(above, this.#time.estimateMs() * CLOCKS_PER_MS));",
+      },
+    ],
+    test: { file: HYBRID, name: "is above all that was given and all that is known" },
+  },
+  {
+    name: "each store counts for itself",
+    breaks: ["ORDER", "H3"],
+    does: "keeps the last clock with the store, not with the process",
+    edits: [
+      {
+        file: "store/parts.ts",
+        find: "new WallClock(runtime), warm.lastClock)",
+        put: "new WallClock(runtime), { ...warm.lastClock })",
+      },
+    ],
+    test: { file: STORE, name: "stores of one process depend on no clock" },
+  },
+  {
+    name: "an unclamped wall clock",
+    breaks: ["ORDER", "H2"],
+    does: "takes what has counted since the start of the process for the time, whatever was set since",
+    edits: [
+      {
+        file: "core/runtime.ts",
+        find: "return Math.min(Math.max(performance.timeOrigin + performance.now(), nowMs), nowMs + 0.999);",
+        put: "return Math.max(performance.timeOrigin + performance.now(), Math.min(nowMs, 0));",
+      },
+    ],
+    test: { file: MEDIUM, name: "follows a wall clock that is set" },
+  },
+  {
+    name: "an interval that is never begun anew",
+    breaks: ["ORDER", "H1"],
+    does: "intersects dates that contradict each other",
+    edits: [
+      {
+        file: "core/medium-clock.ts",
+        find: "least <= most ? [least, most] : [lo, hi]",
+        put: "least <= most || lo <= hi ? [least, most] : [lo, hi]",
+      },
+    ],
+    test: { file: MEDIUM, name: "of answers that contradict each other the newest counts" },
+  },
+  {
+    name: "an interval from before a freeze",
+    breaks: ["ORDER", "H1"],
+    does: "intersects the first answer after a freeze with those before it",
+    edits: [
+      {
+        file: "core/medium-clock.ts",
+        find: "seen !== undefined && apartMs(seen, got) <= APART_MS_MAX;",
+        put: "seen !== undefined;",
+      },
+    ],
+    test: { file: MEDIUM, name: "for 400 ms knows nothing for sure until an answer" },
+  },
+  {
+    name: "an answer over a freeze",
+    breaks: ["ORDER", "H1"],
+    does: "takes in an answer during which the process was frozen",
+    edits: [
+      {
+        file: "core/medium-clock.ts",
+        find: "if (!Number.isFinite(dateMs) || apartMs(sent, got) > APART_MS_MAX) return;",
+        put: "if (!Number.isFinite(dateMs)) return;",
+      },
+    ],
+    test: { file: MEDIUM, name: "with a request under way learns nothing from its answer" },
+  },
+  {
+    name: "sent for received",
+    breaks: ["ORDER", "H1"],
+    does: "takes the moment of sending for that of the answer, and the other way round",
+    edits: [
+      {
+        file: "core/medium-clock.ts",
+        find: "const lo = dateMs - got.steadyMs;",
+        put: "[sent, got] = [got, sent];\n    const lo = dateMs - got.steadyMs;",
+      },
+    ],
+    test: { file: MEDIUM, name: "holds the true time within its bounds" },
+  },
+  {
+    name: "dates to the millisecond",
+    breaks: ["ORDER", "H1"],
+    does: "forgets that a date is cut to whole seconds",
+    edits: [
+      {
+        file: "core/medium-clock.ts",
+        find: "const hi = dateMs + DATE_GRAIN_MS - sent.steadyMs;",
+        put: "const hi = dateMs - sent.steadyMs;",
+      },
+    ],
+    test: { file: MEDIUM, name: "holds the true time within its bounds" },
+  },
+  {
+    name: "a steady clock without drift",
+    breaks: ["ORDER", "H1"],
+    does: "does not widen the interval as time passes",
+    edits: [
+      { file: "core/medium-clock.ts", find: "const DRIFT = 0.5 / 1_000;", put: "const DRIFT = 0;" },
+    ],
+    test: { file: MEDIUM, name: "follows a steady clock that is wrong" },
+  },
+  {
+    name: "no doubt after a freeze",
+    breaks: ["ORDER", "H4"],
+    does: "does not look when its clocks ran apart",
+    edits: [{ file: "store/flush-time.ts", find: "if (clock.isDoubtful) return true;", put: "" }],
+    test: { file: STORE, name: "looks before it writes" },
+  },
+  {
+    name: "views from the future",
+    breaks: ["RECENT", "H4"],
+    does: "takes a view for young that began before the wall clock was set back",
+    edits: [
+      {
+        file: "core/medium-clock.ts",
+        find: "return Math.min(...ages) < 0 ? Infinity : Math.max(...ages);",
+        put: "return Math.max(...ages);",
+      },
+    ],
+    test: { file: MEDIUM, name: "an age is what the faster of the clocks says" },
+  },
+  {
+    name: "a dragged store is like any other",
+    breaks: ["ORDER", "H5"],
+    does: "does not look when clocks are ahead of time",
+    edits: [
+      {
+        file: "store/flush-time.ts",
+        find: "if (calledMs === undefined || !clock.isDragged(view.clock)) return false;",
+        put: "if (calledMs !== undefined || !clock.isDragged(view.clock)) return false;",
+      },
+    ],
+    test: { file: STORE, name: "keeps the order for all who know" },
+  },
+  {
+    name: "clocks that stood still count",
+    breaks: ["ORDER", "H6"],
+    does: "acknowledges a write over which both clocks stood still",
+    edits: [
+      {
+        file: "store/committer.ts",
+        find: "    this.#time.checkStoodStill(clocks, written);\n",
+        put: "",
+      },
+    ],
+    test: {
+      file: STORE,
+      name: "whose clocks both stood still hears that the outcome is unknown",
+    },
+  },
+  {
+    name: "clocks without the manifest",
+    breaks: ["RECENT", "H3"],
+    does: "goes on from the clocks of the live log, not from the manifest's",
+    edits: [
+      {
+        file: "view/view.ts",
+        find: "const clock = listed.reduce((max, { hi }) => Math.max(max, hi), manifest.clock);",
+        put: "const clock = listed.reduce((max, { hi }) => Math.max(max, hi), 0);",
+      },
+    ],
+    test: { file: STORE, name: "what is durable is always adopted" },
+  },
+];
