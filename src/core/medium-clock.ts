@@ -26,8 +26,9 @@ export function apartMs(since: Moment, now: Moment): number {
  * process is frozen. Infinity when one says that it has yet to come, because it was set back.
  */
 export function ageMs(since: Moment, now: Moment): number {
-  const ages = [now.steadyMs - since.steadyMs, now.wallMs - since.wallMs];
-  return Math.min(...ages) < 0 ? Infinity : Math.max(...ages);
+  const steadyMs = now.steadyMs - since.steadyMs;
+  const wallMs = now.wallMs - since.wallMs;
+  return Math.min(steadyMs, wallMs) < 0 ? Infinity : Math.max(steadyMs, wallMs);
 }
 
 /** How a store learns the time that its clocks are made of. */

@@ -214,8 +214,8 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "store/look.ts",
-        find: "return beganMs !== undefined && nowMs >= beganMs && nowMs - beganMs <= ageMs;",
-        put: "return beganMs !== undefined && nowMs - beganMs <= ageMs * 1e9;",
+        find: "return began !== undefined && ageMs(began, now) <= ageMsMax;",
+        put: "return began !== undefined && ageMs(now, now) <= ageMsMax;",
       },
     ],
   },
