@@ -25,14 +25,16 @@ class Place {
     runtime: { ...this.runtime, nowMs: () => this.runtime.nowMs() + this.skewMs },
   });
 
-  /** @param frozen a clock that stands still lets a store take its look for a fresh one */
+  /** @param frozen clocks that stand still let a store take its look for a fresh one */
   async open(
     agentId: string,
     options: StoreOptions<unknown> = {},
     frozen?: "frozen",
   ): Promise<Store<unknown>> {
-    const nowMs = this.runtime.nowMs();
-    const runtime = frozen === undefined ? this.runtime : { ...this.runtime, nowMs: () => nowMs };
+    const fixedMs = this.runtime.nowMs();
+    const nowMs = (): number => fixedMs;
+    const stopped = { ...this.runtime, nowMs, wallMs: nowMs, steadyMs: nowMs };
+    const runtime = frozen === undefined ? this.runtime : stopped;
     const store = new Store<unknown>({ runtime });
     const lazy = { skipLoad: true, blindWrites: true, segmentGraceMs: 0 };
     await store.open("s", { backend: this.#backend, agentId, ...lazy, ...options });
@@ -52,7 +54,7 @@ class Place {
   }
 
   async read(id: string): Promise<unknown> {
-    const reader = await this.open("", { readOnly: true });
+    const reader = await this.open("reader", { readOnly: true });
     return reader.read(id);
   }
 
