@@ -75,6 +75,22 @@ export const appendCases: readonly Case[] = [
     await file.close();
     assert.equal(await findText(backend, "log/a.jsonl"), expected);
   }),
+  appendCase(
+    "a file is in place until another lies at its path, or none",
+    async (backend, appendable) => {
+      const file = await appendable.create("log/a.jsonl");
+      assert.ok(file);
+      assert.equal(await file.isInPlace(), true);
+      await file.append(bytes("one\n"));
+      assert.equal(await file.isInPlace(), true);
+      const copy = await find(backend, "log/a.jsonl");
+      await put(backend, "log/a.jsonl", Buffer.from(copy.body).toString());
+      assert.equal(await file.isInPlace(), false, "replaced by a copy of itself");
+      await backend.delete(["log/a.jsonl"]);
+      assert.equal(await file.isInPlace(), false, "deleted");
+      await file.close();
+    },
+  ),
   appendCase("a large append arrives whole", async (backend, appendable) => {
     const file = await appendable.create("a.jsonl");
     assert.ok(file);
@@ -95,6 +111,7 @@ export const lockCases: readonly Case[] = [
     run: async ({ backend, reopen }) => {
       if (backend.lock === undefined) return;
       const held = await backend.lock(".lock");
+      await held.confirm?.();
       await assertFails(() => backend.lock?.(".lock"), "LOCKED", "a second lock");
       if (reopen !== undefined) {
         const other = await reopen();

@@ -31,12 +31,28 @@ test("a lock of another machine is respected until it was silent for its time", 
 test.each([
   ["from before the last boot", { host: hostname() }],
   ["of another container, whose pid is one of ours", { host: hostname(), pid: process.pid }],
-  ["of another container on this kernel", { host: hostname(), ...BY_PID, bootId: undefined }],
+  ["of a kernel that has no boot id", { host: hostname(), ...BY_PID, bootId: undefined }],
 ])("a lock %s is one of another machine", async (_, changes) => {
   const { backend, path } = await openFs();
   await foreignLock(path, 0, changes);
   await expect(backend.lock(".lock")).rejects.toThrow("of which nobody here can tell");
   await foreignLock(path, TTL_MS + 100, changes);
+  await (await backend.lock(".lock")).release();
+});
+
+test("a lock of a container that shares nothing but the kernel is one of another machine", async () => {
+  const { backend, path } = await openFs();
+  const file = join(path, ".lock");
+  const text = await lockText({
+    pid: DEAD_PID,
+    netSpace: "net:[1]",
+    pidSpace: "pid:[1]",
+    ttlMs: TTL_MS,
+  });
+  await writeFile(file, text);
+  await expect(backend.lock(".lock")).rejects.toThrow("of which nobody here can tell");
+  const heard = new Date(Date.now() - TTL_MS - 100);
+  await utimes(file, heard, heard);
   await (await backend.lock(".lock")).release();
 });
 

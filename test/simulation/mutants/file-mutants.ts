@@ -154,4 +154,56 @@ export const FILE_MUTANTS: readonly Mutant[] = [
     ],
     test: { file: "log/frames.test.ts", name: "any byte flipped in any frame" },
   },
+  {
+    name: "fence by the name of the file",
+    breaks: ["FENCE", "F5"],
+    does: "takes any file at the path for the one that is open",
+    edits: [
+      {
+        file: "storage/fs-append.ts",
+        find: "found?.dev === dev && found.ino === ino && found.size === BigInt(this.#bytes)",
+        put: "found !== undefined && dev >= 0n && ino >= 0n",
+      },
+    ],
+    test: { file: "store/replaced.test.ts", name: "replaced by a copy" },
+  },
+  {
+    name: "a lock that no flush asks",
+    breaks: ["F6"],
+    does: "writes on after another took the lock over",
+    edits: [
+      {
+        file: "storage/fs-lock.ts",
+        find: "if (!this.#isLost) return;",
+        put: "if (ttlMs > 0) return;",
+      },
+    ],
+    test: { file: "storage/fs-lock-lease.test.ts", name: "a holder beats, and learns" },
+  },
+  {
+    name: "a lock that its date alone ends",
+    breaks: ["F6"],
+    does: "takes a silent lock over without watching it",
+    edits: [
+      {
+        file: "storage/fs-lock.ts",
+        find: "if (Math.abs(silentMs) > ttlMs && (await staysSilent(directory, at, found, ttlMs))) return;",
+        put: "void [staysSilent, at];\n  if (Math.abs(silentMs) > ttlMs) return;",
+      },
+    ],
+    test: { file: "storage/fs-lock-lease.test.ts", name: "takes no lock from a holder that beats" },
+  },
+  {
+    name: "a pid that counts in every container",
+    breaks: ["F6"],
+    does: "takes the pid of another container for one of its own",
+    edits: [
+      {
+        file: "storage/fs-process.ts",
+        find: 'if (holder.pidSpace !== here.pidSpace) return "unknown";',
+        put: "",
+      },
+    ],
+    test: { file: "storage/fs-lock-lease.test.ts", name: "of a container that shares nothing" },
+  },
 ];
