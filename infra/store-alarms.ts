@@ -20,6 +20,10 @@ export const METRICS = {
   BacklogAgeMs: "Maximum",
   /** Since the last publication, while there is a backlog. */
   CompactionLagMs: "Maximum",
+  /** Runs of the store: what a point read may have to ask. */
+  Runs: "Maximum",
+  /** Runs that should be merged and do not fit into the time of an invocation. */
+  WaitingRunBytes: "Maximum",
   /** Publications lost to another compactor or an archive. */
   Conflicts: "Sum",
   /** Invocations that ended with an error. */

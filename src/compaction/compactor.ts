@@ -5,7 +5,7 @@
 import { ConflictError } from "../core/errors.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
 import { COMPACT_LEASE_PATH } from "../format/paths.ts";
-import type { LogListing, SegmentRef } from "../log/log.ts";
+import type { IsEnough, LogListing, SegmentRef } from "../log/log.ts";
 import { snapshotMissing } from "../original/original-snapshot.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import { Lease } from "../storage/lease.ts";
@@ -16,8 +16,20 @@ import { isOutdated } from "./migrate.ts";
 import { dueRetired, fillIn, segmentGraceOf } from "./publication.ts";
 import type { CompactionReport, CompactorParts, FoundBacklog, PartialResult, PassOptions, PassResult } from "./report.ts"; // prettier-ignore
 
-const MERGED = { segments: 0, operations: 0, runsMerged: 0, records: 0, bytes: 0 };
-const NOTHING = { ...MERGED, deleted: 0, collected: 0, corrupt: 0, more: false };
+const MERGED = { publications: 0, segments: 0, operations: 0, runsMerged: 0, records: 0, bytes: 0 };
+const NOTHING = {
+  ...MERGED,
+  deleted: 0,
+  collected: 0,
+  corrupt: 0,
+  more: false,
+  waiting: { runs: 0, bytes: 0 },
+};
+
+/** More of a backlog is not counted: it would take longer than it is worth. */
+const BACKLOG_COUNTED_MAX = 200_000;
+/** Nor is what takes more of the time of a pass to list. */
+const LOOK_SHARE = 1 / 8;
 
 /** What a look at a store tells. */
 interface Look {
@@ -39,9 +51,9 @@ export class Compactor {
    *   NotSupportedError when the medium ignores preconditions
    */
   async pass(options: PassOptions = {}): Promise<PassResult> {
-    const { runtime, settings, backend } = this.#parts;
+    const { runtime, settings, backend, pace } = this.#parts;
     const startedMs = runtime.nowMs();
-    const result = ({ replaced, ...part }: PartialResult): PassResult => {
+    const result = ({ replaced = [], ...part }: PartialResult): PassResult => {
       const durationMs = runtime.nowMs() - startedMs;
       return { report: { ...NOTHING, ...current.found, ...part, durationMs }, replaced };
     };
@@ -54,17 +66,23 @@ export class Compactor {
       ttlMs: settings.leaseTtlMs,
     });
     if (lease === undefined) return result({ outcome: "busy", generation: current.generation });
+    const pass = new LeasedPass(this.#parts, lease, options);
+    const { generation } = current;
     try {
-      return result(await new LeasedPass(this.#parts, lease, options).run());
+      return result(await pass.run());
     } catch (error) {
       if (signal?.aborted === true && error === signal.reason) {
-        return result({ outcome: "stopped", generation: current.generation, more: true });
+        const ended = pass.endedBy({ outcome: "stopped", generation, more: true });
+        if (ended.outcome === "stopped") pace.cutOff(runtime.steadyMs());
+        return result(ended);
       }
       // 404 of a run: another pass has replaced it (C5).
-      if (error instanceof RunGoneError) return result(await this.#lostToAnother(error));
+      if (error instanceof RunGoneError) {
+        return result(pass.endedBy(await this.#lostToAnother(error)));
+      }
       // A name of 64 random bits is taken: by a write of this pass that was repeated on the way.
       if (error instanceof ConflictError) {
-        return result({ outcome: "lost", generation: current.generation });
+        return result(pass.endedBy({ outcome: "lost", generation }));
       }
       throw error;
     } finally {
@@ -78,7 +96,7 @@ export class Compactor {
   /** Whether log, retired objects or the caller ask for a pass: two requests when none does. */
   async #look(options: PassOptions): Promise<Look> {
     const { log, manifests, settings } = this.#parts;
-    const [first, listing] = await Promise.all([manifests.load(), log.list()]);
+    const [first, listing] = await Promise.all([manifests.load(), log.list(this.#enough(options))]);
     const loaded = await manifests.confirm({ ...first, originalLog: listing.originalLog });
     const { manifest } = loaded;
     const { generation, retired, runs } = manifest;
@@ -89,13 +107,19 @@ export class Compactor {
     const dated = fillIn(retired, loaded.lastModifiedMs);
     const graces = { ...settings, segmentGraceMs: segmentGraceOf(manifest, settings) };
     const due = dueRetired(dated, loaded.dateMs, graces).length > 0;
-    const hasLog = live.length > 0 || listing.corrupt.length > 0;
+    const hasLog = live.length > 0 || listing.corrupt.length > 0 || listing.isCut;
     const wanted =
       hasLog ||
       due ||
       (options.full === true && runs.length > 1) ||
       runs.some((run) => isOutdated(run, options));
     return { manifest, generation, wanted, found };
+  }
+
+  /** A backlog is counted, but not at the expense of merging it. */
+  #enough({ leftMs = () => Infinity }: PassOptions): IsEnough {
+    const untilMs = leftMs() * (1 - LOOK_SHARE);
+    return (segments) => segments >= BACKLOG_COUNTED_MAX || leftMs() < untilMs;
   }
 
   /** What waits to be merged: not what the runs hold and only waits to be deleted. */
@@ -121,13 +145,13 @@ export class Compactor {
 
 function describeBacklog(
   live: readonly SegmentRef[],
-  { writtenMs, lastDateMs }: LogListing,
+  { writtenMs, lastDateMs, isCut }: LogListing,
   { lastModifiedMs }: LoadedManifest,
 ): FoundBacklog {
-  if (live.length === 0) return { segments: 0, ageMs: 0, lagMs: 0 };
+  if (live.length === 0) return { segments: 0, isCut, ageMs: 0, lagMs: 0 };
   const since = (thenMs: number): number => Math.max(0, lastDateMs - thenMs);
   const written = live.map(({ path }) => writtenMs.get(path) ?? lastDateMs);
   const ageMs = since(written.reduce((oldest, ms) => Math.min(oldest, ms), lastDateMs));
   const lagMs = lastModifiedMs === undefined ? ageMs : since(lastModifiedMs);
-  return { segments: live.length, ageMs, lagMs };
+  return { segments: live.length, isCut, ageMs, lagMs };
 }

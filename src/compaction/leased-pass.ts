@@ -1,35 +1,71 @@
-/** The steps of a compaction that holds the lease. From objects only, never from a Store's memory. */
-import { hash } from "node:crypto";
-import { ConflictError, type CorruptionError } from "../core/errors.ts";
-import type { RunEntry } from "../core/version.ts";
-import type { Manifest, Retired } from "../format/manifest-codec.ts";
-import { retiredListPath, runPaths } from "../format/paths.ts";
-import { encodeRetiredList } from "../format/retired-list.ts";
+/**
+ * A compaction that holds the lease: one step after the other, each published by itself, while
+ * there is work and time. From objects only, never from a Store's memory.
+ */
+import type { CorruptionError } from "../core/errors.ts";
+import type { Manifest } from "../format/manifest-codec.ts";
 import type { RunInfo } from "../format/run-info.ts";
-import type { CompactionInput } from "../log/log.ts";
-import { dropTombstones, type EntryBatches, fromMap, mergeSorted } from "../runs/merge.ts";
-import { RunReader } from "../runs/run-reader.ts";
-import { writeRun } from "../runs/run-writer.ts";
+import type { LogUnit } from "../log/log.ts";
 import type { Lease } from "../storage/lease.ts";
 import { checkManifestPresent, lacksManifest, listReferable } from "../view/lost-manifest.ts";
-import { segmentLists, summarize } from "../view/published.ts";
-import { deleteListed, orphans } from "./collector.ts";
-import { mergeLog, type MergedLog } from "./merge-log.ts";
-import { isOutdated, migrateEntries } from "./migrate.ts";
-import { type CompactionPlan, planCompaction, purgeFloorAt, wantsPurge } from "./plan.ts";
+import type { LoadedManifest } from "../view/manifest-store.ts";
+import { segmentLists } from "../view/published.ts";
+import { LogCursor } from "./log-cursor.ts";
+import { LogMerge, type MergedLog } from "./merge-log.ts";
+import { MergeStep, type PublishedStep, type StepInput, type StepResult } from "./merge-step.ts";
+import { isOutdated } from "./migrate.ts";
+import { TooSlow } from "./pace.ts";
+import { type CompactionPlan, countUnits, type Planned, planStep, purgeFloorAt, runBytes, wantsPurge } from "./plan.ts"; // prettier-ignore
 import {
+  dueRetired,
+  fillIn,
   nextHistory,
-  preparePublication,
   segmentGraceOf,
   tombstoneGraceOf,
 } from "./publication.ts";
-import type { CompactorParts, PartialResult, PassOptions } from "./report.ts";
+import type {
+  CompactorParts,
+  PartialResult,
+  PassOptions,
+  Replaced,
+  WaitingRuns,
+} from "./report.ts";
 import { UpgradePass } from "./upgrade-pass.ts";
+
+/** How often a merge of runs that turns out too slow is planned anew, smaller. */
+const TOO_SLOW_MAX = 4;
+
+/** What every step of a pass is planned by. */
+interface Begun {
+  readonly cursor: LogCursor;
+  /** F: what a purge raises the floor to. */
+  readonly floor: number;
+  /** What lists that the manifest names hold, by the list. */
+  readonly lists: Map<string, ReadonlySet<string>>;
+}
 
 export class LeasedPass {
   readonly #parts: CompactorParts;
   readonly #lease: Lease;
   readonly #options: PassOptions;
+  readonly #totals = {
+    publications: 0,
+    segments: 0,
+    operations: 0,
+    runsMerged: 0,
+    records: 0,
+    bytes: 0,
+    deleted: 0,
+    collected: 0,
+    corrupt: 0,
+  };
+  readonly #replaced: Replaced[] = [];
+  #listed: readonly string[] = [];
+  #current: Manifest | undefined;
+  #newest: RunInfo | undefined;
+  /** Runs that are being merged alone. */
+  #underWay: readonly RunInfo[] = [];
+  #lastWriteMs = 0;
 
   constructor(parts: CompactorParts, lease: Lease, options: PassOptions) {
     this.#parts = parts;
@@ -39,94 +75,190 @@ export class LeasedPass {
 
   /** C3 to C10. @throws RunGoneError when a run was replaced meanwhile */
   async run(): Promise<PartialResult> {
-    const { backend, manifests, log, settings, limits } = this.#parts;
+    const { backend, manifests, log, settings } = this.#parts;
     const loaded = await manifests.load();
     if (loaded.originalManifest !== undefined) {
       const upgraded = await new UpgradePass(this.#parts, this.#lease).run();
       return { ...upgraded, more: upgraded.more === true || this.#options.migration !== undefined };
     }
     const { manifest } = loaded;
-    const [prepared, listed, lists] = await Promise.all([
-      log.prepareCompaction(),
-      listReferable(backend),
-      this.#readLists(manifest),
-    ]);
-    const input = withoutPublished(prepared, lists);
-    if (lacksManifest(manifest, listed)) return this.#checkLacking(listed);
-
-    const history = nextHistory(loaded);
-    const graceMs = tombstoneGraceOf(manifest, settings);
-    const floor = purgeFloorAt(manifest, history, input.firstDateMs, graceMs);
-    // One run with nothing to merge into it, and nothing to purge from it, would only be copied.
-    const mergeable = manifest.runs.length > 1 || input.units.length > 0;
-    const full = (this.#options.full === true && mergeable) || wantsPurge(manifest, floor);
-    const plan = planCompaction(manifest, input, limits, full, (run) =>
-      isOutdated(run, this.#options),
-    );
-    const merged = await mergeLog(log, plan.units, manifest.purgeFloor, this.#options.signal);
-    this.#reportCorrupt([...input.corrupt, ...merged.corrupt]);
-    const corrupt = input.corrupt.length + merged.corrupt.length;
-
-    const purgeFloor = this.#purgeFloor(manifest.purgeFloor, floor, plan, merged);
-    const newRun = await this.#writeRun(manifest.generation, plan, merged, purgeFloor);
-    const segments = merged.merged.length;
-    const deletesNow = segmentGraceOf(manifest, settings) === 0;
-    const kept = deletesNow ? [] : await this.#writeList(manifest.generation, merged);
-    const { clock, done, operations } = merged;
-    const schema = Math.max(merged.schema, newRun?.minSchema ?? 0);
-    const change = {
-      nonce: this.#nonce(done),
-      dateMs: input.firstDateMs,
-      newRuns: newRun === undefined ? [] : [newRun],
-      keptRuns: plan.keptRuns,
-      replacedRuns: plan.runs,
-      purgeFloor,
-      clock,
-      schema,
-      activeRecords: countActive(manifest, plan, newRun, merged.created),
-      retired: kept,
-    };
-    const next = preparePublication(loaded, change, settings);
-    const generation = manifest.generation;
-    const changed =
-      newRun !== undefined || plan.runs.length > 0 || next.due.length > 0 || segments > 0;
-    if (!changed && !done.some((unit) => unit.segments.length > 0)) {
-      await log.deleteUnits(done); // Empty files only: nothing of theirs needs publishing.
-      return { outcome: "idle", generation, corrupt, deleted: done.length };
+    this.#current = manifest;
+    const cursor = new LogCursor(log);
+    try {
+      const [, listed, lists] = await Promise.all([
+        cursor.open(),
+        listReferable(backend),
+        this.#readLists(manifest),
+      ]);
+      if (lacksManifest(manifest, listed)) return await this.#checkLacking(listed);
+      this.#listed = listed;
+      cursor.leaveOut(new Set([...lists.values()].flatMap((keys) => [...keys])));
+      const history = nextHistory(loaded);
+      const graceMs = tombstoneGraceOf(manifest, settings);
+      const floor = purgeFloorAt(manifest, history, cursor.firstDateMs, graceMs);
+      return await this.#steps(loaded, { cursor, floor, lists: new Map(lists) });
+    } finally {
+      await cursor.close();
     }
-    // While the manifest still names the list: a crash in here leaves it to the next pass.
-    const listedDeleted = await deleteListed(this.#parts, next.due);
-    this.#options.signal?.throwIfAborted();
-    if (this.#lease.lost) return { outcome: "lost", generation, corrupt };
-    const published = await manifests.publish(loaded, next.manifest, settings.writeTimeoutMs);
-    if (published === undefined) return { outcome: "lost", generation, corrupt, more: true };
+  }
 
-    // C8: not before the read back. With a grace, at once only what an earlier pass has listed.
-    if (deletesNow) await log.deleteUnits(done);
-    const due = next.due.flatMap(({ path }) => [...(lists.get(path) ?? [])]);
-    const garbage = orphans(published.manifest, listed);
-    await backend.delete([...due, ...garbage]);
-    const mergedDeleted = (deletesNow ? done.length : 0) + due.length;
-    const collected = listedDeleted + garbage.length;
-    return {
-      outcome: "published",
-      generation: published.manifest.generation,
-      segments,
-      operations,
-      runsMerged: plan.runs.length,
-      records: newRun?.records ?? 0,
-      bytes: newRun?.bytes ?? 0,
-      deleted: collected + mergedDeleted,
-      collected,
-      runs: published.manifest.runs.length,
-      retired: published.manifest.retired.length,
-      corrupt,
-      more: plan.more,
-      replaced:
-        newRun === undefined
-          ? undefined
-          : { runs: [newRun.path], sources: sourcesOf(plan, merged) },
-    };
+  /**
+   * What becomes of a pass that ends here: what it has published counts, whatever came then.
+   * @param otherwise where it has published nothing
+   */
+  endedBy(otherwise: PartialResult): PartialResult {
+    if (this.#totals.publications === 0) return { ...this.#totals, ...otherwise };
+    return { ...this.#published(), more: true, waiting: describe(this.#underWay) };
+  }
+
+  async #steps(first: LoadedManifest, begun: Begun): Promise<PartialResult> {
+    const { pace, runtime } = this.#parts;
+    const { cursor } = begun;
+    let loaded = first;
+    let tooSlow = 0;
+    for (let isFirst = true; ; isFirst = false) {
+      const hasTime = isFirst || pace.hasTime(this.#leftMs(), this.#lastWriteMs);
+      const startedMs = runtime.steadyMs();
+      const merged = await this.#readLog(loaded.manifest, cursor, hasTime);
+      const readMs = runtime.steadyMs() - startedMs;
+      const { step, waiting } = this.#plan(loaded, begun, { units: merged.done, isFirst });
+      // What cannot be read must not hold up what follows it.
+      if (step === undefined && merged.taken.length > 0) continue;
+      if (step === undefined || !hasTime) {
+        return this.#ended(step !== undefined || !cursor.isDrained, waiting);
+      }
+      try {
+        const result = await this.#carryOut(loaded, begun, { plan: step, merged, readMs });
+        if (result.status === "lost") {
+          const { generation } = loaded.manifest;
+          return this.endedBy({ outcome: "lost", generation, more: result.more });
+        }
+        if (result.status === "published") loaded = result.loaded;
+      } catch (error) {
+        if (!(error instanceof TooSlow)) throw error;
+        if (++tooSlow > TOO_SLOW_MAX) return this.#ended(true, step.runs);
+      }
+    }
+  }
+
+  #plan(
+    { manifest, lastModifiedMs, dateMs }: LoadedManifest,
+    { cursor, floor }: Begun,
+    { units, isFirst }: { readonly units: readonly LogUnit[]; readonly isFirst: boolean },
+  ): Planned {
+    const { settings, limits, pace, runtime } = this.#parts;
+    const { gcGraceMs } = settings;
+    const graces = { gcGraceMs, segmentGraceMs: segmentGraceOf(manifest, settings) };
+    const retired = fillIn(manifest.retired, lastModifiedMs);
+    return planStep({
+      manifest,
+      limits,
+      time: { leftMs: this.#leftMs(), runBytesPerMs: pace.runBytesPerMs(runtime.steadyMs()) },
+      units,
+      isDrained: cursor.isDrained,
+      leftOut: cursor.leftOut,
+      isDue: isFirst && dueRetired(retired, dateMs, graces).length > 0,
+      newest: this.#newest,
+      wantsFull: this.#options.full === true,
+      wantsPurge: wantsPurge(manifest, floor),
+      isAsked: (run) => isOutdated(run, this.#options),
+    });
+  }
+
+  /** A portion of the log: what can be read in the time, and published after it. */
+  async #readLog(
+    { purgeFloor }: Manifest,
+    cursor: LogCursor,
+    hasTime: boolean,
+  ): Promise<MergedLog> {
+    const { log, limits, pace, runtime } = this.#parts;
+    const { signal } = this.#options;
+    const untilMs = runtime.steadyMs() + pace.readMs(this.#leftMs());
+    const isOver = (): boolean => runtime.steadyMs() >= untilMs;
+    const merge = new LogMerge(log, { purgeFloor, isOver, signal });
+    if (!hasTime) return merge.result();
+    while (merge.taken.length === 0 || !isOver()) {
+      const units = await cursor.next();
+      signal?.throwIfAborted();
+      const count = countUnits(merge.taken, units, limits);
+      const rest = await merge.add(units.slice(0, count));
+      cursor.putBack([...rest, ...units.slice(count)]);
+      if (cursor.isDrained || count < units.length) break;
+    }
+    if (merge.corrupt.length > 0) cursor.keep();
+    this.#reportCorrupt([...cursor.takeCorrupt(), ...merge.corrupt]);
+    return merge.result();
+  }
+
+  /** @throws TooSlow where a merge of runs alone will not be done in time */
+  async #carryOut(
+    loaded: LoadedManifest,
+    { floor, lists }: Begun,
+    { plan, merged, readMs }: Pick<StepInput, "plan" | "merged"> & { readonly readMs: number },
+  ): Promise<StepResult> {
+    const { pace, runtime } = this.#parts;
+    const startedMs = runtime.steadyMs();
+    const isLog = plan.units.length > 0;
+    const leftMs = isLog ? Infinity : this.#leftMs();
+    this.#underWay = isLog ? [] : plan.runs;
+    const given = { loaded, plan, merged, floor, lists, listed: this.#listed, leftMs };
+    const step = new MergeStep(this.#parts, this.#lease, this.#options, given);
+    try {
+      const result = await step.run();
+      const writeMs = runtime.steadyMs() - startedMs;
+      if (isLog) pace.mergedLog(readMs, (this.#lastWriteMs = writeMs));
+      else if (plan.runs.length > 0) pace.mergedRuns(runBytes(plan.runs), writeMs, startedMs);
+      if (result.status === "unchanged") this.#totals.deleted += result.deleted;
+      if (result.status === "published") this.#count(result, plan, merged, lists);
+      return result;
+    } catch (error) {
+      if (error instanceof TooSlow) pace.mergedRuns(error.bytesPerMs, 1, startedMs);
+      throw error;
+    }
+  }
+
+  #count(
+    { loaded, newRun, list, garbage, deleted, mergedDeleted, replaced }: PublishedStep,
+    { units, runs }: CompactionPlan,
+    { merged, operations }: MergedLog,
+    lists: Map<string, ReadonlySet<string>>,
+  ): void {
+    const totals = this.#totals;
+    totals.publications++;
+    totals.segments += merged.length;
+    totals.operations += operations;
+    totals.runsMerged += runs.length;
+    totals.records += newRun?.records ?? 0;
+    totals.bytes += newRun?.bytes ?? 0;
+    totals.deleted += deleted;
+    totals.collected += deleted - mergedDeleted;
+    this.#current = loaded.manifest;
+    this.#underWay = [];
+    if (units.length > 0) this.#newest = newRun;
+    if (replaced !== undefined) this.#replaced.push(replaced);
+    // What this pass makes may be retired by a later step of it.
+    const made = newRun === undefined ? [] : [newRun.path, newRun.index];
+    const gone = new Set(garbage);
+    this.#listed = [...this.#listed, ...made].filter((path) => !gone.has(path));
+    if (list !== undefined) lists.set(list.path, list.keys);
+  }
+
+  #ended(more: boolean, runs: readonly RunInfo[]): PartialResult {
+    const waiting = describe(runs);
+    const { publications } = this.#totals;
+    if (publications > 0) return { ...this.#published(), more, waiting };
+    const generation = this.#current?.generation ?? 0;
+    return { ...this.#totals, outcome: "idle", generation, more, waiting };
+  }
+
+  #published(): PartialResult {
+    const { generation = 0, runs = [], retired = [] } = this.#current ?? {};
+    const counts = { ...this.#totals, runs: runs.length, retired: retired.length };
+    return { outcome: "published", generation, ...counts, replaced: this.#replaced };
+  }
+
+  #leftMs(): number {
+    return this.#options.leftMs?.() ?? Infinity;
   }
 
   /** Objects of a lost manifest, or the first publications came between the two looks. */
@@ -136,57 +268,11 @@ export class LeasedPass {
     return { outcome: "lost", generation: manifest.generation };
   }
 
-  /**
-   * Random, and bound to what the publication lets us delete: two clones of one process, with the
-   * same dice, must not take each other's publication for their own.
-   */
-  #nonce(done: CompactionInput["units"]): string {
-    const paths = done.flatMap((unit) => unit.paths);
-    const text = JSON.stringify([this.#parts.runtime.randomHex(16), ...paths.toSorted()]);
-    return hash("sha256", text).slice(0, 16);
-  }
-
   #reportCorrupt(errors: readonly CorruptionError[]): void {
+    this.#totals.corrupt += errors.length;
     for (const { message } of errors) {
       this.#parts.onWarning(`not compacted, because it cannot be read: ${message}`);
     }
-  }
-
-  /** The new floor, when this merge may purge and has something to purge. */
-  #purgeFloor(
-    old: number,
-    floor: number,
-    plan: CompactionPlan,
-    merged: MergedLog,
-  ): number | undefined {
-    const complete = plan.full && merged.corrupt.length === 0;
-    const tombstones =
-      plan.runs.some((run) => run.tombstones > 0) ||
-      [...merged.entries.values()].some(({ text }) => text === undefined);
-    return complete && tombstones && floor > old ? floor : undefined;
-  }
-
-  async #writeRun(
-    base: number,
-    { runs }: CompactionPlan,
-    { entries }: MergedLog,
-    purgeFloor: number | undefined,
-  ): Promise<RunInfo | undefined> {
-    if (entries.size === 0 && runs.length === 0) return undefined;
-    const { backend, cache, runtime, onWarning, settings } = this.#parts;
-    const sources = runs.map((run) => new RunReader(backend, cache, run, onWarning).scan());
-    const all = untilAborted(mergeSorted([fromMap(entries), ...sources]), this.#options.signal);
-    const { path, index } = runPaths(base, runtime.randomHex(16));
-    return writeRun(backend, {
-      path,
-      indexPath: index,
-      base,
-      entries: migrateEntries(
-        purgeFloor === undefined ? all : dropTombstones(all, purgeFloor),
-        this.#options.migration,
-      ),
-      timeoutMs: settings.writeTimeoutMs,
-    });
   }
 
   /** What the runs hold already. A list that cannot be read costs a second, harmless merge. */
@@ -196,53 +282,8 @@ export class LeasedPass {
       this.#parts.onWarning(`a list of merged segments cannot be read: ${message}`);
     });
   }
-
-  /** FAST-VIEW: names what the new run stands for, to be deleted by a later pass; or nothing. */
-  async #writeList(base: number, { done, gone }: MergedLog): Promise<Retired[]> {
-    const { backend, runtime, settings } = this.#parts;
-    const refs = done.flatMap(({ segments }) => segments).filter(({ key }) => !gone.has(key));
-    if (refs.length === 0) return [];
-    const path = retiredListPath(base, runtime.randomHex(16));
-    const body = encodeRetiredList(refs.map((ref) => ref.path));
-    const timeoutMs = settings.writeTimeoutMs;
-    const put = await backend.put(path, body, { ifAbsent: true }, { timeoutMs });
-    if (put.status === "conflict") throw new ConflictError(`${path} exists already`, { path });
-    return [{ path, list: true, segments: summarize(refs) }];
-  }
 }
 
-/** @throws the signal's reason */
-async function* untilAborted(
-  entries: EntryBatches,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<readonly RunEntry[]> {
-  for await (const batch of entries) {
-    signal?.throwIfAborted();
-    yield batch;
-  }
-}
-
-function withoutPublished(
-  input: CompactionInput,
-  lists: ReadonlyMap<string, ReadonlySet<string>>,
-): CompactionInput {
-  const published = new Set([...lists.values()].flatMap((keys) => [...keys]));
-  const units = input.units.filter(({ paths }) => !paths.every((path) => published.has(path)));
-  return published.size === 0 ? input : { ...input, units };
-}
-
-/** Exact when everything is in one run; otherwise by what the log says of the records before. */
-function countActive(
-  manifest: Manifest,
-  { keptRuns }: CompactionPlan,
-  newRun: RunInfo | undefined,
-  created: number,
-): number {
-  if (keptRuns.length === 0) return newRun === undefined ? 0 : newRun.records - newRun.tombstones;
-  return Math.max(0, (manifest.stats?.activeRecords ?? 0) + created);
-}
-
-/** What the new run stands for: runs by path, segments by key. */
-function sourcesOf({ runs }: CompactionPlan, { merged }: MergedLog): string[] {
-  return [...runs.map(({ path }) => path), ...merged];
+function describe(runs: readonly RunInfo[]): WaitingRuns {
+  return { runs: runs.length, bytes: runBytes(runs) };
 }

@@ -2,11 +2,13 @@
 import type { CorruptionError } from "../core/errors.ts";
 import { compareVersions, type Entry, type Version, wins } from "../core/version.ts";
 import type { Segment } from "../format/segment-codec.ts";
-import type { Log, LogUnit } from "../log/log.ts";
+import type { Log, LogUnit, SegmentRead, SegmentRef } from "../log/log.ts";
 
 export interface MergedLog {
   readonly entries: ReadonlyMap<string, Entry>;
-  /** Units whose every segment was merged, dropped or gone: they may be deleted afterwards. */
+  /** Units that were read, as far as they could be. */
+  readonly taken: readonly LogUnit[];
+  /** Of these, those whose every segment was merged, dropped or gone: they may be deleted. */
   readonly done: readonly LogUnit[];
   readonly corrupt: readonly CorruptionError[];
   /** Keys of the segments merged. */
@@ -21,53 +23,98 @@ export interface MergedLog {
   readonly schema: number;
 }
 
-/**
- * @param purgeFloor segments with lo <= it are dropped whole (FLOOR)
- * @throws the signal's reason once it has aborted
- */
-export async function mergeLog(
-  log: Log,
-  units: readonly LogUnit[],
-  purgeFloor: number,
-  signal?: AbortSignal,
-): Promise<MergedLog> {
-  const entries = new Map<string, Entry>();
-  const firsts = new Map<string, FirstOperation>();
-  const corrupt: CorruptionError[] = [];
-  const unreadable = new Set<string>();
-  const merged: string[] = [];
-  const gone = new Set<string>();
-  const totals = { operations: 0, clock: 0, schema: 0 };
-  const live = units.flatMap(({ segments }) => segments.filter(({ lo }) => lo > purgeFloor));
-  for await (const read of log.read(live)) {
-    signal?.throwIfAborted();
+export interface LogMergeOptions {
+  /** Segments with lo <= it are dropped whole (FLOOR). */
+  readonly purgeFloor: number;
+  /** No unit but the first is begun then; what was begun is read to its end. */
+  readonly isOver: () => boolean;
+  readonly signal: AbortSignal | undefined;
+}
+
+export class LogMerge {
+  readonly #log: Log;
+  readonly #options: LogMergeOptions;
+  readonly #entries = new Map<string, Entry>();
+  readonly #firsts = new Map<string, FirstOperation>();
+  readonly #corrupt: CorruptionError[] = [];
+  readonly #unreadable = new Set<string>();
+  readonly #merged: string[] = [];
+  readonly #gone = new Set<string>();
+  readonly #taken: LogUnit[] = [];
+  #operations = 0;
+  #clock = 0;
+  #schema = 0;
+
+  constructor(log: Log, options: LogMergeOptions) {
+    this.#log = log;
+    this.#options = options;
+  }
+
+  get taken(): readonly LogUnit[] {
+    return this.#taken;
+  }
+
+  get corrupt(): readonly CorruptionError[] {
+    return this.#corrupt;
+  }
+
+  /** @returns units that were not begun @throws the signal's reason once it has aborted */
+  async add(units: readonly LogUnit[]): Promise<readonly LogUnit[]> {
+    const rest = units.toReversed();
+    for await (const read of this.#log.read(this.#begin(rest))) {
+      this.#options.signal?.throwIfAborted();
+      this.#take(read);
+    }
+    return rest.reverse();
+  }
+
+  result(): MergedLog {
+    const taken = this.#taken;
+    const isReadable = ({ key }: SegmentRef): boolean => !this.#unreadable.has(key);
+    return {
+      entries: this.#entries,
+      taken,
+      done: taken.filter(({ segments }) => segments.every(isReadable)),
+      corrupt: this.#corrupt,
+      merged: this.#merged,
+      gone: this.#gone,
+      operations: this.#operations,
+      created: countCreated(this.#entries, this.#firsts),
+      clock: this.#clock,
+      schema: this.#schema,
+    };
+  }
+
+  /** Takes what it gives from the end of `rest`. */
+  *#begin(rest: LogUnit[]): Generator<SegmentRef> {
+    const { purgeFloor, isOver } = this.#options;
+    while (this.#taken.length === 0 || !isOver()) {
+      const unit = rest.pop();
+      if (unit === undefined) return;
+      this.#taken.push(unit);
+      yield* unit.segments.filter(({ lo }) => lo > purgeFloor);
+    }
+  }
+
+  #take(read: SegmentRead): void {
+    const { key, hi } = read.ref;
     if (read.status === "gone") {
-      gone.add(read.ref.key); // Its deleter had published it.
-      continue;
+      this.#gone.add(key); // Its deleter had published it.
+      return;
     }
     if (read.status === "corrupt") {
-      corrupt.push(read.error);
-      unreadable.add(read.ref.key);
-      continue;
+      this.#corrupt.push(read.error);
+      this.#unreadable.add(key);
+      return;
     }
     for (const segment of read.segments) {
-      mergeSegment(entries, firsts, segment);
-      totals.operations += segment.operations.length;
-      totals.schema = Math.max(totals.schema, segment.v);
+      mergeSegment(this.#entries, this.#firsts, segment);
+      this.#operations += segment.operations.length;
+      this.#schema = Math.max(this.#schema, segment.v);
     }
-    merged.push(read.ref.key);
-    totals.clock = Math.max(totals.clock, read.ref.hi);
+    this.#merged.push(key);
+    this.#clock = Math.max(this.#clock, hi);
   }
-  const done = units.filter(({ segments }) => segments.every(({ key }) => !unreadable.has(key)));
-  return {
-    entries,
-    done,
-    corrupt,
-    merged,
-    gone,
-    created: countCreated(entries, firsts),
-    ...totals,
-  };
 }
 
 /** The lowest operation on a record tells whether it was there before. */

@@ -5,24 +5,28 @@ import type { Log } from "../log/log.ts";
 import type { RunCache } from "../runs/run-objects.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { ManifestStore } from "../view/manifest-store.ts";
+import type { Pace } from "./pace.ts";
 import type { CompactionLimits } from "./plan.ts";
 
 export interface CompactionReport {
   /**
-   * `published`: a new manifest is current. `idle`: there was nothing to do. `busy`: another
-   * compactor holds the lease. `lost`: another published first, or the lease was lost; nothing of
-   * this pass counts, nothing was deleted, the next pass starts anew. `stopped`: its time was up
-   * before it had published; the same holds.
+   * `published`: at least one new manifest, also where the pass then lost a race or its time was up
+   * (`more`). `idle`: there was nothing to do. `busy`: another compactor holds the lease. `lost`:
+   * another published first, or the lease was lost; nothing of this pass counts, nothing was
+   * deleted, the next pass starts anew. `stopped`: its time was up before it had published; the
+   * same holds, and the next pass of this process takes less at a time.
    */
   readonly outcome: "published" | "idle" | "busy" | "lost" | "stopped";
   /** Generation of the manifest that is current as far as this pass knows. */
   readonly generation: number;
+  /** Manifests published: log is merged in portions, larger merges of runs follow by themselves. */
+  readonly publications: number;
   /** Log segments and operations merged. */
   readonly segments: number;
   readonly operations: number;
-  /** Runs replaced by the new one. */
+  /** Runs replaced by the new ones. */
   readonly runsMerged: number;
-  /** Lines and bytes of the new run. */
+  /** Lines and bytes of the new runs. */
   readonly records: number;
   readonly bytes: number;
   /** Objects deleted: merged log, retired and orphaned runs. */
@@ -36,14 +40,24 @@ export interface CompactionReport {
   readonly backlog: FoundBacklog;
   /** Segments that could not be read; they were left where they are. */
   readonly corrupt: number;
-  /** Whether log is left for another pass. */
+  /** Whether work is left that another pass could do at once. */
   readonly more: boolean;
+  /** Runs that should be merged, too large for the time of this pass; 0 where there are none. */
+  readonly waiting: WaitingRuns;
   readonly durationMs: number;
+}
+
+/** What a merge of runs that did not fit into the time would read. */
+export interface WaitingRuns {
+  readonly runs: number;
+  readonly bytes: number;
 }
 
 /** The log that waited for a compaction, by the medium's dates. */
 export interface FoundBacklog {
+  /** At least so many, where `isCut`: there were more than could be listed in good time. */
   readonly segments: number;
+  readonly isCut: boolean;
   /** Since the oldest of them was written (in a directory: its file, last); 0 without any. */
   readonly ageMs: number;
   /** Since the last publication, or `ageMs` where there was none; 0 without any segment. */
@@ -59,7 +73,8 @@ export interface Replaced {
 /** A report, and for a store that holds memory: which runs now stand for what. */
 export interface PassResult {
   readonly report: CompactionReport;
-  readonly replaced?: Replaced | undefined;
+  /** One for each publication, in their order. */
+  readonly replaced: readonly Replaced[];
 }
 
 export interface CompactorParts {
@@ -70,6 +85,8 @@ export interface CompactorParts {
   readonly log: Log;
   readonly manifests: ManifestStore;
   readonly cache: RunCache;
+  /** Of this process, for this store. */
+  readonly pace: Pace;
   readonly onWarning: (message: string) => void;
 }
 
@@ -78,6 +95,8 @@ export interface PassOptions {
   readonly full?: boolean | undefined;
   /** Ends the pass before its next step once it aborts; a publication that was begun is ended. */
   readonly signal?: AbortSignal | undefined;
+  /** How long there is from now on, asked again and again: what is begun fits. Default: Infinity. */
+  readonly leftMs?: (() => number) | undefined;
   /** Writes records of older schema versions anew. Default: they are copied as they are. */
   readonly migration?: Migration | undefined;
 }
@@ -91,6 +110,6 @@ export interface Migration {
 }
 
 /** What a pass came to, without what is always reported. */
-export type PartialResult = Pick<PassResult, "replaced"> &
+export type PartialResult = Partial<Pick<PassResult, "replaced">> &
   Pick<CompactionReport, "outcome" | "generation"> &
   Partial<CompactionReport>;

@@ -85,6 +85,7 @@ export class UpgradePass {
     const { segments } = original;
     return {
       outcome: "published",
+      publications: 1,
       generation: published.manifest.generation,
       segments: segments.length,
       operations: segments.length,
@@ -94,10 +95,12 @@ export class UpgradePass {
       corrupt: view.corrupt.length,
       // What this store's own writers have written meanwhile is for an ordinary pass.
       more: view.segments.length > segments.length || runs.length > limits.runsMax,
-      replaced: {
-        runs: runs.map(({ path }) => path),
-        sources: [original.fingerprint, ...segments.map(({ key }) => key)],
-      },
+      replaced: [
+        {
+          runs: runs.map(({ path }) => path),
+          sources: [original.fingerprint, ...segments.map(({ key }) => key)],
+        },
+      ],
     };
   }
 

@@ -8,8 +8,8 @@ import { compactMetered, type CompactOptions, type CompactReport } from "../stor
 import type { OpenLocation } from "./warm-location.ts";
 
 /**
- * Sums over all passes; `outcome`, `generation`, `runs`, `retired` and `more` are the last pass's,
- * `backlog` the first one's.
+ * Sums over all passes; `outcome`, `generation`, `runs`, `retired`, `more` and `waiting` are the last
+ * pass's, `backlog` the first one's.
  */
 export interface CompactorReport extends CompactReport {
   readonly passes: number;
@@ -55,7 +55,8 @@ export async function takeTurn(open: () => OpenLocation, options: TurnOptions): 
     const { location, backend } = open();
     do {
       const given = { ...compact, backend };
-      const within = { signal: deadline.signal, runtime };
+      const passMs = (): number => Math.min(leftMs(), deadline.leftMs);
+      const within = { signal: deadline.signal, leftMs: passMs, runtime };
       const pass = await compactMetered(location, given, meter, within);
       longestMs = Math.max(longestMs, pass.durationMs);
       report = add(report, pass);
@@ -77,6 +78,7 @@ function add(sum: CompactorReport | undefined, pass: CompactReport): CompactorRe
   return {
     ...pass,
     passes: sum.passes + 1,
+    publications: sum.publications + pass.publications,
     conflicts: sum.conflicts + conflicts,
     backlog: sum.backlog,
     segments: sum.segments + pass.segments,

@@ -9,6 +9,10 @@ const UNITS = {
   BacklogAgeMs: "Milliseconds",
   /** Since the last publication, while there is a backlog. */
   CompactionLagMs: "Milliseconds",
+  /** What a point read may have to ask: at most 8, unless larger merges do not fit into the time. */
+  Runs: "Count",
+  /** Bytes of runs that should be merged and do not fit into the time of an invocation; else 0. */
+  WaitingRunBytes: "Bytes",
   /** Passes that another compactor was faster than. */
   Conflicts: "Count",
   /** 1 when the store could not be compacted, else 0. */
@@ -38,6 +42,8 @@ export function metricsLine(
       BacklogSegments: report.backlog.segments,
       BacklogAgeMs: report.backlog.ageMs,
       CompactionLagMs: report.backlog.lagMs,
+      Runs: report.runs,
+      WaitingRunBytes: report.waiting.bytes,
       Conflicts: report.conflicts,
     }),
     Failures: failed ? 1 : 0,

@@ -21,17 +21,20 @@ import { scanFrames } from "./frames.ts";
 import {
   isFilledOriginalLog,
   readSegmentBytes,
-  type CompactionInput,
+  type IsEnough,
   type Log,
   type LogListing,
   type LogUnit,
   type LogWriter,
+  type OfferedLog,
   type SegmentRead,
   type SegmentRef,
 } from "./log.ts";
 
 const READS_PARALLEL = 8;
 const READ_BYTES_MAX = 4 * 1024 * 1024;
+/** Files, of about 1 MB at most, that are sealed or scanned before the caller hears of them. */
+const PART_FILES = 64;
 /** An empty file may be one that its owner is about to append to: leave it that long. */
 const EMPTY_FILE_MS = 3_600_000;
 
@@ -65,9 +68,16 @@ export class FileLog implements Log {
     this.#runtime = runtime;
   }
 
-  async list(): Promise<LogListing> {
+  async list(isEnough: IsEnough = () => false): Promise<LogListing> {
     const { files, dateMs, originalLog } = await this.#listFiles();
-    const known = await mapParallel(files, READS_PARALLEL, (file) => this.#scan(file));
+    const known: ScannedFile[] = [];
+    let segments = 0;
+    for (const part of inParts(files)) {
+      if (known.length > 0 && isEnough(segments)) break;
+      const scanned = await mapParallel(part, READS_PARALLEL, (file) => this.#scan(file));
+      for (const file of scanned) known.push(file);
+      segments = scanned.reduce((sum, { frames }) => sum + frames.length, segments);
+    }
     this.#forgetAllBut(files);
     return {
       segments: known.flatMap(({ frames }) => frames),
@@ -76,6 +86,7 @@ export class FileLog implements Log {
       originalLog,
       firstDateMs: dateMs,
       lastDateMs: dateMs,
+      isCut: known.length < files.length,
     };
   }
 
@@ -127,7 +138,7 @@ export class FileLog implements Log {
     for (const path of this.#scanned.keys()) if (!present.has(path)) this.#scanned.delete(path);
   }
 
-  async *read(refs: readonly SegmentRef[]): AsyncGenerator<SegmentRead> {
+  async *read(refs: Iterable<SegmentRef>): AsyncGenerator<SegmentRead> {
     for (const group of groupAdjacent(refs)) {
       const [first, last] = [group[0], group.at(-1)];
       if (first?.range === undefined || last?.range === undefined) continue;
@@ -145,39 +156,44 @@ export class FileLog implements Log {
     return new FileLogWriter(this.#appendable, this.#runtime, agentId);
   }
 
-  /** FENCE: a file is read for deletion only after its successor existed. */
-  async prepareCompaction(): Promise<CompactionInput> {
+  async *offer(): AsyncGenerator<OfferedLog, void> {
     const { files, dateMs } = await this.#listFiles();
     const present = new Set(files.map(({ path }) => path));
-    const errors: CorruptionError[] = [];
     const ordered = files.toSorted((a, b) => compareText(a.stream, b.stream) || a.k - b.k);
-    const units = await mapParallel(ordered, READS_PARALLEL, async (file) => {
-      const { path, stream, k, bytes } = file;
-      const successor = logFilePath(stream, k + 1);
-      const paths = [path];
-      if (!present.has(successor) && bytes === 0) {
-        const abandoned = dateMs - file.lastModifiedMs > EMPTY_FILE_MS;
-        // While its predecessor is there, it seals that one.
-        const mayGo = k === 1 ? abandoned : !present.has(logFilePath(stream, k - 1));
-        // Its owner may have stopped just before it appends: sealed and read like any other.
-        if (!mayGo) return [];
-      }
-      if (!present.has(successor)) {
-        const seal = await this.#appendable.create(successor);
-        await seal?.close();
-        // A successor that the owner made in the same moment is in use: it stays.
-        if (seal !== undefined) paths.push(successor);
-      }
-      const { frames, corrupt } = await this.#scan({ path, bytes: Number.MAX_SAFE_INTEGER });
-      append(errors, corrupt);
-      return [{ paths, segments: [...frames], corrupt: corrupt.length > 0 }];
-    });
-    return {
-      units: units.flat(),
-      leftOut: errors.length > 0,
-      corrupt: errors,
-      firstDateMs: dateMs,
-    };
+    for (const part of inParts(ordered)) {
+      const corrupt: CorruptionError[] = [];
+      const units = await mapParallel(part, READS_PARALLEL, async (file) => {
+        const { unit, errors } = await this.#seal(file, present, dateMs);
+        append(corrupt, errors);
+        return unit ?? [];
+      });
+      yield { units: units.flat(), leftOut: corrupt.length > 0, corrupt, dateMs };
+    }
+  }
+
+  /** FENCE: a file is read for deletion only after its successor existed. */
+  async #seal(
+    { path, stream, k, bytes, lastModifiedMs }: LogFile,
+    present: ReadonlySet<string>,
+    dateMs: number,
+  ): Promise<{ readonly unit?: LogUnit; readonly errors: readonly CorruptionError[] }> {
+    const successor = logFilePath(stream, k + 1);
+    const paths = [path];
+    if (!present.has(successor) && bytes === 0) {
+      const abandoned = dateMs - lastModifiedMs > EMPTY_FILE_MS;
+      // While its predecessor is there, it seals that one.
+      const mayGo = k === 1 ? abandoned : !present.has(logFilePath(stream, k - 1));
+      // Its owner may have stopped just before it appends: sealed and read like any other.
+      if (!mayGo) return { errors: [] };
+    }
+    if (!present.has(successor)) {
+      const seal = await this.#appendable.create(successor);
+      await seal?.close();
+      // A successor that the owner made in the same moment is in use: it stays.
+      if (seal !== undefined) paths.push(successor);
+    }
+    const { frames, corrupt } = await this.#scan({ path, bytes: Number.MAX_SAFE_INTEGER });
+    return { unit: { paths, segments: [...frames], corrupt: corrupt.length > 0 }, errors: corrupt };
   }
 
   /** In order, one by one: a file goes before its successor, which fences its owner until then. */
@@ -186,28 +202,39 @@ export class FileLog implements Log {
   }
 }
 
-/** Frames that lie one behind the other are read together. */
-function groupAdjacent(refs: readonly SegmentRef[]): SegmentRef[][] {
-  const byFile = new Map<string, SegmentRef[]>();
-  for (const ref of refs) {
-    const inFile = byFile.get(ref.path);
-    if (inFile === undefined) byFile.set(ref.path, [ref]);
-    else inFile.push(ref);
+/** Always one, also of no files: an empty directory is offered too. */
+function* inParts(files: readonly LogFile[]): Generator<readonly LogFile[]> {
+  for (let at = 0; at === 0 || at < files.length; at += PART_FILES) {
+    yield files.slice(at, at + PART_FILES);
   }
-  const groups: SegmentRef[][] = [];
-  for (const inFile of byFile.values()) {
-    let group: SegmentRef[] = [];
-    let [end, bytes] = [-1, 0];
-    for (const ref of inFile.toSorted((a, b) => (a.range?.offset ?? 0) - (b.range?.offset ?? 0))) {
-      const { offset, length } = ref.range ?? { offset: 0, length: 0 };
-      if (offset !== end || bytes + length > READ_BYTES_MAX) {
-        groups.push((group = []));
-        bytes = 0;
-      }
-      group.push(ref);
-      end = offset + length;
-      bytes += length;
+}
+
+/** Frames that lie one behind the other are read together; refs come file by file. */
+function* groupAdjacent(refs: Iterable<SegmentRef>): Generator<SegmentRef[]> {
+  let inFile: SegmentRef[] = [];
+  for (const ref of refs) {
+    if (inFile.length > 0 && ref.path !== inFile[0]?.path) {
+      yield* groupInFile(inFile);
+      inFile = [];
     }
+    inFile.push(ref);
+  }
+  yield* groupInFile(inFile);
+}
+
+function groupInFile(inFile: readonly SegmentRef[]): SegmentRef[][] {
+  const groups: SegmentRef[][] = [];
+  let group: SegmentRef[] = [];
+  let [end, bytes] = [-1, 0];
+  for (const ref of inFile.toSorted((a, b) => (a.range?.offset ?? 0) - (b.range?.offset ?? 0))) {
+    const { offset, length } = ref.range ?? { offset: 0, length: 0 };
+    if (offset !== end || bytes + length > READ_BYTES_MAX) {
+      groups.push((group = []));
+      bytes = 0;
+    }
+    group.push(ref);
+    end = offset + length;
+    bytes += length;
   }
   return groups;
 }

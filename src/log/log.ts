@@ -38,6 +38,8 @@ export interface LogListing {
   /** Date of the first and of the last page, by the medium's clock. */
   readonly firstDateMs: number;
   readonly lastDateMs: number;
+  /** More follows: it was enough. */
+  readonly isCut: boolean;
 }
 
 export type SegmentRead =
@@ -55,21 +57,33 @@ export interface LogUnit {
   readonly corrupt: boolean;
 }
 
-export interface CompactionInput {
+/** A part of what a compaction may merge: what a page of the listing holds. */
+export interface OfferedLog {
   readonly units: readonly LogUnit[];
   /** Live segments that this pass may not touch yet: no purge. */
   readonly leftOut: boolean;
   readonly corrupt: readonly CorruptionError[];
-  readonly firstDateMs: number;
+  /** By the medium's clock; of the first part, the date that the listing began. */
+  readonly dateMs: number;
 }
 
+/** Whether a listing that is only to be counted may end. @param segments that it holds so far */
+export type IsEnough = (segments: number) => boolean;
+
 export interface Log {
-  list(): Promise<LogListing>;
-  /** Reads with bounded parallelism; results come in no order. */
-  read(refs: readonly SegmentRef[]): AsyncIterable<SegmentRead>;
+  /** @param isEnough default: never, all of it is wanted */
+  list(isEnough?: IsEnough): Promise<LogListing>;
+  /**
+   * Reads with bounded parallelism; results come in no order. Takes a segment from `refs` not long
+   * before it is read; what was taken is also given.
+   */
+  read(refs: Iterable<SegmentRef>): AsyncIterable<SegmentRead>;
   createWriter(agentId: string): LogWriter;
-  /** Lists what a compaction may merge and then delete; seals what is still being appended to. */
-  prepareCompaction(): Promise<CompactionInput>;
+  /**
+   * Lists what a compaction may merge and then delete, part by part, each not long before it is
+   * asked for; seals what is still being appended to. At least one part; may be left early.
+   */
+  offer(): AsyncGenerator<OfferedLog, void>;
   /** Deletes merged units (DELETE-AFTER-PUBLISH: only after a manifest that holds them). */
   deleteUnits(units: readonly LogUnit[]): Promise<void>;
 }

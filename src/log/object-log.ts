@@ -1,6 +1,7 @@
 /** The log on an object store: an immutable object per flush, or for several, named by its content. */
 import { maxOf } from "../core/bulk.ts";
 import { CorruptionError, FormatVersionError } from "../core/errors.ts";
+import { asTheyCome } from "../core/parallel.ts";
 import type { Runtime } from "../core/runtime.ts";
 import {
   clocksPlausible,
@@ -14,12 +15,13 @@ import type { ListedObject, ListPage, StorageBackend } from "../storage/backend.
 import {
   isFilledOriginalLog,
   readSegmentBytes,
-  type CompactionInput,
+  type IsEnough,
   type Log,
   type LogListing,
   type LogSettings,
   type LogUnit,
   type LogWriter,
+  type OfferedLog,
   type SegmentRead,
   type SegmentRef,
 } from "./log.ts";
@@ -47,25 +49,36 @@ export class ObjectLog implements Log {
     this.#join = join;
   }
 
-  /** V1: when the first page says there are more, the 16 shards are listed in parallel. */
-  async list(): Promise<LogListing> {
-    const [first] = await takePages(this.#backend.list(LOG_PREFIX), 1);
-    let pages = first === undefined ? [] : [first];
-    const originalLog = first?.objects.find(isFilledOriginalLog)?.path;
-    if (first?.truncated === true) {
-      const shards = SHARDS.map((shard) => takePages(this.#backend.list(`${LOG_PREFIX}${shard}/`)));
-      pages = (await Promise.all(shards)).flat();
+  async list(isEnough: IsEnough = () => false): Promise<LogListing> {
+    const objects: ListedObject[] = [];
+    const dates: number[] = [];
+    let isCut = false;
+    let originalLog: string | undefined;
+    for await (const page of this.#pages()) {
+      for (const object of page.objects) objects.push(object);
+      dates.push(page.dateMs);
+      originalLog ??= page.objects.find(isFilledOriginalLog)?.path;
+      isCut = isEnough(objects.length);
+      if (isCut) break;
     }
-    const dates = pages.map(({ dateMs }) => dateMs);
-    return {
-      ...sortOut(pages.flatMap(({ objects }) => objects)),
-      originalLog,
-      firstDateMs: first?.dateMs ?? 0,
-      lastDateMs: maxOf(dates),
-    };
+    const [firstDateMs = 0] = dates;
+    const lastDateMs = maxOf([firstDateMs, ...dates]);
+    return { ...sortOut(objects), originalLog, firstDateMs, lastDateMs, isCut };
   }
 
-  read(refs: readonly SegmentRef[]): AsyncGenerator<SegmentRead> {
+  /** V1: when the first page says there are more, the 16 shards are listed in parallel. */
+  async *#pages(): AsyncGenerator<ListPage, void> {
+    const first = await firstPage(this.#backend.list(LOG_PREFIX));
+    if (first?.truncated !== true) {
+      yield first ?? { objects: [], truncated: false, dateMs: 0 };
+      return;
+    }
+    // A log of the original lies in no shard; its date is the one that the listing began.
+    yield { ...first, objects: first.objects.filter(isFilledOriginalLog) };
+    yield* asTheyCome(SHARDS.map((shard) => this.#backend.list(`${LOG_PREFIX}${shard}/`)));
+  }
+
+  read(refs: Iterable<SegmentRef>): AsyncGenerator<SegmentRead> {
     return readAhead(refs, (ref) => readObject(this.#backend, ref));
   }
 
@@ -74,10 +87,12 @@ export class ObjectLog implements Log {
     return new ObjectWriter(this.#backend, this.#runtime, this.#settings, agentId);
   }
 
-  async prepareCompaction(): Promise<CompactionInput> {
-    const { segments, corrupt, firstDateMs } = await this.list();
-    const units = segments.map((ref) => ({ paths: [ref.path], segments: [ref], corrupt: false }));
-    return { units, leftOut: corrupt.length > 0, corrupt, firstDateMs };
+  async *offer(): AsyncGenerator<OfferedLog, void> {
+    for await (const { objects, dateMs } of this.#pages()) {
+      const { segments, corrupt } = sortOut(objects);
+      const units = segments.map((ref) => ({ paths: [ref.path], segments: [ref], corrupt: false }));
+      yield { units, leftOut: corrupt.length > 0, corrupt, dateMs };
+    }
   }
 
   async deleteUnits(units: readonly LogUnit[]): Promise<void> {
@@ -85,13 +100,9 @@ export class ObjectLog implements Log {
   }
 }
 
-async function takePages(pages: AsyncIterable<ListPage>, most = Infinity): Promise<ListPage[]> {
-  const taken: ListPage[] = [];
-  for await (const page of pages) {
-    taken.push(page);
-    if (taken.length >= most) break;
-  }
-  return taken;
+async function firstPage(pages: AsyncIterable<ListPage>): Promise<ListPage | undefined> {
+  for await (const page of pages) return page;
+  return undefined;
 }
 
 function sortOut(

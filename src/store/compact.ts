@@ -1,6 +1,6 @@
 /** Compaction without a store: what the scheduled function does. */
 import { Compactor } from "../compaction/compactor.ts";
-import type { CompactionReport } from "../compaction/report.ts";
+import type { CompactionReport, PassOptions } from "../compaction/report.ts";
 import { DEFAULT_LIMITS } from "../compaction/plan.ts";
 import { type Cost, type PriceOptions, resolvePrices } from "../core/cost.ts";
 import { CostMeter } from "../core/cost-meter.ts";
@@ -49,12 +49,17 @@ export async function compact(
   return compactMetered(location, options, new CostMeter(resolvePrices(options.prices)));
 }
 
+/** The time of a pass that has an end. */
+export interface PassWithin extends Pick<PassOptions, "signal" | "leftMs"> {
+  readonly runtime?: Runtime | undefined;
+}
+
 /** As `compact`, with the cost added to what the meter has counted; stops once `signal` aborts. */
 export async function compactMetered(
   location: string,
   options: CompactOptions,
   meter: CostMeter,
-  { signal, runtime = systemRuntime }: { signal?: AbortSignal; runtime?: Runtime } = {},
+  { signal, leftMs, runtime = systemRuntime }: PassWithin = {},
 ): Promise<CompactReport> {
   checkNames(options, NAMES);
   const full = checkFlag(options.full, "full", false);
@@ -77,6 +82,7 @@ export async function compactMetered(
     const { report } = await new Compactor({ ...parts, limits: DEFAULT_LIMITS }).pass({
       full,
       signal,
+      leftMs,
     });
     return { ...report, cost: meter.cost };
   } finally {

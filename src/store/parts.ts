@@ -10,6 +10,7 @@ import { FileLog } from "../log/file-log.ts";
 import { FlushGroup } from "../log/flush-group.ts";
 import type { Log, LogWriter } from "../log/log.ts";
 import { ObjectLog } from "../log/object-log.ts";
+import { Pace } from "../compaction/pace.ts";
 import { ByteCache } from "../runs/byte-cache.ts";
 import type { RunCache } from "../runs/run-objects.ts";
 import type { StorageBackend } from "../storage/backend.ts";
@@ -33,12 +34,16 @@ export interface StoreParts {
   /** Gives writes their clocks. */
   readonly clock: HybridClock;
   readonly cache: RunCache;
+  /** Of compactions over this backend. */
+  readonly pace: Pace;
   /** Segments that point reads fetched, by key. */
   readonly segmentCache: ByteCache<readonly Segment[]>;
   /** Told of everything that was survived but should be looked at. */
   readonly onWarning: (message: string) => void;
   /** Turns stored records into what this version of the program works with. */
   readonly schema: Schema;
+  /** Of the invocation that the store is for. */
+  readonly deadline: Deadline | undefined;
 }
 
 /** What a store opened anew over the same backend finds warm. */
@@ -49,6 +54,7 @@ interface Warm {
   readonly manifest: WarmManifest;
   readonly looks: WarmLooks;
   readonly lastClock: LastClock;
+  readonly pace: Pace;
   /** Of the stores that flush together, as the first of them asked for. */
   flushGroup: FlushGroup | undefined;
 }
@@ -64,6 +70,7 @@ function warmOf(backend: StorageBackend, location: string): Warm {
     manifest: createWarmManifest(),
     looks: { whole: undefined, snapshot: undefined },
     lastClock: { value: 0, hasWarned: false },
+    pace: new Pace(),
     flushGroup: undefined,
   };
   warmByBackend.set(backend, warm);
@@ -123,9 +130,11 @@ export function createParts(given: GivenParts): StoreParts {
     warmLooks: warm.looks,
     clock: new HybridClock(runtime, given.backend.clock ?? new WallClock(runtime), warm.lastClock),
     cache: warm.cache,
+    pace: warm.pace,
     segmentCache: new ByteCache(SEGMENT_CACHE_BYTES_MAX),
     onWarning,
     schema,
+    deadline,
   };
 }
 

@@ -214,11 +214,14 @@ export class Session {
   async compact(): Promise<CompactionReport> {
     await this.writes.flush();
     const migration = migrationOf(this.parts.schema);
+    const { deadline } = this.parts;
+    const within = deadline && { signal: deadline.signal, leftMs: () => deadline.leftMs };
     const compactor = new Compactor({ ...this.parts, limits: DEFAULT_LIMITS });
     for (let pass = 1; ; pass++) {
-      const { report, replaced } = await compactor.pass({ migration });
-      if (replaced !== undefined) this.replica.adopt(replaced);
-      if ((report.outcome === "lost" || report.more) && pass < COMPACTIONS_MAX) continue;
+      const { report, replaced } = await compactor.pass({ migration, ...within });
+      for (const step of replaced) this.replica.adopt(step);
+      const isUnfinished = report.outcome === "lost" || report.more;
+      if (isUnfinished && deadline?.hasPassed !== true && pass < COMPACTIONS_MAX) continue;
       await this.refresh();
       return report;
     }

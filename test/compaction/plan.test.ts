@@ -2,119 +2,214 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   type CompactionPlan,
-  planCompaction,
+  countUnits,
+  type PlanInput,
+  type Planned,
   purgeFloorAt,
+  runBytes,
+  unitBytes,
   wantsPurge,
 } from "../../src/compaction/plan.ts";
 import { EMPTY_MANIFEST, type Manifest } from "../../src/format/manifest-codec.ts";
 import type { RunInfo } from "../../src/format/run-info.ts";
 import type { LogUnit } from "../../src/log/log.ts";
 import { manifests, run, runsOf, SEED, unit, units } from "./arbitraries.ts";
+import { LIMITS, plan, WITHOUT_END } from "./planned.ts";
 
-const LIMITS = { logBytesMax: 100, runsMax: 4 };
-
-function plan(
-  runs: readonly RunInfo[],
-  all: readonly LogUnit[],
-  { leftOut = false, full = false } = {},
-): CompactionPlan {
-  const manifest: Manifest = { ...EMPTY_MANIFEST, generation: 1, runs };
-  return planCompaction(manifest, { units: all, leftOut }, LIMITS, full);
+function stepOf(planned: Planned): CompactionPlan {
+  if (planned.step === undefined) throw new Error("nothing is planned");
+  return planned.step;
 }
 
-function bytesIn(all: readonly LogUnit[]): number {
-  return all.flatMap(({ segments }) => segments).reduce((sum, { bytes }) => sum + bytes, 0);
+/** Sizes of the runs merged, ascending. */
+function sizes({ step }: Planned): number[] {
+  return (step?.runs ?? []).map(({ bytes }) => bytes).toSorted((a, b) => a - b);
 }
 
-describe("every plan", () => {
-  const any = (check: (runs: RunInfo[], all: LogUnit[], leftOut: boolean, full: boolean) => void) =>
-    fc.assert(fc.property(runsOf, units, fc.boolean(), fc.boolean(), check), {
-      seed: SEED,
-      numRuns: 1_000,
-    });
+function runsOfSizes(...bytes: number[]): RunInfo[] {
+  return bytes.map((size, n) => run(n, size));
+}
 
-  test("takes the log from its beginning, without what is corrupt, and makes progress", () => {
-    any((runs, all, leftOut, full) => {
-      const { units: chosen, more } = plan(runs, all, { leftOut, full });
-      const mergeable = all.filter(({ corrupt }) => !corrupt);
-      expect(chosen).toEqual(mergeable.slice(0, chosen.length));
-      if (mergeable.length > 0) expect(chosen.length).toBeGreaterThan(0);
-      expect(more).toBe(chosen.length < mergeable.length);
-      if (chosen.length > 1) expect(bytesIn(chosen)).toBeLessThanOrEqual(LIMITS.logBytesMax);
-      if (more) expect(bytesIn(mergeable.slice(0, chosen.length + 1))).toBeGreaterThan(LIMITS.logBytesMax); // prettier-ignore
+/** 10 bytes of runs in a ms: with 0.8 of the time, 8 bytes for each ms that is left. */
+function within(leftMs: number): Pick<PlanInput, "time"> {
+  return { time: { leftMs, runBytesPerMs: 10 } };
+}
+
+test("a portion of the log is taken by bytes and by count, and is never empty", () => {
+  const limits = { ...LIMITS, logSegmentsMax: 5 };
+  const isWithin = (all: readonly LogUnit[]): boolean =>
+    unitBytes(all) <= limits.logBytesMax && all.flatMap(({ segments }) => segments).length <= 5;
+  fc.assert(
+    fc.property(units, units, (first, more) => {
+      const held = first.slice(0, countUnits([], first, limits));
+      expect(held.length === 0).toBe(first.length === 0);
+      const count = countUnits(held, more, limits);
+      const taken = [...held, ...more.slice(0, count)];
+      if (taken.length > 1) expect(isWithin(taken)).toBe(true);
+      if (count < more.length) expect(isWithin([...held, ...more.slice(0, count + 1)])).toBe(false);
+    }),
+    { seed: SEED, numRuns: 1_000 },
+  );
+});
+
+describe("every step", () => {
+  const flags = fc.record({
+    isDrained: fc.boolean(),
+    leftOut: fc.boolean(),
+    isDue: fc.boolean(),
+    wantsFull: fc.boolean(),
+    wantsPurge: fc.boolean(),
+  });
+  const times = fc.record({
+    leftMs: fc.oneof(fc.constant(Infinity), fc.nat({ max: 100 })),
+    runBytesPerMs: fc.option(fc.integer({ min: 1, max: 20 }), { nil: undefined }),
+  });
+  const any = (
+    check: (runs: RunInfo[], input: Partial<PlanInput>, all: readonly LogUnit[]) => void,
+  ): void =>
+    fc.assert(
+      fc.property(runsOf, units, flags, times, (runs, all, given, time) => {
+        check(runs, { ...given, time, units: all }, all);
+      }),
+      { seed: SEED, numRuns: 2_000 },
+    );
+
+  test("merges the log that it is given, whatever the runs are", () => {
+    any((runs, input, all) => {
+      const { step } = plan(runs, input);
+      if (all.length > 0) expect(step?.units).toEqual(all);
     });
   });
 
-  test("keeps or merges each run, and leaves few", () => {
-    any((runs, all, leftOut, full) => {
-      const { units: chosen, runs: merged, keptRuns } = plan(runs, all, { leftOut, full });
-      expect(new Set([...merged, ...keptRuns])).toEqual(new Set(runs));
-      expect(merged.length + keptRuns.length).toBe(runs.length);
-      const made = bytesIn(chosen) > 0 || merged.length > 0 ? 1 : 0;
-      expect(keptRuns.length + made).toBeLessThanOrEqual(Math.max(LIMITS.runsMax, 1));
-      if (full) expect(keptRuns).toEqual([]);
+  test("keeps or merges each run, and more than one where there is no log", () => {
+    any((runs, input, all) => {
+      const { step } = plan(runs, input);
+      if (step === undefined) return;
+      expect(new Set([...step.runs, ...step.keptRuns])).toEqual(new Set(runs));
+      expect(step.runs.length + step.keptRuns.length).toBe(runs.length);
+      const isCopied = step.runs.length === 1 && all.length === 0;
+      if (isCopied) expect(input.wantsPurge).toBe(true);
     });
   });
 
   test("is full only when nothing whatever is left out", () => {
-    any((runs, all, leftOut, wanted) => {
-      const { units: chosen, runs: merged, full } = plan(runs, all, { leftOut, full: wanted });
-      const everything = chosen.length === all.length && merged.length === runs.length;
-      expect(full).toBe(everything && !leftOut);
+    any((runs, input) => {
+      const { step } = plan(runs, input);
+      if (step === undefined) return;
+      const everything = step.runs.length === runs.length && input.isDrained === true;
+      expect(step.full).toBe(everything && input.leftOut === false);
     });
   });
 
-  test("rewrites only runs that are no larger than what is merged with them", () => {
-    any((runs, all, leftOut) => {
-      const { units: chosen, runs: merged, keptRuns } = plan(runs, all, { leftOut });
-      let bytes = bytesIn(chosen);
-      const tooMany = runs.length + 1 > LIMITS.runsMax;
-      for (const { bytes: size } of merged.toSorted((a, b) => a.bytes - b.bytes)) {
-        if (!tooMany) expect(size).toBeLessThanOrEqual(bytes);
-        bytes += size;
-      }
-      // A larger run never goes while a smaller one stays.
-      const largest = Math.max(0, ...merged.map((one) => one.bytes));
-      for (const kept of keptRuns) expect(kept.bytes).toBeGreaterThanOrEqual(largest);
+  test("holds the log up by few runs: a quarter of the time at most, and no more than the bound", () => {
+    any((runs, input, all) => {
+      if (all.length === 0) return;
+      const limits = { ...LIMITS, joinBytesMax: 300 };
+      const joined = runBytes(plan(runs, { ...input, limits }).step?.runs ?? []);
+      expect(joined).toBeLessThanOrEqual(limits.joinBytesMax);
+      const { leftMs, runBytesPerMs } = input.time ?? WITHOUT_END;
+      if (leftMs === Infinity || runBytesPerMs === undefined) return;
+      expect(joined).toBeLessThanOrEqual((leftMs * runBytesPerMs) / 4);
+    });
+  });
+
+  test("without log fits into the time, where the pace is known", () => {
+    any((runs, input, all) => {
+      const { leftMs, runBytesPerMs } = input.time ?? WITHOUT_END;
+      if (all.length > 0 || leftMs === Infinity || runBytesPerMs === undefined) return;
+      const merged = runBytes(plan(runs, input).step?.runs ?? []);
+      expect(merged).toBeLessThanOrEqual(leftMs * runBytesPerMs);
     });
   });
 });
 
-test("a record is rewritten about once per doubling of the store", () => {
-  let runs: RunInfo[] = [];
-  let written = 0;
-  for (let n = 0; n < 256; n++) {
-    const planned = planCompaction(
-      { ...EMPTY_MANIFEST, runs },
-      { units: [unit(n, 10)], leftOut: false },
-      { logBytesMax: 100, runsMax: 12 },
-      false,
-    );
-    const bytes = planned.runs.reduce((sum, one) => sum + one.bytes, 10);
-    written += bytes;
-    runs = [...planned.keptRuns, run(n, bytes)];
-  }
-  expect(runs.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(2_560);
-  expect(written / 2_560).toBeLessThanOrEqual(9);
+describe("with the log", () => {
+  const log = (bytes: number): Pick<PlanInput, "units"> => ({ units: [unit(1, bytes)] });
+
+  test("runs are merged that are no larger than what is merged with them", () => {
+    expect(sizes(plan(runsOfSizes(40, 20, 10), log(10)))).toEqual([10, 20, 40]);
+    expect(sizes(plan(runsOfSizes(50, 20, 10), log(10)))).toEqual([10, 20]);
+    expect(sizes(plan(runsOfSizes(20, 11), log(10)))).toEqual([]);
+  });
+
+  test("runs are merged that are too many, the smallest", () => {
+    expect(sizes(plan(runsOfSizes(1_000, 2_000, 4_000, 8_000), log(10)))).toEqual([1_000]);
+  });
+
+  test("larger ones wait, and what is small among them does not", () => {
+    const limits = { ...LIMITS, joinBytesMax: 100 };
+    const bytes = [10, 20, 40, 80];
+    expect(sizes(plan(runsOfSizes(...bytes), { ...log(10), limits }))).toEqual([]);
+    // Of too many only the tier is taken.
+    expect(sizes(plan(runsOfSizes(10, 200, 300, 400, 500), { ...log(10), limits }))).toEqual([10]);
+  });
+
+  test("where no pace is known, 1 MB/s is assumed", () => {
+    const time = { leftMs: 10, runBytesPerMs: undefined };
+    const large = { ...log(10_000), time };
+    expect(sizes(plan(runsOfSizes(2_000), large))).toEqual([2_000]);
+    expect(sizes(plan(runsOfSizes(2_001), large))).toEqual([]);
+  });
 });
 
-test("one run alone, without log, is not copied", () => {
-  expect(plan([run(1, 5)], []).runs).toEqual([]);
-  expect(plan([run(1, 5), run(2, 500)], [unit(1, 0)]).runs).toEqual([]);
+describe("what is due for deletion", () => {
+  test("is published at once, not behind a long merge", () => {
+    const limits = { ...LIMITS, joinBytesMax: 100 };
+    const runs = runsOfSizes(100, 100, 100, 100, 100);
+    expect(stepOf(plan(runs, { isDue: true, limits })).runs).toEqual([]);
+    expect(sizes(plan(runs, { limits }))).toHaveLength(5);
+  });
 });
 
-test("runs that must join do, with those no larger, and no more than it takes to keep few", () => {
-  const runs = [run(1, 1_000), run(2, 500), run(3, 100), run(4, 10)];
-  const joined = (all: readonly LogUnit[], names: readonly RunInfo[]): RunInfo[] => {
-    const manifest: Manifest = { ...EMPTY_MANIFEST, generation: 1, runs: names };
-    const mustJoin = ({ path }: RunInfo): boolean => path === runs[2]?.path;
-    return [...planCompaction(manifest, { units: all, leftOut: false }, LIMITS, false, mustJoin).runs]; // prettier-ignore
-  };
-  expect(joined([], runs)).toEqual([runs[2], runs[3]]);
-  expect(joined([unit(1, 50)], [run(1, 1_000), run(3, 100)])).toEqual([runs[2]]);
-  expect(joined([], [run(3, 100)]), "alone too").toEqual([runs[2]]);
-  const five = [run(1, 1_000), run(2, 500), run(3, 100), run(5, 5_000), run(6, 50_000)];
-  expect(joined([], five).length, "the new run is one of four").toBe(2);
+describe("without log", () => {
+  test("one run alone is not copied, nor are those that are few and differ", () => {
+    expect(plan([run(1, 5)]).step).toBeUndefined();
+    expect(plan(runsOfSizes(5, 500)).step).toBeUndefined();
+    expect(plan([run(1, 5)], { wantsFull: true }).step).toBeUndefined();
+    expect(sizes(plan(runsOfSizes(5, 500), { wantsFull: true }))).toEqual([5, 500]);
+  });
+
+  test("what the log became takes in the runs that the log would have joined", () => {
+    const runs = runsOfSizes(10, 20, 9, 1_000);
+    expect(sizes(plan(runs, { newest: runs[0] }))).toEqual([9, 10]);
+    const more = runsOfSizes(10, 18, 9, 1_000);
+    expect(sizes(plan(more, { newest: more[0] }))).toEqual([9, 10, 18]);
+    // As many of them as fit into the time.
+    expect(sizes(plan(more, { newest: more[0], ...within(3) }))).toEqual([9, 10]);
+    expect(plan(more, { newest: more[0], ...within(2) })).toEqual({ step: undefined, waiting: expect.arrayContaining(more.slice(0, 3)) }); // prettier-ignore
+  });
+
+  test("a purge that does not fit waits and is told; what fits is merged meanwhile", () => {
+    const runs = runsOfSizes(10, 10, 10, 10, 1_000);
+    const planned = plan(runs, { wantsPurge: true, ...within(10) });
+    expect(sizes(planned)).toEqual([10, 10, 10, 10]);
+    expect(planned.step?.full).toBe(false);
+    expect(planned.waiting).toEqual(runs);
+    expect(stepOf(plan(runs, { wantsPurge: true, ...within(200) })).full).toBe(true);
+    expect(stepOf(plan([run(1, 5)], { wantsPurge: true })).full).toBe(true);
+    const leftOut = { wantsPurge: true, leftOut: true };
+    expect(plan([run(1, 5)], leftOut).step, "a merge that may not purge").toBeUndefined();
+  });
+
+  test("too many are merged: those that are alike first, in units; then as many as it takes", () => {
+    const limits = { ...LIMITS, unitBytesMax: 100 };
+    expect(sizes(plan(runsOfSizes(1, 20, 20, 21, 30, 400), { limits }))).toEqual([
+      1, 20, 20, 21, 30,
+    ]);
+    expect(sizes(plan(runsOfSizes(1, 3, 9, 27, 200), { limits }))).toEqual([1, 3]);
+    const large = runsOfSizes(100, 300, 900, 2_700, 8_100);
+    expect(sizes(plan(large, { limits }))).toEqual([100, 300]);
+    const planned = plan(large, { limits, ...within(40) });
+    expect(planned).toEqual({ step: undefined, waiting: large.slice(0, 2) });
+  });
+
+  test("runs that are asked for are merged, with those no larger, or one of them alone", () => {
+    const runs = runsOfSizes(1_000, 500, 100, 10);
+    const isAsked = ({ bytes }: RunInfo): boolean => bytes === 100 || bytes === 1_000;
+    expect(sizes(plan(runs, { isAsked }))).toEqual([10, 100, 500, 1_000]);
+    expect(sizes(plan(runs, { isAsked, ...within(20) }))).toEqual([100]);
+    expect(sizes(plan([run(3, 100)], { isAsked })), "alone too").toEqual([100]);
+  });
 });
 
 test("a purge is wanted when the floor can rise and a quarter of all lines are deletions", () => {

@@ -83,11 +83,17 @@ describe("metrics", () => {
     }
     expect(printed).toHaveLength(2);
     expect(printed[1]).toMatch(/^\{[^\n]*\}\n$/);
-    const unit = { Count: ["BacklogSegments", "Conflicts", "Failures"] };
-    const names = ["BacklogSegments", "BacklogAgeMs", "CompactionLagMs", "Conflicts", "Failures", "DurationMs"]; // prettier-ignore
-    const Metrics = names.map((Name) => {
-      return { Name, Unit: unit.Count.includes(Name) ? "Count" : "Milliseconds" };
-    });
+    const units = {
+      BacklogSegments: "Count",
+      BacklogAgeMs: "Milliseconds",
+      CompactionLagMs: "Milliseconds",
+      Runs: "Count",
+      WaitingRunBytes: "Bytes",
+      Conflicts: "Count",
+      Failures: "Count",
+      DurationMs: "Milliseconds",
+    };
+    const Metrics = Object.entries(units).map(([Name, Unit]) => ({ Name, Unit }));
     expect(printed.map((line) => JSON.parse(line))).toEqual([
       expect.objectContaining({ BacklogSegments: 1, BacklogAgeMs: 5_000, CompactionLagMs: 5_000 }),
       {
@@ -99,6 +105,8 @@ describe("metrics", () => {
         BacklogSegments: 2,
         BacklogAgeMs: 7_000,
         CompactionLagMs: 12_000,
+        Runs: 1,
+        WaitingRunBytes: 0,
         Conflicts: 0,
         Failures: 0,
         DurationMs: 0,

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { FormatVersionError } from "../../src/core/errors.ts";
-import { compactLog, scene } from "./log-files.ts";
+import { compactLog, scene, takeAll } from "./log-files.ts";
 import { draft } from "./support.ts";
 
 test("listing reads only what a file has grown by", async () => {
@@ -41,7 +41,7 @@ test("listing refuses log files of others and ignores what is no log", async () 
   expect((await log().list()).segments).toEqual([]);
   await backend.writeBlob("ops/ops-1766400000000.jsonl.1.jsonl", "x");
   await expect(log().list()).rejects.toThrow(FormatVersionError);
-  await expect(log().prepareCompaction()).rejects.toThrow("a newer one wrote it");
+  await expect(takeAll(log())).rejects.toThrow("a newer one wrote it");
   await backend.deleteBlob("ops/ops-1766400000000.jsonl.1.jsonl");
   await compactLog(log());
   expect((await backend.listBlobs("ops")).toSorted()).toEqual(
@@ -55,7 +55,7 @@ test("log files of the original are no part of ours, but told of when they are n
   expect(await log().list()).toMatchObject({ segments: [], corrupt: [], originalLog: undefined });
   await backend.writeBlob("ops/ops-1766400000000.jsonl", "x");
   expect((await log().list()).originalLog).toBe("ops/ops-1766400000000.jsonl");
-  expect(await log().prepareCompaction()).toMatchObject({ units: [], leftOut: false });
+  expect(await takeAll(log())).toMatchObject({ units: [], leftOut: false });
 });
 
 test("a file that was deleted since it was listed is gone", async () => {

@@ -5,7 +5,7 @@ import { FileLog } from "../../src/log/file-log.ts";
 import type { LogUnit } from "../../src/log/log.ts";
 import type { AppendableStorage, Dated } from "../../src/storage/backend.ts";
 import { manualRuntime } from "../support/manual-runtime.ts";
-import { afterAppend, compactLog, restOf, scene } from "./log-files.ts";
+import { afterAppend, compactLog, restOf, scene, takeAll } from "./log-files.ts";
 import { draft } from "./support.ts";
 
 describe("a writer", () => {
@@ -66,7 +66,7 @@ describe("a writer", () => {
     const { writer, log, ids } = await scene();
     const own = writer();
     await own.write(draft(["a"], 1));
-    await log().prepareCompaction();
+    await takeAll(log());
     const written = await own.write(draft(["b"], 2));
     expect(await ids()).toEqual({ a: 1, b: 2 });
     // What is acknowledged lies where no compaction that began before can delete it.
@@ -83,7 +83,7 @@ describe("a writer", () => {
         afterAppend(backend.appendable, async () => {
           if (done) return;
           done = true;
-          if (what === "sealed") await log().prepareCompaction();
+          if (what === "sealed") await takeAll(log());
           else merged.push(...(await compactLog(log())));
         }),
       );
@@ -109,7 +109,7 @@ describe("a writer", () => {
       create: async (path) => {
         const file = await backend.appendable.create(path);
         const append = async (bytes: Uint8Array): Promise<Dated> => {
-          if (isSecond) units ??= (await compactor.prepareCompaction()).units;
+          if (isSecond) units ??= (await takeAll(compactor)).units;
           return file?.append(bytes) ?? { dateMs: 0 };
         };
         return file && { ...restOf(file), append };
@@ -124,7 +124,7 @@ describe("a writer", () => {
 
   test("whose every file is sealed at once does not know the outcome", async () => {
     const { backend, writer, log } = await scene();
-    const sealing = afterAppend(backend.appendable, () => log().prepareCompaction());
+    const sealing = afterAppend(backend.appendable, () => takeAll(log()));
     const writing = writer(sealing).write(draft(["a"], 1));
     await expect(writing).rejects.toThrow(WriteOutcomeUnknownError);
     await expect(writing).rejects.toThrow("files in a row were sealed");
@@ -240,7 +240,7 @@ describe("a compaction", () => {
     await (await backend.appendable.create(path.replace(/1\.jsonl$/, "2.jsonl")))?.close();
     await runtime.advance(3_700_000);
     const compactor = log();
-    const { units } = await compactor.prepareCompaction();
+    const { units } = await takeAll(compactor);
     expect(units.flatMap(({ paths }) => paths)).toEqual([path]);
     expect(await files()).toEqual(["1.jsonl", "2.jsonl"]);
     await compactor.deleteUnits(units);
@@ -267,7 +267,7 @@ describe("a compaction", () => {
         const append = async (bytes: Uint8Array): Promise<Dated> => {
           if (units === undefined) {
             await runtime.advance(3_700_000);
-            ({ units } = await compactor.prepareCompaction());
+            ({ units } = await takeAll(compactor));
           }
           return file?.append(bytes) ?? { dateMs: 0 };
         };
@@ -287,7 +287,7 @@ describe("a compaction", () => {
     const bytes = await backend.readBlob(path);
     bytes[40] = 0x7f;
     await backend.writeBlob(path, bytes);
-    const input = await log().prepareCompaction();
+    const input = await takeAll(log());
     expect(input).toMatchObject({ leftOut: true, corrupt: [expect.any(Error)] });
     expect(await compactLog(log())).toEqual(["b"]);
     expect(await ids()).toEqual({ b: 1 });

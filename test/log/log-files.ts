@@ -2,7 +2,7 @@
 import { onTestFinished } from "vitest";
 import { FileLog } from "../../src/log/file-log.ts";
 import { FileLogWriter } from "../../src/log/file-log-writer.ts";
-import type { Log } from "../../src/log/log.ts";
+import type { Log, OfferedLog } from "../../src/log/log.ts";
 import type { AppendableStorage, AppendFile } from "../../src/storage/backend.ts";
 import { FsBackend } from "../../src/storage/fs-backend.ts";
 import { manualRuntime, type ManualRuntime } from "../support/manual-runtime.ts";
@@ -48,13 +48,25 @@ export async function scene(): Promise<Scene> {
   };
 }
 
+/** All parts of what a log offers to a compaction, as one. */
+export async function takeAll(log: Pick<Log, "offer">): Promise<OfferedLog> {
+  const parts: OfferedLog[] = [];
+  for await (const part of log.offer()) parts.push(part);
+  return {
+    units: parts.flatMap(({ units }) => units),
+    leftOut: parts.some(({ leftOut }) => leftOut),
+    corrupt: parts.flatMap(({ corrupt }) => corrupt),
+    dateMs: parts[0]?.dateMs ?? 0,
+  };
+}
+
 /** One compaction: `before` runs between reading and deleting, where it publishes. */
 export async function compactLog(
   log: Log,
   before: () => Promise<unknown> = async () => {},
 ): Promise<string[]> {
   // prettier-ignore
-  const { units } = await log.prepareCompaction();
+  const { units } = await takeAll(log);
   const ids: string[] = [];
   for await (const read of log.read(units.flatMap(({ segments }) => segments))) {
     if (read.status === "found")

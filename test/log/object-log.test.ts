@@ -12,6 +12,7 @@ import { ObjectLog } from "../../src/log/object-log.ts";
 import type { GetResult, ListPage, Precondition, PutResult } from "../../src/storage/backend.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import { manualRuntime } from "../support/manual-runtime.ts";
+import { takeAll } from "./log-files.ts";
 import { draft, encoded } from "./support.ts";
 
 /** Memory with a say in what puts and gets come to. */
@@ -248,10 +249,10 @@ test("a compaction gets every segment as a unit of its own, and what is corrupt 
   const writer = log.createWriter("a");
   await writer.write(draft(["a"], 1));
   await writer.write(draft(["b"], 2));
-  expect(await log.prepareCompaction()).toMatchObject({ leftOut: false, corrupt: [] });
+  expect(await takeAll(log)).toMatchObject({ leftOut: false, corrupt: [] });
   const stream = "ops-1-0123456789abcdef";
   await backend.writeBlob(segmentPath({ stream, n: 1, lo: 2, hi: 1, filter: "0" }), "x");
-  const input = await log.prepareCompaction();
+  const input = await takeAll(log);
   expect(input).toMatchObject({ leftOut: true, corrupt: [expect.any(Error)] });
   expect(input.units.map(({ segments, corrupt }) => [segments.length, corrupt])).toEqual([[1, false], [1, false]]); // prettier-ignore
   await log.deleteUnits(input.units.slice(0, 1));

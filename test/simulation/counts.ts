@@ -58,6 +58,9 @@ export function createCounts() {
     founded: 0,
     upgraded: 0,
     published: 0,
+    /** Passes that published more than once, and those that their time was too short for. */
+    portions: 0,
+    cutShort: 0,
     purges: 0,
     /** Segments that landed below the purge floor, and those that would bring a record back. */
     ghosts: 0,

@@ -1,5 +1,6 @@
 /** The oracle itself: damage done by hand must not go unseen. */
 import { expect, test } from "vitest";
+import { DEFAULT_LIMITS } from "../../src/compaction/plan.ts";
 import type { RunEntry } from "../../src/core/version.ts";
 import { encodeArchive } from "../../src/format/archive-codec.ts";
 import { encodeManifest } from "../../src/format/manifest-codec.ts";
@@ -22,7 +23,7 @@ const CALM: Weather = {
   isListUnordered: false,
   arePrivateLeases: false,
   digits: ["0"],
-  limits: { logBytesMax: 1_000_000, runsMax: 4 },
+  limits: { ...DEFAULT_LIMITS, logBytesMax: 1_000_000, runsMax: 4 },
   crowd: {
     gapsMs: NOBODY,
     longWriters: 0,
@@ -32,6 +33,7 @@ const CALM: Weather = {
     quietMs: 1_000,
     pageObjectsMax: 3,
   },
+  shortPasses: undefined,
   rolloutMs: Infinity,
   areSettingsMixed: false,
   isOriginal: false,

@@ -32,6 +32,8 @@ export interface SimulationResult {
 /** What is under way may take this long to end once the faults have. */
 const CALM_MS = 400_000;
 const PASSES_MAX = 6;
+/** Of those that end early. */
+const SHORT_PASSES_MIN = 8;
 
 export async function simulate(seed: number): Promise<SimulationResult> {
   const world = new World(
@@ -69,7 +71,7 @@ export function startActors(world: World, clients: Client[]): void {
     hazards: CALM_HAZARDS,
     digits: ["0"],
   });
-  const { limits, powerCutGapMs, crowd } = world.weather;
+  const { limits, shortPasses: short, powerCutGapMs, crowd } = world.weather;
   const acts: Readonly<Record<Comer, () => Promise<unknown>>> = {
     short: async () => {
       if (world.isBusy || prng.chance(0.3)) await shortWriter(world);
@@ -83,8 +85,8 @@ export function startActors(world: World, clients: Client[]): void {
     streamer: () => streamer(world),
     handlers: () => handlers(world),
     archiver: () => archiver(world),
-    compactor: () => compactorPass(world, { full: prng.chance(0.4), limits }),
-    rival: () => compactorPass(world, { full: prng.chance(0.4), limits }),
+    compactor: () => compactorPass(world, { full: prng.chance(0.4), limits, short }),
+    rival: () => compactorPass(world, { full: prng.chance(0.4), limits, short }),
   };
   const repeat = (gapMs: number, act: () => Promise<unknown>): void => {
     if (Number.isFinite(gapMs)) void loop(world, platform, gapMs, act);
@@ -137,6 +139,7 @@ async function settleAccounts(world: World, clients: readonly Client[]): Promise
   for (const client of alive.filter(({ isReadOnly }) => !isReadOnly)) {
     await world.finish(`progress of ${client.process.name}`, 60_000, makeProgress(world, client));
   }
+  await compactInTime(world);
   await compactAll(world);
   const readers = await openReaders(world, "last");
   const { changes } = world.server;
@@ -170,6 +173,26 @@ async function openReaders(world: World, role: string): Promise<Client[]> {
   return readers;
 }
 
+/** However long merges of runs would take: passes that are too short for them merge the log. */
+async function compactInTime(world: World): Promise<void> {
+  const { kernel, oracle, server, weather } = world;
+  const { limits, shortPasses: short } = weather;
+  if (short === undefined) return;
+  const log = [...server.objects.keys()].filter((path) => isFilledLog(server, path));
+  const left = (): string[] => log.filter((path) => server.objects.has(path));
+  const { gcGraceMs, leaseTtlMs } = SETTINGS;
+  let passes = 0;
+  // A portion a pass is progress; what was merged is deleted by a later pass.
+  for (; passes < SHORT_PASSES_MIN + log.length && left().length > 0; passes++) {
+    await kernel.run(kernel.nowMs + gcGraceMs + leaseTtlMs);
+    const work = compactorPass(world, { full: world.prng.chance(0.4), limits, short });
+    await world.finish("a short compaction", 60_000, work);
+  }
+  if (left().length === 0) return;
+  const what = `${left().length} of ${log.length} log objects are left`;
+  oracle.fail("PROGRESS", `${what} after ${passes} passes of ${short.passMs} ms each`);
+}
+
 async function compactAll(world: World): Promise<void> {
   const { kernel, oracle, server } = world;
   for (let pass = 1; pass <= PASSES_MAX; pass++) {
@@ -186,6 +209,10 @@ async function compactAll(world: World): Promise<void> {
   );
   if (left.length > 0) oracle.fail("GARBAGE", `${left.length} objects are left: ${left.join(" ")}`);
   if (runs.length > 1) oracle.fail("GARBAGE", `${runs.length} runs are left after a full merge`);
+}
+
+function isFilledLog({ objects }: ObjectServer, path: string): boolean {
+  return path.startsWith(LOG_PREFIX) && (objects.get(path)?.body.length ?? 0) > 0;
 }
 
 /** One that its owner may be about to append to: it stays for an hour. */

@@ -1,11 +1,12 @@
 /** Draws what a seed's world is like: most have one kind of trouble in plenty, some a bit of all. */
+import { DEFAULT_LIMITS } from "../../src/compaction/plan.ts";
 import { drawCrowd } from "./crowd.ts";
 import { CALM_NETWORK, type Network } from "./network.ts";
 import type { Prng } from "./prng.ts";
 import type { DiskFaults } from "./sim-directory.ts";
 import type { EtagForms } from "./sim-transport.ts";
 import type { Hazards } from "./sim-process.ts";
-import { SETTINGS, type Weather } from "./world.ts";
+import { SETTINGS, type ShortPasses, type Weather } from "./world.ts";
 
 const THEMES = [
   "lossy",
@@ -34,11 +35,30 @@ export function drawWeather(prng: Prng, extras: Prng): Weather {
   const handlers = extras.chance(0.25) ? crowd.stormMs / extras.between(2, 8) : Infinity;
   const gapsMs = { ...crowd.gapsMs, handlers };
   const areSettingsMixed = extras.chance(0.2);
-  const drawn = { rolloutMs, isOriginal, http, areSettingsMixed };
+  const shortPasses = isOriginal || !extras.chance(SHORT) ? undefined : drawShort(extras);
+  const assumedBytesPerMs = shortPasses?.runBytesPerMs ?? common.limits.assumedBytesPerMs;
+  const limits = { ...common.limits, assumedBytesPerMs };
+  const drawn = { limits, rolloutMs, isOriginal, http, areSettingsMixed, shortPasses };
   return { ...common, crowd: { ...crowd, gapsMs }, ...drawn, clocks: COUNTING };
 }
 
-type Extras = "crowd" | "rolloutMs" | "isOriginal" | "http" | "areSettingsMixed" | "clocks";
+type Extras =
+  | "crowd"
+  | "rolloutMs"
+  | "isOriginal"
+  | "http"
+  | "areSettingsMixed"
+  | "shortPasses"
+  | "clocks";
+
+/** Share of the seeds whose passes end early. An upgrade of the original's store is one step. */
+const SHORT = 0.25;
+
+/** Reading a few runs takes longer than a pass; a log of a few segments is merged in it. */
+function drawShort(prng: Prng): ShortPasses {
+  const passMs = prng.between(1_500, 6_000);
+  return { passMs, runBytesPerMs: prng.between(150, 600) / passMs };
+}
 
 /** Clocks of stores count, and no time is in them. */
 const COUNTING: Weather["clocks"] = { aheadMs: Infinity, behindMs: Infinity, hasLies: false };
@@ -61,6 +81,7 @@ function drawCommon(prng: Prng, theme: Theme, disk: DiskFaults | undefined): Omi
     arePrivateLeases: prng.chance(0.6),
     digits: prng.pick([["0"], ["0", "7"], "0123456789abcdef".split("")]),
     limits: {
+      ...DEFAULT_LIMITS,
       logBytesMax: prng.pick([400, 1_500, 1_000_000]),
       runsMax: prng.between(2, 4),
     },

@@ -55,6 +55,12 @@ export const CALM_HAZARDS: Hazards = {
 /** The object store, or the directory, as one process sees it. */
 export type SimMedium = SimBackend | SimS3Backend | SimDirectory;
 
+/** Passes that end early, for compactors that are slow at reading runs. */
+export interface ShortPasses {
+  readonly passMs: number;
+  readonly runBytesPerMs: number;
+}
+
 /** What a seed draws about its world. */
 export interface Weather {
   readonly network: Network;
@@ -68,6 +74,8 @@ export interface Weather {
   /** First digits of random numbers: one crowds the whole log into one shard. */
   readonly digits: readonly string[];
   readonly limits: CompactionLimits;
+  /** What scheduled compactors have for a pass; undefined: as long as it takes. */
+  readonly shortPasses: ShortPasses | undefined;
   readonly crowd: Crowd;
   /** From then on most programs that start are of schema version 2; Infinity: none is. */
   readonly rolloutMs: number;

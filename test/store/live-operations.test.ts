@@ -48,7 +48,7 @@ function openLog({ refs, backend, log }: TestLog): LiveOperations {
   const rest = {
     list: unused,
     createWriter: unused,
-    prepareCompaction: unused,
+    offer: unused,
     deleteUnits: unused,
   };
   return new LiveOperations({ backend, log: { ...rest, ...log } }, refs, (error) => {

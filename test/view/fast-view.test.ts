@@ -40,10 +40,10 @@ async function looks(manifest: Manifest | undefined, elapsedMs: number): Promise
     throw new Error("a view only lists");
   };
   const log: Log = {
-    list: async () => ({ segments: [], corrupt: [], writtenMs: new Map(), firstDateMs: lastDateMs, lastDateMs }), // prettier-ignore
+    list: async () => ({ segments: [], corrupt: [], writtenMs: new Map(), firstDateMs: lastDateMs, lastDateMs, isCut: false }), // prettier-ignore
     read: unused,
     createWriter: unused,
-    prepareCompaction: unused,
+    offer: unused,
     deleteUnits: unused,
   };
   await makeView(new ManifestStore(watched.backend), log);

@@ -37,10 +37,10 @@ function listing(list: () => Promise<Partial<LogListing>>): Log {
     throw new Error("a view only lists");
   };
   return {
-    list: async () => ({ segments: [], corrupt: [], writtenMs: new Map(), firstDateMs: 1, lastDateMs: 1, ...(await list()) }), // prettier-ignore
+    list: async () => ({ segments: [], corrupt: [], writtenMs: new Map(), firstDateMs: 1, lastDateMs: 1, isCut: false, ...(await list()) }), // prettier-ignore
     read: unused,
     createWriter: unused,
-    prepareCompaction: unused,
+    offer: unused,
     deleteUnits: unused,
   };
 }

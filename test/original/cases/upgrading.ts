@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { CorruptionError } from "../../../src/core/errors.ts";
 import { Compactor } from "../../../src/compaction/compactor.ts";
+import { DEFAULT_LIMITS } from "../../../src/compaction/plan.ts";
 import { verify } from "../../../src/store/verify.ts";
 import { watchBackend } from "../../store/watched-backend.ts";
 import type { MakeMedium } from "../../store/fixture.ts";
@@ -162,7 +163,7 @@ export function upgradingCases(make: MakeMedium): void {
     const fixture = await setUpObjects(make, { [SNAPSHOT]: snapshotText(records), [LOG]: lines([set("r1", "log")]) }); // prettier-ignore
     const expected = new Map([...records, ["r1", "log"]]); // prettier-ignore
     await withParts(fixture, async (parts) => {
-      const limits = { logBytesMax: 60, runsMax: 3 };
+      const limits = { ...DEFAULT_LIMITS, logBytesMax: 60, runsMax: 3 };
       const { report } = await new Compactor({ ...parts, limits }).pass();
       expect(report).toMatchObject({ outcome: "published", generation: 1, more: true });
       expect((await manifestOf(fixture)).runs.length).toBeGreaterThan(3);

@@ -58,11 +58,11 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     does: "deletes merged segments before the manifest that holds them",
     edits: [
       {
-        file: "compaction/leased-pass.ts",
-        find: 'if (this.#lease.lost) return { outcome: "lost", generation, corrupt };',
+        file: "compaction/merge-step.ts",
+        find: 'if (this.#lease.lost) return { status: "lost", more: false };',
         put:
-          "await log.deleteUnits(done);\n" +
-          '    if (this.#lease.lost) return { outcome: "lost", generation, corrupt };',
+          "await log.deleteUnits(merged.done);\n" +
+          '    if (this.#lease.lost) return { status: "lost", more: false };',
       },
     ],
   },
@@ -85,9 +85,11 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     does: "deletes every unreferenced run, also one that may still be published",
     edits: [
       {
-        file: "compaction/leased-pass.ts",
-        find: "    const history = nextHistory(loaded);",
-        put: "    await backend.delete(orphans(manifest, listed));\n    const history = nextHistory(loaded);",
+        file: "compaction/merge-step.ts",
+        find: "const purgeFloor = this.#purgeFloor();",
+        put:
+          "await this.#parts.backend.delete(orphans(manifest, this.#input.listed));\n" +
+          "    const purgeFloor = this.#purgeFloor();",
       },
       {
         file: "compaction/collector.ts",
@@ -130,7 +132,7 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     does: "names runs of one generation alike and overwrites them",
     edits: [
       {
-        file: "compaction/leased-pass.ts",
+        file: "compaction/merge-step.ts",
         find: "const { path, index } = runPaths(base, runtime.randomHex(16));",
         put: 'const { path, index } = runPaths(base, "0".repeat(runtime.randomHex(16).length));',
       },
@@ -159,14 +161,14 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     does: "purges although a part of the log could not be read",
     edits: [
       {
-        file: "compaction/leased-pass.ts",
+        file: "compaction/merge-step.ts",
         find: "const complete = plan.full && merged.corrupt.length === 0;",
-        put: "const complete = true;",
+        put: "const complete = plan.full;",
       },
       {
-        file: "compaction/plan.ts",
-        find: "const complete = chosen.length === units.length && !leftOut;",
-        put: "const complete = chosen.length === units.length || !leftOut;",
+        file: "compaction/log-cursor.ts",
+        find: "return this.#leftOut;",
+        put: "return false;",
       },
     ],
     test: { file: "store/damaged-log.test.ts", name: "nothing is purged while" },
@@ -177,9 +179,39 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     does: "purges in a merge that leaves runs or segments out",
     edits: [
       {
-        file: "compaction/leased-pass.ts",
+        file: "compaction/merge-step.ts",
         find: "const complete = plan.full && merged.corrupt.length === 0;",
         put: "const complete = merged.corrupt.length === 0;",
+      },
+    ],
+  },
+  {
+    name: "purge by a part of the log",
+    breaks: ["C4", "C9"],
+    does: "purges with the first portion of a log that is merged in several",
+    edits: [
+      {
+        file: "compaction/plan.ts",
+        find: "full: isDrained && !leftOut && keptRuns.length === 0",
+        put: "full: (isDrained || !leftOut) && keptRuns.length === 0",
+      },
+      {
+        file: "compaction/plan.ts",
+        find: "  if (!isDrained) return false;\n",
+        put: "\n",
+      },
+    ],
+    test: { file: "compaction/portions.test.ts", name: "a purge waits until all that was listed" },
+  },
+  {
+    name: "log is held up by runs",
+    breaks: ["C4"],
+    does: "merges the log together with runs that take longer than a pass",
+    edits: [
+      {
+        file: "compaction/plan.ts",
+        find: "return choices.find((choice) => runBytes(choice) <= bytesMax) ?? [];",
+        put: "return choices.find((choice) => runBytes(choice) <= bytesMax * 1e9) ?? [];",
       },
     ],
   },

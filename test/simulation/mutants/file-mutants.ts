@@ -53,11 +53,11 @@ export const FILE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "log/file-log.ts",
-        find: "      if (!present.has(successor)) {\n",
+        find: "    if (!present.has(successor)) {\n",
         put:
-          "      const early = await this.#scan({ path, bytes: Number.MAX_SAFE_INTEGER });\n" +
-          "      const read = { frames: [...early.frames], corrupt: early.corrupt };\n" +
-          "      if (!present.has(successor)) {\n",
+          "    const early = await this.#scan({ path, bytes: Number.MAX_SAFE_INTEGER });\n" +
+          "    const read = { frames: [...early.frames], corrupt: early.corrupt };\n" +
+          "    if (!present.has(successor)) {\n",
       },
       {
         file: "log/file-log.ts",
@@ -94,8 +94,10 @@ export const FILE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "log/file-log.ts",
-        find: "if (!mayGo) return [];",
-        put: "return mayGo ? [{ paths, segments: [], corrupt: false }] : [];",
+        find: "if (!mayGo) return { errors: [] };",
+        put:
+          "const unit = { paths, segments: [], corrupt: false };\n" +
+          "return mayGo ? { unit, errors: [] } : { errors: [] };",
       },
     ],
     test: { file: "log/file-log.test.ts", name: "seals an empty file before it removes it" },

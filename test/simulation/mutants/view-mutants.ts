@@ -32,7 +32,7 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     does: "deletes merged segments at once, whatever the manifest promised",
     edits: [
       {
-        file: "compaction/leased-pass.ts",
+        file: "compaction/merge-step.ts",
         find: "const deletesNow = segmentGraceOf(manifest, settings) === 0;",
         put: "const deletesNow = true;",
       },

@@ -1,0 +1,88 @@
+/** The log that a pass merges, page by page: what is listed is read before more is listed. */
+import { append } from "../core/bulk.ts";
+import type { CorruptionError } from "../core/errors.ts";
+import type { Log, LogUnit, OfferedLog } from "../log/log.ts";
+
+export class LogCursor {
+  readonly #offers: AsyncGenerator<OfferedLog, void>;
+  #published: ReadonlySet<string> = new Set();
+  #units: LogUnit[] = [];
+  #isAtEnd = false;
+  #leftOut = false;
+  #firstDateMs: number | undefined;
+  #corrupt: CorruptionError[] = [];
+
+  constructor(log: Pick<Log, "offer">) {
+    this.#offers = log.offer();
+  }
+
+  /** Begins the listing. */
+  async open(): Promise<void> {
+    await this.#more();
+  }
+
+  /** Date of the first page. */
+  get firstDateMs(): number {
+    return this.#firstDateMs ?? 0;
+  }
+
+  /** Everything that was listed was taken. */
+  get isDrained(): boolean {
+    return this.#isAtEnd && this.#units.length === 0;
+  }
+
+  /** Something that was listed stays in the log: no purge. */
+  get leftOut(): boolean {
+    return this.#leftOut;
+  }
+
+  /** @param paths what the runs hold and only waits to be deleted */
+  leaveOut(paths: ReadonlySet<string>): void {
+    this.#published = paths;
+    this.#units = this.#units.filter((unit) => !this.#isPublished(unit));
+  }
+
+  /** What was listed and not taken yet, the rest of a page at most; none at the end of the log. */
+  async next(): Promise<LogUnit[]> {
+    while (this.#units.length === 0 && !this.#isAtEnd) await this.#more();
+    return this.#units.splice(0);
+  }
+
+  /** Units that were not begun: the next ones to be taken. */
+  putBack(units: readonly LogUnit[]): void {
+    this.#units = [...units, ...this.#units];
+  }
+
+  /** Part of what was taken could not be read, and stays. */
+  keep(): void {
+    this.#leftOut = true;
+  }
+
+  /** What was found since the last call and cannot be read. */
+  takeCorrupt(): readonly CorruptionError[] {
+    const corrupt = this.#corrupt;
+    this.#corrupt = [];
+    return corrupt;
+  }
+
+  async close(): Promise<void> {
+    await this.#offers.return();
+  }
+
+  async #more(): Promise<void> {
+    const next = await this.#offers.next();
+    if (next.done === true) {
+      this.#isAtEnd = true;
+      return;
+    }
+    const { units, leftOut, corrupt, dateMs } = next.value;
+    this.#firstDateMs ??= dateMs;
+    this.#leftOut ||= leftOut || units.some((unit) => unit.corrupt);
+    append(this.#corrupt, corrupt);
+    for (const unit of units) if (!unit.corrupt && !this.#isPublished(unit)) this.#units.push(unit);
+  }
+
+  #isPublished({ paths }: LogUnit): boolean {
+    return paths.every((path) => this.#published.has(path));
+  }
+}

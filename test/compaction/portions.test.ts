@@ -1,0 +1,251 @@
+/** Compactions that do not fit into one invocation are gone on with by the next ones. */
+import type { CompactorReport } from "opslog-serverless/lambda";
+import { expect, test } from "vitest";
+import { Compactor } from "../../src/compaction/compactor.ts";
+import { type CompactionLimits, DEFAULT_LIMITS } from "../../src/compaction/plan.ts";
+import type { CompactionReport } from "../../src/compaction/report.ts";
+import { DEFAULT_SETTINGS } from "../../src/core/settings.ts";
+import { encodeFilter, segmentPath, streamName } from "../../src/format/paths.ts";
+import { compactOne } from "../../src/lambda/compactor.ts";
+import { sdkAccess } from "../../src/lambda/sdk-access.ts";
+import type { GetResult, ListPage } from "../../src/storage/backend.ts";
+import { FsBackend } from "../../src/storage/fs-backend.ts";
+import { Deadline } from "../../src/storage/deadline.ts";
+import { MemoryBackend } from "../../src/storage/memory-backend.ts";
+import { compact } from "../../src/store/compact.ts";
+import { createParts, type GivenParts } from "../../src/store/parts.ts";
+import { Store } from "../../src/store/store.ts";
+import { encoded } from "../log/support.ts";
+import { manualRuntime, type ManualRuntime } from "../support/manual-runtime.ts";
+import { tempDir } from "../support/temp-dir.ts";
+
+const QUIET = { metrics: false, log: () => undefined } as const;
+
+/** Memory behind a wire: what a call takes is added to a clock that nothing else moves. */
+class Distant extends MemoryBackend {
+  readonly #runtime: ManualRuntime;
+  pageObjects = 1_000;
+  pageMs = 0;
+  segmentMs = 0;
+  runBytesPerMs = Infinity;
+
+  constructor(runtime: ManualRuntime) {
+    super({ runtime });
+    this.#runtime = runtime;
+  }
+
+  override async get(...args: Parameters<MemoryBackend["get"]>): Promise<GetResult> {
+    const result = await super.get(...args);
+    const bytes = result.status === "found" ? result.body.length : 0;
+    if (args[0].startsWith("ops/")) await this.#take(this.segmentMs);
+    if (args[0].startsWith("snapshots/")) await this.#take(bytes / this.runBytesPerMs);
+    return result;
+  }
+
+  override async *list(prefix: string): AsyncGenerator<ListPage> {
+    for await (const page of super.list(prefix)) {
+      for (let at = 0; at === 0 || at < page.objects.length; at += this.pageObjects) {
+        await this.#take(this.pageMs);
+        const objects = page.objects.slice(at, at + this.pageObjects);
+        yield { ...page, objects, truncated: page.truncated || at + this.pageObjects < page.objects.length }; // prettier-ignore
+      }
+    }
+  }
+
+  async #take(ms: number): Promise<void> {
+    if (ms > 0) await this.#runtime.advance(ms);
+  }
+}
+
+/** Flushes of one record each, as processes of their own would have left them. */
+async function leaveFlushes(backend: MemoryBackend, count: number, from = 1): Promise<void> {
+  for (let n = from; n < from + count; n++) {
+    const rand = n.toString(16).padStart(16, "0").split("").toReversed().join("");
+    const stream = streamName({ agentId: "a", openMs: 1, rand });
+    const name = { stream, n: 1, lo: n, hi: n, filter: encodeFilter([`r${n}`]) };
+    const { bytes } = encoded([`r${n}`], n, { n });
+    await backend.put(segmentPath(name), bytes, { ifAbsent: true });
+  }
+}
+
+/** One invocation of the scheduled function. */
+async function invoke(
+  backend: Distant,
+  runtime: ManualRuntime,
+  ms: number,
+  options: { readonly segmentGraceMs?: number; readonly tombstoneGraceMs?: number } = {},
+): Promise<CompactorReport> {
+  const handler = compactOne({ location: "store", backend, ...QUIET, ...options }, sdkAccess(), runtime); // prettier-ignore
+  const endMs = runtime.nowMs() + ms;
+  const report = await handler(
+    {},
+    {
+      awsRequestId: "one",
+      getRemainingTimeInMillis: () => endMs - runtime.nowMs(),
+    },
+  );
+  expect(runtime.nowMs(), "the function was cut off").toBeLessThan(endMs);
+  await runtime.advance(Math.max(0, endMs - runtime.nowMs()));
+  return report;
+}
+
+async function objectsIn(backend: MemoryBackend, prefix: string): Promise<string[]> {
+  const paths: string[] = [];
+  for await (const { objects } of MemoryBackend.prototype.list.call(backend, prefix)) {
+    paths.push(...objects.map(({ path }) => path));
+  }
+  return paths;
+}
+
+async function ids(backend: MemoryBackend): Promise<number> {
+  await using store = await Store.open("store", { backend, readOnly: true });
+  return store.count();
+}
+
+test.each([{ segmentGraceMs: 0 }, { segmentGraceMs: 60_000 }])(
+  "a backlog that takes many invocations to read and to list is worked off (%o)",
+  async (graces) => {
+    const runtime = manualRuntime();
+    const backend = new Distant(runtime);
+    await backend.initialize("store", { readOnly: false });
+    await leaveFlushes(backend, 3_000);
+    // To list it takes a third of an invocation, to read it seven of them.
+    Object.assign(backend, { pageObjects: 50, pageMs: 300, segmentMs: 140 });
+    const left: number[] = [];
+    const found: CompactorReport["backlog"][] = [];
+    for (let invocation = 1; invocation <= 20; invocation++) {
+      // Writers go on meanwhile.
+      await leaveFlushes(backend, 20, 3_000 + (invocation - 1) * 20 + 1);
+      const report = await invoke(backend, runtime, 60_000, graces);
+      expect(report.outcome).toBe("published");
+      found.push(report.backlog);
+      left.push((await objectsIn(backend, "ops/")).length);
+    }
+    expect(found[0]?.isCut).toBe(true);
+    expect(found[0]?.segments).toBeGreaterThanOrEqual(50);
+    expect(found.at(-1)).toMatchObject({ segments: 20, isCut: false });
+    for (const [at, count] of left.slice(1, 8).entries()) expect(count).toBeLessThan(left[at] ?? 0);
+    expect(left.at(-1)).toBeLessThanOrEqual(40);
+    Object.assign(backend, { pageMs: 0, segmentMs: 0 });
+    expect(await ids(backend)).toBe(3_000 + 20 * 20);
+  },
+  60_000,
+);
+
+test("runs too large for a pass hold up neither the log nor what is due, and are told", async () => {
+  const runtime = manualRuntime();
+  const backend = new Distant(runtime);
+  await backend.initialize("store", { readOnly: false });
+  const settings = { ...DEFAULT_SETTINGS, segmentGraceMs: 0, gcGraceMs: 0 };
+  const pass = async (limits: Partial<CompactionLimits>, ms: number): Promise<CompactionReport> => {
+    const compactor = new Compactor({
+      ...createParts({ ...given(backend, runtime), settings }),
+      limits: { ...DEFAULT_LIMITS, ...limits },
+    });
+    const endMs = runtime.nowMs() + ms;
+    const deadline = new Deadline(runtime, () => endMs - runtime.nowMs());
+    const { report } = await compactor.pass({
+      signal: deadline.signal,
+      leftMs: () => deadline.leftMs,
+    });
+    deadline.stop();
+    await runtime.advance(1_000);
+    return report;
+  };
+  for (let round = 0; round < 9; round++) {
+    await leaveFlushes(backend, 300, 1 + round * 300);
+    await pass({ runsMax: 100, joinBytesMax: 0 }, 1_000_000);
+  }
+  // Nine runs of 27 s each to read.
+  backend.runBytesPerMs = 1;
+  const short = { assumedBytesPerMs: 1 };
+  const reports: CompactionReport[] = [];
+  for (let invocation = 1; invocation <= 5; invocation++) {
+    await leaveFlushes(backend, 1, 2_700 + invocation);
+    reports.push(await pass(short, 50_000));
+    expect(await objectsIn(backend, "ops/")).toEqual([]);
+  }
+  expect(reports.map(({ outcome }) => outcome)).toEqual(reports.map(() => "published"));
+  expect(reports[0]?.runs).toBe(10);
+  expect(reports[1]?.waiting.bytes, "by the pace of the pass before").toBeGreaterThan(50_000);
+  expect(reports[1]?.waiting.runs).toBeGreaterThan(1);
+  // What log became in the meantime is merged.
+  expect(reports.at(-1)?.runs).toBeLessThanOrEqual(12);
+  // Faster again, which shows after a while.
+  backend.runBytesPerMs = 1_000;
+  await runtime.advance(11 * 60_000);
+  await leaveFlushes(backend, 1, 2_706);
+  const last = await pass(short, 50_000);
+  expect(last).toMatchObject({ outcome: "published", waiting: { runs: 0, bytes: 0 } });
+  expect(last.runs).toBeLessThanOrEqual(DEFAULT_LIMITS.runsMax);
+  expect(await ids(backend)).toBe(2_706);
+});
+
+/** What a compactor works with. */
+function given(backend: MemoryBackend, runtime: ManualRuntime): GivenParts {
+  const schema = { version: Number.MAX_SAFE_INTEGER, migrate: undefined };
+  const onWarning = (message: string): never => {
+    throw new Error(message);
+  };
+  return { backend, location: "store", runtime, settings: DEFAULT_SETTINGS, onWarning, schema };
+}
+
+test("a purge waits until all that was listed is merged, in however many portions", async () => {
+  const runtime = manualRuntime();
+  const backend = new Distant(runtime);
+  await backend.initialize("store", { readOnly: false });
+  const writer = await Store.open<number>("store", { backend, agentId: "w", skipLoad: true });
+  for (const id of ["a", "b", "c", "gone"]) await writer.set(id, 1);
+  await writer.delete("gone");
+  const graces = { segmentGraceMs: 0, tombstoneGraceMs: 2_000, writerLagMs: 1_000 };
+  const settings = { ...DEFAULT_SETTINGS, ...graces };
+  const limits: CompactionLimits = { ...DEFAULT_LIMITS, logSegmentsMax: 1 };
+  const pass = async (full: boolean, leftMs: number): Promise<CompactionReport> => {
+    const parts = createParts({ ...given(backend, runtime), settings });
+    const { log } = parts;
+    const offer = log.offer.bind(log);
+    // The newest first: the manifest's clock, and so the floor, is above what still waits.
+    log.offer = async function* () {
+      for await (const part of offer()) {
+        const newestFirst = part.units.toSorted((x, y) => clockOf(y) - clockOf(x));
+        yield { ...part, units: newestFirst };
+      }
+    };
+    return (await new Compactor({ ...parts, limits }).pass({ full, leftMs: () => leftMs })).report;
+  };
+  const clockOf = (unit: { readonly segments: readonly { readonly hi: number }[] }): number =>
+    unit.segments[0]?.hi ?? 0;
+  expect(await pass(false, 0)).toMatchObject({ publications: 1, segments: 1, more: true });
+  await runtime.advance(10_000);
+  expect(await pass(true, Infinity)).toMatchObject({ segments: 4, runs: 1, more: false });
+  const text = Buffer.from((await backend.get("manifest.json") as { body: Uint8Array }).body).toString(); // prettier-ignore
+  expect(JSON.parse(text)).toMatchObject({ purgeFloor: 5, runs: [{ records: 3, tombstones: 0 }] });
+  expect(await ids(backend)).toBe(3);
+});
+
+test("on a directory, too, the log is merged in portions, file by file", async () => {
+  await using directory = await tempDir();
+  const backend = new FsBackend();
+  const { path: location } = directory;
+  for (let n = 0; n < 5; n++) {
+    await using store = await Store.open<number>(location, {
+      backend,
+      agentId: `w${n}`,
+      skipLoad: true,
+    });
+    await store.set(`r${n}`, n);
+    await store.set(`s${n}`, n);
+  }
+  await backend.initialize(location, { readOnly: false });
+  const runtime = manualRuntime();
+  const parts = createParts({ ...given(new MemoryBackend(), runtime), backend, location });
+  const limits = { ...DEFAULT_LIMITS, logSegmentsMax: 2 };
+  const compactor = new Compactor({ ...parts, limits });
+  const cutOff = await compactor.pass({ leftMs: () => 0 });
+  expect(cutOff.report).toMatchObject({ publications: 1, segments: 2, more: true });
+  const rest = await compactor.pass();
+  expect(rest.report).toMatchObject({ publications: 4, segments: 8, more: false, runs: 1 });
+  expect((await compact(location, { backend })).outcome).toBe("idle");
+  await using reader = await Store.open(location, { backend, readOnly: true });
+  expect(reader.count()).toBe(10);
+});
