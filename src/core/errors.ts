@@ -135,6 +135,16 @@ export class LockedError extends OpslogError {
   override readonly action = "retry";
 }
 
+/**
+ * `tail` or `watch` of a store whose records are not all in memory: what changed since the last look
+ * was collected or purged meanwhile. Read again what is followed, then go on: from this error on,
+ * changes are told again.
+ */
+export class FollowerExpiredError extends OpslogError {
+  override readonly code = "FOLLOWER_EXPIRED";
+  override readonly action = "retry";
+}
+
 /** Lost a race that is decided by compare-and-swap; nothing of this attempt took effect. */
 export class ConflictError extends OpslogError {
   static override readonly name = "ConflictError";

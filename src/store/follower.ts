@@ -1,19 +1,21 @@
 /**
- * What others changed and `tail` has not told yet. Kept from the first `tail` or `watch` on: the
- * segments told of by key, and of each record that changed since what the follower had before.
+ * What others changed and `tail` has not told yet. From the first `tail` or `watch` on it keeps what
+ * the follower has: the view of its last look and, of each record in memory that changed since, what
+ * was there before.
  */
-import { append } from "../core/bulk.ts";
 import { applyDelta } from "../core/delta.ts";
+import type { CorruptionError } from "../core/errors.ts";
 import type { LogOperation, Operation } from "../core/operation.ts";
 import { compareVersions } from "../core/version.ts";
 import { type Segment, versionOf } from "../format/segment-codec.ts";
 import type { SegmentRef } from "../log/log.ts";
 import type { View } from "../view/view.ts";
+import { type Base, ChangedObjects, type KnownSegment, writerKey } from "./changed-objects.ts";
 import { asDelta, publicOperation } from "./history.ts";
 import type { StoreParts } from "./parts.ts";
 import type { Records, ResidentEntry } from "./records.ts";
 import { migrateRecord, type Schema } from "./schema.ts";
-import { type NewOperation, tellChange, tellOperations, type Told } from "./untold.ts";
+import { type NewOperation, tellChange, tellUnknown, type Told } from "./untold.ts";
 
 /** What a store knows when it is asked for news. */
 export interface FollowedState {
@@ -22,15 +24,24 @@ export interface FollowedState {
   readonly complete: boolean;
   /** Segments in memory, by key. */
   segments(key: string): readonly Segment[] | undefined;
+  /** Told of segments that cannot be read. */
+  readonly onCorrupt: (error: CorruptionError) => void;
 }
+
+/** Tells the news, and takes them as told. @throws FollowerExpiredError, once */
+export type TakeNews = () => Operation<unknown>[];
 
 export class Follower {
   readonly #parts: StoreParts;
   readonly #records: Records;
-  /** Keys of segments told of, and of one's own; undefined until somebody follows. */
-  #known: Set<string> | undefined;
-  /** What the follower had of records that changed since. */
+  /** What the follower has; undefined until somebody follows. */
+  #base: Base | undefined;
+  /** What the follower has of records that changed in memory since. */
   readonly #before = new Map<string, ResidentEntry | undefined>();
+  /** Became resident since: nobody knows what the follower has of them. */
+  #arrived = new Set<string>();
+  /** Changed while an own write was on top: told when that fails. */
+  #deferred = new Set<string>();
 
   constructor(parts: StoreParts, records: Records) {
     this.#parts = parts;
@@ -38,12 +49,12 @@ export class Follower {
   }
 
   get isFollowing(): boolean {
-    return this.#known !== undefined;
+    return this.#base !== undefined;
   }
 
   /** What is in view now is what the follower has. Only the first call counts. */
-  begin(segments: readonly SegmentRef[]): void {
-    this.#known ??= new Set(segments.map(({ key }) => key));
+  begin(state: FollowedState): void {
+    this.#base ??= baseOf(state, new Map());
   }
 
   /**
@@ -51,14 +62,16 @@ export class Follower {
    * @param complete every record was resident; else one without `before` only became so now
    */
   changed(id: string, before: ResidentEntry | undefined, complete: boolean): void {
-    if (this.#known === undefined || this.#before.has(id)) return;
-    if (before === undefined && !complete) return;
-    if (before !== this.#records.durable(id)) this.#before.set(id, before);
+    if (this.#base === undefined || this.#before.has(id)) return;
+    // What the follower has of these memory does not know.
+    if (this.#arrived.has(id) || this.#deferred.has(id)) return;
+    if (before === undefined && !complete) this.#arrived.add(id);
+    else if (before !== this.#records.durable(id)) this.#before.set(id, before);
   }
 
   /** RELOAD: a look replaced all entries. */
   replaced(before: ReadonlyMap<string, ResidentEntry>, complete: boolean): void {
-    if (this.#known === undefined) return;
+    if (this.#base === undefined) return;
     const ids = new Set([...before.keys(), ...this.#records.residentIds]);
     for (const id of ids) this.changed(id, before.get(id), complete);
   }
@@ -67,69 +80,151 @@ export class Follower {
    * The store's own flush is durable: whoever follows it knows what it writes. Where it lies in an
    * object with others', that one is read later: own operations are not above what is known then.
    */
-  own(key: string, ids: Iterable<string>): void {
-    if (this.#known === undefined) return;
-    this.#known.add(key);
-    for (const id of ids) this.#before.delete(id);
+  own(ref: SegmentRef, segment: Segment): void {
+    if (this.#base === undefined) return;
+    this.#base.known.set(ref.key, { ref, writers: [writerKey(segment)] });
+    this.#base.clock = Math.max(this.#base.clock, ref.hi);
+    for (const { id } of segment.operations) {
+      this.#before.delete(id);
+      this.#arrived.delete(id);
+      this.#deferred.delete(id);
+    }
   }
 
   /**
    * Reads what it takes to tell the news.
-   * @returns to be called at once, before anything else changes: tells them, and takes them as told
+   * @returns to be called at once, before anything else changes; undefined when a compaction has
+   *   deleted what the view names: it is too old to tell them
    */
-  async prepare(state: FollowedState): Promise<() => Operation<unknown>[]> {
-    const { view } = state;
-    const known = this.#known ?? new Set();
-    const refs = view.segments.filter(({ key }) => !known.has(key));
-    const segments = await this.#read(refs, state);
-    const operations = this.#byRecord(segments);
-    const ids = new Set([...this.#before.keys(), ...operations.keys()]);
+  async prepare(state: FollowedState): Promise<TakeNews | undefined> {
+    const base = (this.#base ??= baseOf(state, new Map()));
+    const read = await this.#readLog(base, state);
+    if (read === undefined) return undefined;
+    const operations = this.#byRecord(read.segments);
+    if (base.isWhole) {
+      return this.#take(
+        read.known,
+        state,
+        (id) => this.#tell(id, operations.get(id) ?? [], state),
+        [...this.#before.keys(), ...operations.keys()],
+      );
+    }
+    const objects = new ChangedObjects(this.#parts, base, state.view, this.#records);
+    const found = await objects.find(operations, this.#deferred, {
+      // What memory had before is known, or it has not changed.
+      isSettled: (id) =>
+        this.#before.has(id) ||
+        (this.#has(id, state) && !this.#arrived.has(id) && !this.#deferred.has(id)),
+      isResident: (id) => this.#has(id, state),
+    });
+    if (found === "outdated") return undefined;
+    if (found instanceof Error) {
+      return () => {
+        this.#restart(state, read.known);
+        throw found;
+      };
+    }
+    const tell = (id: string): Told[] => {
+      const own = operations.get(id) ?? [];
+      if (this.#before.has(id)) return this.#tell(id, own, state);
+      const change = found.get(id);
+      if (change === undefined) return [];
+      return tellUnknown({ ...change, id, ts: this.#ts(state) });
+    };
+    return this.#take(read.known, state, tell, [...this.#before.keys(), ...found.keys()]);
+  }
+
+  #take(
+    known: Map<string, KnownSegment>,
+    state: FollowedState,
+    tell: (id: string) => Told[],
+    ids: readonly string[],
+  ): TakeNews {
     const told: Told[] = [];
     const ofId: string[] = [];
-    for (const id of ids) {
+    const deferred = new Set<string>();
+    for (const id of new Set(ids)) {
       // Own write on top, not durable yet: it wins, or its failure shows the record again.
-      if (this.#isResident(id, state) && this.#records.isStaged(id)) continue;
-      append(told, this.#tell(id, operations.get(id) ?? [], state));
+      if (this.#records.isStaged(id)) {
+        if (!this.#before.has(id)) deferred.add(id);
+        continue;
+      }
+      for (const one of tell(id)) told.push(one);
       ofId.push(id);
     }
     told.sort((a, b) => compareVersions(a.version, b.version));
     return () => {
       for (const id of ofId) this.#before.delete(id);
-      // One that is published stays known until it is deleted: it may count as live again.
-      const published = view.published.filter((key) => known.has(key));
-      this.#known = new Set([...view.segments.map(({ key }) => key), ...published]);
+      this.#arrived = new Set();
+      this.#deferred = deferred;
+      this.#base = baseOf(state, known);
       return told.map(({ operation }) => operation);
     };
   }
 
-  #tell(id: string, operations: readonly NewOperation[], state: FollowedState): Told[] {
-    if (!this.#isResident(id, state)) return tellOperations(operations);
-    const after = this.#records.durable(id);
-    const before = this.#before.has(id) ? this.#before.get(id) : after;
-    const { lastCheckpoint } = state.view.manifest.stats ?? {};
-    const ts = lastCheckpoint ?? new Date(this.#parts.runtime.nowMs()).toISOString();
-    return tellChange({ id, before, after, operations, ts });
+  /** Nothing tells what changed since the last look: from here on it can be told again. */
+  #restart(state: FollowedState, known: Map<string, KnownSegment>): void {
+    this.#before.clear();
+    this.#arrived = new Set();
+    this.#deferred = new Set();
+    this.#base = baseOf(state, known);
   }
 
-  #isResident(id: string, { complete }: FollowedState): boolean {
+  #tell(id: string, operations: readonly NewOperation[], state: FollowedState): Told[] {
+    const after = this.#records.durable(id);
+    const before = this.#before.has(id) ? this.#before.get(id) : after;
+    return tellChange({ id, before, after, operations, ts: this.#ts(state) });
+  }
+
+  /** Of a net change. */
+  #ts({ view }: FollowedState): string {
+    const { lastCheckpoint } = view.manifest.stats ?? {};
+    return lastCheckpoint ?? new Date(this.#parts.runtime.nowMs()).toISOString();
+  }
+
+  #has(id: string, { complete }: FollowedState): boolean {
     return complete || this.#records.isResident(id);
   }
 
-  /** Those that are still there: of what was compacted meanwhile the records tell. */
-  async #read(refs: readonly SegmentRef[], state: FollowedState): Promise<Segment[]> {
-    const found: Segment[] = [];
+  /**
+   * Segments that came into view, and what is known of all that are in view now. Where every record
+   * is resident memory tells of what is gone by now; else undefined: the view is too old.
+   */
+  async #readLog(
+    base: Base,
+    state: FollowedState,
+  ): Promise<{ segments: Segment[]; known: Map<string, KnownSegment> } | undefined> {
+    const known = new Map<string, KnownSegment>();
+    const segments: Segment[] = [];
     const missing: SegmentRef[] = [];
-    for (const ref of refs) {
-      const held = state.segments(ref.key) ?? this.#parts.segmentCache.get(ref.key);
-      const segments = held ?? ref.segments;
-      if (segments !== undefined) append(found, segments);
+    const take = (ref: SegmentRef, found: readonly Segment[]): void => {
+      if (!base.known.has(ref.key)) for (const segment of found) segments.push(segment);
+      known.set(ref.key, { ref, writers: found.map(writerKey) });
+    };
+    // One that is published stays known until it is deleted: it may count as live again.
+    for (const key of state.view.published) {
+      const held = base.known.get(key);
+      if (held !== undefined) known.set(key, held);
+    }
+    for (const ref of state.view.segments) {
+      const held = base.known.get(ref.key);
+      const inMemory =
+        ref.segments ?? state.segments(ref.key) ?? this.#parts.segmentCache.get(ref.key);
+      if (held?.writers !== undefined || (held !== undefined && base.isWhole))
+        known.set(ref.key, held);
+      else if (inMemory !== undefined) take(ref, inMemory);
       // What a complete store does not hold cannot be read, which was reported.
-      else if (!state.complete) missing.push(ref);
+      else if (base.isWhole) known.set(ref.key, { ref, writers: undefined });
+      else missing.push(ref);
     }
     for await (const read of this.#parts.log.read(missing)) {
-      if (read.status === "found") append(found, read.segments);
+      if (read.status === "found") take(read.ref, read.segments);
+      else if (read.status === "corrupt") {
+        state.onCorrupt(read.error);
+        known.set(read.ref.key, { ref: read.ref, writers: undefined });
+      } else return undefined;
     }
-    return found;
+    return { segments, known };
   }
 
   /** New operations by id, in version order. */
@@ -152,6 +247,14 @@ export class Follower {
     }
     return byId;
   }
+}
+
+/** What a follower has that has been told everything in view. */
+function baseOf({ view, complete }: FollowedState, known: Map<string, KnownSegment>): Base {
+  for (const ref of view.segments) {
+    if (!known.has(ref.key)) known.set(ref.key, { ref, writers: undefined });
+  }
+  return { view, known, clock: view.clock, isWhole: complete };
 }
 
 /** The records of an operation as this version of the program works with them. */

@@ -4,11 +4,10 @@
  */
 import type { Replaced } from "../compaction/report.ts";
 import { type CorruptionError, UnavailableError } from "../core/errors.ts";
-import type { Operation } from "../core/operation.ts";
 import type { SegmentRef, WrittenSegment } from "../log/log.ts";
 import type { Segment } from "../format/segment-codec.ts";
 import type { View } from "../view/view.ts";
-import { Follower } from "./follower.ts";
+import { type FollowedState, Follower, type TakeNews } from "./follower.ts";
 import { gather, type Gathered, type Wanted } from "./gather.ts";
 import { History } from "./history.ts";
 import {
@@ -201,19 +200,24 @@ export class Replica {
 
   /** From now on `news` tells what others change. */
   follow(): void {
-    this.#follower.begin(this.viewWithOwn.segments);
+    this.#follower.begin(this.#followed());
+  }
+
+  #followed(): FollowedState {
+    return {
+      view: this.viewWithOwn,
+      complete: this.#complete,
+      segments: (key) => this.history.segments(key),
+      onCorrupt: (error) => this.onCorrupt(error),
+    };
   }
 
   /**
    * What others changed since it was told last, as of the last refresh.
-   * @returns to be called at once: tells it, and takes it as told
+   * @returns to be called at once: tells it, and takes it as told; undefined: refresh first
    */
-  news(): Promise<() => Operation<unknown>[]> {
-    return this.#follower.prepare({
-      view: this.viewWithOwn,
-      complete: this.#complete,
-      segments: (key) => this.history.segments(key),
-    });
+  news(): Promise<TakeNews | undefined> {
+    return this.#follower.prepare(this.#followed());
   }
 
   /**
@@ -248,10 +252,7 @@ export class Replica {
   ): void {
     this.history.add(ref.key, segment, (id) => this.records.durable(id)?.version);
     for (const { id, entry } of operations) this.records.merge(id, entry);
-    this.#follower.own(
-      ref.key,
-      operations.map(({ id }) => id),
-    );
+    this.#follower.own(ref, segment);
     this.#ownSegments.push(ref);
     if (ref.key !== ref.path) this.#ownParts.push(ref);
     this.#merged.add(ref.key);

@@ -39,7 +39,7 @@ export class Scans<T> {
     const resolved = resolveScan(options);
     const { range, limit, freshness } = resolved;
     if (limit === 0 || isEmptyRange(range)) return;
-    await this.#session.freshen(freshness);
+    await this.#session.refreshes.freshen(freshness);
     let given = 0;
     for await (const batch of this.#batches(resolved)) {
       for (const entry of batch) {

@@ -4,9 +4,7 @@ import type { CompactionReport } from "../compaction/report.ts";
 import { DEFAULT_LIMITS } from "../compaction/plan.ts";
 import { CostMeter } from "../core/cost-meter.ts";
 import { NotOpenError, ReadOnlyError } from "../core/errors.ts";
-import { momentOf } from "../core/medium-clock.ts";
 import { Mutex } from "../core/mutex.ts";
-import type { Operation } from "../core/operation.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { View } from "../view/view.ts";
@@ -14,12 +12,13 @@ import { BackendClaim } from "./backend-claim.ts";
 import { BacklogAlarm } from "./backlog.ts";
 import { checkExists, publishFirstManifest } from "./birth.ts";
 import { Committer } from "./committer.ts";
-import { type Freshness, isWithin } from "./look.ts";
+import type { Freshness } from "./look.ts";
 import { describeManifest, type ManifestInfo } from "./manifest-info.ts";
 import type { StoreInternals } from "./open-state.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { createParts, type StoreParts } from "./parts.ts";
 import type { Records } from "./records.ts";
+import { Refreshes } from "./refreshes.ts";
 import { Replica } from "./replica.ts";
 import { checkSchema, migrationOf } from "./schema.ts";
 import { WriteBuffer } from "./write-buffer.ts";
@@ -41,6 +40,7 @@ export class Session {
   readonly options: ResolvedOptions;
   readonly replica: Replica;
   readonly parts: StoreParts;
+  readonly refreshes: Refreshes;
   readonly #committer: Committer | undefined;
   readonly #writes: WriteBuffer | undefined;
   readonly #claim: BackendClaim;
@@ -110,6 +110,11 @@ export class Session {
     this.#lock = lock;
     this.#backlog = backlog;
     this.#turns = new Mutex();
+    this.refreshes = new Refreshes(parts, replica, this.#turns, {
+      freshness: options.freshness,
+      mustRefresh: () => this.#committer?.mustRefresh === true,
+      onRefreshed: () => this.#committer?.refreshed(),
+    });
     const checkAllowed = async (seenMs: number): Promise<void> => lock?.check(seenMs);
     const writing = { agentId, schema, blindWrites, checkAllowed };
     if (readOnly) return;
@@ -142,27 +147,10 @@ export class Session {
     return describeManifest(this.replica.viewWithOwn, this.operationCount);
   }
 
-  /**
-   * Before a read: after a failed write, looks again; then as fresh as is asked for.
-   * @param asked default: the store's; where that is "strong", as of the store's last look
-   */
-  async freshen(asked?: Freshness): Promise<void> {
-    const { runtime, settings } = this.parts;
-    const { manifestAt, listedAt } = this.replica.times;
-    const wanted = asked ?? this.options.freshness;
-    const now = momentOf(runtime);
-    if (this.#committer?.mustRefresh === true || asked === "strong") await this.refresh();
-    else if (wanted === "snapshot") {
-      if (!isWithin(manifestAt, now, settings.refreshEveryMs)) await this.refresh("snapshot");
-    } else if (wanted !== "strong" && !isWithin(listedAt, now, wanted.maxStaleMs)) {
-      await this.refresh();
-    }
-  }
-
   /** Makes ids resident. @param freshness as for `freshen` */
   async lookup(ids: readonly string[], freshness?: Freshness): Promise<void> {
-    await this.freshen(freshness);
-    await this.replica.lookup(ids, () => this.refreshAsDeclared());
+    await this.refreshes.freshen(freshness);
+    await this.replica.lookup(ids, () => this.refreshes.asDeclared());
   }
 
   /** What is changed by what it was must not be what another's look found. */
@@ -175,32 +163,9 @@ export class Session {
     await this.#turns.run(() => this.replica.loadAll());
   }
 
-  /** @param kind "snapshot": after a manifest asked for now, and no listing */
-  async refresh(kind: "strong" | "snapshot" = "strong"): Promise<void> {
-    await this.#turns.run(() => this.#refresh(kind));
-  }
-
-  /** As the user asks for it. */
-  async refreshAsDeclared(): Promise<void> {
-    await this.refresh(this.options.freshness === "snapshot" ? "snapshot" : "strong");
-  }
-
-  async #refresh(kind: "strong" | "snapshot" = "strong"): Promise<void> {
-    await this.replica.refresh(kind);
-    if (kind === "strong") this.#committer?.refreshed();
-  }
-
-  /** Refreshes, and hands over what others changed; nothing is taken as told unless it is wanted. */
-  async look(
-    deliver: (told: Operation<unknown>[]) => void,
-    isWanted: () => boolean,
-  ): Promise<void> {
-    await this.#turns.run(async () => {
-      this.replica.follow();
-      await this.#refresh();
-      const take = await this.replica.news();
-      if (isWanted()) deliver(take());
-    });
+  /** Picks up what others made durable before the call. */
+  refresh(): Promise<void> {
+    return this.refreshes.refresh();
   }
 
   async flush(): Promise<void> {

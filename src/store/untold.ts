@@ -51,16 +51,30 @@ export function tellChange({ id, before, after, operations, ts }: ResidentChange
     // The tombstone of an archive has the version of what it stands for.
     if (sameRecord(winner.operation.data, after?.value)) return [...told, winner];
   }
-  return [...told, netChange(id, reached, after, ts)];
+  return [...told, netChange(id, after, ts, { value: reached })];
 }
 
-/** Of a record that is not resident only its new operations are known. */
-export function tellOperations(operations: readonly NewOperation[]): Told[] {
-  const present = new Set(operations.map(({ version }) => keyOf(version)));
-  const told = withoutPairs(operations, (undoes) => present.has(keyOf(undoes)));
-  const [last, winner] = [told.at(-1), operations.at(-1)];
-  if (last === undefined || winner === undefined || winner === last) return told;
-  return sameRecord(last.operation.data, winner.operation.data) ? told : [...told, winner];
+/**
+ * Of a record that was not resident nobody knows what the follower had: its new operations up to
+ * the winner, and the winner itself where they do not lead there.
+ * @param winner what the store holds
+ */
+export function tellUnknown({
+  id,
+  after: winner,
+  operations,
+  ts,
+}: Omit<ResidentChange, "before">): Told[] {
+  const visible = operations.filter(({ version }) => !isAbove(version, winner));
+  const present = new Set(visible.map(({ version }) => keyOf(version)));
+  const told = withoutPairs(visible, (undoes) => present.has(keyOf(undoes)));
+  const [last, newest] = [told.at(-1), visible.at(-1)];
+  if (last !== undefined && sameRecord(last.operation.data, winner?.value)) return told;
+  // An undo whose target nobody was told of: what it restored need not be what the follower had.
+  if (newest !== undefined && newest !== last && sameVersion(newest.version, winner?.version)) {
+    if (sameRecord(newest.operation.data, winner?.value)) return [...told, newest];
+  }
+  return [...told, netChange(id, winner, ts)];
 }
 
 /** Neither an undo nor what it undoes, when both are new. */
@@ -76,11 +90,12 @@ function withoutPairs(
   return operations.filter(({ version }) => !hidden.has(keyOf(version)));
 }
 
+/** @param before undefined where nobody knows it: then the operation carries no `prev` */
 function netChange(
   id: string,
-  before: unknown,
   after: ResidentEntry | undefined,
   ts: string,
+  before?: { readonly value: unknown },
 ): Told {
   const { version = NO_VERSION, value } = after ?? {};
   const { agent, clock } = version;
@@ -89,7 +104,7 @@ function netChange(
     op: value === undefined ? "delete" : "set",
     id,
     ...(value === undefined ? {} : { data: value }),
-    prev: before ?? null,
+    ...(before === undefined ? {} : { prev: before.value ?? null }),
     ...(agent === "" ? {} : { agent, clock }),
   };
   return { version, operation };

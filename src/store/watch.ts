@@ -27,7 +27,7 @@ export class Watch<T> {
   /** Looks once. */
   async tail(): Promise<Operation<T>[]> {
     let told: Operation<T>[] = [];
-    await this.#session.look(
+    await this.#session.refreshes.look(
       (operations) => (told = this.#handOut(operations)),
       () => true,
     );
@@ -80,7 +80,7 @@ export class Watch<T> {
       await this.#runtime.sleep(intervalMs, signal);
       if (signal.aborted) return;
       try {
-        await this.#session.look(deliver, () => !signal.aborted);
+        await this.#session.refreshes.look(deliver, () => !signal.aborted);
         looks.succeeded();
       } catch (error) {
         looks.failed(error);
