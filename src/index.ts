@@ -16,6 +16,7 @@ export {
   ConflictError,
   CorruptionError,
   type ErrorAction,
+  FollowerExpiredError,
   FormatVersionError,
   InvalidArgumentError,
   LockedError,

@@ -4,8 +4,9 @@
  */
 import { FollowerExpiredError } from "../core/errors.ts";
 import { parseRecord } from "../core/record.ts";
-import { compareVersions, type RunEntry, type Version, wins } from "../core/version.ts";
+import { compareVersions, keyOf, type RunEntry, type Version, wins } from "../core/version.ts";
 import { filterAdmits, filterHash } from "../format/paths.ts";
+import { type Segment, versionOf } from "../format/segment-codec.ts";
 import type { SegmentRef } from "../log/log.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import type { View } from "../view/view.ts";
@@ -20,7 +21,7 @@ import type { NewOperation } from "./untold.ts";
 /** A segment that a follower was told of, or has itself written. */
 export interface KnownSegment {
   readonly ref: SegmentRef;
-  /** Who wrote what lies in it (`writerKey`); undefined while it was not read. */
+  /** Who wrote what lies in it (`writersOf`); undefined while it was not read. */
   readonly writers: readonly string[] | undefined;
 }
 
@@ -58,8 +59,16 @@ interface Candidate {
   readonly isInRuns: boolean;
 }
 
-/** A flush has a `w` of its own: its operations are known by that. */
-export function writerKey({ agent, w }: Pick<Version, "agent" | "w">): string {
+/** A flush has a `w` of its own, which tells its operations; those of the original opslog share one. */
+export function writersOf(
+  { segments: original }: SegmentRef,
+  segments: readonly Segment[],
+): string[] {
+  if (original === undefined) return segments.map(writerKey);
+  return segments.flatMap((one) => one.operations.map((each) => keyOf(versionOf(one, each))));
+}
+
+function writerKey({ agent, w }: Pick<Version, "agent" | "w">): string {
   return JSON.stringify([agent, w]);
 }
 
@@ -82,7 +91,8 @@ export class ChangedObjects {
   /**
    * @param operations of segments that came into view, by id, in version order
    * @param asked ids that are told whatever the objects say
-   * @returns why it cannot be told; "outdated" when a compaction has deleted what the view names
+   * @returns why it cannot be told; "outdated" when a compaction has changed what the view names
+   * @throws RunGoneError when the view names a run that is not there
    */
   async find(
     operations: ReadonlyMap<string, readonly NewOperation[]>,
@@ -101,7 +111,7 @@ export class ChangedObjects {
       return await this.#changedRecords(asked, memory);
     } catch (error) {
       if (!(error instanceof RunGoneError)) throw error;
-      if (this.#view.manifest.runs.some(({ path }) => path === error.path)) return "outdated";
+      if (this.#view.manifest.runs.some(({ path }) => path === error.path)) throw error;
       return expired(`${error.path}, which held what was there before, was deleted`);
     }
   }
@@ -109,9 +119,15 @@ export class ChangedObjects {
   /** What neither the runs nor the log of now can tell. */
   #whatIsLost(): string | undefined {
     const { view, known } = this.#base;
-    const { manifest, original } = this.#view;
-    if (original?.fingerprint !== view.original?.fingerprint) {
-      return "the store of the original opslog was changed by its compaction, or upgraded";
+    const { manifest, original, segments } = this.#view;
+    if (original?.manifest.currentSnapshot !== view.original?.manifest.currentSnapshot) {
+      return "the original opslog made a new snapshot, or its store was upgraded";
+    }
+    if (original !== undefined) {
+      const keys = new Set(segments.map(({ key }) => key));
+      // It truncates its log to undo.
+      if (view.segments.some(({ key }) => !keys.has(key)))
+        return "the original opslog undid writes";
     }
     if (manifest.lastPurge <= view.manifest.generation) return undefined;
     // All runs of before are merged then, and tell which records are gone. The log was not in them.
@@ -120,7 +136,7 @@ export class ChangedObjects {
   }
 
   #isTold(version: Version): boolean {
-    return this.#toldWriters.has(writerKey(version));
+    return this.#toldWriters.has(writerKey(version)) || this.#toldWriters.has(keyOf(version));
   }
 
   #add(id: string, found: Partial<Candidate>): void {

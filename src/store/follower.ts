@@ -10,7 +10,7 @@ import { compareVersions } from "../core/version.ts";
 import { type Segment, versionOf } from "../format/segment-codec.ts";
 import type { SegmentRef } from "../log/log.ts";
 import type { View } from "../view/view.ts";
-import { type Base, ChangedObjects, type KnownSegment, writerKey } from "./changed-objects.ts";
+import { type Base, ChangedObjects, type KnownSegment, writersOf } from "./changed-objects.ts";
 import { asDelta, publicOperation } from "./history.ts";
 import type { StoreParts } from "./parts.ts";
 import type { Records, ResidentEntry } from "./records.ts";
@@ -82,7 +82,7 @@ export class Follower {
    */
   own(ref: SegmentRef, segment: Segment): void {
     if (this.#base === undefined) return;
-    this.#base.known.set(ref.key, { ref, writers: [writerKey(segment)] });
+    this.#base.known.set(ref.key, { ref, writers: writersOf(ref, [segment]) });
     this.#base.clock = Math.max(this.#base.clock, ref.hi);
     for (const { id } of segment.operations) {
       this.#before.delete(id);
@@ -95,6 +95,7 @@ export class Follower {
    * Reads what it takes to tell the news.
    * @returns to be called at once, before anything else changes; undefined when a compaction has
    *   deleted what the view names: it is too old to tell them
+   * @throws RunGoneError when the view names a run that is not there
    */
   async prepare(state: FollowedState): Promise<TakeNews | undefined> {
     const base = (this.#base ??= baseOf(state, new Map()));
@@ -199,7 +200,7 @@ export class Follower {
     const missing: SegmentRef[] = [];
     const take = (ref: SegmentRef, found: readonly Segment[]): void => {
       if (!base.known.has(ref.key)) for (const segment of found) segments.push(segment);
-      known.set(ref.key, { ref, writers: found.map(writerKey) });
+      known.set(ref.key, { ref, writers: writersOf(ref, found) });
     };
     // One that is published stays known until it is deleted: it may count as live again.
     for (const key of state.view.published) {

@@ -2,15 +2,15 @@
  * Refreshes of one store. Flushes and refreshes take turns; whoever asks while one is under way
  * shares the next, so that at most one runs and one waits, however many ask.
  */
-import { CorruptionError } from "../core/errors.ts";
 import { momentOf } from "../core/medium-clock.ts";
 import type { Mutex } from "../core/mutex.ts";
 import type { Operation } from "../core/operation.ts";
+import { RunGoneError } from "../runs/run-gone.ts";
 import type { TakeNews } from "./follower.ts";
 import { type Freshness, isWithin } from "./look.ts";
 import type { StoreParts } from "./parts.ts";
 import type { Replica } from "./replica.ts";
-import { changedTooOften, VIEWS_MAX } from "./view-stream.ts";
+import { changedTooOften, runMissing, VIEWS_MAX } from "./view-stream.ts";
 
 type Kind = "strong" | "snapshot";
 
@@ -100,16 +100,18 @@ export class Refreshes {
 
   /** Refreshes until nothing is deleted under it that it takes to tell the news. */
   async #news(): Promise<TakeNews> {
-    let etag: string | undefined;
+    let gone: { readonly etag: string | undefined } | undefined;
     for (let look = 1; look <= VIEWS_MAX; look++) {
       await this.#refresh("strong");
-      const take = await this.#replica.news();
-      if (take !== undefined) return take;
       const { view } = this.#replica;
-      if (look > 1 && view.etag === etag) {
-        throw new CorruptionError("the manifest or the log names an object that is not there");
+      try {
+        const take = await this.#replica.news();
+        if (take !== undefined) return take;
+      } catch (error) {
+        if (!(error instanceof RunGoneError)) throw error;
+        if (gone?.etag === view.etag && gone !== undefined) throw runMissing(view, error);
+        gone = { etag: view.etag };
       }
-      ({ etag } = view);
     }
     throw changedTooOften();
   }

@@ -135,9 +135,8 @@ export class Replica {
   }
 
   /**
-   * Looks again; what is resident afterwards stands for a view begun after the call, under
-   * "snapshot" for a manifest asked for after the call. Not to be called while a commit is under
-   * way; lookups may be.
+   * Looks again; what is resident afterwards stands for a view (under "snapshot": a manifest) begun
+   * after the call. Not to be called while a commit is under way; lookups may be.
    */
   async refresh(kind: "strong" | "snapshot" = "strong"): Promise<void> {
     const isWhole = kind === "strong";
@@ -213,7 +212,7 @@ export class Replica {
   }
 
   /**
-   * What others changed since it was told last, as of the last refresh.
+   * What others changed since it was told last.
    * @returns to be called at once: tells it, and takes it as told; undefined: refresh first
    */
   news(): Promise<TakeNews | undefined> {

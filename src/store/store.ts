@@ -243,8 +243,9 @@ export class Store<T = Fields> {
   }
 
   /**
-   * Refreshes; returns, in version order, what others changed since `tail` or `watch` told last, or
-   * since the first call. What was compacted meanwhile is one operation per record: the net change.
+   * Refreshes; returns in version order what others changed since the last look (README, Following);
+   * of what was compacted since, a net change per record, without `prev` where it was not resident.
+   * @throws FollowerExpiredError (lazy stores) where the old runs are gone: read again what you follow
    */
   async tail(): Promise<Operation<T>[]> {
     return this.#open().watch.tail();

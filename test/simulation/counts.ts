@@ -47,6 +47,9 @@ export function createCounts() {
     /** Scans, looks of followers, and undos that were judged. */
     scans: 0,
     followed: 0,
+    /** Of followers without records in memory; and how often they had to begin anew. */
+    followedLazily: 0,
+    followersExpired: 0,
     undone: 0,
     /** Snapshots with what followed them that were judged, and those that a purge ended (S3). */
     streams: 0,

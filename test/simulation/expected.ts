@@ -1,5 +1,6 @@
 /** Which errors and warnings the faults explain; every other one is a violation. */
 import {
+  FollowerExpiredError,
   LockedError,
   OpslogError,
   RecordNotFoundError,
@@ -29,8 +30,11 @@ export function checkExpected(
   if (what === "stream" && error instanceof Error && /purged since/.test(error.message)) {
     world.oracle.counts.streamsPurged++;
   }
+  const isExpired = error instanceof FollowerExpiredError && what === "tail of a lazy store";
+  if (isExpired) world.oracle.counts.followersExpired++;
   const isExpected =
     isTooNew ||
+    isExpired ||
     error instanceof UnavailableError ||
     error instanceof WriteOutcomeUnknownError ||
     error instanceof LockedError ||

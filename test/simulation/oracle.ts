@@ -36,6 +36,8 @@ export class Oracle implements ServerObserver {
   readonly #server: ObjectServer;
   readonly #acked = new Map<string, Op>();
   readonly #views: ViewJudge;
+  /** Judges what followers were told, as if a reader saw it. */
+  readonly followers: ViewJudge;
   readonly #archives: ArchiveJudge;
   #ackedClock = 0;
   readonly counts = createCounts();
@@ -51,6 +53,10 @@ export class Oracle implements ServerObserver {
     };
     this.register = new Register(kernel, this.ledger);
     this.#views = new ViewJudge(parts);
+    this.followers = new ViewJudge({
+      ...parts,
+      fail: (rule, told) => this.fail("FOLLOWER", `${rule}: ${told}`),
+    });
     const onArchived = (op: Op): void => this.register.archivePublished(op);
     this.#archives = new ArchiveJudge({ ...parts, onArchived });
     server.observe(this);
@@ -279,14 +285,15 @@ export class Oracle implements ServerObserver {
   }
 
   /** When nothing changed since the look began, a view is exactly what the objects hold. */
-  checkExact(reader: string, mark: Mark, ids: readonly string[], seen: Seen): void {
+  checkExact(
+    reader: string,
+    mark: Mark,
+    ids: readonly string[],
+    seen: Seen,
+    judge = this.#views,
+  ): void {
     if (mark.changes !== this.#server.changes) return;
     this.counts.exact++;
-    const winners = this.truth.winners();
-    for (const id of ids) {
-      const [found, winner] = [seen.get(id), winners.get(id)];
-      if (found === winner?.text || this.ledger.isVanished(id, found, winner)) continue;
-      this.fail("DIVERGED", `${reader} sees ${id}=${found}, the objects hold ${winner?.text}`);
-    }
+    judge.checkExact(reader, ids, seen);
   }
 }

@@ -48,6 +48,16 @@ export class ViewJudge {
     }
   }
 
+  /** Whether that is exactly what the objects hold now. */
+  checkExact(reader: string, ids: readonly string[], seen: Seen): void {
+    const winners = this.#truth.winners();
+    for (const id of ids) {
+      const [found, winner] = [seen.get(id), winners.get(id)];
+      if (found === winner?.text || this.#ledger.isVanished(id, found, winner)) continue;
+      this.#fail("DIVERGED", `${reader} sees ${id}=${found}, the objects hold ${winner?.text}`);
+    }
+  }
+
   #newest(text: string, id: string): Op | undefined {
     const ops = this.#ledger.landedWith(text).filter((op) => op.id === id);
     return ops.toSorted(compareOps).at(-1);

@@ -77,6 +77,41 @@ export class Viewer {
     });
   }
 
+  /** Where nothing need be in memory: a copy of every record, as of about now. */
+  async lazyCopy(): Promise<Map<string, string> | undefined> {
+    const copy = new Map<string, string>();
+    const isRead = await this.attempt("scan", async () => {
+      for await (const [id, record] of this.store.scan()) copy.set(id, this.textOf(record));
+    });
+    return isRead ? copy : undefined;
+  }
+
+  /**
+   * T4 for a store without its records in memory: what was told leads to what a reader may see who
+   * looked when `tail` was called.
+   * @returns "expired": from now on it is told again, but not what came before
+   */
+  async followLazily(had: Map<string, string> | undefined): Promise<"told" | "expired" | "failed"> {
+    const { oracle } = this.world;
+    const mark = oracle.mark();
+    const { followersExpired } = oracle.counts;
+    const isTold = await this.attempt("tail of a lazy store", async () => {
+      const told = await this.store.tail();
+      if (had === undefined) return;
+      for (const { op, id, data } of told) {
+        if (op === "set" && data !== undefined) had.set(id, this.textOf(data));
+        else had.delete(id);
+      }
+      const { name } = this.process;
+      oracle.counts.followedLazily++;
+      // What is told may come from a newer view than the copy: batches need not be whole.
+      for (const id of IDS) oracle.followers.check(name, [id], had, mark.least);
+      oracle.checkExact(name, mark, IDS, had, oracle.followers);
+    });
+    if (isTold) return "told";
+    return oracle.counts.followersExpired > followersExpired ? "expired" : "failed";
+  }
+
   /**
    * S1 to S3: the snapshot and the operations that come after it, applied in their order, hold
    * whatever was acknowledged before those were asked for.

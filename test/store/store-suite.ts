@@ -14,6 +14,7 @@ import { batchCases } from "./cases/batch.ts";
 import { checkpointCases } from "./cases/checkpoints.ts";
 import { costCases } from "./cases/cost.ts";
 import { failedWriteCases } from "./cases/failed-writes.ts";
+import { compactedCases } from "./cases/follow-compacted.ts";
 import { followCases } from "./cases/follow.ts";
 import { freshnessCases } from "./cases/freshness.ts";
 import { graceCases } from "./cases/grace.ts";
@@ -54,7 +55,10 @@ export function storeSuite(name: string, makeMedium: MakeMedium): void {
     describe("merged segments", () => graceCases(makeMedium));
     describe("freshness", () => freshnessCases(makeMedium));
     describe("refresh", () => refreshCases(makeMedium));
-    describe("tail", () => followCases(makeMedium));
+    describe("tail", () => {
+      followCases(makeMedium);
+      compactedCases(makeMedium);
+    });
     describe("watch", () => watchCases(makeMedium));
     describe("agents", () => agentCases(makeMedium));
     describe("stores that flush together", () => {

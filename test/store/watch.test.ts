@@ -3,6 +3,7 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { UnavailableError } from "../../src/core/errors.ts";
 import type { Operation } from "../../src/core/operation.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
+import { compact } from "../../src/store/compact.ts";
 import { Store } from "../../src/store/store.ts";
 import { manualRuntime } from "../support/manual-runtime.ts";
 
@@ -115,6 +116,30 @@ test("a look that fails is told once while it goes on, and what it missed comes 
   await runtime.advance(10);
   expect(warnings).toHaveLength(3);
   backend.before = () => Promise.resolve();
+});
+
+test("a lazy watch says that it cannot tell what was collected, and goes on", async () => {
+  const { runtime, backend, writer, warnings } = await scene();
+  const store = new Store<unknown>({ runtime });
+  const onWarning = (message: string): void => void warnings.push(message);
+  await store.open("x", { backend, readOnly: true, skipLoad: true, onWarning });
+  onTestFinished(() => store.close());
+  const told: string[] = [];
+  await writer.set("a", 1);
+  await compact("x", { backend, gcGraceMs: 0, full: true });
+  await store.refresh();
+  store.watch((operations) => told.push(operations.map(({ id, data }) => `${id}=${String(data)}`).join()), 10); // prettier-ignore
+  for (const n of [2, 3, 4]) {
+    await writer.set("a", n);
+    await compact("x", { backend, gcGraceMs: 0, full: true });
+  }
+  for (let n = 0; n < 3; n++) await runtime.advance(10);
+  expect(warnings).toEqual([
+    expect.stringContaining("watch failed: what changed since the last look"),
+  ]);
+  await writer.set("a", 5);
+  await runtime.advance(10);
+  expect(told).toEqual(["a=5"]);
 });
 
 test("a callback that throws or rejects is told, and the watch goes on", async () => {

@@ -1,5 +1,6 @@
 /** Readers: fresh ones, and long-lived ones that refresh seldom enough to sleep through a purge. */
 import { Client } from "../client.ts";
+import type { SimProcess } from "../sim-process.ts";
 import { IDS, type World } from "../world.ts";
 
 export async function freshReader(world: World): Promise<void> {
@@ -41,12 +42,33 @@ export async function gradualReader(world: World): Promise<void> {
 export async function follower(world: World): Promise<void> {
   const process = world.spawn("follower");
   const { prng } = process;
+  if (prng.chance(0.5)) return lazyFollower(world, process);
   const client = await Client.open(world, process, { readOnly: true });
   if (client === undefined) return process.kill();
   const had = client.copy();
   for (let looks = prng.between(2, 12); looks > 0 && !world.isCalm; looks--) {
     if (await client.follow(had)) await client.check();
     await process.sleep(prng.between(1, prng.pick([500, 8_000, 40_000])));
+  }
+  await client.close();
+  process.kill();
+}
+
+/** The same without the records in memory, but for what it looks up now and then. */
+async function lazyFollower(world: World, process: SimProcess): Promise<void> {
+  const { prng } = process;
+  const client = await Client.open(world, process, { readOnly: true, skipLoad: true });
+  if (client === undefined) return process.kill();
+  // It begins to follow, then takes its copy: what comes between is told again.
+  let had: Map<string, string> | undefined;
+  if ((await client.followLazily(undefined)) === "told") had = await client.lazyCopy();
+  for (let looks = prng.between(2, 12); looks > 0 && !world.isCalm; looks--) {
+    await process.sleep(prng.between(1, prng.pick([500, 8_000, 40_000])));
+    if (prng.chance(0.2)) await client.refresh();
+    if (prng.chance(0.2)) await client.check(prng.sample(IDS, 2));
+    const outcome = await client.followLazily(had);
+    if (outcome === "expired") had = await client.lazyCopy();
+    else if (outcome === "told" && had === undefined) had = await client.lazyCopy();
   }
   await client.close();
   process.kill();

@@ -9,11 +9,13 @@ import { OTHER_MUTANTS } from "./other-mutants.ts";
 import { S3_MUTANTS } from "./s3-mutants.ts";
 import { SHARING_MUTANTS } from "./sharing-mutants.ts";
 import { VIEW_MUTANTS } from "./view-mutants.ts";
+import { FOLLOW_MUTANTS } from "./follow-mutants.ts";
 import { WRITE_MUTANTS } from "./write-mutants.ts";
 
 export const MUTANTS: readonly Mutant[] = [
   ...VIEW_MUTANTS,
   ...WRITE_MUTANTS,
+  ...FOLLOW_MUTANTS,
   ...COMPACTION_MUTANTS,
   ...ARCHIVE_MUTANTS,
   ...FILE_MUTANTS,

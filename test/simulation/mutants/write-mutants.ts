@@ -1,4 +1,4 @@
-/** Mechanisms of writes (W1 to W6, V10), undo, following and the single writer switched off. */
+/** Mechanisms of writes (W1 to W6, V10), undo and the single writer switched off. */
 import type { Mutant } from "./mutant.ts";
 
 export const WRITE_MUTANTS: readonly Mutant[] = [
@@ -232,31 +232,6 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
       },
     ],
     test: { file: "store/memory.test.ts", name: "last operation on an archived record stays" },
-  },
-  {
-    name: "no net change",
-    breaks: ["T3"],
-    does: "tells a follower the operations of the log only, not what was compacted meanwhile",
-    edits: [
-      {
-        file: "store/untold.ts",
-        find: "return [...told, netChange(id, reached, after, ts)];",
-        put: "return ts === undefined ? [...told, netChange(id, reached, after, ts)] : told;",
-      },
-    ],
-  },
-  {
-    name: "followers hear of losers",
-    breaks: ["T2"],
-    does: "tells operations that had lost when they came into view",
-    edits: [
-      {
-        file: "store/untold.ts",
-        find: "({ version }) => isAbove(version, before) && !isAbove(version, after),",
-        put: "({ version }) => isAbove(version, undefined) && !isAbove(version, after),",
-      },
-    ],
-    test: { file: "store/memory.test.ts", name: "an agent is told of others, never of itself" },
   },
   {
     name: "two single writers",

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import type { Operation } from "../../../src/core/operation.ts";
 import { compact } from "../../../src/store/compact.ts";
-import { type MakeMedium, setUp, SHORT_GRACES } from "../fixture.ts";
+import { type MakeMedium, setUp } from "../fixture.ts";
 import { watchBackend } from "../watched-backend.ts";
 
 /** "set a 1", "delete a": what a follower would apply. */
@@ -10,13 +10,8 @@ function brief(operations: readonly Operation<unknown>[]): string[] {
   return operations.map(({ op, id, data }) => [op, id, ...(op === "set" ? [data] : [])].join(" "));
 }
 
-function byId(entries: Iterable<[string, unknown]>): [string, unknown][] {
-  return [...entries].toSorted(([a], [b]) => (a < b ? -1 : 1));
-}
-
 export function followCases(make: MakeMedium): void {
   tailCases(make);
-  compactedCases(make);
 }
 
 function tailCases(make: MakeMedium): void {
@@ -118,6 +113,28 @@ function tailCases(make: MakeMedium): void {
     expect(await reader.tail()).toEqual([]);
   });
 
+  test("what a lazy store read between two looks is told all the same", async () => {
+    const { open } = await setUp(make);
+    const writer = await open({ agentId: "w" });
+    await writer.set("a", 1);
+    await writer.set("b", 1);
+    const lazy = await open({ readOnly: true, skipLoad: true });
+    expect(await lazy.tail()).toEqual([]);
+    await writer.set("a", 2);
+    await lazy.refresh();
+    expect(await lazy.read("a")).toBe(2);
+    expect(brief(await lazy.tail())).toEqual(["set a 2"]);
+    await writer.set("b", 2);
+    await writer.compact();
+    await lazy.hydrate();
+    await lazy.refresh();
+    expect(lazy.get("b")).toBe(2);
+    expect(brief(await lazy.tail())).toEqual(["set b 2"]);
+    await writer.set("b", 3);
+    await writer.compact();
+    expect(brief(await lazy.tail()), "everything is in memory by now").toEqual(["set b 3"]);
+  });
+
   test("what becomes resident has not changed, and blind writes are one's own", async () => {
     const { open } = await setUp(make);
     const other = await open({ agentId: "o" });
@@ -164,94 +181,5 @@ function tailCases(make: MakeMedium): void {
     await expect(reader.tail()).rejects.toThrow("down");
     backend.get = get;
     expect(brief(await reader.tail())).toEqual(["set a 1"]);
-  });
-}
-
-function compactedCases(make: MakeMedium): void {
-  test("what was compacted between two looks is told as the net change", async () => {
-    const { open } = await setUp(make);
-    const writer = await open();
-    await writer.set("changed", 1);
-    await writer.set("deleted", 1);
-    await writer.set("same", 1);
-    const reader = await open({ readOnly: true });
-    await reader.tail();
-    await writer.set("changed", 2);
-    await writer.set("changed", 3);
-    await writer.delete("deleted");
-    await writer.set("created", 1);
-    await writer.set("gone", 1);
-    await writer.delete("gone");
-    await writer.compact();
-    await writer.set("later", 1);
-    const told = await reader.tail();
-    const ts = reader.getManifest()?.stats.lastCheckpoint;
-    expect(told.slice(0, 3)).toEqual([
-      { ts, op: "set", id: "changed", data: 3, prev: 1 },
-      { ts, op: "delete", id: "deleted", prev: 1 },
-      { ts, op: "set", id: "created", data: 1, prev: null },
-    ]);
-    expect(brief(told.slice(3))).toEqual(["set later 1"]);
-    expect(byId(reader.entries())).toEqual(byId(writer.entries()));
-    expect(await reader.tail()).toEqual([]);
-  });
-
-  test("a follower misses nothing of a writer that checkpoints by itself", async () => {
-    const { open } = await setUp(make);
-    const writer = await open({ checkpointThreshold: 3 });
-    const agent = await open({ agentId: "a", checkpointThreshold: 4 });
-    const readers = [await open({ readOnly: true }), await open({ readOnly: true })];
-    const copies = readers.map(() => new Map<string, unknown>());
-    for (const reader of readers) await reader.tail();
-    for (let n = 0; n < 20; n++) {
-      const store = n % 3 === 2 ? agent : writer;
-      await store.set(`r${n % 7}`, n);
-      if (n % 5 === 4) await store.delete(`r${n % 7}`);
-      for (const [at, reader] of readers.entries()) {
-        if (n % (at + 2) > 0) continue;
-        for (const { op, id, data } of await reader.tail()) {
-          if (op === "set") copies[at]?.set(id, data);
-          else copies[at]?.delete(id);
-        }
-        const entries = byId(copies[at] ?? []);
-        expect(entries, `after ${n}`).toEqual(byId(reader.entries()));
-      }
-    }
-  });
-
-  test("an agent's record keeps its agent and clock in the net change", async () => {
-    const { medium, open } = await setUp(make);
-    const reader = await open({ agentId: "r" });
-    await reader.tail();
-    const agent = await open({ agentId: "a" });
-    await agent.set("x", 1);
-    const clock = agent.getOps()[0]?.clock;
-    expect(clock).toBeGreaterThan(0);
-    await compact(medium.location, { backend: medium.backend() });
-    expect(await reader.tail()).toMatchObject([{ op: "set", id: "x", agent: "a", clock }]);
-  });
-
-  const slow = { timeout: 60_000 };
-  test("after a purge (RELOAD) the two states are compared", slow, async () => {
-    const { medium, open, objects } = await setUp(make, SHORT_GRACES);
-    const writer = await open({ agentId: "w", ...SHORT_GRACES });
-    for (const id of ["a", "b", "kept"]) await writer.set(id, 1);
-    const reader = await open({ readOnly: true, ...SHORT_GRACES });
-    await reader.tail();
-    await writer.delete("a");
-    await writer.set("b", 2);
-    const options = { ...SHORT_GRACES, backend: medium.backend(), full: true };
-    await compact(medium.location, options);
-    await medium.pass(SHORT_GRACES.tombstoneGraceMs + 2_000);
-    for (const n of [1, 2]) {
-      await writer.set("c", n);
-      await compact(medium.location, options);
-    }
-    const left = [...(await objects("snapshots/")).values()].join("");
-    expect(left).toContain('"kept"');
-    expect(left, "nothing tells of the deletion").not.toContain('"a"');
-    const told = await reader.tail();
-    expect(brief(told)).toEqual(["delete a", "set b 2", "set c 2"]);
-    expect(told[0]).toEqual({ ts: expect.any(String), op: "delete", id: "a", prev: 1 });
   });
 }

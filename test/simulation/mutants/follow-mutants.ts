@@ -1,0 +1,67 @@
+/** Mechanisms of following (T1 to T7) switched off. */
+import type { Mutant } from "./mutant.ts";
+
+export const FOLLOW_MUTANTS: readonly Mutant[] = [
+  {
+    name: "no net change",
+    breaks: ["T3"],
+    does: "tells a follower the operations of the log only, not what was compacted meanwhile",
+    edits: [
+      {
+        file: "store/untold.ts",
+        find: "return [...told, netChange(id, after, ts, { value: reached })];",
+        put: "return ts === undefined ? [...told, netChange(id, after, ts, { value: reached })] : told;",
+      },
+    ],
+  },
+  {
+    name: "lazy follower sees no compacted change",
+    breaks: ["FOLLOWER", "T5"],
+    does: "tells a follower without all records in memory of the log only, not of new runs",
+    edits: [
+      {
+        file: "store/changed-objects.ts",
+        find: "if (isSettled(id)) continue;",
+        put: "if (isSettled(id) || this.#base !== undefined) continue;",
+      },
+    ],
+  },
+  {
+    name: "lazy follower takes late operations for new",
+    breaks: ["FOLLOWER", "T6"],
+    does: "tells operations that lost to what the follower had, where the record is not in memory",
+    edits: [
+      {
+        file: "store/changed-objects.ts",
+        find: "return first > clock && (entry?.version.clock ?? Infinity) > clock;",
+        put: "return first > clock * 0 && (entry?.version.clock ?? Infinity) > clock * 0;",
+      },
+    ],
+  },
+  {
+    name: "a follower forgets who came into memory",
+    breaks: ["FOLLOWER", "T6"],
+    does: "takes what was looked up between two looks for what the follower has",
+    edits: [
+      {
+        file: "store/follower.ts",
+        find: "if (before === undefined && !complete) this.#arrived.add(id);",
+        put: "if (before === undefined && !complete) return;",
+      },
+    ],
+    test: { file: "store/memory.test.ts", name: "read between two looks is told" },
+  },
+  {
+    name: "followers hear of losers",
+    breaks: ["T2"],
+    does: "tells operations that had lost when they came into view",
+    edits: [
+      {
+        file: "store/untold.ts",
+        find: "({ version }) => isAbove(version, before) && !isAbove(version, after),",
+        put: "({ version }) => isAbove(version, undefined) && !isAbove(version, after),",
+      },
+    ],
+    test: { file: "store/memory.test.ts", name: "an agent is told of others, never of itself" },
+  },
+];
