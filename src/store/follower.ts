@@ -4,7 +4,7 @@
  * was there before.
  */
 import { applyDelta } from "../core/delta.ts";
-import type { CorruptionError } from "../core/errors.ts";
+import { type CorruptionError, FollowerExpiredError } from "../core/errors.ts";
 import type { LogOperation, Operation } from "../core/operation.ts";
 import { compareVersions } from "../core/version.ts";
 import { type Segment, versionOf } from "../format/segment-codec.ts";
@@ -119,7 +119,7 @@ export class Follower {
       isResident: (id) => this.#has(id, state),
     });
     if (found === "outdated") return undefined;
-    if (found instanceof Error) {
+    if (found instanceof FollowerExpiredError) {
       return () => {
         this.#restart(state, read.known);
         throw found;

@@ -243,9 +243,8 @@ export class Store<T = Fields> {
   }
 
   /**
-   * Refreshes; returns in version order what others changed since the last look (README, Following);
-   * of what was compacted since, a net change per record, without `prev` where it was not resident.
-   * @throws FollowerExpiredError (lazy stores) where the old runs are gone: read again what you follow
+   * Refreshes; returns in version order what others changed since the last look; of what was compacted
+   * since, net changes (README, Following). @throws FollowerExpiredError: read again what you follow
    */
   async tail(): Promise<Operation<T>[]> {
     return this.#open().watch.tail();
