@@ -11,6 +11,7 @@ import { compactMetered } from "../../src/store/compact.ts";
 import type { StoreOptions } from "../../src/store/options.ts";
 import { Store } from "../../src/store/store.ts";
 import { manualRuntime } from "../support/manual-runtime.ts";
+import { watchBackend } from "./watched-backend.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -36,8 +37,10 @@ class Place {
     const stopped = { ...this.runtime, nowMs, wallMs: nowMs, steadyMs: nowMs };
     const runtime = frozen === undefined ? this.runtime : stopped;
     const store = new Store<unknown>({ runtime });
+    // As another process: it knows nothing of the clocks that the others give meanwhile.
+    const { backend } = watchBackend(this.#backend);
     const lazy = { skipLoad: true, blindWrites: true, segmentGraceMs: 0 };
-    await store.open("s", { backend: this.#backend, agentId, ...lazy, ...options });
+    await store.open("s", { backend, agentId, ...lazy, ...options });
     this.#open.push(store);
     return store;
   }
