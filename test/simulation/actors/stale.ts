@@ -2,7 +2,7 @@
 import { Client } from "../client.ts";
 import type { Mark } from "../mark.ts";
 import type { SimProcess } from "../sim-process.ts";
-import { IDS, SETTINGS, type World } from "../world.ts";
+import { IDS, type World } from "../world.ts";
 
 interface TimedMark {
   /** By the process's clock, as its stores measure. */
@@ -23,7 +23,7 @@ export async function staleClient(world: World): Promise<void> {
     const isSnapshot = prng.chance(0.5);
     const freshness = isSnapshot ? "snapshot" : { maxStaleMs };
     const mark = isSnapshot
-      ? marks.before(SETTINGS.refreshEveryMs).snapshot
+      ? marks.before(world.settingsFor(process).refreshEveryMs).snapshot
       : marks.before(maxStaleMs).whole;
     const options = {
       agentId: process.name,
