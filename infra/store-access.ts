@@ -42,7 +42,9 @@ export function readAccess(place: StorePlace): Access {
 
 /** What handlers of `withStore` do: lazy reads, and appends to the log. */
 export function readWriteAccess(place: StorePlace): Access {
-  return { permissions: [get(place), list(place, LOG), put(place, LOG)], keyActions: WRITE_KEY };
+  // A lazy store that finds no manifest lists `snapshots/` before it writes, as an eager one does.
+  const permissions = [get(place), list(place, LOG, RUNS), put(place, LOG)];
+  return { permissions, keyActions: WRITE_KEY };
 }
 
 /** What the scheduled function does. */

@@ -2,6 +2,7 @@
 import { preparePublication } from "../compaction/publication.ts";
 import { AccessDeniedError, StoreNotFoundError } from "../core/errors.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
+import type { View } from "../view/view.ts";
 import { lookWhole, type TimedView } from "./look.ts";
 import type { StoreParts } from "./parts.ts";
 
@@ -31,6 +32,24 @@ export async function publishFirstManifest(
   };
   const first = preparePublication(absent, change, settings);
   await manifests.publish(absent, first.manifest, settings.writeTimeoutMs);
+}
+
+/**
+ * To be called with its view before a store writes: what is written where a manifest was lost would
+ * be ignored once that is restored. One LIST for each view without a manifest, none for others.
+ * @param confirmed a view that was looked at already
+ * @returns throws CorruptionError when a manifest was lost
+ */
+export function lostManifestGuard(
+  { manifests }: Pick<StoreParts, "manifests">,
+  confirmed: View | undefined,
+): (view: View) => Promise<void> {
+  let last = confirmed;
+  return async (view) => {
+    if (view.manifest.generation > 0 || view === last) return;
+    await manifests.confirm(view);
+    last = view;
+  };
 }
 
 /** Before its first compaction a store may be a log alone, which a snapshot does not look at. */

@@ -10,7 +10,7 @@ import type { StorageBackend } from "../storage/backend.ts";
 import type { View } from "../view/view.ts";
 import { BackendClaim } from "./backend-claim.ts";
 import { BacklogAlarm } from "./backlog.ts";
-import { checkExists, publishFirstManifest } from "./birth.ts";
+import { checkExists, lostManifestGuard, publishFirstManifest } from "./birth.ts";
 import { Committer } from "./committer.ts";
 import type { Freshness } from "./look.ts";
 import { describeManifest, type ManifestInfo } from "./manifest-info.ts";
@@ -115,7 +115,11 @@ export class Session {
       mustRefresh: () => this.#committer?.mustRefresh === true,
       onRefreshed: () => this.#committer?.refreshed(),
     });
-    const checkAllowed = async (seenMs: number): Promise<void> => lock?.check(seenMs);
+    const checkManifest = lostManifestGuard(parts, options.skipLoad ? undefined : replica.view);
+    const checkAllowed = async (seenMs: number): Promise<void> => {
+      await checkManifest(replica.view);
+      await lock?.check(seenMs);
+    };
     const writing = { agentId, schema, blindWrites, checkAllowed };
     if (readOnly) return;
     this.#committer = new Committer(parts, replica, this.#turns, writing);

@@ -35,6 +35,8 @@ export interface LoadedManifest {
 export interface WarmManifest {
   /** The manifest that was loaded last, of whatever store over the same backend. */
   manifest: LoadedManifest | undefined;
+  /** The highest generation that any of them has seen: a store that had one never has none again. */
+  generation: number;
   /** Lists of published segments by path: immutable, as everything but the manifest. */
   readonly lists: ByteCache<ReadonlySet<string>>;
   readonly conditions: Conditions;
@@ -46,6 +48,7 @@ const LISTS_BYTES_MAX = 4 * 1024 * 1024;
 export function createWarmManifest(): WarmManifest {
   return {
     manifest: undefined,
+    generation: 0,
     lists: new ByteCache(LISTS_BYTES_MAX),
     conditions: new Conditions(),
   };
@@ -72,6 +75,7 @@ export class ManifestStore {
     this.#warm.conditions.read(this.#backend, loaded.manifest.conditions);
     // Which of two that are loaded at once is kept does not matter: it is asked for by its etag.
     this.#warm.manifest = loaded.etag === undefined ? undefined : withoutView(loaded);
+    this.#warm.generation = Math.max(this.#warm.generation, loaded.manifest.generation);
     return loaded;
   }
 
@@ -153,16 +157,20 @@ export class ManifestStore {
   /**
    * Where there is no manifest of ours, makes sure that none was lost.
    * @returns the manifest as it is now
-   * @throws CorruptionError when there are runs, or a log of the original, but no manifest for them
+   * @throws CorruptionError when there are runs, or a log of the original, but no manifest for them,
+   *   or when a store of this process has seen one
    */
   async confirm(found: Look): Promise<LoadedManifest> {
     if (found.manifest.generation > 0) return found;
     const runs = await listRuns(this.#backend);
     const lacksLog = found.etag === undefined && found.originalLog !== undefined;
-    if (!lacksManifest(found.manifest, runs) && !lacksLog) return found;
+    const wasKnown = this.#warm.generation > 0;
+    if (!lacksManifest(found.manifest, runs) && !lacksLog && !wasKnown) return found;
     const again = await this.load();
+    if (again.manifest.generation > 0) return again;
     if (again.originalManifest === undefined) checkManifestPresent(again.manifest, runs);
-    else if (lacksManifest(again.manifest, runs)) throw replacedByOriginal();
+    else if (lacksManifest(again.manifest, runs) || wasKnown) throw replacedByOriginal();
+    if (wasKnown) throw manifestGone(this.#warm.generation);
     if (again.etag === undefined && found.originalLog !== undefined) {
       throw new CorruptionError(
         `${MANIFEST_PATH} is missing although ${found.originalLog}, a log of the original opslog, ` +
@@ -235,6 +243,14 @@ function withoutView(known: LoadedManifest): LoadedManifest {
     dateMs,
     ...(originalManifest === undefined ? {} : { originalManifest }),
   };
+}
+
+function manifestGone(generation: number): CorruptionError {
+  return new CorruptionError(
+    `${MANIFEST_PATH} is missing although this process has seen its generation ${generation}: restore ` +
+      "it; nothing was changed. For a new store where an old one was deleted, start a new process",
+    { path: MANIFEST_PATH },
+  );
 }
 
 /** Only a program that had the store open before it was upgraded can do that. */

@@ -232,4 +232,17 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     ],
     test: { file: "view/lost-manifest.test.ts", name: "an eager store whose manifest was lost" },
   },
+  {
+    name: "lazy writers found a store anew",
+    breaks: ["V2"],
+    does: "writes where a manifest was lost, when the store was opened lazily",
+    edits: [
+      {
+        file: "store/session.ts",
+        find: "      await checkManifest(replica.view);\n",
+        put: "",
+      },
+    ],
+    test: { file: "view/lost-manifest.test.ts", name: "no lazy store writes where a manifest" },
+  },
 ];
