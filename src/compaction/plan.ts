@@ -16,6 +16,8 @@ export interface CompactionLimits {
   readonly joinBytesMax: number;
   /** The pace of merging runs by which these are chosen where none is known. */
   readonly assumedBytesPerMs: number;
+  /** Runs that come to more are not merged: no medium may refuse what was written for hours. */
+  readonly objectBytesMax: number;
   /** Where there are too many runs, as many as come to this are merged before larger ones. */
   readonly unitBytesMax: number;
 }
@@ -29,6 +31,8 @@ export const DEFAULT_LIMITS: CompactionLimits = {
   joinBytesMax: 64 * MIB,
   // 1 MB/s: slower than any medium that a store is for.
   assumedBytesPerMs: 1_000,
+  // What S3 takes, and room for the log that joins.
+  objectBytesMax: 5 * MIB * MIB - 1024 * MIB,
   unitBytesMax: 256 * MIB,
 };
 
@@ -120,7 +124,7 @@ function chooseAlone(input: PlanInput): {
 } {
   const { manifest, limits, time, newest, isAsked } = input;
   const { runs } = manifest;
-  const bytesMax = bytesWithin(time, Infinity);
+  const bytesMax = Math.min(bytesWithin(time, Infinity), limits.objectBytesMax);
   let waiting: readonly RunInfo[] = [];
   const fits = (choice: readonly RunInfo[]): boolean => {
     if (runBytes(choice) <= bytesMax) return choice.length > 0;

@@ -7,14 +7,14 @@ import { type Precondition, PUT_TIMEOUT_MS, type PutOptions, type PutResult } fr
 import type { S3Bucket } from "./s3-bucket.ts";
 import { completeUpload, UPLOAD_MARK } from "./s3-complete.ts";
 import type { Upload } from "./s3-complete.ts";
-import { cutParts } from "./s3-parts.ts";
+import { cutParts, OBJECT_BYTES_MAX, PARTS_MAX } from "./s3-parts.ts";
 import { putObject } from "./s3-put.ts";
 import type { UploadedPart } from "./s3-transport.ts";
 
 /** Each holds a part in memory. */
 const PARTS_PARALLEL = 3;
-/** S3 takes no more in one upload. */
-const PARTS_MAX = 10_000;
+/** Of what is under way: parts that have grown go one at a time. */
+const UNDER_WAY_BYTES_MAX = 64 * 1024 * 1024;
 
 export async function putStream(
   bucket: S3Bucket,
@@ -101,13 +101,14 @@ async function uploadParts(
   const done: UploadedPart[] = [];
   const running = new Set<Promise<void>>();
   const failures: unknown[] = [];
-  let number = 0;
+  let [number, bytes] = [0, 0];
   try {
     for await (const part of parts) {
       const partNumber = ++number;
-      if (partNumber > PARTS_MAX) {
+      bytes += part.byteLength;
+      if (partNumber > PARTS_MAX || bytes > OBJECT_BYTES_MAX) {
         throw new InvalidArgumentError(
-          `'${upload.path}' needs more than ${PARTS_MAX} parts; raise the option partBytes`,
+          `'${upload.path}' is larger than S3 takes: at most ${OBJECT_BYTES_MAX} bytes`,
           { path: upload.path },
         );
       }
@@ -116,7 +117,9 @@ async function uploadParts(
         .catch((error: unknown) => void failures.push(error))
         .finally(() => running.delete(task));
       running.add(task);
-      if (running.size >= PARTS_PARALLEL) await Promise.race(running);
+      const isFull = (): boolean =>
+        running.size >= PARTS_PARALLEL || running.size * part.byteLength > UNDER_WAY_BYTES_MAX;
+      while (running.size > 0 && isFull()) await Promise.race(running);
       if (failures.length > 0) break;
     }
   } finally {

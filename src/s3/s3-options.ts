@@ -44,7 +44,10 @@ export interface CommonS3Options {
    * store's `leaseTtlMs`, 60,000.
    */
   readonly lockTtlMs?: number | undefined;
-  /** Part of a multipart upload; streams up to it are one PUT. Default 8 MiB, at least 5 MiB. */
+  /**
+   * Parts of a multipart upload, until they grow with the object; streams up to it are one PUT.
+   * Default 8 MiB, 5 MiB to 4 GiB.
+   */
   readonly partBytes?: number | undefined;
   /**
    * Headers that the bucket, or a proxy before it, asks for: `{ "x-amz-request-payer": "requester" }`.
@@ -148,7 +151,7 @@ export function resolveOptions(
     maxSockets: integer("maxSockets", options.maxSockets, 64),
     lockTtlMs:
       options.lockTtlMs === undefined ? undefined : integer("lockTtlMs", options.lockTtlMs, 1),
-    partBytes: integer("partBytes", options.partBytes, 8 * MIB, PART_BYTES_MIN),
+    partBytes: integer("partBytes", options.partBytes, 8 * MIB, PART_BYTES_MIN, 4096 * MIB),
     headersFor: headersFor(options),
     credentialsFrom: owner.credentials ?? SDK_CREDENTIALS,
     onRequest: options.onRequest,
@@ -183,12 +186,17 @@ export function resolvePlace(location: string, settings: S3Settings): S3Place {
   return given;
 }
 
-function integer(name: string, value: number | undefined, fallback: number, least = 1): number {
+function integer(
+  name: string,
+  value: number | undefined,
+  fallback: number,
+  least = 1,
+  most = Number.MAX_SAFE_INTEGER,
+): number {
   if (value === undefined) return fallback;
-  if (!Number.isSafeInteger(value) || value < least) {
-    throw new InvalidArgumentError(
-      `${name} must be an integer of at least ${least}, found ${value}`,
-    );
+  if (!Number.isSafeInteger(value) || value < least || value > most) {
+    const range = most === Number.MAX_SAFE_INTEGER ? `at least ${least}` : `${least} to ${most}`;
+    throw new InvalidArgumentError(`${name} must be an integer of ${range}, found ${value}`);
   }
   return value;
 }

@@ -34,6 +34,7 @@ test("unknown options and unusable values are refused", () => {
     { maxSockets: 0 },
     { requestTimeoutMs: 1.5 },
     { partBytes: 1_000_000 },
+    { partBytes: 5_000_000_000 },
     { bucket: "" },
     { bucket: ".." },
     { bucket: "a/b" },
