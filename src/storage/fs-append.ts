@@ -70,7 +70,9 @@ async function createFile(
   try {
     const handle = await openNew(directory, path);
     try {
-      return { handle, identity: await handle.stat({ bigint: true }) };
+      // Asked by the call that the fence makes: an open file may tell another device (Windows).
+      const found = await unlessAbsent(directory.files.lstat(directory.absolute(path)));
+      return { handle, identity: found ?? (await handle.stat({ bigint: true })) };
     } catch (error) {
       await handle.close();
       throw error;

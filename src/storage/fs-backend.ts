@@ -36,7 +36,7 @@ export interface FsBackendOptions {
   readonly fsync?: boolean | undefined;
   /**
    * How long the single writer's lock may be silent before another machine or container takes it,
-   * which cannot ask whether its process lives. Default 15,000.
+   * which cannot ask whether its process lives; 900,000 at most. Default 15,000.
    */
   readonly lockTtlMs?: number | undefined;
   readonly runtime?: Runtime | undefined;

@@ -18,7 +18,8 @@ export async function openLifeline(token: string): Promise<Lifeline | undefined>
   const name = `opslog-${token}`;
   const server = createServer((socket) => socket.destroy());
   const isOpen = new Promise<boolean>((resolve) => {
-    server.once("error", () => resolve(false));
+    // Later ones, too: a process out of file descriptors cannot accept, and must not end by that.
+    server.on("error", () => resolve(false));
     server.once("listening", () => resolve(true));
   });
   // Exclusive: the workers of a cluster would otherwise share one that their primary holds.

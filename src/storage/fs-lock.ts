@@ -47,7 +47,7 @@ const abandoned = new Set<string>();
 const [BEAT_SHARE, ASK_SHARE, WATCH_SHARE] = [1 / 6, 1 / 4, 1 / 3];
 /** Looks at a silent lock before it is taken. */
 const LOOKS = 10;
-/** No holder can keep others out for longer, whatever its file says. */
+/** No holder can keep others out for longer, whatever it was given or its file says. */
 const TTL_MAX_MS = 15 * 60_000;
 
 interface LockFile {
@@ -59,16 +59,17 @@ interface LockFile {
 }
 
 /**
- * @param ttlMs how long the holder may be silent where nobody can ask its kernel
+ * @param askedTtlMs how long the holder may be silent where nobody can ask its kernel; 900,000 at most
  * @throws LockedError, UnavailableError, AccessDeniedError
  */
 export async function takeLock(
   directory: StoreDirectory,
   staging: Staging,
   path: string,
-  ttlMs: number,
+  askedTtlMs: number,
 ): Promise<LockHandle> {
   const { runtime } = directory;
+  const ttlMs = Math.min(askedTtlMs, TTL_MAX_MS);
   const token = runtime.randomHex(32);
   const lifeline = await openLifeline(token);
   const holder = await thisProcess({ token, lifeline: lifeline?.name, ttlMs });
@@ -263,7 +264,11 @@ async function refuseUnlessGone(
   const ttlMs = Math.min(holder.ttlMs ?? LOCK_TTL_MS, TTL_MAX_MS);
   const silentMs = directory.runtime.nowMs() - lastModifiedMs;
   // A date from the future tells nothing either, when it is further off than clocks differ.
-  if (Math.abs(silentMs) > ttlMs && (await staysSilent(directory, at, found, ttlMs))) return;
+  const isDoubted = state === "doubted" || Math.abs(silentMs) > ttlMs;
+  if (isDoubted && (await staysSilent(directory, at, found, ttlMs))) return;
+  if (await isThisProcess(holder)) {
+    throw new LockedError(`Store is locked by ${await nameOf(holder, file)}`, { path });
+  }
   throw new LockedError(
     `Store is locked by process ${holder.pid} on host ${holder.host}, of which nobody here can tell ` +
       `whether it lives. Its lock ends ${ttlMs} ms after it stops; or delete ${file}`,

@@ -3,7 +3,7 @@ import { readFile, readlink } from "node:fs/promises";
 import { hostname } from "node:os";
 import { systemRuntime } from "../core/runtime.ts";
 import { isErrorNamed } from "../core/realm.ts";
-import { errno, unlessAbsent } from "./fs-errors.ts";
+import { errno, isAbsent } from "./fs-errors.ts";
 import { isAnswered } from "./fs-lifeline.ts";
 
 /** By so much a file's date and this process's may differ. */
@@ -38,8 +38,11 @@ export interface LockHolder {
   readonly token: string;
 }
 
-/** `unknown`: on another kernel, or in another container, so that nobody here can tell. */
-export type HolderState = "alive" | "dead" | "unknown";
+/**
+ * `unknown`: on another kernel, or in another container, so that nobody here can tell. `doubted`: so,
+ * but no such process is here, and its host has our name.
+ */
+export type HolderState = "alive" | "dead" | "doubted" | "unknown";
 
 type Place = Pick<LockHolder, "host" | "bootId" | "pidSpace" | "netSpace">;
 
@@ -112,11 +115,14 @@ export async function stateOf(holder: LockHolder, heardMs: number): Promise<Hold
   if (holder.host === undefined) return isOriginalAlive(holder.pid, heardMs) ? "alive" : "dead";
   const here = await thisPlace();
   if (!isOneKernel(holder, here)) return "unknown";
-  if (holder.lifeline !== undefined && holder.netSpace === here.netSpace) {
+  // By its name alone, a machine may be another, or have been booted since.
+  const isProven = here.bootId !== undefined;
+  if (isProven && holder.lifeline !== undefined && holder.netSpace === here.netSpace) {
     const answered = await isAnswered(holder.lifeline);
     if (answered !== undefined) return answered ? "alive" : "dead";
   }
   if (holder.pidSpace !== here.pidSpace) return "unknown";
+  if (!isProven) return isRunning(holder.pid) ? "unknown" : "doubted";
   if (!isRunning(holder.pid)) return "dead";
   const found = await readProcess(holder.pid);
   if (found === undefined) return "alive"; // no /proc here; or it ended just now, look again
@@ -165,17 +171,31 @@ function isRunning(pid: number): boolean {
 }
 
 async function readBootId(): Promise<string | undefined> {
-  return (await unlessAbsent(readFile("/proc/sys/kernel/random/boot_id", "utf8")))?.trim();
+  const found = await unlessHidden(readFile("/proc/sys/kernel/random/boot_id", "utf8"));
+  const bootId = found?.trim();
+  return bootId === "" ? undefined : bootId;
 }
 
 /** `pid:[4026531836]`; undefined where the system has no namespaces. */
 async function readSpace(kind: "pid" | "net"): Promise<string | undefined> {
-  return await unlessAbsent(readlink(`/proc/self/ns/${kind}`));
+  return await unlessHidden(readlink(`/proc/self/ns/${kind}`));
+}
+
+/** Undefined where /proc has no such file, or shows it to nobody; ESRCH: its process ended meanwhile. */
+async function unlessHidden(read: Promise<string>): Promise<string | undefined> {
+  try {
+    return await read;
+  } catch (error) {
+    const code = errno(error);
+    const isHidden = code === "EACCES" || code === "EPERM" || code === "ESRCH";
+    if (isHidden || isAbsent(error)) return undefined;
+    throw error;
+  }
 }
 
 /** Fields 3 and 22 of /proc/<pid>/stat; the second field may hold spaces and brackets. */
 async function readProcess(pid: number): Promise<{ start: string; ended: boolean } | undefined> {
-  const stat = await unlessAbsent(readFile(`/proc/${pid}/stat`, "utf8"));
+  const stat = await unlessHidden(readFile(`/proc/${pid}/stat`, "utf8"));
   if (stat === undefined) return undefined;
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const [state, start] = [fields[0], fields[19]];

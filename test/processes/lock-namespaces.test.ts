@@ -3,11 +3,14 @@
  * of their own on one kernel, which share a directory. Needs root (unshare).
  */
 import { spawn, spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { DEAD_PID, lockText } from "../storage/lock-text.ts";
 import { tempDir } from "../support/temp-dir.ts";
 
 const TTL_MS = 900;
@@ -188,4 +191,52 @@ test("a thread that crashes leaves no lock; while it lives, its process is refus
     message: expect.stringContaining("another store of this process"),
   });
   expect(await holder.answer()).toEqual({ open: expect.any(Number) });
+});
+
+describe.runIf(canUnshare)("where the system has no boot id", () => {
+  const HIDE = 'mount -t tmpfs none /proc/sys/kernel/random && exec "$@"';
+
+  /** What a process there answers that opens the store. */
+  async function answerOf(path: string): Promise<unknown> {
+    const node = [process.execPath, program, path, String(TTL_MS)];
+    const child = spawn("unshare", ["-m", "sh", "-c", HIDE, "sh", ...node], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    const exited = new Promise((resolve) => child.once("exit", resolve));
+    const { value } = await createInterface({ input: child.stdout })[Symbol.asyncIterator]().next();
+    child.kill("SIGKILL");
+    await exited;
+    return JSON.parse(value);
+  }
+
+  async function leaveLock(path: string, pid: number, silentMs: number): Promise<string> {
+    const unknown = { bootId: undefined, lifeline: undefined, processStart: undefined };
+    const text = await lockText({ ...unknown, pid, ttlMs: TTL_MS });
+    const file = join(path, ".lock");
+    await writeFile(file, text);
+    const heard = new Date(Date.now() - silentMs);
+    await utimes(file, heard, heard);
+    return text;
+  }
+
+  test("a pid that runs again does not keep a lock for ever", async () => {
+    const path = await newDirectory();
+    await leaveLock(path, process.pid, 0);
+    expect(await answerOf(path)).toMatchObject({ code: "LOCKED" });
+    await leaveLock(path, process.pid, 2 * TTL_MS);
+    expect(await answerOf(path)).toEqual({ open: expect.any(Number) });
+  });
+
+  test("a pid that is not here takes no lock from a holder that beats elsewhere", async () => {
+    const path = await newDirectory();
+    const text = await leaveLock(path, DEAD_PID, 0);
+    let beats = 0;
+    const beating = setInterval(() => {
+      const beat = String(++beats).padStart(12, "0");
+      writeFileSync(join(path, ".lock"), text.replace(/"beat":"\d*/, `"beat":"${beat}`));
+    }, TTL_MS / 20);
+    const answer = await answerOf(path).finally(() => clearInterval(beating));
+    expect(answer).toMatchObject({ code: "LOCKED" });
+    expect(await answerOf(path)).toEqual({ open: expect.any(Number) });
+  });
 });

@@ -84,6 +84,19 @@ describe("survived", () => {
     },
   );
 
+  test("open files that tell another device than their path does (Windows)", async () => {
+    const files = withFiles((file) => {
+      const ask = file.stat.bind(file);
+      return {
+        stat: async (options) => {
+          const stats = await ask(options);
+          return Object.assign(stats, { dev: stats.dev + 2n ** 32n });
+        },
+      };
+    });
+    for (const fsync of [true, false]) await worksWith(files, fsync);
+  });
+
   test.each(["EPERM", "ENOTSUP", "ENOSYS"])("files that cannot be dated (%s)", async (code) => {
     const utimes = (): Promise<void> => Promise.reject(refusal(code, "futime"));
     await worksWith(

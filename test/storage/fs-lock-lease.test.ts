@@ -95,3 +95,10 @@ test("a holder beats, and learns within its time that its lock is another's or g
   await expect.poll(() => again.confirm?.().then(() => "held", String)).toContain("was lost");
   await again.release();
 });
+
+test("no holder trusts its lock for longer than others do", async () => {
+  const { backend, path } = await openFs(undefined, { fsync: false, lockTtlMs: 2 ** 31 - 1 });
+  const held = await backend.lock(".lock");
+  expect(await readLock(path)).toMatchObject({ ttlMs: 900_000 });
+  await held.release();
+});

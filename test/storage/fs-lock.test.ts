@@ -1,7 +1,8 @@
+import { Server } from "node:net";
 import { hostname } from "node:os";
 import { readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { nodeFileSystem } from "../../src/storage/file-system.ts";
 import { StoreDirectory } from "../../src/storage/fs-directory.ts";
 import { systemRuntime } from "../../src/core/runtime.ts";
@@ -204,4 +205,18 @@ test("only .lock can be locked", async () => {
   const { backend } = await openFs();
   await expect(backend.lock("other.lock")).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
   await expect(backend.writeBlob(".lock", "x")).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+});
+
+test("a process that cannot accept who asks for it goes on", async () => {
+  const listen = vi.spyOn(Server.prototype, "listen");
+  const { backend } = await openFs();
+  const held = await backend.lock(".lock");
+  const server: unknown = listen.mock.contexts[0];
+  listen.mockRestore();
+  if (!(server instanceof Server)) throw new Error("nothing listens: this test is for Linux");
+  for (let asked = 1; asked <= 3; asked++) {
+    server.emit("error", Object.assign(new Error("accept EMFILE"), { code: "EMFILE" }));
+  }
+  await held.confirm?.();
+  await held.release();
 });

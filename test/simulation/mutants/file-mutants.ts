@@ -189,8 +189,8 @@ export const FILE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "storage/fs-lock.ts",
-        find: "if (Math.abs(silentMs) > ttlMs && (await staysSilent(directory, at, found, ttlMs))) return;",
-        put: "void [staysSilent, at];\n  if (Math.abs(silentMs) > ttlMs) return;",
+        find: "if (isDoubted && (await staysSilent(directory, at, found, ttlMs))) return;",
+        put: "void [staysSilent, at];\n  if (isDoubted) return;",
       },
     ],
     test: { file: "storage/fs-lock-lease.test.ts", name: "takes no lock from a holder that beats" },
