@@ -4,7 +4,12 @@
  */
 import type { Runtime } from "./runtime.ts";
 
-type Clocks = Pick<Runtime, "steadyMs" | "wallMs">;
+type Clocks = Pick<Runtime, "steadyMs"> & (Pick<Runtime, "wallMs"> | Pick<Runtime, "nowMs">);
+
+/** A runtime of before there was `wallMs` tells whole ms. */
+function wallMsOf(clocks: Clocks): number {
+  return "wallMs" in clocks ? clocks.wallMs() : clocks.nowMs();
+}
 
 /** One moment by both clocks of the process, in ms with fractions. */
 export interface Moment {
@@ -13,7 +18,7 @@ export interface Moment {
 }
 
 export function momentOf(clocks: Clocks): Moment {
-  return { steadyMs: clocks.steadyMs(), wallMs: clocks.wallMs() };
+  return { steadyMs: clocks.steadyMs(), wallMs: wallMsOf(clocks) };
 }
 
 /** By how much the clocks of a process ran apart: it was frozen, or one of them was set. */
@@ -118,7 +123,7 @@ export class WallClock implements MediumTime {
   }
 
   estimateMs(): number {
-    return plausible(this.#clocks.wallMs());
+    return plausible(wallMsOf(this.#clocks));
   }
 }
 

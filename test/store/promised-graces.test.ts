@@ -21,6 +21,8 @@ class Place {
   readonly runtime = manualRuntime();
   /** Of whichever server answers now. */
   skewMs = 0;
+  /** Done once, when the store of "writer" is about to send a flush. */
+  beforeNextFlush: (() => Promise<void>) | undefined;
   readonly #open: Store<unknown>[] = [];
   readonly #backend = new MemoryBackend({
     runtime: { ...this.runtime, nowMs: () => this.runtime.nowMs() + this.skewMs },
@@ -38,7 +40,15 @@ class Place {
     const runtime = frozen === undefined ? this.runtime : stopped;
     const store = new Store<unknown>({ runtime });
     // As another process: it knows nothing of the clocks that the others give meanwhile.
-    const { backend } = watchBackend(this.#backend);
+    const watched = watchBackend(this.#backend);
+    const { backend } = watched;
+    if (agentId === "writer") {
+      watched.delay = async () => {
+        const before = this.beforeNextFlush;
+        this.beforeNextFlush = undefined;
+        await before?.();
+      };
+    }
     const lazy = { skipLoad: true, blindWrites: true, segmentGraceMs: 0 };
     await store.open("s", { backend, agentId, ...lazy, ...options });
     this.#open.push(store);
@@ -64,6 +74,17 @@ class Place {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const store of this.#open) await store.close();
   }
+}
+
+/** Whether it counts; false when its outcome is not known. */
+function acknowledged(write: Promise<void>): Promise<boolean> {
+  return write.then(
+    () => true,
+    (error: unknown) => {
+      if (error instanceof WriteOutcomeUnknownError) return false;
+      throw error;
+    },
+  );
 }
 
 /** Others write and delete, so that there is something to purge. */
@@ -94,15 +115,20 @@ test.each(SETS)("whoever purges $name loses nobody's write", async ({ hasty, wai
     // Without a manifest the writer's view knows of no promise.
     if (isFounded) await place.compact(PATIENT);
     const writer = await place.open("writer", PATIENT);
-    await deleteSome(other, "b");
-    await place.compact(hasty);
-    await place.runtime.advance(waitMs);
-    await deleteSome(other, "c");
-    await place.compact(hasty);
-    await writer.set("mine", "acknowledged");
-    expect(await place.read("mine"), `founded: ${isFounded}`).toBe("acknowledged");
-    await place.compact(hasty);
-    expect(await place.read("mine"), `founded: ${isFounded}`).toBe("acknowledged");
+    // Its clocks are taken; then it stands still until what it writes is sent.
+    place.beforeNextFlush = async () => {
+      await deleteSome(other, "b");
+      await place.compact(hasty);
+      await place.runtime.advance(waitMs);
+      await deleteSome(other, "c");
+      await place.compact(hasty);
+    };
+    const isAcknowledged = await acknowledged(writer.set("mine", "acknowledged"));
+    expect(isAcknowledged, `founded: ${isFounded}`).toBe(isFounded || waitMs < MINUTE_MS);
+    for (let pass = 0; pass < (isAcknowledged ? 2 : 0); pass++) {
+      expect(await place.read("mine"), `founded: ${isFounded}`).toBe("acknowledged");
+      await place.compact(hasty);
+    }
   }
 });
 
@@ -158,13 +184,7 @@ test.each(GAPS_MS)(
     await third.set("d", 1);
     await place.compact(settings);
     place.skewMs = -MINUTE_MS;
-    const isAcknowledged = await writer.set("mine", 1).then(
-      () => true,
-      (error: unknown) => {
-        if (error instanceof WriteOutcomeUnknownError) return false;
-        throw error;
-      },
-    );
+    const isAcknowledged = await acknowledged(writer.set("mine", 1));
     place.skewMs = 0;
     // A minute of lag, and a minute too early and too late: whatever counts lies within three.
     expect(isAcknowledged).toBe(gapMs <= 3 * MINUTE_MS);

@@ -61,6 +61,7 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
         put: "const graceMs = tombstoneGraceOf({ ...manifest, tombstoneGraceMs: 0 }, settings);",
       },
     ],
+    test: { file: "store/promised-graces.test.ts", name: "the longest tombstone grace" },
   },
   {
     name: "lag of one's own",
