@@ -59,7 +59,9 @@ export class Lease {
     const found = await backend.get(options.path);
     if (found.status === "found") {
       const { owner, ttlMs } = parseContent(found.body, options.ttlMs);
-      const expired = found.dateMs - found.lastModifiedMs > Math.min(ttlMs, TTL_MAX_MS);
+      const silentMs = found.dateMs - found.lastModifiedMs;
+      // One from the future (a clock was set back since) would else wait for that time to come.
+      const expired = silentMs > Math.min(ttlMs, TTL_MAX_MS) || silentMs < -TTL_MAX_MS;
       if (owner !== null && !expired) return undefined;
     }
     const precondition: Precondition =

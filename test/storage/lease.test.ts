@@ -263,3 +263,11 @@ describe("a write that fails", () => {
     expect(await take(another())).toBeDefined();
   });
 });
+
+test("a date from the future keeps nobody out: its holder is gone, and the clock was set back", async () => {
+  const { runtime, take } = await scene();
+  await using _gone = await taken(take());
+  await runtime.advance(-10 * 365 * 86_400_000);
+  await using next = await taken(take(another(runtime.nowMs())));
+  expect(next.lost).toBe(false);
+});

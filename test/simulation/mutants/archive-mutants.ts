@@ -63,7 +63,7 @@ export const ARCHIVE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "storage/lease.ts",
-        find: "const expired = found.dateMs - found.lastModifiedMs > Math.min(ttlMs, TTL_MAX_MS);",
+        find: "const expired = silentMs > Math.min(ttlMs, TTL_MAX_MS) || silentMs < -TTL_MAX_MS;",
         put: "const expired = runtime.nowMs() > Math.min(ttlMs, TTL_MAX_MS);",
       },
     ],
