@@ -89,10 +89,6 @@ export class Records {
     }
   }
 
-  get residentCount(): number {
-    return this.#entries.size;
-  }
-
   isResident(id: string): boolean {
     return this.#entries.has(id);
   }

@@ -8,6 +8,7 @@ import type { SegmentRef, WrittenSegment } from "../log/log.ts";
 import type { Segment } from "../format/segment-codec.ts";
 import type { View } from "../view/view.ts";
 import { type FollowedState, Follower, type TakeNews } from "./follower.ts";
+import { catchUp, mergedNames } from "./catch-up.ts";
 import { gather, type Gathered, type Wanted } from "./gather.ts";
 import { History } from "./history.ts";
 import {
@@ -18,6 +19,8 @@ import {
   openLook,
   type TimedView,
 } from "./look.ts";
+import { Lookups } from "./lookups.ts";
+import { OperationCounts } from "./operation-counts.ts";
 import type { StoreParts } from "./parts.ts";
 import { ABSENT, Records, type ResidentEntry } from "./records.ts";
 
@@ -44,6 +47,7 @@ export class Replica {
   readonly records = new Records();
   readonly history: History;
   readonly #follower: Follower;
+  readonly #lookups = new Lookups();
   readonly #parts: StoreParts;
   readonly #options: ReplicaOptions;
   readonly #reported = new Set<string>();
@@ -60,10 +64,7 @@ export class Replica {
   /** Of the original's store that they were loaded from, until its upgrade is adopted. */
   #baseFingerprint: string | undefined;
   #complete = false;
-  /** Operations of live segments, as far as they were read or written here, by segment key. */
-  #operationCounts = new Map<string, number>();
-  /** Their sum: it is asked for at every write. */
-  #operationCount = 0;
+  readonly #operations = new OperationCounts();
 
   /** Opens a view; no record is resident yet. */
   static async open(parts: StoreParts, options: ReplicaOptions): Promise<Replica> {
@@ -112,7 +113,7 @@ export class Replica {
 
   /** Operations in the log, not yet compacted, as far as this store has read or written them. */
   get operationCount(): number {
-    return this.#operationCount;
+    return this.#operations.total;
   }
 
   isResident(id: string): boolean {
@@ -128,8 +129,7 @@ export class Replica {
   async loadAll(): Promise<void> {
     if (this.#complete) return;
     const gathered = await this.#gather(this.viewWithOwn, "all", new Set());
-    this.#installRecords(gathered, "all");
-    this.#installView(gathered, "all");
+    this.#install(gathered, "all");
     this.#complete = true;
     this.history.adoptLog();
   }
@@ -145,20 +145,30 @@ export class Replica {
       : await lookAgainAtManifest(this.#parts, { view: this.viewWithOwn, ...this.#times });
     for (const error of view.corrupt) this.onCorrupt(error);
     this.#options.onView?.(view);
-    for (let attempt = 1; attempt <= LOOKUPS_MAX; attempt++) {
-      const wanted: Wanted = this.#complete ? "all" : this.records.residentIds;
+    if (this.#complete) {
+      this.#install(await this.#gather(view, "all", this.#merged), "all");
+    } else {
+      const wanted = this.records.residentIds;
       const gathered = await this.#gather(view, wanted, this.#merged);
-      // A lookup that ended meanwhile made more ids resident under the old view: take them in too.
-      if (wanted !== "all" && wanted.size !== this.records.residentCount) continue;
-      this.#installRecords(gathered, wanted);
-      this.#installView(gathered, wanted);
-      this.#times = times;
-      this.#hasLooked ||= isWhole;
-      return;
+      await this.#lookups.whileClosed(() => this.#installWithLookups(gathered, wanted));
     }
-    throw new UnavailableError(
-      "refresh: records became resident faster than they could be brought up",
-    );
+    this.#times = times;
+    this.#hasLooked ||= isWhole;
+  }
+
+  /** What lookups made resident meanwhile stands for the old view: it is brought up, too. */
+  async #installWithLookups(gathered: Gathered, wanted: ReadonlySet<string>): Promise<void> {
+    const all = new Set([...wanted, ...this.records.residentIds, ...this.#lookups.ids()]);
+    const arrived = new Set([...all].filter((id) => !wanted.has(id)));
+    const settles = this.#follower.isFollowing;
+    const onCorrupt = (error: CorruptionError): void => this.onCorrupt(error);
+    const found = await catchUp(this.#parts, { wanted, gathered, arrived, onCorrupt, settles });
+    this.#install(found, all);
+  }
+
+  #install(gathered: Gathered, wanted: Wanted): void {
+    this.#installRecords(gathered, wanted);
+    this.#installView(gathered, wanted);
   }
 
   #installView({ view, segments }: Gathered, wanted: Wanted): void {
@@ -170,18 +180,10 @@ export class Replica {
     const isListed = ({ key, path }: SegmentRef): boolean => listed.has(key) || listed.has(path);
     this.#ownParts = this.#ownParts.filter((part) => wanted !== "all" && isListed(part));
     const parts = this.#ownParts.map(({ key }) => key);
-    const counts = new Map<string, number>();
-    for (const key of [...listed, ...parts]) {
-      const count = countOperations(segments.get(key)) ?? this.#operationCounts.get(key);
-      if (count !== undefined) counts.set(key, count);
-    }
-    // Counted with the whole object, where that was read.
-    for (const { key, path } of this.#ownParts) if (counts.has(path)) counts.delete(key);
-    this.#operationCounts = counts;
     // A lazy store's history is what it wrote itself, as in the original.
     const live = new Set([...listed, ...parts]);
     this.history.retain(live, wanted === "all" ? segments : new Map());
-    this.#operationCount = [...counts.values()].reduce((sum, count) => sum + count, 0);
+    this.#operations.retain(live, segments, this.#ownParts);
   }
 
   #installRecords({ entries, replaces }: Gathered, wanted: Wanted): void {
@@ -224,21 +226,28 @@ export class Replica {
    * @param refresh calls this replica's `refresh` when no commit is under way
    */
   async lookup(ids: Iterable<string>, refresh: () => Promise<void>): Promise<void> {
+    const wanted = [...ids];
+    if (wanted.every((id) => this.isResident(id))) return;
+    await this.#lookups.run(wanted, () => this.#lookUp(wanted, refresh));
+  }
+
+  async #lookUp(ids: readonly string[], refresh: () => Promise<void>): Promise<void> {
     for (let attempt = 1; attempt <= LOOKUPS_MAX; attempt++) {
-      const missing = new Set([...ids].filter((id) => !this.isResident(id)));
+      const missing = new Set(ids.filter((id) => !this.isResident(id)));
       if (missing.size === 0) return;
       const view = this.#view;
       const gathered = await this.#gather(this.viewWithOwn, missing, new Set());
+      await this.#lookups.opened();
       // A refresh came in between: the result would stand for an older view than its neighbours.
+      // The next one takes this lookup along.
       if (this.#view !== view) continue;
       // The same holds when a compaction made this lookup go over to a newer manifest: what is
       // resident must follow, or a batch could be seen in part.
-      if (gathered.view.etag !== view.etag) {
-        await refresh();
-        continue;
+      if (gathered.view.etag === view.etag) {
+        this.#installRecords({ ...gathered, replaces: false }, missing);
+        return;
       }
-      this.#installRecords({ ...gathered, replaces: false }, missing);
-      return;
+      await refresh();
     }
     throw new UnavailableError("lookup: the view was refreshed faster than records could be read");
   }
@@ -255,8 +264,7 @@ export class Replica {
     this.#ownSegments.push(ref);
     if (ref.key !== ref.path) this.#ownParts.push(ref);
     this.#merged.add(ref.key);
-    this.#operationCounts.set(ref.key, operations.length);
-    this.#operationCount += operations.length;
+    this.#operations.add(ref.key, operations.length);
   }
 
   /** A compaction made `runs` out of `sources`: what stands for all of them stands for those. */
@@ -285,16 +293,4 @@ export class Replica {
     this.#reported.add(error.message);
     this.#parts.onWarning(`skipped what cannot be read: ${error.message}`);
   }
-}
-
-function countOperations(segments: readonly Segment[] | undefined): number | undefined {
-  return segments?.reduce((sum, { operations }) => sum + operations.length, 0);
-}
-
-function mergedNames({ manifest, segments, original }: View): Set<string> {
-  return new Set([
-    ...manifest.runs.map(({ path }) => path),
-    ...segments.map(({ key }) => key),
-    ...(original === undefined ? [] : [original.fingerprint]),
-  ]);
 }

@@ -190,8 +190,20 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "store/replica.ts",
-        find: "if (gathered.view.etag !== view.etag) {",
-        put: "if (gathered.view.etag !== view.etag && missing.size < 0) {",
+        find: "if (gathered.view.etag === view.etag) {",
+        put: "if (gathered.view.etag === view.etag || missing.size > 0) {",
+      },
+    ],
+  },
+  {
+    name: "refresh leaves lookups behind",
+    breaks: ["VIEW", "V6"],
+    does: "does not bring up what lookups made resident while it read",
+    edits: [
+      {
+        file: "store/replica.ts",
+        find: "const arrived = new Set([...all].filter((id) => !wanted.has(id)));",
+        put: "const arrived = new Set([...all].filter((id) => !all.has(id)));",
       },
     ],
   },
