@@ -162,3 +162,31 @@ test("a lookup ends although each of its reads meets another refresh", async () 
   expect(refreshes).toBeGreaterThan(0);
   expect(refreshes).toBeLessThan(4);
 });
+
+test("a lookup that began while a refresh ended is looked up as of its view", async () => {
+  const { backend, writer, store, compactAll } = await scene();
+  await store.readMany(Array.from({ length: 700 }, (_, n) => id(n)));
+  const old = store.getManifest()?.currentSnapshot;
+  await writer.batch(() => {
+    for (const n of [0, 2_000, 2_500]) void writer.set(id(n), "new");
+  });
+  await compactAll();
+  let [hasArrived, isArriving] = [false, false];
+  let late: Promise<unknown> | undefined;
+  let release = (): void => {};
+  const refreshed = new Promise<void>((resolve) => (release = resolve));
+  backend.beforeGet = async (path, bytes) => {
+    if (!path.startsWith("snapshots/")) return;
+    // What is read by points of the new run belongs to what arrived: the refresh is about to end.
+    if (path !== old && bytes < 40_000 && hasArrived) late ??= store.read(id(2_500));
+    if (path === old && late !== undefined) await refreshed;
+    if (bytes < 100_000 || isArriving) return;
+    isArriving = true;
+    await store.read(id(2_000));
+    hasArrived = true;
+  };
+  await store.refresh();
+  expect([typeof old, late === undefined]).toEqual(["string", false]);
+  release();
+  expect(await late).toBe("new");
+});

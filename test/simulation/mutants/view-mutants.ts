@@ -182,6 +182,7 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
         put: "",
       },
     ],
+    test: { file: "store/refreshes.test.ts", name: "a lookup that began while a refresh ended" },
   },
   {
     name: "lookup runs ahead of its neighbours",
