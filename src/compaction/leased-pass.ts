@@ -121,7 +121,7 @@ export class LeasedPass {
       const startedMs = runtime.steadyMs();
       const merged = await this.#readLog(loaded.manifest, cursor, hasTime);
       const readMs = runtime.steadyMs() - startedMs;
-      const { step, waiting } = this.#plan(loaded, begun, { units: merged.done, isFirst });
+      const { step, waiting } = this.#plan(loaded, begun, merged.done);
       // What cannot be read must not hold up what follows it.
       if (step === undefined && merged.taken.length > 0) continue;
       if (step === undefined || !hasTime) {
@@ -136,6 +136,8 @@ export class LeasedPass {
         if (result.status === "published") loaded = result.loaded;
       } catch (error) {
         if (!(error instanceof TooSlow)) throw error;
+        // Merged anew, with runs that fit.
+        cursor.putBack(merged.taken);
         if (++tooSlow > TOO_SLOW_MAX) return this.#ended(true, step.runs);
       }
     }
@@ -144,12 +146,13 @@ export class LeasedPass {
   #plan(
     { manifest, lastModifiedMs, dateMs }: LoadedManifest,
     { cursor, floor }: Begun,
-    { units, isFirst }: { readonly units: readonly LogUnit[]; readonly isFirst: boolean },
+    units: readonly LogUnit[],
   ): Planned {
     const { settings, limits, pace, runtime } = this.#parts;
     const { gcGraceMs } = settings;
     const graces = { gcGraceMs, segmentGraceMs: segmentGraceOf(manifest, settings) };
     const retired = fillIn(manifest.retired, lastModifiedMs);
+    const isUnpublished = this.#totals.publications === 0;
     return planStep({
       manifest,
       limits,
@@ -157,7 +160,7 @@ export class LeasedPass {
       units,
       isDrained: cursor.isDrained,
       leftOut: cursor.leftOut,
-      isDue: isFirst && dueRetired(retired, dateMs, graces).length > 0,
+      isDue: isUnpublished && dueRetired(retired, dateMs, graces).length > 0,
       newest: this.#newest,
       wantsFull: this.#options.full === true,
       wantsPurge: wantsPurge(manifest, floor),
@@ -190,7 +193,7 @@ export class LeasedPass {
     return merge.result();
   }
 
-  /** @throws TooSlow where a merge of runs alone will not be done in time */
+  /** @throws TooSlow where a merge of runs will not be done in time */
   async #carryOut(
     loaded: LoadedManifest,
     { floor, lists }: Begun,
@@ -199,7 +202,7 @@ export class LeasedPass {
     const { pace, runtime } = this.#parts;
     const startedMs = runtime.steadyMs();
     const isLog = plan.units.length > 0;
-    const leftMs = isLog ? Infinity : this.#leftMs();
+    const leftMs = this.#leftMs();
     this.#underWay = isLog ? [] : plan.runs;
     const given = { loaded, plan, merged, floor, lists, listed: this.#listed, leftMs };
     const step = new MergeStep(this.#parts, this.#lease, this.#options, given);
