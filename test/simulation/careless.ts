@@ -23,6 +23,7 @@ export async function simulateCareless(seed: number): Promise<CarelessResult> {
     ...drawn,
     disk: undefined,
     powerCutGapMs: Infinity,
+    replacedGapMs: Infinity,
     isOriginal: false,
     http: { put: "any", read: "any" } as const,
   };

@@ -19,6 +19,7 @@ export function createCounts() {
     noSpace: 0,
     syncFailures: 0,
     powerCuts: 0,
+    replacedFiles: 0,
     callsFailed: 0,
     /** What happened to requests, and to processes. */
     refused: 0,

@@ -68,6 +68,14 @@ export class Disk {
     if (ends !== undefined) this.#onFrame(file.path, ends);
   }
 
+  /** Another file of the same content at the path of one: what has that open knows nothing of it. */
+  replaceByCopy(prng: Prng): string | undefined {
+    if (this.#files.size === 0) return undefined;
+    const { path, object } = prng.pick([...this.#files.values()]);
+    this.#files.set(path, { path, object, syncedBytes: object.body.length, isNamed: true });
+    return path;
+  }
+
   isInPlace(file: LogFile): boolean {
     return this.#files.get(file.path) === file;
   }

@@ -20,6 +20,7 @@ const CALM: Weather = {
   hazards: CALM_HAZARDS,
   disk: undefined,
   powerCutGapMs: Infinity,
+  replacedGapMs: Infinity,
   isListUnordered: false,
   arePrivateLeases: false,
   digits: ["0"],

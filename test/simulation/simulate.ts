@@ -71,7 +71,8 @@ export function startActors(world: World, clients: Client[]): void {
     hazards: CALM_HAZARDS,
     digits: ["0"],
   });
-  const { limits, shortPasses: short, powerCutGapMs, crowd } = world.weather;
+  const { limits, shortPasses: short, crowd } = world.weather;
+  const { powerCutGapMs, replacedGapMs } = world.weather;
   const acts: Readonly<Record<Comer, () => Promise<unknown>>> = {
     short: async () => {
       if (world.isBusy || prng.chance(0.3)) await shortWriter(world);
@@ -92,6 +93,7 @@ export function startActors(world: World, clients: Client[]): void {
     if (Number.isFinite(gapMs)) void loop(world, platform, gapMs, act);
   };
   for (const comer of COMERS) repeat(crowd.gapsMs[comer], acts[comer]);
+  repeat(replacedGapMs, async () => world.replaceLogFile());
   repeat(powerCutGapMs, async () => {
     world.cutPower();
     startLongLived(world, clients);

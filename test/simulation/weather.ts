@@ -38,7 +38,10 @@ export function drawWeather(prng: Prng, extras: Prng): Weather {
   const shortPasses = isOriginal || !extras.chance(SHORT) ? undefined : drawShort(extras);
   const assumedBytesPerMs = shortPasses?.runBytesPerMs ?? common.limits.assumedBytesPerMs;
   const limits = { ...common.limits, assumedBytesPerMs };
-  const drawn = { limits, rolloutMs, isOriginal, http, areSettingsMixed, shortPasses };
+  const areReplaced = disk !== undefined && extras.chance(0.25);
+  const replacedGapMs = areReplaced ? extras.between(1_000, 10_000) : Infinity;
+  const shares = { areSettingsMixed, shortPasses, replacedGapMs };
+  const drawn = { limits, rolloutMs, isOriginal, http, ...shares };
   return { ...common, crowd: { ...crowd, gapsMs }, ...drawn, clocks: COUNTING };
 }
 
@@ -48,6 +51,7 @@ type Extras =
   | "isOriginal"
   | "http"
   | "areSettingsMixed"
+  | "replacedGapMs"
   | "shortPasses"
   | "clocks";
 

@@ -69,6 +69,8 @@ export interface Weather {
   readonly disk: DiskFaults | undefined;
   /** Mean time between two power cuts of a directory; Infinity: none. */
   readonly powerCutGapMs: number;
+  /** Mean time between two log files that somebody puts a copy in the place of; Infinity: none. */
+  readonly replacedGapMs: number;
   readonly isListUnordered: boolean;
   readonly arePrivateLeases: boolean;
   /** First digits of random numbers: one crowds the whole log into one shard. */
@@ -222,6 +224,14 @@ export class World {
     for (const process of this.processes) process.kill();
     this.disk.cutPower(this.prng);
     this.oracle.powerCut();
+  }
+
+  /** As an editor, rsync or a restore does. */
+  replaceLogFile(): void {
+    const path = this.disk.replaceByCopy(this.prng);
+    if (path === undefined) return;
+    this.kernel.trace(`replaced by a copy ${path}`);
+    this.oracle.counts.replacedFiles++;
   }
 
   /** A record that no other write carries. */

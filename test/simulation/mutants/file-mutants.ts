@@ -157,6 +157,18 @@ export const FILE_MUTANTS: readonly Mutant[] = [
     test: { file: "log/frames.test.ts", name: "any byte flipped in any frame" },
   },
   {
+    name: "fence that asks for any file",
+    breaks: ["FENCE", "F5"],
+    does: "asks whether a file is at the path, not whether it is the one that is open",
+    edits: [
+      {
+        file: "log/file-log-writer.ts",
+        find: "return !(await file.isInPlace());",
+        put: "return !(await this.#appendable.exists(logFilePath(stream, k)));",
+      },
+    ],
+  },
+  {
     name: "fence by the name of the file",
     breaks: ["FENCE", "F5"],
     does: "takes any file at the path for the one that is open",
