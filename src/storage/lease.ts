@@ -4,6 +4,7 @@
  * and keeps long work progressing; no safety rule may rest on it.
  */
 import { UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
+import { type Moment, momentOf } from "../core/medium-clock.ts";
 import { OVER } from "../core/over.ts";
 import { Mutex } from "../core/mutex.ts";
 import type { Runtime } from "../core/runtime.ts";
@@ -19,8 +20,8 @@ const ATTEMPTS_MAX = 3;
 /** What the last successful write of a holder left behind. */
 interface Held {
   readonly etag: string;
-  /** Local clock before it was sent. */
-  readonly atMs: number;
+  /** Local clocks before it was sent. */
+  readonly at: Moment;
   /** The medium's clock. */
   readonly dateMs: number;
 }
@@ -115,8 +116,9 @@ export class Lease {
 
   /** Since the last renewal, by whichever clock says more: one may have been set, or stood still. */
   #ageMs(seenMs: number): number {
-    const { atMs, dateMs } = this.#held;
-    return Math.max(this.#runtime.nowMs() - atMs, seenMs - dateMs);
+    const { at, dateMs } = this.#held;
+    const now = momentOf(this.#runtime);
+    return Math.max(now.wallMs - at.wallMs, now.steadyMs - at.steadyMs, seenMs - dateMs);
   }
 
   async #renewUntilStopped(): Promise<void> {
@@ -195,9 +197,9 @@ async function swap(
 ): Promise<Held | undefined> {
   const content: LeaseContent = { owner, ttlMs };
   const body = Buffer.from(`${JSON.stringify(content)}\n`);
-  const atMs = runtime.nowMs();
+  const at = momentOf(runtime);
   const put = await backend.put(path, body, precondition, { timeoutMs: ttlMs });
-  return put.status === "written" ? { etag: put.etag, atMs, dateMs: put.dateMs } : undefined;
+  return put.status === "written" ? { etag: put.etag, at, dateMs: put.dateMs } : undefined;
 }
 
 /** No holder's name: those are hex digits. */

@@ -271,3 +271,16 @@ test("a date from the future keeps nobody out: its holder is gone, and the clock
   await using next = await taken(take(another(runtime.nowMs())));
   expect(next.lost).toBe(false);
 });
+
+test("a holder that was frozen while its clock was set back asks before it goes on", async () => {
+  const { runtime, take } = await scene();
+  const frozen = another();
+  let steadyMs = 0;
+  const lease = await taken(take({ ...frozen, steadyMs: () => steadyMs, wallMs: () => -steadyMs }));
+  await runtime.advance(TTL_MS + 1_000);
+  await using _next = await taken(take());
+  expect(await lease.confirm(0)).toBe(true);
+  steadyMs = TTL_MS + 1_000;
+  expect(lease.lost).toBe(true);
+  expect(await lease.confirm(0)).toBe(false);
+});
