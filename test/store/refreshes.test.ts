@@ -190,3 +190,17 @@ test("a lookup that began while a refresh ended is looked up as of its view", as
   release();
   expect(await late).toBe("new");
 });
+
+test("a lookup that meets a compaction takes its neighbours to the newer view", async () => {
+  const { backend, writer, store, compactAll } = await scene();
+  await store.read(id(0));
+  await writer.batch(() => {
+    for (const n of [0, 2_900]) void writer.set(id(n), "new");
+  });
+  await compactAll();
+  // What the store's view names is gone: the lookup goes over to the newer manifest.
+  const old = store.getManifest()?.currentSnapshot ?? "";
+  await backend.delete([old]);
+  expect(await store.read(id(2_900))).toBe("new");
+  expect(store.get(id(0)), "a batch is seen whole").toBe("new");
+});

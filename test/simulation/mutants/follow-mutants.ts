@@ -37,6 +37,10 @@ export const FOLLOW_MUTANTS: readonly Mutant[] = [
         put: "return first > clock * 0 && (entry?.version.clock ?? Infinity) > clock * 0;",
       },
     ],
+    test: {
+      file: "store/memory.test.ts",
+      name: "is not told of what had lost when it came into view",
+    },
   },
   {
     name: "a follower forgets who came into memory",

@@ -195,6 +195,7 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
         put: "if (gathered.view.etag === view.etag || missing.size > 0) {",
       },
     ],
+    test: { file: "store/refreshes.test.ts", name: "takes its neighbours to the newer view" },
   },
   {
     name: "refresh leaves lookups behind",

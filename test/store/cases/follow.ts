@@ -113,6 +113,25 @@ function tailCases(make: MakeMedium): void {
     expect(await reader.tail()).toEqual([]);
   });
 
+  test("a lazy store is not told of what had lost when it came into view", async () => {
+    const { medium, openCounting, open } = await setUp(make);
+    const [ahead, late] = [
+      await openCounting({ agentId: "a" }),
+      await openCounting({ agentId: "l" }),
+    ];
+    const lazy = await open({ readOnly: true, skipLoad: true });
+    await lazy.tail();
+    for (let n = 1; n <= 5; n++) await ahead.set("x", n);
+    expect(brief(await lazy.tail()).at(-1)).toBe("set x 5");
+    await late.set("x", "lost");
+    await late.set("y", "won");
+    expect(brief(await lazy.tail())).toEqual(["set y won"]);
+    await late.set("x", "lost again");
+    await compact(medium.location, { backend: medium.backend() });
+    expect(await lazy.tail()).toEqual([]);
+    expect(await lazy.read("x")).toBe(5);
+  });
+
   test("what a lazy store read between two looks is told all the same", async () => {
     const { open } = await setUp(make);
     const writer = await open({ agentId: "w" });
