@@ -216,6 +216,26 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: "log waits for slow runs",
+    breaks: ["C4"],
+    does: "judges merges of runs alone by their pace, not of log that runs join",
+    edits: [
+      {
+        file: "compaction/leased-pass.ts",
+        find: "const leftMs = this.#leftMs();",
+        put: "const leftMs = isLog ? Infinity : this.#leftMs();",
+      },
+    ],
+    test: { file: "compaction/portions.test.ts", name: "a medium that is slower than assumed" },
+  },
+  {
+    name: "log that was merged too slowly is left out",
+    breaks: ["C4"],
+    does: "goes on without the portion whose merge with runs was given up",
+    edits: [{ file: "compaction/leased-pass.ts", find: "cursor.putBack(merged.taken);", put: "" }],
+    test: { file: "compaction/portions.test.ts", name: "a medium that is slower than assumed" },
+  },
+  {
     name: "purge at once",
     breaks: ["LATE", "C9"],
     does: "purges tombstones that are not as old as the grace",
