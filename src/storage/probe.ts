@@ -40,22 +40,47 @@ async function probeOnce(
   const path = pathOf(runtime.randomHex(16));
   const mark = runtime.randomHex(16);
   let puts = 0;
-  // No two bodies are alike, so that reading back tells them apart.
-  const put = (precondition: Precondition): Promise<PutResult> =>
-    backend.put(path, Buffer.from(`${mark} ${++puts}\n`), precondition, { timeoutMs });
+  const put = async (precondition: Precondition): Promise<Sent> => {
+    // No two bodies are alike, so that reading back tells them apart.
+    const body = Buffer.from(`${mark} ${++puts}\n`);
+    return { body, result: await backend.put(path, body, precondition, { timeoutMs }) };
+  };
   const created = await Promise.all([put({ ifAbsent: true }), put({ ifAbsent: true })]);
-  const [first, ...others] = created.filter((one) => one.status === "written");
-  if (first === undefined) return "both of two creates of a new name were refused";
+  const accepted = created.flatMap(({ result }) => (result.status === "written" ? result : []));
+  const ifMatch = accepted[0]?.etag ?? (await etagOfLanded(backend, path, created));
+  if (ifMatch === undefined) return "both of two creates of a new name were refused";
   try {
-    if (others.length > 0) return "both of two creates of one name were accepted";
-    const ifMatch = first.etag;
-    const [again, swapped] = await Promise.all([put({ ifAbsent: true }), put({ ifMatch })]);
-    if (again.status === "written") return "a create of a name that exists was accepted";
-    if (swapped.status !== "written") return "a swap by the current etag was refused";
+    if (accepted.length > 1) return "both of two creates of one name were accepted";
+    const [again, swap] = await Promise.all([put({ ifAbsent: true }), put({ ifMatch })]);
+    if (again.result.status === "written") return "a create of a name that exists was accepted";
+    const isSwapped =
+      swap.result.status === "written" || (await etagOfLanded(backend, path, [swap])) !== undefined;
+    if (!isSwapped) return "a swap by the current etag was refused";
     const stale = await put({ ifMatch });
-    return stale.status === "written" ? "a swap by an outdated etag was accepted" : undefined;
+    return stale.result.status === "written"
+      ? "a swap by an outdated etag was accepted"
+      : undefined;
   } finally {
     // What is left behind is collected with the runs that nobody published (ORPHAN).
     await backend.delete([path]).catch(() => undefined);
   }
+}
+
+interface Sent {
+  readonly body: Buffer;
+  readonly result: PutResult;
+}
+
+/**
+ * A write that was delivered twice is refused the second time, by itself: reading back tells.
+ * @returns the etag when the object is one of these
+ */
+async function etagOfLanded(
+  backend: StorageBackend,
+  path: string,
+  sent: readonly Sent[],
+): Promise<string | undefined> {
+  const found = await backend.get(path);
+  if (found.status !== "found") return undefined;
+  return sent.some(({ body }) => body.equals(found.body)) ? found.etag : undefined;
 }

@@ -68,4 +68,13 @@ describe("a probe", () => {
     };
     expect(await run()).toBeUndefined();
   });
+
+  test("whose writes are all delivered twice, and answered the second time, finds nothing wrong", async () => {
+    medium.answer = async (_sent, put) => {
+      await put();
+      return put();
+    };
+    expect(await run()).toBeUndefined();
+    expect(await medium.paths()).toEqual([]);
+  });
 });
