@@ -15,8 +15,8 @@ export interface Finding {
 /** Above it a writer knows that the store is dragged, and looks (T5). */
 const DRAGGED_MS = 1_000;
 const CLOCKS_PER_MS = 1_024;
-/** Wall clocks of the simulation, and what is made of them, are rounded. */
-const ROUNDING_MS = 1;
+/** Ms since 1970, with a fraction, are good for a quarter of a microsecond; a clock is one. */
+const ROUNDING_MS = 0.002;
 
 /** A write that was acknowledged, or given to a reader, at a moment. */
 interface Settled extends Known {
@@ -80,7 +80,9 @@ class Checker {
   #checkOrder(): void {
     const { aheadMs, behindMs, hasLies } = this.#promise;
     const guarded = this.#sent.filter(({ isGuarded }) => isGuarded === true);
-    const timed = this.#sent.filter(({ isGuarded }) => isGuarded !== true);
+    const timed = this.#sent.filter(
+      (write) => write.isGuarded !== true && !this.#stoodStill(write),
+    );
     this.#order("Q1 ORDER, guarded", this.#settled, guarded);
     if (!Number.isFinite(aheadMs)) return;
     const honest = hasLies
@@ -95,7 +97,7 @@ class Checker {
       late,
       hasLies ? timed.filter((write) => !this.#isBehind(write)) : timed,
     );
-    const knew = timed.filter((write) => this.#knewOfDrag(write));
+    const knew = timed.filter((write) => knewOfDrag(write, this.#promise));
     this.#order("Q1 ORDER, dragged and known", this.#settled, knew);
   }
 
@@ -215,6 +217,7 @@ class Checker {
     if (hasLies || !Number.isFinite(aheadMs)) return;
     for (const write of this.#sent) {
       const { estimateErrorMs = 0 } = write;
+      if (this.#stoodStill(write)) continue;
       if (estimateErrorMs <= aheadMs + ROUNDING_MS && estimateErrorMs >= -behindMs - ROUNDING_MS) {
         continue;
       }
@@ -236,22 +239,29 @@ class Checker {
     return this.#clockMs(write) > write.sentMs + aheadMs + ownMs + ROUNDING_MS;
   }
 
-  #isBehind({ estimateErrorMs }: SentWrite): boolean {
-    return estimateErrorMs === undefined || estimateErrorMs < -this.#promise.behindMs;
+  /** Both clocks of its process did, and its caller was told that the outcome is unknown. */
+  #stoodStill({ outcome, estimateErrorMs = 0 }: SentWrite): boolean {
+    const { mayStandStill, behindMs } = this.#promise;
+    return mayStandStill === true && outcome === "unknown" && estimateErrorMs < -behindMs;
   }
 
-  /** T5: what it knew lay more than a second above its own estimate. */
-  #knewOfDrag(write: SentWrite): boolean {
-    const { estimateErrorMs } = write;
-    if (estimateErrorMs === undefined) return false;
-    const estimateMs = write.sentMs + estimateErrorMs;
-    const ownMs = write.operations / CLOCKS_PER_MS;
-    return this.#clockMs(write) - estimateMs > DRAGGED_MS + ownMs + ROUNDING_MS;
+  #isBehind({ estimateErrorMs }: SentWrite): boolean {
+    return estimateErrorMs === undefined || estimateErrorMs < -this.#promise.behindMs - ROUNDING_MS;
   }
 
   #find(rule: string, message: string): void {
     this.#findings.push({ rule, message });
   }
+}
+
+/** T5: what it knew lay more than a second above its own estimate. */
+export function knewOfDrag(
+  { version, sentMs, estimateErrorMs, operations }: SentWrite,
+  { epochMs }: Pick<ClockPromise, "epochMs">,
+): boolean {
+  if (estimateErrorMs === undefined) return false;
+  const aboveMs = version.clock / CLOCKS_PER_MS - epochMs - (sentMs + estimateErrorMs);
+  return aboveMs > DRAGGED_MS + operations / CLOCKS_PER_MS + ROUNDING_MS;
 }
 
 function settledAt(write: SentWrite, atMs: number, isRead: boolean): Settled {

@@ -43,6 +43,22 @@ export function createCounts() {
     deaths: 0,
     freezes: 0,
     clockJumps: 0,
+    /** Worlds by what their clocks do (clocks.ts). */
+    anyClocks: 0,
+    rightClocks: 0,
+    wrongWalls: 0,
+    suspended: 0,
+    paused: 0,
+    frontEnds: 0,
+    hourAhead: 0,
+    year2099: 0,
+    steppedBack: 0,
+    year1970: 0,
+    fastMedium: 0,
+    oldPrograms: 0,
+    /** Turns of programs that write what another has just written, and writes of a dragged store. */
+    turns: 0,
+    dragged: 0,
     /** Freezes in which clocks stood still. */
     stoppedClocks: 0,
     /** Scans, looks of followers, and undos that were judged. */

@@ -18,6 +18,7 @@ export const COMERS = [
   "archiver",
   "compactor",
   "rival",
+  "relay",
 ] as const;
 
 export type Comer = (typeof COMERS)[number];
@@ -48,6 +49,7 @@ export const NOBODY: Crowd["gapsMs"] = {
   archiver: Infinity,
   compactor: Infinity,
   rival: Infinity,
+  relay: Infinity,
 };
 
 /** Share of the worlds in which everybody is. */
@@ -74,6 +76,7 @@ function drawLarge(prng: Prng): Crowd {
       archiver: prng.pick([5_000, 12_000, 30_000, Infinity]),
       compactor,
       rival: compactor * 2,
+      relay: Infinity,
     },
     longWriters: prng.between(1, 3),
     longReaders: prng.between(1, 3),

@@ -61,11 +61,16 @@ export interface Fate {
   readonly freezeMs: number | undefined;
 }
 
+/** Whole ms, but of a medium that answers within one. */
+export function drawLatency(prng: Prng, latencyMsMax: number): number {
+  return latencyMsMax < 1 ? prng.random() * latencyMsMax : prng.between(1, latencyMsMax);
+}
+
 export function drawFate(network: Network, prng: Prng, isWrite: boolean): Fate {
   const leg = (): number =>
     prng.chance(network.slow)
       ? prng.between(1, network.slowMsMax)
-      : prng.between(1, network.latencyMsMax);
+      : drawLatency(prng, network.latencyMsMax);
   const fate: Fate = {
     isRefused: prng.chance(network.refused),
     outMs: prng.chance(network.lost) ? undefined : leg(),

@@ -61,22 +61,18 @@ export class ObjectServer {
   /** Changes so far: two equal counts mean that nothing changed in between. */
   changes = 0;
 
-  readonly #skewMs: () => number;
-
-  /** @param skewMs how wrong the clock is of the front end that dates an answer */
-  constructor(kernel: Kernel, pageObjectsMax: number, skewMs: () => number = () => 0) {
+  constructor(kernel: Kernel, pageObjectsMax: number) {
     this.#kernel = kernel;
     this.#pageObjectsMax = pageObjectsMax;
-    this.#skewMs = skewMs;
   }
 
   observe(observer: ServerObserver): void {
     this.#observers.push(observer);
   }
 
-  /** `Date` of a response made now. */
-  dateMs(): number {
-    return Math.floor((EPOCH_MS + this.#kernel.nowMs + this.#skewMs()) / 1000) * 1000;
+  /** `Date` of a response made now, by a front end whose clock is wrong by so much. */
+  dateMs(errorMs = 0): number {
+    return Math.floor((EPOCH_MS + this.#kernel.nowMs + errorMs) / 1000) * 1000;
   }
 
   /** As a directory tells it. */

@@ -14,6 +14,7 @@ import {
 import { encodeSegment } from "../../src/format/segment-codec.ts";
 import { longReader } from "./actors/reader.ts";
 import { ArchiveJudge } from "./archive-judge.ts";
+import { UNTOUCHED } from "./clocks.ts";
 import { type Change, Client } from "./client.ts";
 import { NOBODY } from "./crowd.ts";
 import { CALM_NETWORK } from "./network.ts";
@@ -45,7 +46,7 @@ const CALM: Weather = {
   areSettingsMixed: false,
   isOriginal: false,
   http: undefined,
-  clocks: { aheadMs: Infinity, behindMs: Infinity, hasLies: false },
+  clocks: UNTOUCHED,
 };
 
 /** A world in which one writer's changes have been acknowledged. */

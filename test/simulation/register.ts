@@ -1,5 +1,5 @@
 /** Records what the register checker is given: calls and reads with their times, versions as sent. */
-import { checkRegister, type Finding } from "../register/checker.ts";
+import { checkRegister, type Finding, knewOfDrag } from "../register/checker.ts";
 import type { ClockPromise, History, ReadCall, SentWrite } from "../register/history.ts";
 import type { Kernel } from "./kernel.ts";
 import { type Intent, isUndo, type Ledger } from "./ledger.ts";
@@ -140,8 +140,12 @@ export class Register {
     }
   }
 
-  check(promise: Omit<ClockPromise, "epochMs">): Finding[] {
-    return checkRegister(this.history(), { ...promise, epochMs: EPOCH_MS });
+  /** @returns what is wrong, and how many writes knew that the store was dragged */
+  check(given: Omit<ClockPromise, "epochMs">): { findings: Finding[]; dragged: number } {
+    const promise = { ...given, epochMs: EPOCH_MS };
+    const history = this.history();
+    const dragged = history.writes.filter((write) => knewOfDrag(write, promise)).length;
+    return { findings: checkRegister(history, promise), dragged };
   }
 
   history(): History {

@@ -16,6 +16,7 @@ import type {
 } from "../../src/storage/backend.ts";
 import { BaseBackend } from "../../src/storage/base-backend.ts";
 import type { Disk, LogFile } from "./disk.ts";
+import { drawLatency } from "./network.ts";
 import { byName, type ObjectServer, shuffledBy } from "./object-server.ts";
 import type { SimProcess } from "./sim-process.ts";
 import { collect } from "./sim-store.ts";
@@ -202,14 +203,14 @@ export class SimDirectory extends BaseBackend {
     const { latencyMsMax } = faults();
     const failed = mayFail ? faults().failed : 0;
     return new Promise((resolve, reject) => {
-      process.deliver(prng.between(1, latencyMsMax), () => {
+      process.deliver(drawLatency(prng, latencyMsMax), () => {
         if (prng.chance(failed)) {
           count("callsFailed");
           return reject(new UnavailableError(`${label}: input/output error`));
         }
         const value = act();
         kernel.trace(`${process.name} ${label}`);
-        process.deliver(prng.between(1, latencyMsMax), () => resolve(value));
+        process.deliver(drawLatency(prng, latencyMsMax), () => resolve(value));
       });
     });
   }

@@ -45,6 +45,12 @@ export interface ProcessOptions {
   /** What the first random number is, for a cloned process. */
   readonly firstHex?: string | undefined;
   readonly count?: ((what: Hazard) => void) | undefined;
+  /** How wrong its wall clock is besides. Default: right. */
+  readonly wallErrorMs?: ((nowMs: number) => number) | undefined;
+  /** It is set now and then by `wallErrorMs`. */
+  readonly hasSteps?: boolean | undefined;
+  /** Its program knows no time: it counts on from what it sees. */
+  readonly isOld?: boolean | undefined;
   /** A clock that stands still, so that clones name their streams alike. */
   readonly isClockStopped?: boolean | undefined;
 }
@@ -160,6 +166,7 @@ export class SimProcess implements Runtime {
 
   /** Whether what its clock measures of the last `ageMs` is true: it has not jumped since. */
   isSteady(ageMs: number): boolean {
+    if (this.#options.hasSteps === true) return false;
     // Before a jump it may have been as far on the other side.
     const sinceMs = ageMs + 2 * this.#hazards.clockSkewMsMax;
     return this.kernel.nowMs - this.#jumpedMs > sinceMs;
@@ -167,12 +174,23 @@ export class SimProcess implements Runtime {
 
   nowMs(): number {
     if (this.#options.isClockStopped === true) return EPOCH_MS;
-    return Math.floor(this.wallMs());
+    return Math.floor(this.#wallMs());
   }
 
   wallMs(): number {
-    if (this.#options.isClockStopped === true) return EPOCH_MS;
-    return EPOCH_MS + this.kernel.nowMs + this.#clockOffsetMs - this.#stoppedMs("wall");
+    return this.isOld ? 0 : this.#wallMs();
+  }
+
+  #wallMs(): number {
+    const { isClockStopped, wallErrorMs } = this.#options;
+    if (isClockStopped === true) return EPOCH_MS;
+    const { nowMs } = this.kernel;
+    const errorMs = this.#clockOffsetMs + (wallErrorMs?.(nowMs) ?? 0);
+    return EPOCH_MS + nowMs + errorMs - this.#stoppedMs("wall");
+  }
+
+  get isOld(): boolean {
+    return this.#options.isOld === true;
   }
 
   steadyMs(): number {

@@ -3,7 +3,7 @@
  * client that repeats requests and settles ambiguous writes as `src/s3` does.
  */
 import { UnavailableError, WriteOutcomeUnknownError } from "../../src/core/errors.ts";
-import { MediumClock } from "../../src/core/medium-clock.ts";
+import { MediumClock, momentOf } from "../../src/core/medium-clock.ts";
 import { MANIFEST_PATH } from "../../src/format/paths.ts";
 import type {
   GetOptions,
@@ -23,6 +23,8 @@ export interface SimBackendOptions {
   readonly server: ObjectServer;
   /** Asked for each request, because faults end with the storm. */
   readonly network: () => Network;
+  /** How wrong the date of an answer is that the estimate is made of. */
+  readonly dateErrorMs: (nowMs: number) => number;
   /** Told of each write before it is sent. */
   readonly onAttempt: (process: string, path: string, body: Uint8Array) => void;
   readonly count: (what: NetworkFault) => void;
@@ -59,7 +61,7 @@ const LATE_MS = 5_000;
 
 export class SimBackend extends BaseBackend {
   readonly #options: SimBackendOptions;
-  readonly clock: MediumClock;
+  readonly clock: MediumClock | undefined;
   #listings = 0;
   /** Calls, whatever it takes to get them answered. */
   manifestGets = 0;
@@ -67,7 +69,7 @@ export class SimBackend extends BaseBackend {
   constructor(options: SimBackendOptions) {
     super();
     this.#options = options;
-    this.clock = new MediumClock(options.process);
+    this.clock = options.process.isOld ? undefined : new MediumClock(options.process);
   }
 
   override async initialize(): Promise<void> {
@@ -218,10 +220,12 @@ export class SimBackend extends BaseBackend {
 
   /** One request: takes effect at one moment between now and its answer, or not, or later. */
   #send<T>(label: string, isWrite: boolean, act: () => T, stuckMs?: number): Promise<Answer<T>> {
-    const { process, network, server } = this.#options;
+    const { process, network, server, dateErrorMs } = this.#options;
     const { kernel, prng } = process;
-    const sent = this.clock.now();
-    const observe = (dateMs: number): void => this.clock.observe(dateMs, sent, this.clock.now());
+    const { clock } = this;
+    const sent = momentOf(process);
+    const dateNow = (): number => server.dateMs(dateErrorMs(kernel.nowMs));
+    const observe = (dateMs: number): void => clock?.observe(dateMs, sent, momentOf(process));
     const fate = drawFate(network(), prng, isWrite);
     const { isRefused, backMs, duplicateMs, freezeMs } = fate;
     const outMs = stuckMs ?? fate.outMs;
@@ -234,7 +238,7 @@ export class SimBackend extends BaseBackend {
     return new Promise((resolve) => {
       // A promise settles once: whichever of the answer and the timeout runs first.
       if (isRefused) {
-        const dateMs = server.dateMs();
+        const dateMs = dateNow();
         return process.deliver(prng.between(2, 40), () => {
           observe(dateMs);
           resolve({ kind: "refused" });
@@ -244,9 +248,9 @@ export class SimBackend extends BaseBackend {
         kernel.after(outMs, () => {
           const value = effect();
           if (backMs === undefined) return;
+          const dateMs = dateNow();
           process.deliver(backMs, () => {
-            const dateMs = dateOf(value);
-            if (dateMs !== undefined) observe(dateMs);
+            observe(dateMs);
             resolve({ kind: "answered", value });
           });
         });
@@ -258,11 +262,6 @@ export class SimBackend extends BaseBackend {
       process.deliver(ATTEMPT_TIMEOUT_MS, () => resolve({ kind: "silent" }));
     });
   }
-}
-
-function dateOf(value: unknown): number | undefined {
-  if (typeof value !== "object" || value === null || !("dateMs" in value)) return undefined;
-  return Number(value.dateMs);
 }
 
 function outcomeOf(value: unknown): string {

@@ -1,5 +1,6 @@
 /** Draws what a seed's world is like: most have one kind of trouble in plenty, some a bit of all. */
 import { DEFAULT_LIMITS } from "../../src/compaction/plan.ts";
+import { type ClockKind, drawClocks } from "./clocks.ts";
 import { drawCrowd } from "./crowd.ts";
 import { CALM_NETWORK, type Network } from "./network.ts";
 import type { Prng } from "./prng.ts";
@@ -23,8 +24,9 @@ type Theme = (typeof THEMES)[number];
 
 /**
  * @param extras draws what only a share of the seeds has: the others stay as they are without it
+ * @param dice draws the clocks, in the same way
  */
-export function drawWeather(prng: Prng, extras: Prng): Weather {
+export function drawWeather(prng: Prng, extras: Prng, dice: Prng): Weather {
   const crowd = drawCrowd(prng);
   const theme = prng.pick(THEMES);
   const disk = prng.chance(DIRECTORIES) ? drawDisk(prng) : undefined;
@@ -41,8 +43,17 @@ export function drawWeather(prng: Prng, extras: Prng): Weather {
   const areReplaced = disk !== undefined && extras.chance(0.25);
   const replacedGapMs = areReplaced ? extras.between(1_000, 10_000) : Infinity;
   const shares = { areSettingsMixed, shortPasses, replacedGapMs };
-  const drawn = { limits, rolloutMs, isOriginal, http, ...shares };
-  return { ...common, crowd: { ...crowd, gapsMs }, ...drawn, clocks: COUNTING };
+  const others = { limits, rolloutMs, isOriginal, http, ...shares };
+  const drawn = drawClocks(dice, common, crowd.stormMs);
+  const weather = { ...common, ...drawn, crowd: { ...crowd, gapsMs }, ...others };
+  if (drawn.clocks.kind === "anyClocks") return weather;
+  gapsMs.relay = crowd.stormMs / dice.between(1, 2);
+  // Dates that lie, and programs without a clock, are the simulated client's affair.
+  return { ...weather, http: hasPlainDates(drawn.clocks.kind) ? http : undefined };
+}
+
+function hasPlainDates(kind: ClockKind): boolean {
+  return kind !== "frontEnds" && kind !== "hourAhead" && kind !== "oldPrograms";
 }
 
 type Extras =
@@ -63,9 +74,6 @@ function drawShort(prng: Prng): ShortPasses {
   const passMs = prng.between(1_500, 6_000);
   return { passMs, runBytesPerMs: prng.between(150, 600) / passMs };
 }
-
-/** Clocks of stores count, and no time is in them. */
-const COUNTING: Weather["clocks"] = { aheadMs: Infinity, behindMs: Infinity, hasLies: false };
 
 /** Share of the object stores that are reached by `src/s3` itself: twice the work for each request. */
 const HTTP = 0.2;

@@ -1,8 +1,8 @@
 /** Everything of one simulation that actors share: time, store, oracle, dice, settings. */
-import type { ClockPromise } from "../register/history.ts";
 import type { CompactionLimits } from "../../src/compaction/plan.ts";
 import { WallClock } from "../../src/core/medium-clock.ts";
 import type { ProtocolSettings } from "../../src/core/settings.ts";
+import type { Clocks } from "./clocks.ts";
 import type { Crowd } from "./crowd.ts";
 import { Disk } from "./disk.ts";
 import type { PlainDoc, SchemaVersion } from "./form.ts";
@@ -85,8 +85,7 @@ export interface Weather {
   readonly http: EtagForms | undefined;
   /** The store is one of the original opslog. */
   readonly isOriginal: boolean;
-  /** What clocks and dates are worth here. */
-  readonly clocks: Omit<ClockPromise, "epochMs">;
+  readonly clocks: Clocks;
   /** Processes have different graces. */
   readonly areSettingsMixed: boolean;
 }
@@ -120,6 +119,7 @@ export class World {
     const { kernel, server, oracle } = this;
     const onFrame = (path: string, frame: Uint8Array): void => oracle.onFrame(path, frame);
     this.disk = new Disk(kernel, server, onFrame);
+    oracle.counts[weather.clocks.kind]++;
     if (weather.isOriginal) this.#found();
   }
 
@@ -169,8 +169,12 @@ export class World {
 
   spawn(role: string, options: SpawnOptions = {}): SimProcess {
     const name = `${role}${this.processes.length}`;
+    const { wallErrorMs, hasSteps, isOld } = this.weather.clocks;
     const process = new SimProcess({
       name,
+      wallErrorMs: (nowMs) => wallErrorMs(name, nowMs),
+      hasSteps,
+      isOld: isOld(name),
       kernel: this.kernel,
       prng: new Prng(`${this.#seed} ${name}`),
       hazards: this.#isCalm ? CALM_HAZARDS : this.weather.hazards,
@@ -191,8 +195,9 @@ export class World {
 
   backendFor(process: SimProcess): SimMedium {
     const medium: SimMedium = this.#mediumFor(process, () => {
-      const { clock } = medium;
-      return (clock === undefined ? new WallClock(process) : clock).estimateMs() || undefined;
+      const clock = medium.clock ?? new WallClock(process);
+      // After a freeze it is not to be believed before the next answer.
+      return clock.isDoubtful ? undefined : clock.estimateMs() || undefined;
     });
     return scaleDateSkew(medium, SETTINGS);
   }
@@ -208,7 +213,8 @@ export class World {
     if (faults === undefined) {
       const now = (): Network => (this.#isCalm ? CALM_NETWORK : network);
       const { http: etagForms } = this.weather;
-      if (etagForms === undefined) return new SimBackend({ ...common, network: now });
+      const { dateErrorMs } = this.weather.clocks;
+      if (etagForms === undefined) return new SimBackend({ ...common, network: now, dateErrorMs });
       return new SimS3Backend({ ...common, network: now, etagForms });
     }
     return new SimDirectory({

@@ -71,7 +71,9 @@ export async function clonedWriters(world: World): Promise<void> {
 }
 
 async function clone(world: World, options: SpawnOptions, delayMs: number): Promise<void> {
-  const process = world.spawn("clone", { ...options, isClockStopped: true });
+  // Alike to the millisecond, where clocks may be anything.
+  const isClockStopped = world.weather.clocks.kind === "anyClocks";
+  const process = world.spawn("clone", { ...options, isClockStopped });
   await process.sleep(delayMs);
   const client = await Client.open(world, process, { agentId: "cloned", skipLoad: true });
   if (client === undefined) return process.kill();
