@@ -12,7 +12,7 @@ export interface Finding {
   readonly message: string;
 }
 
-/** Above it a writer knows that the store is dragged, and looks (T5). */
+/** Above it a writer knows that the store is dragged, and looks (H5). */
 const DRAGGED_MS = 1_000;
 const CLOCKS_PER_MS = 1_024;
 /** Ms since 1970, with a fraction, are good for a quarter of a microsecond; a clock is one. */
@@ -240,9 +240,12 @@ class Checker {
   }
 
   /** Both clocks of its process did, and its caller was told that the outcome is unknown. */
-  #stoodStill({ outcome, estimateErrorMs = 0 }: SentWrite): boolean {
+  #stoodStill(write: SentWrite): boolean {
     const { mayStandStill, behindMs } = this.#promise;
-    return mayStandStill === true && outcome === "unknown" && estimateErrorMs < -behindMs;
+    if (mayStandStill !== true || write.outcome !== "unknown") return false;
+    // Where nobody asked for the estimate, its clock tells: it is no lower than that.
+    const { estimateErrorMs = this.#clockMs(write) - write.invokedMs } = write;
+    return estimateErrorMs < -behindMs;
   }
 
   #isBehind({ estimateErrorMs }: SentWrite): boolean {
@@ -254,7 +257,7 @@ class Checker {
   }
 }
 
-/** T5: what it knew lay more than a second above its own estimate. */
+/** H5: what it knew lay more than a second above its own estimate. */
 export function knewOfDrag(
   { version, sentMs, estimateErrorMs, operations }: SentWrite,
   { epochMs }: Pick<ClockPromise, "epochMs">,

@@ -59,7 +59,7 @@ export interface ClockPromise {
   readonly behindMs: number;
   /** Some estimates may be further off, and may have dragged the store. */
   readonly hasLies: boolean;
-  /** Clocks may stand still for longer than that: what is written then is never acknowledged (T6). */
+  /** Clocks may stand still for longer than that: what is written then is never acknowledged (H6). */
   readonly mayStandStill?: boolean;
   /** Ms of the history begin then, in ms since 1970. */
   readonly epochMs: number;

@@ -35,6 +35,8 @@ interface OpenedOn {
   readonly writeMark: Mark | undefined;
   /** As the register knows its backend. */
   readonly medium: string;
+  /** Its flushes may wait for those of others. */
+  readonly lingers: boolean;
 }
 
 export class Client extends Viewer {
@@ -42,6 +44,7 @@ export class Client extends Viewer {
   /** As the ledger knows it. */
   readonly #writer: string;
   readonly #medium: string;
+  readonly #lingers: boolean;
   /** What writes order above: a stale store looks for itself before its first flush. */
   readonly #writeMark: Mark | undefined;
   /** Acknowledged to this store and not undone, in the order of the calls. */
@@ -75,8 +78,9 @@ export class Client extends Viewer {
       world.oracle.counts[backend.manifestGets === 1 ? "fastViews" : "twoStepViews"]++;
     }
     if (isStale && backend.manifestGets === gets) world.oracle.counts.sharedLooks++;
+    const lingers = shared?.flushLingerMs !== undefined;
     const medium = world.oracle.register.mediumOf(backend);
-    const client = new Client(world, process, store, options, { mark, writeMark, medium });
+    const client = new Client(world, process, store, options, { mark, writeMark, medium, lingers });
     if (!client.isLazy) await client.check();
     return client;
   }
@@ -86,13 +90,14 @@ export class Client extends Viewer {
     process: SimProcess,
     store: Store<Doc>,
     { skipLoad = false, readOnly = false, agentId = "" }: StoreOptions<Doc>,
-    { mark, writeMark, medium }: OpenedOn,
+    { mark, writeMark, medium, lingers }: OpenedOn,
   ) {
     super(world, process, store, { mark, isLazy: skipLoad });
     this.isReadOnly = readOnly;
     this.#writer = writerName(process.name, agentId);
     this.#writeMark = writeMark;
     this.#medium = medium;
+    this.#lingers = lingers;
   }
 
   /** Writes some changes in one call; false when it failed. */
@@ -153,7 +158,8 @@ export class Client extends Viewer {
     from: number,
     { takenMs: viewMs }: Mark,
   ): ReturnType<Register["begin"]> {
-    const caller = { writer: this.#writer, session: this.session, medium: this.#medium };
+    const store = { session: this.session, medium: this.#medium, lingers: this.#lingers };
+    const caller = { writer: this.#writer, ...store };
     return this.world.oracle.register.begin({ ...caller, intents, from, viewMs });
   }
 

@@ -7,10 +7,12 @@ import type { Network } from "./network.ts";
 import { hashText, type Prng } from "./prng.ts";
 import type { DiskFaults } from "./sim-directory.ts";
 import { EPOCH_MS, type Hazards } from "./sim-process.ts";
+import { ATTEMPT_TIMEOUT_MS } from "./sim-store.ts";
 
 /** Each is counted under its name. */
 export type ClockKind =
   | "anyClocks"
+  /** Steady clocks are not: they drift. */
   | "rightClocks"
   /** Half of the wall clocks are wrong by minutes. */
   | "wrongWalls"
@@ -41,6 +43,8 @@ export interface Clocks {
   /** Told besides its hazards. */
   readonly wallErrorMs: (process: string, nowMs: number) => number;
   readonly hasSteps: boolean;
+  /** How fast its steady clock goes. */
+  readonly steadyRate: (process: string) => number;
   /** How wrong the date of an answer is that a client makes its estimate of. */
   readonly dateErrorMs: (nowMs: number) => number;
   readonly isOld: (process: string) => boolean;
@@ -58,6 +62,8 @@ const KINDS = {
     "rightClocks",
     "wrongWalls",
     "suspended",
+    "suspended",
+    "paused",
     "paused",
     "frontEnds",
     "hourAhead",
@@ -83,9 +89,13 @@ const LYING: Promised = { ...EXACT, hasLies: true };
 const GRAIN_MS = 1_000;
 /** What an interval has become wider by without an answer. */
 const DRIFT_MS = 100;
-/** What a process may stand still for, and not be noticed (T6), with the grain of two dates. */
+/** What a process may stand still for, and not be noticed (H6), with the grain of two dates. */
 const PAUSE_MS = 12_000;
+/** Share of the awaits at which a process freezes, where that is its trouble. */
+const FREEZES = 0.03;
 const STEP_BACK_MS = 5_000;
+/** Fastest to slowest: up to 0.4 ms a second off. */
+const RATES = 0.8 / 1_000;
 const HOUR_MS = 3_600_000;
 const LIE_MS = 2_000;
 const LIES_EVERY_MS = 20_000;
@@ -96,6 +106,7 @@ export const UNTOUCHED: Clocks = {
   promise: LYING,
   wallErrorMs: () => 0,
   hasSteps: false,
+  steadyRate: () => 1,
   dateErrorMs: () => 0,
   isOld: () => false,
 };
@@ -117,13 +128,15 @@ export function drawClocks(dice: Prng, drawn: Drawn, stormMs: number): Drawn & {
     hazards: { ...calm, freeze: 0 },
     network: withoutFreezes(drawn.network),
   };
-  const widthMs = GRAIN_MS + 2 * longestLegMs(awake.network) + DRIFT_MS;
+  const widthMs = GRAIN_MS + longestTripMs(awake.network) + DRIFT_MS;
   const within: Promised = isBucket
     ? { ...EXACT, aheadMs: widthMs / 2, behindMs: widthMs / 2 }
     : LYING;
   switch (kind) {
-    case "rightClocks":
-      return { ...right, clocks };
+    case "rightClocks": {
+      const steadyRate = (process: string): number => 1 + (own(process, "rate") - 0.5) * RATES;
+      return { ...right, clocks: { ...clocks, steadyRate } };
+    }
     case "wrongWalls": {
       const wallErrorMs = (process: string): number => {
         if (own(process, "right") < 0.5) return 0;
@@ -133,13 +146,13 @@ export function drawClocks(dice: Prng, drawn: Drawn, stormMs: number): Drawn & {
       return { ...awake, clocks: { ...clocks, promise: within, wallErrorMs } };
     }
     case "suspended":
-      return { ...right, hazards: { ...frequent(calm), steadyStops: 1 }, clocks };
+      return { ...right, hazards: { ...freezing(calm, 8_000), steadyStops: 1 }, clocks };
     case "paused": {
-      const aheadMs = GRAIN_MS + 2 * longestLegMs(drawn.network) + DRIFT_MS;
+      const aheadMs = GRAIN_MS + longestTripMs(drawn.network) + DRIFT_MS;
       const promise = { ...EXACT, aheadMs, behindMs: PAUSE_MS + 2 * aheadMs, mayStandStill: true };
       return {
         ...right,
-        hazards: { ...frequent(calm), bothStop: 1 },
+        hazards: { ...freezing(calm, 60_000), bothStop: 1 },
         clocks: { ...clocks, promise },
       };
     }
@@ -187,11 +200,12 @@ function withoutFreezes(network: Network): Network {
   return { ...network, frozenWrite: 0, frozenLook: 0 };
 }
 
-function frequent(hazards: Hazards): Hazards {
-  return { ...hazards, freeze: Math.max(hazards.freeze, 0.01) };
+/** Short enough, for a part of them, to end before views are too old. */
+function freezing(hazards: Hazards, freezeMsMax: number): Hazards {
+  return { ...hazards, freeze: FREEZES, freezeMsMax };
 }
 
-/** A client does not wait longer, but takes the answer's date all the same. */
-function longestLegMs({ latencyMsMax, slow, slowMsMax }: Network): number {
-  return Math.max(latencyMsMax, slow > 0 ? slowMsMax : 0);
+/** What comes later is not waited for. */
+function longestTripMs({ latencyMsMax, slow, slowMsMax }: Network): number {
+  return Math.min(2 * Math.max(latencyMsMax, slow > 0 ? slowMsMax : 0), ATTEMPT_TIMEOUT_MS);
 }

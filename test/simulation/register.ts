@@ -13,6 +13,8 @@ export interface Caller {
   readonly writer: string;
   readonly session: string;
   readonly medium: string;
+  /** Its flushes may wait for others after they took their clocks: no estimate is of that moment. */
+  readonly lingers: boolean;
 }
 
 export interface CallBegun extends Caller {
@@ -152,7 +154,8 @@ export class Register {
     const byOp = new Map(this.#founded);
     for (const call of this.#calls) {
       for (const [op, outcome] of this.#sentBy(call)) {
-        byOp.set(op, this.#writeOf(op, { ...call, outcome }));
+        const write = this.#writeOf(op, { ...call, outcome });
+        byOp.set(op, call.lingers ? { ...write, estimateErrorMs: undefined } : write);
       }
     }
     const reads = this.#reads.flatMap(({ ops, ...read }) => {

@@ -47,6 +47,8 @@ export interface ProcessOptions {
   readonly count?: ((what: Hazard) => void) | undefined;
   /** How wrong its wall clock is besides. Default: right. */
   readonly wallErrorMs?: ((nowMs: number) => number) | undefined;
+  /** How fast its steady clock goes. Default 1. */
+  readonly steadyRate?: number | undefined;
   /** It is set now and then by `wallErrorMs`. */
   readonly hasSteps?: boolean | undefined;
   /** Its program knows no time: it counts on from what it sees. */
@@ -194,7 +196,8 @@ export class SimProcess implements Runtime {
   }
 
   steadyMs(): number {
-    return this.kernel.nowMs - this.#stoppedMs("steady");
+    const { steadyRate = 1 } = this.#options;
+    return this.kernel.nowMs * steadyRate - this.#stoppedMs("steady");
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {

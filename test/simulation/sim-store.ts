@@ -53,7 +53,7 @@ type Answer<T> =
   /** No answer in time: the outcome is unknown. */
   | { readonly kind: "silent" };
 
-const ATTEMPT_TIMEOUT_MS = 2_000;
+export const ATTEMPT_TIMEOUT_MS = 2_000;
 const READS_MAX = 3;
 const PUT_TIMEOUT_MS = 20_000;
 /** A second delivery that much later is none of a proxy's. */
@@ -225,7 +225,6 @@ export class SimBackend extends BaseBackend {
     const { clock } = this;
     const sent = momentOf(process);
     const dateNow = (): number => server.dateMs(dateErrorMs(kernel.nowMs));
-    const observe = (dateMs: number): void => clock?.observe(dateMs, sent, momentOf(process));
     const fate = drawFate(network(), prng, isWrite);
     const { isRefused, backMs, duplicateMs, freezeMs } = fate;
     const outMs = stuckMs ?? fate.outMs;
@@ -236,30 +235,30 @@ export class SimBackend extends BaseBackend {
       return value;
     };
     return new Promise((resolve) => {
-      // A promise settles once: whichever of the answer and the timeout runs first.
+      let isWaiting = true;
+      /** Whichever of the answer and the timeout comes first. */
+      const end = (answer: Answer<T>, dateMs?: number): void => {
+        if (isWaiting && dateMs !== undefined) clock?.observe(dateMs, sent, momentOf(process));
+        isWaiting = false;
+        resolve(answer);
+      };
       if (isRefused) {
         const dateMs = dateNow();
-        return process.deliver(prng.between(2, 40), () => {
-          observe(dateMs);
-          resolve({ kind: "refused" });
-        });
+        return process.deliver(prng.between(2, 40), () => end({ kind: "refused" }, dateMs));
       }
       if (outMs !== undefined) {
         kernel.after(outMs, () => {
           const value = effect();
           if (backMs === undefined) return;
           const dateMs = dateNow();
-          process.deliver(backMs, () => {
-            observe(dateMs);
-            resolve({ kind: "answered", value });
-          });
+          process.deliver(backMs, () => end({ kind: "answered", value }, dateMs));
         });
       }
       if (duplicateMs !== undefined) kernel.after(duplicateMs, effect);
       if (freezeMs !== undefined) process.freeze(freezeMs);
       const answerMs = (outMs ?? Infinity) + (backMs ?? Infinity);
       if (answerMs < ATTEMPT_TIMEOUT_MS && freezeMs === undefined) return;
-      process.deliver(ATTEMPT_TIMEOUT_MS, () => resolve({ kind: "silent" }));
+      process.deliver(ATTEMPT_TIMEOUT_MS, () => end({ kind: "silent" }));
     });
   }
 }

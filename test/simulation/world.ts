@@ -169,11 +169,12 @@ export class World {
 
   spawn(role: string, options: SpawnOptions = {}): SimProcess {
     const name = `${role}${this.processes.length}`;
-    const { wallErrorMs, hasSteps, isOld } = this.weather.clocks;
+    const { wallErrorMs, hasSteps, steadyRate, isOld } = this.weather.clocks;
     const process = new SimProcess({
       name,
       wallErrorMs: (nowMs) => wallErrorMs(name, nowMs),
       hasSteps,
+      steadyRate: steadyRate(name),
       isOld: isOld(name),
       kernel: this.kernel,
       prng: new Prng(`${this.#seed} ${name}`),

@@ -17,7 +17,6 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
         put: "Math.floor(0 * CLOCKS_PER_MS)",
       },
     ],
-    test: { file: STORE, name: "on the medium's time" },
   },
   {
     name: "whole milliseconds",
@@ -30,7 +29,6 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
         put: "Math.floor(this.#time.estimateMs()) * CLOCKS_PER_MS",
       },
     ],
-    test: { file: HYBRID, name: "is the estimate in 1,024ths of a millisecond" },
   },
   {
     name: "a shift of 32 bits",
@@ -69,7 +67,6 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
         put: "const known = Math.max(this.#last.value, Math.min(above, this.#time.estimateMs() * CLOCKS_PER_MS));",
       },
     ],
-    test: { file: HYBRID, name: "is above all that was given and all that is known" },
   },
   {
     name: "each store counts for itself",
@@ -82,7 +79,6 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
         put: "new WallClock(runtime), { ...warm.lastClock })",
       },
     ],
-    test: { file: STORE, name: "stores of one process depend on no clock" },
   },
   {
     name: "an unclamped wall clock",
@@ -108,7 +104,6 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
         put: "least <= most || lo <= hi ? [least, most] : [lo, hi]",
       },
     ],
-    test: { file: MEDIUM, name: "of answers that contradict each other the newest counts" },
   },
   {
     name: "an interval from before a freeze",
@@ -147,7 +142,6 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
         put: "[sent, got] = [got, sent];\n    const lo = dateMs - got.steadyMs;",
       },
     ],
-    test: { file: MEDIUM, name: "holds the true time within its bounds" },
   },
   {
     name: "dates to the millisecond",
@@ -160,7 +154,6 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
         put: "const hi = dateMs - sent.steadyMs;",
       },
     ],
-    test: { file: MEDIUM, name: "holds the true time within its bounds" },
   },
   {
     name: "a steady clock without drift",
@@ -176,7 +169,6 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
     breaks: ["ORDER", "H4"],
     does: "does not look when its clocks ran apart",
     edits: [{ file: "store/flush-time.ts", find: "if (clock.isDoubtful) return true;", put: "" }],
-    test: { file: STORE, name: "looks before it writes" },
   },
   {
     name: "views from the future",
@@ -202,7 +194,6 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
         put: "if (calledMs !== undefined || !clock.isDragged(view.clock)) return false;",
       },
     ],
-    test: { file: STORE, name: "keeps the order for all who know" },
   },
   {
     name: "clocks that stood still count",
@@ -231,6 +222,41 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
         put: "const clock = listed.reduce((max, { hi }) => Math.max(max, hi), 0);",
       },
     ],
-    test: { file: STORE, name: "what is durable is always adopted" },
+  },
+  {
+    name: "the time of the last answer",
+    breaks: ["ORDER", "H3"],
+    does: "takes the time from its last answer, such as its look's, not from the moment of the flush",
+    edits: [
+      {
+        file: "core/medium-clock.ts",
+        find: "const { steadyMs, wallMs } = this.now();",
+        put: "const { steadyMs, wallMs } = this.#seen;",
+      },
+    ],
+  },
+  {
+    name: "the wall clock as it is",
+    breaks: ["ORDER", "H2"],
+    does: "takes the wall clock for the time, whatever the medium's dates say",
+    edits: [
+      {
+        file: "core/medium-clock.ts",
+        find: "(isRight ? offset : (this.#lo + this.#hi) / 2)",
+        put: "(isRight ? offset : offset)",
+      },
+    ],
+  },
+  {
+    name: "a clock below what is known",
+    breaks: ["RECENT", "H3"],
+    does: "takes the time for its clock also when that is below what it knows",
+    edits: [
+      {
+        file: "core/hybrid-clock.ts",
+        find: "const first = Math.max(known + 1, ",
+        put: "const first = this.#time.estimateMs() === 0 ? known + 1 : Math.max(",
+      },
+    ],
   },
 ];
