@@ -5,6 +5,7 @@
 import type { Client } from "./client.ts";
 import { Prng } from "./prng.ts";
 import { startActors } from "./simulate.ts";
+import { UNTOUCHED } from "./clocks.ts";
 import { drawWeather } from "./weather.ts";
 import { World } from "./world.ts";
 
@@ -18,9 +19,10 @@ export interface CarelessResult {
 }
 
 export async function simulateCareless(seed: number): Promise<CarelessResult> {
-  const drawn = drawWeather(new Prng(`${seed} weather`), new Prng(`${seed} extras`));
+  const dice = (what: string): Prng => new Prng(`${seed} ${what}`);
   const weather = {
-    ...drawn,
+    ...drawWeather(dice("weather"), dice("extras"), dice("clocks")),
+    clocks: UNTOUCHED,
     disk: undefined,
     powerCutGapMs: Infinity,
     replacedGapMs: Infinity,
