@@ -169,6 +169,7 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
     breaks: ["ORDER", "H4"],
     does: "does not look when its clocks ran apart",
     edits: [{ file: "store/flush-time.ts", find: "if (clock.isDoubtful) return true;", put: "" }],
+    test: { file: STORE, name: "looks before it writes" },
   },
   {
     name: "views from the future",
