@@ -66,6 +66,8 @@ export class MediumClock implements MediumTime {
   #hi = Infinity;
   /** When the last answer that counted came. */
   #seen: Moment | undefined;
+  /** There was an answer, though it need not have counted: the process was frozen meanwhile. */
+  #hasAnswer = false;
 
   constructor(clocks: Clocks) {
     this.#clocks = clocks;
@@ -80,7 +82,9 @@ export class MediumClock implements MediumTime {
    * from `dateMs` on at some moment between the two others.
    */
   observe(dateMs: number, sent: Moment, got: Moment): void {
-    if (!Number.isFinite(dateMs) || apartMs(sent, got) > APART_MS_MAX) return;
+    if (!Number.isFinite(dateMs)) return;
+    this.#hasAnswer = true;
+    if (apartMs(sent, got) > APART_MS_MAX) return;
     const lo = dateMs - got.steadyMs;
     const hi = dateMs + DATE_GRAIN_MS - sent.steadyMs;
     const seen = this.#seen;
@@ -95,7 +99,8 @@ export class MediumClock implements MediumTime {
   }
 
   get isDoubtful(): boolean {
-    return this.#seen !== undefined && apartMs(this.#seen, this.now()) > APART_MS_MAX;
+    const seen = this.#seen;
+    return seen === undefined ? this.#hasAnswer : apartMs(seen, this.now()) > APART_MS_MAX;
   }
 
   get offsetMsMax(): number {

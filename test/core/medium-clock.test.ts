@@ -124,6 +124,18 @@ describe("a process that was frozen", () => {
     expect(clock.offsetMsMax).toBe(before);
     expect(clock.isDoubtful).toBe(true);
   });
+
+  test("over its first request has no time, and is in doubt until another answer", () => {
+    const { clock, state, ask } = process();
+    expect(clock.isDoubtful).toBe(false);
+    const sent = clock.now();
+    state.wallMs += 5_000;
+    state.trueMs += 5_000;
+    clock.observe(Math.floor(state.trueMs / 1_000) * 1_000, sent, clock.now());
+    expect([clock.estimateMs(), clock.isDoubtful]).toEqual([0, true]);
+    ask();
+    expect(clock.isDoubtful).toBe(false);
+  });
 });
 
 test("an age is what the faster of the clocks says, and unknown when one was set back", () => {
