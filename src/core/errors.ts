@@ -141,6 +141,7 @@ export class LockedError extends OpslogError {
  * changes are told again.
  */
 export class FollowerExpiredError extends OpslogError {
+  static override readonly name = "FollowerExpiredError";
   override readonly code = "FOLLOWER_EXPIRED";
   override readonly action = "retry";
 }

@@ -46,7 +46,7 @@ describe("an index that lies is not believed", () => {
 
   const forgeries: [string, (content: PartitionContent) => PartitionContent][] = [
     ["separators that are too low", (content) => ({ ...content, blocks: content.blocks.map((block, at) => ({ ...block, separator: at === 0 ? "" : `a${at}` })) })], // prettier-ignore
-    ["checksums of other blocks", (content) => ({ ...content, blocks: content.blocks.map((block) => ({ ...block, crc32: block.crc32 ^ 1 })) })], // prettier-ignore
+    ["checksums of other blocks", (content) => ({ ...content, blocks: content.blocks.map((block) => ({ ...block, crc32: (block.crc32 ^ 1) >>> 0 })) })], // prettier-ignore
     ["other lengths", ({ blocks: [first, second, ...rest], ...content }) => ({ ...content, blocks: first === undefined || second === undefined ? [] : [{ ...first, length: first.length + 1 }, { ...second, length: second.length - 1 }, ...rest] })], // prettier-ignore
     ["a filter that says maybe for everything", (content) => ({ ...content, bloom: new BloomFilter(Buffer.alloc(250, 0xff), 7) })], // prettier-ignore
     ["a filter that denies everything", (content) => ({ ...content, bloom: new BloomFilter(Buffer.alloc(250), 7) })], // prettier-ignore
