@@ -19,6 +19,9 @@ interface Together extends Fixture {
 
 async function together(make: MakeMedium): Promise<Together> {
   const fixture = await setUp(make);
+  // Where there is no manifest yet, each store looks for a lost one before its first flush: then they
+  // would not be ready at once.
+  await (await fixture.open({ agentId: "founder", segmentGraceMs: 0 })).close();
   const watched = watchBackend(fixture.medium.backend());
   const openAll: Together["openAll"] = (agents, options = {}) =>
     Promise.all(
