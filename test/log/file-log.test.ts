@@ -100,19 +100,21 @@ describe("a writer", () => {
     const compactor = log();
     let units: readonly LogUnit[] | undefined;
     let isSecond = false;
+    // Both are there at the first question, whichever that is, and neither is at the second.
+    const asking = async (question: Promise<boolean>): Promise<boolean> => {
+      const answer = await question;
+      await compactor.deleteUnits(units ?? []);
+      return answer;
+    };
     const racing: AppendableStorage = {
-      exists: async (path) => {
-        const isThere = await backend.appendable.exists(path);
-        await compactor.deleteUnits(units ?? []);
-        return isThere;
-      },
+      exists: (path) => asking(backend.appendable.exists(path)),
       create: async (path) => {
         const file = await backend.appendable.create(path);
         const append = async (bytes: Uint8Array): Promise<Dated> => {
           if (isSecond) units ??= (await takeAll(compactor)).units;
           return file?.append(bytes) ?? { dateMs: 0 };
         };
-        return file && { ...restOf(file), append };
+        return file && { ...restOf(file), append, isInPlace: () => asking(file.isInPlace()) };
       },
     };
     const own = writer(racing);

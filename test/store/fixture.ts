@@ -68,11 +68,8 @@ export async function setUp(
 
   const openCounting = <T = unknown>(options: StoreOptions<T>): Promise<Store<T>> => {
     const { backend } = watchBackend(medium.backend());
-    const timeless = new Proxy(backend, {
-      get: (target, name) => (name === "clock" ? undefined : Reflect.get(target, name)),
-    });
     return open(
-      { backend: timeless, ...options },
+      { backend: timeless(backend), ...options },
       { runtime: { ...medium.runtime, wallMs: () => 0 } },
     );
   };
@@ -115,6 +112,13 @@ export async function setUp(
         .filter((line) => line.startsWith('{"format":')).length;
     },
   };
+}
+
+/** As a medium that tells no time. */
+export function timeless(backend: StorageBackend): StorageBackend {
+  return new Proxy(backend, {
+    get: (target, name) => (name === "clock" ? undefined : Reflect.get(target, name)),
+  });
 }
 
 export function hashOf(bytes: Uint8Array): string {

@@ -29,6 +29,10 @@ export const ARCHIVE_MUTANTS: readonly Mutant[] = [
         put: 'const landed = this.#sent.find(() => paths.has(""));',
       },
     ],
+    test: {
+      file: "store/archive-races.test.ts",
+      name: "a publication that arrives late counts, once",
+    },
   },
   {
     name: "tombstones above the record",

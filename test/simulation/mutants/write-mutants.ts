@@ -93,6 +93,10 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
         put: "return found.dateMs;",
       },
     ],
+    test: {
+      file: "log/object-log.test.ts",
+      name: "that was cloned leaves the clone's bytes alone",
+    },
   },
   {
     name: "a taken name is a clone's",
@@ -164,6 +168,10 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
         put: "if (isYoung && !this.#mustRefresh) return false;",
       },
     ],
+    test: {
+      file: "store/memory.test.ts",
+      name: "what a stale store writes orders above all it did not see",
+    },
   },
   {
     name: "unknown is not written",
