@@ -17,8 +17,19 @@ export interface Moment {
   readonly wallMs: number;
 }
 
+/** How often both clocks are read in search of a moment without a pause in between. */
+const READS_MAX = 3;
+/** A process that does not get the processor for longer between two readings shows another moment. */
+const READ_MS_MAX = 1;
+
 export function momentOf(clocks: Clocks): Moment {
-  return { steadyMs: clocks.steadyMs(), wallMs: wallMsOf(clocks) };
+  let steadyMs = clocks.steadyMs();
+  for (let reads = 1; ; reads++) {
+    const wallMs = wallMsOf(clocks);
+    const afterMs = clocks.steadyMs();
+    if (afterMs - steadyMs <= READ_MS_MAX || reads === READS_MAX) return { steadyMs, wallMs };
+    steadyMs = afterMs;
+  }
 }
 
 /** By how much the clocks of a process ran apart: it was frozen, or one of them was set. */

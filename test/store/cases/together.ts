@@ -192,11 +192,12 @@ export function sharedObjectCases(make: MakeMedium): void {
 
   test("one store's stale view makes the outcome unknown for all that the object holds", async () => {
     const { medium, watched, openAll } = await together(make);
-    const settings = { writerLagMs: 3_000, tombstoneGraceMs: 6_000 };
+    const settings = { writerLagMs: 5_000, tombstoneGraceMs: 10_000 };
     const [old] = await openAll(["old"], { ...settings, skipLoad: true });
-    await medium.pass(1_400);
+    // It would look again at half of the lag.
+    await medium.pass(1_300);
     const [young] = await openAll(["young"], { ...settings, skipLoad: true });
-    watched.delay = () => medium.pass(2_900);
+    watched.delay = () => medium.pass(4_800);
     const writes = [old?.set("x", 1), young?.set("y", 1)];
     for (const write of writes) await expect(write).rejects.toThrow(WriteOutcomeUnknownError);
     watched.delay = undefined;
