@@ -123,7 +123,9 @@ export class MediumClock implements MediumTime {
     if (this.#seen === undefined) return 0;
     const { steadyMs, wallMs } = this.now();
     const offset = wallMs - steadyMs;
-    const isRight = this.#lo <= offset && offset <= this.#hi;
+    // The steady clock drifts on while no answer comes.
+    const drift = Math.max(0, steadyMs - this.#seen.steadyMs) * DRIFT;
+    const isRight = this.#lo - drift <= offset && offset <= this.#hi + drift;
     return plausible(steadyMs + (isRight ? offset : (this.#lo + this.#hi) / 2));
   }
 }

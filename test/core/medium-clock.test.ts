@@ -51,6 +51,20 @@ describe("an estimate", () => {
     expect(clock.estimateMs()).toBe(state.wallMs);
   });
 
+  test.each([-12, 12])(
+    "is the wall clock after a silence, in which the steady clock drifted by %d ms",
+    (driftMs) => {
+      const { clock, ask, pass, state } = process();
+      for (let request = 0; request < 200; request++) {
+        ask(1, 1);
+        pass(7.3);
+      }
+      pass(30_000);
+      state.steadyMs += driftMs;
+      expect(clock.estimateMs()).toBeCloseTo(state.wallMs, 3);
+    },
+  );
+
   test.each([-3_600_000, -5_000, 5_000, 3_600_000])(
     "is right to half a second beside a wall clock that is %d ms off, and soon to a round trip",
     (wallErrorMs) => {
