@@ -1,8 +1,9 @@
 /**
- * LATE among processes that know nothing of each other's settings, and with dates that are right to
- * within a minute: whatever is acknowledged is there for every reader.
+ * LATE among processes that know nothing of each other's settings, with dates that are right to
+ * within a minute, and whatever their own clocks say: what is acknowledged is there for every reader.
  */
 import { expect, test } from "vitest";
+import type { Runtime } from "../../src/core/runtime.ts";
 import type { SettingOptions } from "../../src/core/settings.ts";
 import { CostMeter } from "../../src/core/cost-meter.ts";
 import { WriteOutcomeUnknownError } from "../../src/core/errors.ts";
@@ -16,6 +17,9 @@ import { watchBackend } from "./watched-backend.ts";
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 
+/** Clocks that stand still let a store take its look for a fresh one. */
+type ProcessClocks = "frozen" | { readonly wallErrorMs: number };
+
 /** A store in memory whose server answers with dates of its own. */
 class Place {
   readonly runtime = manualRuntime();
@@ -28,17 +32,12 @@ class Place {
     runtime: { ...this.runtime, nowMs: () => this.runtime.nowMs() + this.skewMs },
   });
 
-  /** @param frozen clocks that stand still let a store take its look for a fresh one */
   async open(
     agentId: string,
     options: StoreOptions<unknown> = {},
-    frozen?: "frozen",
+    clocks: ProcessClocks = { wallErrorMs: 0 },
   ): Promise<Store<unknown>> {
-    const fixedMs = this.runtime.nowMs();
-    const nowMs = (): number => fixedMs;
-    const stopped = { ...this.runtime, nowMs, wallMs: nowMs, steadyMs: nowMs };
-    const runtime = frozen === undefined ? this.runtime : stopped;
-    const store = new Store<unknown>({ runtime });
+    const store = new Store<unknown>({ runtime: this.#runtimeWith(clocks) });
     // As another process: it knows nothing of the clocks that the others give meanwhile.
     const watched = watchBackend(this.#backend);
     const { backend } = watched;
@@ -53,6 +52,17 @@ class Place {
     await store.open("s", { backend, agentId, ...lazy, ...options });
     this.#open.push(store);
     return store;
+  }
+
+  #runtimeWith(clocks: ProcessClocks): Runtime {
+    const { runtime } = this;
+    if (clocks === "frozen") {
+      const fixedMs = runtime.nowMs();
+      const stopped = (): number => fixedMs;
+      return { ...runtime, nowMs: stopped, wallMs: stopped, steadyMs: stopped };
+    }
+    const wallMs = (): number => runtime.nowMs() + clocks.wallErrorMs;
+    return { ...runtime, nowMs: wallMs, wallMs };
   }
 
   async compact(settings: SettingOptions): Promise<void> {
@@ -130,6 +140,52 @@ test.each(SETS)("whoever purges $name loses nobody's write", async ({ hasty, wai
       await place.compact(hasty);
     }
   }
+});
+
+test("a write that comes too late does not count where clocks are ahead of time: dates decide", async () => {
+  await using place = new Place();
+  const ahead = await place.open("ahead", {}, { wallErrorMs: 30 * HOUR_MS });
+  await deleteSome(ahead, "a");
+  await place.compact(PATIENT);
+  // That the store is dragged is no news here.
+  const onWarning = (): void => undefined;
+  const other = await place.open("other", { onWarning });
+  const writer = await place.open("writer", { ...PATIENT, onWarning });
+  // Its clock, above those that are ahead, is still to come when what it writes is sent.
+  place.beforeNextFlush = async () => {
+    await deleteSome(other, "b");
+    await place.compact(PATIENT);
+    await place.runtime.advance(25 * HOUR_MS);
+    await deleteSome(other, "c");
+    await place.compact(PATIENT);
+  };
+  const isAcknowledged = await acknowledged(writer.set("mine", 1));
+  // The purge ignores it: whoever acknowledged it has lost it.
+  expect({ isAcknowledged, mine: await place.read("mine") }).toEqual({
+    isAcknowledged: false,
+    mine: undefined,
+  });
+});
+
+test("a write in time counts however low its clock: a purge ignores no more than was merged", async () => {
+  await using place = new Place();
+  const other = await place.open("other");
+  await deleteSome(other, "a");
+  await place.compact(PATIENT);
+  await place.runtime.advance(48 * HOUR_MS);
+  // It has no time and counts on from the manifest, two days below the others.
+  const year1970 = { wallErrorMs: -place.runtime.nowMs() };
+  const writer = await place.open("writer", PATIENT, year1970);
+  place.beforeNextFlush = async () => {
+    await deleteSome(other, "b");
+    await place.compact(PATIENT);
+  };
+  const isAcknowledged = await acknowledged(writer.set("mine", 1));
+  expect(await place.floor(), "purged").toBeGreaterThan(0);
+  expect({ isAcknowledged, mine: await place.read("mine") }).toEqual({
+    isAcknowledged: true,
+    mine: 1,
+  });
 });
 
 test("the longest tombstone grace that any process was given counts, and is never shortened", async () => {

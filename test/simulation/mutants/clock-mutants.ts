@@ -4,6 +4,7 @@ import type { Mutant } from "./mutant.ts";
 const MEDIUM = "core/medium-clock.test.ts";
 const HYBRID = "core/hybrid-clock.test.ts";
 const STORE = "store/hybrid-clock.test.ts";
+const GRACES = "store/promised-graces.test.ts";
 
 export const CLOCK_MUTANTS: readonly Mutant[] = [
   {
@@ -259,5 +260,36 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
         put: "const first = this.#time.estimateMs() === 0 ? known + 1 : Math.max(",
       },
     ],
+  },
+  {
+    name: "LATE by clock",
+    breaks: ["LATE", "W5"],
+    does: "asks how long after its clock a flush was written, not how long after its view",
+    edits: [
+      {
+        file: "store/committer.ts",
+        find: "const countsUntilMs = this.#replica.view.dateMs + this.#lagMsMax;",
+        put: "const countsUntilMs = clocks.first / 1_024 + this.#lagMsMax;",
+      },
+      {
+        file: "store/committer.ts",
+        find: "const lagMs = dateMs - this.#replica.view.dateMs;",
+        put: "const lagMs = Math.max(0, dateMs - (countsUntilMs - this.#lagMsMax));",
+      },
+    ],
+    test: { file: GRACES, name: "does not count where clocks are ahead of time" },
+  },
+  {
+    name: "F by time",
+    breaks: ["FLOOR", "C9"],
+    does: "purges up to the clock of a grace ago, not up to one that was merged by then",
+    edits: [
+      {
+        file: "compaction/plan.ts",
+        find: ".reduce((floor, { clock }) => Math.max(floor, clock), manifest.purgeFloor);",
+        put: ".reduce((floor) => Math.max(floor, (dateMs - tombstoneGraceMs) * 1_024), manifest.purgeFloor);",
+      },
+    ],
+    test: { file: GRACES, name: "a purge ignores no more than was merged" },
   },
 ];
