@@ -44,19 +44,26 @@ export class Conditions {
 
   /**
    * For whoever is about to publish: probes unless the manifest covers server and client.
+   * @param isDisturbed whether others may have deleted the probe's objects; then it proves nothing
+   * @returns false when it was disturbed
    * @throws NotSupportedError, and what the backend throws
    */
   async prove(
     backend: StorageBackend,
     proven: readonly ProofScope[],
     options: ProbeOptions,
-  ): Promise<void> {
+    isDisturbed: () => Promise<boolean> = async () => false,
+  ): Promise<boolean> {
     const { proofScope } = backend;
-    if (proofScope === undefined || covers(this.added(proven), proofScope)) return;
+    if (proofScope === undefined || covers(this.added(proven), proofScope)) return true;
     const wrong = await probe(backend, options);
-    if (wrong !== undefined) throw this.#refuse(proofScope, wrong);
+    if (wrong !== undefined) {
+      if (await isDisturbed()) return false;
+      throw this.#refuse(proofScope, wrong);
+    }
     this.#probed = proofScope;
     this.#held();
+    return true;
   }
 
   /**

@@ -44,6 +44,8 @@ export interface WarmManifest {
 
 /** Of lists of published segments. */
 const LISTS_BYTES_MAX = 4 * 1024 * 1024;
+/** Manifests that a proof of the preconditions is begun for anew, when others publish meanwhile. */
+const PROBES_MAX = 3;
 
 export function createWarmManifest(): WarmManifest {
   return {
@@ -183,16 +185,25 @@ export class ManifestStore {
 
   /**
    * For whoever is about to publish: shows that the medium's preconditions hold, unless a manifest
-   * says so; the next one will. Five writes and a deletion.
+   * says so; the next one will. Five writes and a deletion. What is collected (ORPHAN) while it is
+   * probed shows nothing: then the newer manifest counts, and is what the next probe belongs to.
    * @throws NotSupportedError when they do not, and what the backend throws
    */
   async prove(
-    { generation, conditions }: Manifest,
+    manifest: Manifest,
     { runtime, settings }: { readonly runtime: Runtime; readonly settings: ProtocolSettings },
   ): Promise<void> {
-    const pathOf = (rand: string): string => probePath(generation, rand);
-    const options = { runtime, pathOf, timeoutMs: settings.writeTimeoutMs };
-    await this.#warm.conditions.prove(this.#backend, conditions, options);
+    let current = manifest;
+    for (let probes = 1; ; probes++) {
+      const { generation, conditions } = current;
+      const pathOf = (rand: string): string => probePath(generation, rand);
+      const options = { runtime, pathOf, timeoutMs: settings.writeTimeoutMs };
+      const isOutdated = async (): Promise<boolean> => {
+        ({ manifest: current } = await this.load());
+        return current.generation !== generation && probes < PROBES_MAX;
+      };
+      if (await this.#warm.conditions.prove(this.#backend, conditions, options, isOutdated)) return;
+    }
   }
 
   /**

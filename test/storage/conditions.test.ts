@@ -184,6 +184,27 @@ describe("whoever publishes", () => {
     expect(await store.read("x")).toBe(1);
   });
 
+  test("is not misled by others who publish, and collect its probes, meanwhile", async () => {
+    const store = await open(LAZY);
+    await store.set("x", 1);
+    const other = new AskedMedium(medium.shared);
+    other.proofScope = { ...SCOPE, client: "client/2" };
+    let hasRaced = false;
+    medium.answer = async ({ path }, put) => {
+      if (path.startsWith("snapshots/snap-0-")) {
+        if (!hasRaced) await compact("shared", { backend: other });
+        hasRaced = true;
+        // As a collector does that works on a newer generation.
+        await medium.shared.delete([path]);
+      }
+      return put();
+    };
+    await compact("shared", { backend: medium });
+    expect(hasRaced).toBe(true);
+    expect(medium.calls.some((call) => call.includes("snap-1-"))).toBe(true);
+    expect(await store.read("x")).toBe(1);
+  });
+
   test("may lack the right to probe: the store is born, and each first write is the proof", async () => {
     medium.answer = async ({ path }, put) => {
       if (path.startsWith("snapshots/")) throw new AccessDeniedError("no s3:PutObject");

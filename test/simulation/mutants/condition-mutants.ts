@@ -27,7 +27,7 @@ export const CONDITION_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "storage/conditions.ts",
-        find: "if (wrong !== undefined) throw this.#refuse(proofScope, wrong);",
+        find: "throw this.#refuse(proofScope, wrong);",
         put: "",
       },
     ],
