@@ -84,6 +84,15 @@ describe("Q1 ORDER", () => {
     expect(rules({ writes: [bulk, write(122, b)] })).toEqual(["Q1 ORDER"]);
   });
 
+  test("a batch of 100,000 outruns whoever is called within 98 ms of it", () => {
+    const last = { clock: clockAt(0, 99_999), endedMs: 20 };
+    const bulk = write(0, { ...last, operations: 100_000 });
+    const b = write(60, { clock: clockAt(60) });
+    expect(rules({ writes: [bulk, b] })).toEqual([]);
+    expect(rules({ writes: [{ ...bulk, operations: 1 }, b] })).toEqual(["Q1 ORDER"]);
+    expect(rules({ writes: [bulk, write(130, { clock: clockAt(97) })] })).toEqual(["Q1 ORDER"]);
+  });
+
   test("one process needs no clock", () => {
     const [first, second] = [5, 4].map((more, n) =>
       write(n * 10.5, { clock: clockAt(0, more), medium: "one", endedMs: n * 10.5 + 10 }),

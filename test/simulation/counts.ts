@@ -59,6 +59,9 @@ export function createCounts() {
     /** Turns of programs that write what another has just written, and writes of a dragged store. */
     turns: 0,
     dragged: 0,
+    /** Batches whose clocks run ahead of their medium, and later writes that are below one for that alone. */
+    bulkBatches: 0,
+    outrun: 0,
     /** Freezes in which clocks stood still. */
     stoppedClocks: 0,
     /** Scans, looks of followers, and undos that were judged. */

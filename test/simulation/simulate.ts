@@ -63,8 +63,9 @@ export async function simulate(seed: number): Promise<SimulationResult> {
 
 /** Of all that was called, per record: what the clocks promise holds (Q1 to Q8). */
 function checkRegister({ oracle, weather }: World): void {
-  const { findings, dragged } = oracle.register.check(weather.clocks.promise);
+  const { findings, dragged, outrun } = oracle.register.check(weather.clocks.promise);
   oracle.counts.dragged += dragged;
+  oracle.counts.outrun += outrun;
   for (const { rule, message } of findings) oracle.fail(rule, message);
 }
 
