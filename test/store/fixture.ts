@@ -136,10 +136,13 @@ export async function listedContents(
   return found;
 }
 
-/** Settings under which deletions are purged soon: the medium's dates may be whole seconds. */
+/**
+ * Settings under which deletions are purged soon: the medium's dates may be whole seconds, also those
+ * that are compared by their skew alone (`scaleDateSkew` makes 1,250 ms of these).
+ */
 export const SHORT_GRACES = {
   writerLagMs: 4_000,
-  tombstoneGraceMs: 8_000,
+  tombstoneGraceMs: 9_001,
   gcGraceMs: 0,
   segmentGraceMs: 0,
 };
