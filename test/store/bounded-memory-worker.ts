@@ -1,4 +1,5 @@
 /** Works on a store in a process of its own and tells what that took, as a line of JSON. */
+import { readFileSync } from "node:fs";
 import { withStore } from "../../src/lambda/index.ts";
 import { FsBackend } from "../../src/storage/fs-backend.ts";
 import { compact } from "../../src/store/compact.ts";
@@ -43,8 +44,15 @@ const TASKS: Record<string, (location: string, id: string) => Promise<Found>> = 
   },
 };
 
+/** The most that this process held. `maxRSS` would count what its parent held when it started this one. */
+function peakBytes(): number {
+  if (process.platform !== "linux") return process.resourceUsage().maxRSS * 1024;
+  const [, kB] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
+  return Number(kB) * 1024;
+}
+
 const [task = "", location = "", id = ""] = process.argv.slice(2);
 const before = process.memoryUsage.rss();
 const found = await TASKS[task]?.(location, id);
-const grownBytes = process.resourceUsage().maxRSS * 1024 - before;
+const grownBytes = peakBytes() - before;
 process.stdout.write(`${JSON.stringify({ found, grownBytes })}\n`);
