@@ -45,6 +45,6 @@ async function backendOf(engine: EngineName, location: string) {
     const { OPSLOG_TEST_S3_ENDPOINT: endpoint } = process.env;
     return new S3Backend(endpoint === undefined ? {} : { endpoint });
   }
-  const { FsBackend } = await import("../src/storage/fs-backend.ts");
+  const { FsBackend } = await import("../src/storage/fs/fs-backend.ts");
   return new FsBackend({ fsync: engine === "ours" });
 }

@@ -36,9 +36,9 @@ export type { Delta, Delta as DeltaPatch, Operation } from "./core/operation.ts"
 export type { DeepReadonly, Storable } from "./core/record-types.ts";
 export type { Runtime } from "./core/runtime.ts";
 export { DEFAULT_SETTINGS, type ProtocolSettings } from "./core/settings.ts";
-export { LamportClock } from "./original/lamport-clock.ts";
-export { acquireLock, releaseLock } from "./original/lock-files.ts";
-export { streamSnapshotFile } from "./original/stream-snapshot-file.ts";
+export { LamportClock } from "./legacy/api/lamport-clock.ts";
+export { acquireLock, releaseLock } from "./legacy/api/lock-files.ts";
+export { streamSnapshotFile } from "./legacy/api/stream-snapshot-file.ts";
 export {
   type ArchiveSegment,
   type Manifest,
@@ -48,20 +48,20 @@ export {
   validateManifest,
   validateOp,
   validateSnapshot,
-} from "./original/validate.ts";
+} from "./legacy/validate.ts";
 export type { ProofScope } from "./core/proof-scope.ts";
 export type * from "./storage/backend.ts";
 export { BaseBackend } from "./storage/base-backend.ts";
-export { FsBackend, type FsBackendOptions } from "./storage/fs-backend.ts";
+export { FsBackend, type FsBackendOptions } from "./storage/fs/fs-backend.ts";
 export { MemoryBackend } from "./storage/memory-backend.ts";
-export type { Backlog } from "./store/backlog.ts";
-export { compact, type CompactOptions, type CompactReport } from "./store/compact.ts";
-export type { ManifestInfo } from "./store/manifest-info.ts";
-export type { Freshness } from "./store/look.ts";
-export type { StoreOptions } from "./store/options.ts";
-export type { ReadOptions } from "./store/resident-reads.ts";
+export type { Backlog } from "./session/backlog-alarm.ts";
+export { compact, type CompactOptions, type CompactReport } from "./compaction/compact.ts";
+export type { ManifestInfo } from "./read/manifest-info.ts";
+export type { Freshness } from "./view/freshness.ts";
+export type { StoreOptions } from "./session/options.ts";
+export type { ReadOptions } from "./store/reads.ts";
 export { verify, type VerifyOptions, type VerifyReport } from "./store/verify.ts";
 export type { ScanOptions } from "./store/scan-range.ts";
 export { Store } from "./store/store.ts";
-export type { StoreStats } from "./store/store-stats.ts";
-export type { WriteMode } from "./store/write-buffer.ts";
+export type { StoreStats } from "./store/stats.ts";
+export type { WriteMode } from "./session/commit-queue.ts";

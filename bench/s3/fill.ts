@@ -1,7 +1,7 @@
 /** Makes the stores that are measured, straight on the server. */
 import { PutObjectCommand } from "@aws-sdk/client-s3";
 import { S3Backend } from "../../src/s3/index.ts";
-import { compact } from "../../src/store/compact.ts";
+import { compact } from "../../src/compaction/compact.ts";
 import { liveS3Client } from "../../test/support/live-s3.ts";
 import { locationOf, openOurStore, openStore } from "./engines.ts";
 import { idOf, newId, recordOf } from "./records.ts";

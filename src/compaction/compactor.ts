@@ -6,12 +6,12 @@ import { ConflictError } from "../core/errors.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
 import { COMPACT_LEASE_PATH } from "../format/paths.ts";
 import type { IsEnough, LogListing, SegmentRef } from "../log/log.ts";
-import { snapshotMissing } from "../original/original-snapshot.ts";
+import { snapshotMissing } from "../legacy/snapshot.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import { Lease } from "../storage/lease.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
-import { sortListing } from "../view/published.ts";
-import { LeasedPass } from "./leased-pass.ts";
+import { sortListing } from "../view/merged-segments.ts";
+import { LeasedPass } from "./merge-pass.ts";
 import { isOutdated } from "./migrate.ts";
 import { dueRetired, fillIn, segmentGraceOf } from "./publication.ts";
 import type { CompactionReport, CompactorParts, FoundBacklog, PartialResult, PassOptions, PassResult } from "./report.ts"; // prettier-ignore

@@ -2,7 +2,8 @@
 import type { RunEntry } from "../core/version.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import type { EntryBatches } from "../runs/merge.ts";
-import type { Migration, PassOptions } from "./report.ts";
+import type { PassOptions } from "./report.ts";
+import type { Migration } from "../core/schema.ts";
 
 /** Whether a run holds records that the caller would migrate. */
 export function isOutdated({ minSchema }: RunInfo, { migration }: PassOptions): boolean {

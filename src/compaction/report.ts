@@ -1,11 +1,12 @@
 /** What a compaction works with, and what it tells. */
+import type { Migration } from "../core/schema.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { ProtocolSettings } from "../core/settings.ts";
 import type { Log } from "../log/log.ts";
 import type { RunCache } from "../runs/run-objects.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { ManifestStore } from "../view/manifest-store.ts";
-import type { Pace } from "./pace.ts";
+import type { Pace } from "../engine/pace.ts";
 import type { CompactionLimits } from "./plan.ts";
 
 export interface CompactionReport {
@@ -99,14 +100,6 @@ export interface PassOptions {
   readonly leftMs?: (() => number) | undefined;
   /** Writes records of older schema versions anew. Default: they are copied as they are. */
   readonly migration?: Migration | undefined;
-}
-
-/** What a program knows of its records that a compactor does not. */
-export interface Migration {
-  /** Schema version that `migrate` gives. */
-  readonly version: number;
-  /** The stored JSON of a record, from that of an older version. @throws InvalidArgumentError */
-  migrate(id: string, text: string, fromVersion: number): string;
 }
 
 /** What a pass came to, without what is always reported. */

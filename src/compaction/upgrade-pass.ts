@@ -18,8 +18,8 @@ import {
 } from "../format/paths.ts";
 import { encodeRetiredList } from "../format/retired-list.ts";
 import type { RunInfo } from "../format/run-info.ts";
-import { originalPeriod, surveyArchive } from "../original/original-archive.ts";
-import type { OriginalBase } from "../original/original-base.ts";
+import { originalPeriod, surveyArchive } from "../legacy/archive.ts";
+import type { OriginalBase } from "../legacy/legacy-store.ts";
 import { fromMap, mergeSorted } from "../runs/merge.ts";
 import { RunReader } from "../runs/run-reader.ts";
 import { writeRun } from "../runs/run-writer.ts";

@@ -4,7 +4,7 @@ import { CostMeter } from "../core/cost-meter.ts";
 import { resolvePrices } from "../core/cost.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { Deadline } from "../storage/deadline.ts";
-import { compactMetered, type CompactOptions, type CompactReport } from "../store/compact.ts";
+import { compactMetered, type CompactOptions, type CompactReport } from "../compaction/compact.ts";
 import type { OpenLocation } from "./warm-location.ts";
 
 /**

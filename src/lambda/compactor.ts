@@ -1,8 +1,8 @@
 /** The scheduled function that compacts one store, or several in turn. */
 import { type Runtime, systemRuntime } from "../core/runtime.ts";
 import { Deadline } from "../storage/deadline.ts";
-import type { CompactOptions } from "../store/compact.ts";
-import { callback, checkFlag } from "../store/options.ts";
+import type { CompactOptions } from "../compaction/compact.ts";
+import { callback, checkFlag } from "../core/options.ts";
 import { type CompactorReport, REMAINING_MIN_MS, takeTurn, type Turn } from "./compaction-turn.ts";
 import { metricsLine } from "./compactor-metrics.ts";
 import type { LambdaContext } from "./context.ts";

@@ -2,7 +2,7 @@
 import { InvalidArgumentError } from "../core/errors.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { StorageBackend } from "../storage/backend.ts";
-import { FsBackend } from "../storage/fs-backend.ts";
+import { FsBackend } from "../storage/fs/fs-backend.ts";
 import { withoutSlashesAtEnd } from "../storage/paths.ts";
 import type { S3Access } from "./s3-access.ts";
 import { isS3Location, type OpenLocation } from "./warm-location.ts";

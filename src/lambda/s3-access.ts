@@ -6,6 +6,6 @@ export interface S3Access {
   backend(): StorageBackend;
   /** One of several, which share connections where the client allows it. */
   sharedBackend(): StorageBackend;
-  /** As `listLocations` of src/s3/s3-discover.ts. */
+  /** As `listLocations` of src/s3/objects/discover.ts. */
   listLocations(under: string, isStore: (name: string) => boolean): Promise<string[]>;
 }

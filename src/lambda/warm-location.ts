@@ -1,7 +1,7 @@
 /** What lives as long as the process: the location and one backend for all its invocations. */
 import { InvalidArgumentError } from "../core/errors.ts";
 import type { StorageBackend } from "../storage/backend.ts";
-import { FsBackend } from "../storage/fs-backend.ts";
+import { FsBackend } from "../storage/fs/fs-backend.ts";
 import type { S3Access } from "./s3-access.ts";
 
 export interface LocationOptions {

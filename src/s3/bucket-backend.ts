@@ -14,16 +14,16 @@ import type {
 } from "../storage/backend.ts";
 import { BaseBackend } from "../storage/base-backend.ts";
 import { checkPath, checkPrefix } from "../storage/paths.ts";
-import { S3Bucket } from "./s3-bucket.ts";
-import { S3Connection } from "./s3-connection.ts";
-import { deleteObjects } from "./s3-delete.ts";
-import { getObject } from "./s3-get.ts";
-import { listObjects } from "./s3-list.ts";
-import { putStream } from "./s3-multipart.ts";
-import { resolvePlace } from "./s3-options.ts";
-import type { S3Settings } from "./s3-options.ts";
-import { putObject } from "./s3-put.ts";
-import type { S3Transport } from "./s3-transport.ts";
+import { S3Bucket } from "./requests/bucket.ts";
+import { S3Connection } from "./requests/client.ts";
+import { deleteObjects } from "./objects/delete.ts";
+import { getObject } from "./objects/get.ts";
+import { listObjects } from "./objects/list.ts";
+import { putStream } from "./objects/multipart.ts";
+import { resolvePlace } from "./requests/options.ts";
+import type { S3Settings } from "./requests/options.ts";
+import { putObject } from "./objects/put.ts";
+import type { S3Transport } from "./requests/transport.ts";
 
 /**
  * Etags are handed out without quotes; `dateMs` is the `Date` header of the answer that decided (where a write was settled by reading

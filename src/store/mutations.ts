@@ -3,10 +3,11 @@ import { Deferred } from "../core/deferred.ts";
 import { InvalidArgumentError, RecordNotFoundError } from "../core/errors.ts";
 import { isPromise } from "../core/realm.ts";
 import { checkId, copyRecord } from "../core/record.ts";
-import { type ArchiveCall, Archiver } from "./archiver.ts";
-import { checkPeriod, defaultPeriod } from "./archives.ts";
-import { ABSENT, type StagedOperation } from "./records.ts";
-import type { Session } from "./session.ts";
+import { type ArchiveCall, Archiver } from "./archive.ts";
+import { checkPeriod, defaultPeriod } from "../read/archives.ts";
+import { type StagedOperation } from "../session/memtable.ts";
+import { ABSENT } from "../read/resident-entry.ts";
+import type { Session } from "../session/session.ts";
 
 export class Mutations {
   readonly #session: Session;

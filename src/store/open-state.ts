@@ -1,28 +1,14 @@
 /** What a store's methods work with while it is open. */
-import type { CostMeter } from "../core/cost-meter.ts";
 import type { Runtime } from "../core/runtime.ts";
-import type { Deadline } from "../storage/deadline.ts";
 import { Mutations } from "./mutations.ts";
-import { ResidentReads } from "./resident-reads.ts";
+import { ResidentReads } from "./reads.ts";
 import { Scans } from "./scan.ts";
-import type { Session } from "./session.ts";
+import type { Session } from "../session/session.ts";
 import { Streams } from "./streams.ts";
 import { Watch } from "./watch.ts";
 
 /** State union: no method can see a half-open store. */
 export type State<T> = { readonly name: "closed" } | { readonly name: "opening" } | OpenState<T>;
-
-/** What a store is made of that its users have no part in. */
-export interface StoreInternals {
-  /** Default: the system's. */
-  readonly runtime?: Runtime;
-  /** Default: a new one at each opening. */
-  readonly meter?: CostMeter;
-  /** When nobody waits for the medium any more. Default: never. */
-  readonly deadline?: Deadline | undefined;
-  /** Flushes share objects with those of other such stores over the backend. Default: they do not. */
-  readonly flushLingerMs?: number | undefined;
-}
 
 export interface OpenState<T> {
   readonly name: "open";

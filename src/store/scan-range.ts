@@ -1,9 +1,9 @@
 /** What a scan is asked for, checked: pure. */
 import { describeValue } from "../core/describe.ts";
 import { InvalidArgumentError } from "../core/errors.ts";
-import { checkFreshness, type Freshness } from "./look.ts";
-import { checkNames } from "./options.ts";
-import type { IdRange } from "./view-stream.ts";
+import { checkFreshness, type Freshness } from "../view/freshness.ts";
+import { checkNames } from "../core/options.ts";
+import type { IdRange } from "../read/merged-view.ts";
 
 /** Which records, and in which order. Ids are compared by UTF-16 code unit, as `<` does. */
 export interface ScanOptions {

@@ -8,13 +8,13 @@ import type { Segment } from "../format/segment-codec.ts";
 import type { SegmentRef } from "../log/log.ts";
 import { type EntryBatches, fromMap, fromSorted } from "../runs/merge.ts";
 import { renewView, settleView, type View } from "../view/view.ts";
-import { ResidentEntry } from "./records.ts";
-import type { ResidentReads } from "./resident-reads.ts";
-import { scansOf } from "./run-streams.ts";
+import { ResidentEntry } from "../read/resident-entry.ts";
+import type { ResidentReads } from "./reads.ts";
+import { scansOf } from "../read/merged-runs.ts";
 import { isEmptyRange, isWithin, type ResolvedScan, resolveScan, type ScanOptions } from "./scan-range.ts"; // prettier-ignore
-import { migrateRecord } from "./schema.ts";
-import type { Session } from "./session.ts";
-import { changedTooOften, type IdRange, streamView, VIEWS_MAX, type ViewSources } from "./view-stream.ts"; // prettier-ignore
+import { migrateRecord } from "../core/schema.ts";
+import type { Session } from "../session/session.ts";
+import { changedTooOften, type IdRange, streamView, VIEWS_MAX, type ViewSources } from "../read/merged-view.ts"; // prettier-ignore
 
 /** An entry of a run or of the log, or what memory knew of an id when the scan began. */
 interface ScanEntry extends RunEntry {

@@ -2,15 +2,16 @@
 import { InvalidArgumentError, NotOpenError, ReadOnlyError } from "../core/errors.ts";
 import type { Fields, Operation } from "../core/operation.ts";
 import { systemRuntime } from "../core/runtime.ts";
-import { backendFor } from "./location.ts";
-import { archiveNames, type ManifestInfo } from "./manifest-info.ts";
+import { backendFor } from "../engine/resolve-backend.ts";
+import { archiveNames, type ManifestInfo } from "../read/manifest-info.ts";
 import type { Mutations } from "./mutations.ts";
-import { type OpenState, openState, type State, type StoreInternals } from "./open-state.ts";
-import { resolveOptions, type StoreOptions } from "./options.ts";
-import type { ReadOptions } from "./resident-reads.ts";
+import { type OpenState, openState, type State } from "./open-state.ts";
+import { type StoreInternals } from "../session/session.ts";
+import { resolveOptions, type StoreOptions } from "../session/options.ts";
+import type { ReadOptions } from "./reads.ts";
 import type { ScanOptions } from "./scan-range.ts";
-import { Session } from "./session.ts";
-import { describeStats, type StoreStats } from "./store-stats.ts";
+import { Session } from "../session/session.ts";
+import { describeStats, type StoreStats } from "./stats.ts";
 
 /**
  * An embedded, event-sourced document store on a directory or on S3.

@@ -9,15 +9,15 @@ import { compareVersions, type RunEntry, type Version } from "../core/version.ts
 import type { Manifest } from "../format/manifest-codec.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import { makeView, renewView, settleView, type View } from "../view/view.ts";
-import { publicOperation } from "./history.ts";
-import { type LiveOperation, LiveOperations } from "./live-operations.ts";
-import type { StoreParts } from "./parts.ts";
-import type { ResidentReads } from "./resident-reads.ts";
-import { aboveRuns, lookUpRuns, scansOf, streamChanges } from "./run-streams.ts";
-import { migrateRecord } from "./schema.ts";
-import type { Session } from "./session.ts";
+import { publicOperation } from "../session/history.ts";
+import { type LiveOperation, LiveOperations } from "../read/log-replay.ts";
+import type { StoreParts } from "../engine/engine.ts";
+import type { ResidentReads } from "./reads.ts";
+import { aboveRuns, lookUpRuns, scansOf, streamChanges } from "../read/merged-runs.ts";
+import { migrateRecord } from "../core/schema.ts";
+import type { Session } from "../session/session.ts";
 import { UndoneRecords } from "./undone-records.ts";
-import { changedTooOften, renewedView, streamView, VIEWS_MAX } from "./view-stream.ts";
+import { changedTooOften, renewedView, streamView, VIEWS_MAX } from "../read/merged-view.ts";
 
 /** What remains of a stream of operations when a compaction makes it go over to a newer view. */
 interface Progress {

@@ -1,6 +1,6 @@
 /** Which operations a stream leaves out because they were undone, and which undos. Pure. */
 import { isDeepStrictEqual } from "node:util";
-import type { LiveOperation } from "./live-operations.ts";
+import type { LiveOperation } from "../read/log-replay.ts";
 
 /**
  * Undone operations and their undos are left out, as in history; but an undo only where what was

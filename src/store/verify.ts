@@ -5,17 +5,18 @@ import { AHEAD_MS_MAX, CLOCKS_PER_MS } from "../core/hybrid-clock.ts";
 import { systemRuntime } from "../core/runtime.ts";
 import { resolveSettings, SETTING_NAMES, type SettingOptions } from "../core/settings.ts";
 import type { RunInfo } from "../format/run-info.ts";
-import { snapshotMissing } from "../original/original-snapshot.ts";
+import { snapshotMissing } from "../legacy/snapshot.ts";
 import { checkRun } from "../runs/run-check.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import type { StorageBackend } from "../storage/backend.ts";
-import { segmentLists } from "../view/published.ts";
+import { segmentLists } from "../view/merged-segments.ts";
 import { makeView, settleView, type View } from "../view/view.ts";
-import { checkArchives } from "./archives.ts";
-import { BackendClaim } from "./backend-claim.ts";
-import { backendFor } from "./location.ts";
-import { checkBackend, checkNames } from "./options.ts";
-import { createParts, type StoreParts } from "./parts.ts";
+import { checkArchives } from "../read/archives.ts";
+import { BackendClaim } from "../engine/backend-claim.ts";
+import { backendFor } from "../engine/resolve-backend.ts";
+import { checkBackend } from "../engine/resolve-backend.ts";
+import { checkNames } from "../core/options.ts";
+import { createParts, type StoreParts } from "../engine/engine.ts";
 import { checkFilter, checkRetired, findGarbage } from "./verify-objects.ts";
 
 export interface VerifyOptions extends SettingOptions {

@@ -5,7 +5,7 @@ import type { Fields, Operation } from "../core/operation.ts";
 import { isPromise, messageOf } from "../core/realm.ts";
 import { deepFreeze } from "../core/record.ts";
 import type { Runtime } from "../core/runtime.ts";
-import type { Session } from "./session.ts";
+import type { Session } from "../session/session.ts";
 
 export type WatchCallback<T = Fields> = (operations: Operation<T>[]) => void;
 

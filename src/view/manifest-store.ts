@@ -10,8 +10,8 @@ import {
 } from "../format/manifest-codec.ts";
 import { MANIFEST_PATH, probePath } from "../format/paths.ts";
 import { decodeRetiredList } from "../format/retired-list.ts";
-import { loadOriginalBase, type OriginalBase } from "../original/original-base.ts";
-import { type OriginalManifest, recognizeOriginalManifest } from "../original/original-manifest.ts";
+import { loadOriginalBase, type OriginalBase } from "../legacy/legacy-store.ts";
+import { type OriginalManifest, recognizeOriginalManifest } from "../legacy/manifest.ts";
 import { ByteCache, type Sized } from "../runs/byte-cache.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import type { Precondition, StorageBackend } from "../storage/backend.ts";
@@ -31,7 +31,7 @@ export interface LoadedManifest {
   readonly originalManifest?: OriginalManifest | undefined;
 }
 
-/** What outlives a store in its process; see `store/parts.ts`. */
+/** What outlives a store in its process; see `engine/engine.ts`. */
 export interface WarmManifest {
   /** The manifest that was loaded last, of whatever store over the same backend. */
   manifest: LoadedManifest | undefined;

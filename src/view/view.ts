@@ -4,11 +4,11 @@
  */
 import { type CorruptionError, UnavailableError } from "../core/errors.ts";
 import type { Log, LogListing, SegmentRef } from "../log/log.ts";
-import type { OriginalBase } from "../original/original-base.ts";
-import { snapshotMissing } from "../original/original-snapshot.ts";
+import type { OriginalBase } from "../legacy/legacy-store.ts";
+import { snapshotMissing } from "../legacy/snapshot.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import type { Look, LoadedManifest, ManifestStore } from "./manifest-store.ts";
-import { sortListing } from "./published.ts";
+import { sortListing } from "./merged-segments.ts";
 
 export interface View extends Look {
   /** Live segments: those above the purge floor (FLOOR) that the runs do not hold. */

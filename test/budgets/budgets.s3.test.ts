@@ -3,7 +3,7 @@
  * are promises to users: raising one is a decision, not a repair.
  */
 import { beforeAll, describe, expect, test } from "vitest";
-import { compact } from "../../src/store/compact.ts";
+import { compact } from "../../src/compaction/compact.ts";
 import { Store } from "../../src/store/store.ts";
 import type { Cost } from "./cost.ts";
 import { countedStores } from "./counted.ts";

@@ -1,7 +1,7 @@
 /** Stores on a real server whose requests are counted on their way. */
 import { afterAll, beforeAll, beforeEach } from "vitest";
 import type { StorageBackend } from "../../src/storage/backend.ts";
-import type { StoreOptions } from "../../src/store/options.ts";
+import type { StoreOptions } from "../../src/session/options.ts";
 import { Store } from "../../src/store/store.ts";
 import { liveS3Bucket, liveS3Endpoint, reachedBy } from "../support/live-s3.ts";
 import type { LiveBucket } from "../support/live-s3.ts";

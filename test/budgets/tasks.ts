@@ -1,7 +1,7 @@
 /** The stores that are read and written under a budget, and what they hold. */
 import { expect } from "vitest";
 import type { SettingOptions } from "../../src/core/settings.ts";
-import { compact } from "../../src/store/compact.ts";
+import { compact } from "../../src/compaction/compact.ts";
 import { Store } from "../../src/store/store.ts";
 import type { LiveBucket } from "../support/live-s3.ts";
 

@@ -9,11 +9,11 @@ import { encodeFilter, segmentPath, streamName } from "../../src/format/paths.ts
 import { compactOne } from "../../src/lambda/compactor.ts";
 import { sdkAccess } from "../../src/lambda/sdk-access.ts";
 import type { GetResult, ListPage } from "../../src/storage/backend.ts";
-import { FsBackend } from "../../src/storage/fs-backend.ts";
+import { FsBackend } from "../../src/storage/fs/fs-backend.ts";
 import { Deadline } from "../../src/storage/deadline.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
-import { compact, type CompactOptions } from "../../src/store/compact.ts";
-import { createParts, type GivenParts } from "../../src/store/parts.ts";
+import { compact, type CompactOptions } from "../../src/compaction/compact.ts";
+import { createParts, type GivenParts } from "../../src/engine/engine.ts";
 import { Store } from "../../src/store/store.ts";
 import { encoded } from "../log/support.ts";
 import { manualRuntime, type ManualRuntime } from "../support/manual-runtime.ts";

@@ -4,7 +4,7 @@ import { build } from "esbuild";
 import { describe, expect, test } from "vitest";
 import * as errors from "../../src/core/errors.ts";
 import { RunGoneError } from "../../src/runs/run-gone.ts";
-import { classifyError } from "../../src/s3/s3-errors.ts";
+import { classifyError } from "../../src/s3/requests/errors.ts";
 
 type Errors = typeof errors;
 const source = fileURLToPath(new URL("../../src/core/errors.ts", import.meta.url));

@@ -3,7 +3,7 @@
  * the truth without that flush and a warning that names it. Anything else is a silent lie.
  */
 import { CorruptionError, FormatVersionError, OpslogError } from "../../src/core/errors.ts";
-import { compact } from "../../src/store/compact.ts";
+import { compact } from "../../src/compaction/compact.ts";
 import type { Store } from "../../src/store/store.ts";
 import { verify } from "../../src/store/verify.ts";
 import { flip } from "../runs/support.ts";

@@ -1,8 +1,8 @@
 /** Damage where a small store has nothing to damage: many index parts, what an upgrade leaves. */
 import { expect, test } from "vitest";
 import { CorruptionError } from "../../src/core/errors.ts";
-import { streamSnapshotFile } from "../../src/original/stream-snapshot-file.ts";
-import { compact } from "../../src/store/compact.ts";
+import { streamSnapshotFile } from "../../src/legacy/api/stream-snapshot-file.ts";
+import { compact } from "../../src/compaction/compact.ts";
 import { verify } from "../../src/store/verify.ts";
 import { directory, writeTypical } from "../original/support.ts";
 import { flip } from "../runs/support.ts";

@@ -4,8 +4,8 @@ import { decodeRetiredList } from "../../src/format/retired-list.ts";
 import { parseSegmentPath } from "../../src/format/paths.ts";
 import { scanFrames } from "../../src/log/frames.ts";
 import { Store } from "../../src/store/store.ts";
-import type { StoreInternals } from "../../src/store/open-state.ts";
-import type { StoreOptions } from "../../src/store/options.ts";
+import type { StoreInternals } from "../../src/session/session.ts";
+import type { StoreOptions } from "../../src/session/options.ts";
 import type { Image, MakePlace, Place } from "./image.ts";
 import { withObject } from "./image.ts";
 

@@ -1,5 +1,5 @@
 /** What a disk in memory consists of, and what of each part is still on its way to the medium. */
-import type { DirectoryEntry, FileStats, OpenFile } from "../../src/storage/file-system.ts";
+import type { DirectoryEntry, FileStats, OpenFile } from "../../src/storage/fs/file-system.ts";
 
 export interface FileNode {
   readonly kind: "file";

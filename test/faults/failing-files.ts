@@ -1,5 +1,5 @@
 /** System calls that fail as a disk or a network file system fails them. */
-import type { FileSystem, OpenFile } from "../../src/storage/file-system.ts";
+import type { FileSystem, OpenFile } from "../../src/storage/fs/file-system.ts";
 import { failure } from "./disk-nodes.ts";
 
 /** Whether the call that fails has taken effect all the same, which only a changing one can. */

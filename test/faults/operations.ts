@@ -1,7 +1,7 @@
 /** Every operation of the public API, as the tests of single failing calls make them. */
 import type { StorageBackend } from "../../src/storage/backend.ts";
-import { compact } from "../../src/store/compact.ts";
-import type { StoreOptions } from "../../src/store/options.ts";
+import { compact } from "../../src/compaction/compact.ts";
+import type { StoreOptions } from "../../src/session/options.ts";
 import type { Store } from "../../src/store/store.ts";
 import { verify } from "../../src/store/verify.ts";
 

@@ -1,11 +1,11 @@
 /** Where calls fail: media whose clock nobody waits for, with a store in them to begin with. */
 import type { StorageBackend } from "../../src/storage/backend.ts";
-import { FsBackend } from "../../src/storage/fs-backend.ts";
-import type { FileSystem } from "../../src/storage/file-system.ts";
+import { FsBackend } from "../../src/storage/fs/fs-backend.ts";
+import type { FileSystem } from "../../src/storage/fs/file-system.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
-import { compact } from "../../src/store/compact.ts";
-import type { StoreInternals } from "../../src/store/open-state.ts";
-import type { StoreOptions } from "../../src/store/options.ts";
+import { compact } from "../../src/compaction/compact.ts";
+import type { StoreInternals } from "../../src/session/session.ts";
+import type { StoreOptions } from "../../src/session/options.ts";
 import { Store } from "../../src/store/store.ts";
 import { MemoryDisk } from "./memory-disk.ts";
 import { ARCHIVE, ARCHIVED, QUIET } from "./operations.ts";

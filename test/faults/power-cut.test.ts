@@ -5,8 +5,8 @@
  */
 import { describe, expect, test } from "vitest";
 import { CorruptionError, StoreNotFoundError } from "../../src/core/errors.ts";
-import { FsBackend } from "../../src/storage/fs-backend.ts";
-import type { StoreOptions } from "../../src/store/options.ts";
+import { FsBackend } from "../../src/storage/fs/fs-backend.ts";
+import type { StoreOptions } from "../../src/session/options.ts";
 import { Store } from "../../src/store/store.ts";
 import { callsOf } from "../processes/journal-file.ts";
 import type { JournalLine } from "../processes/journal-file.ts";

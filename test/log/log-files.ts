@@ -4,7 +4,7 @@ import { FileLog } from "../../src/log/file-log.ts";
 import { FileLogWriter } from "../../src/log/file-log-writer.ts";
 import type { Log, OfferedLog } from "../../src/log/log.ts";
 import type { AppendableStorage, AppendFile } from "../../src/storage/backend.ts";
-import { FsBackend } from "../../src/storage/fs-backend.ts";
+import { FsBackend } from "../../src/storage/fs/fs-backend.ts";
 import { manualRuntime, type ManualRuntime } from "../support/manual-runtime.ts";
 import { tempDir } from "../support/temp-dir.ts";
 

@@ -182,7 +182,7 @@ describe.each([
 ] as const)("on %s", (_name, make) => compatCases(make));
 
 test("control characters of a warning are replaced", async () => {
-  const { warnOnStderr } = await import("../../src/store/options.ts");
+  const { warnOnStderr } = await import("../../src/core/options.ts");
   const lines = spyOnConsole();
   warnOnStderr("a\r\nb\u001b[31m\u0085c");
   expect(lines).toEqual([["opslog-serverless: a\\u000d\\u000ab\\u001b[31m\\u0085c"]]);

@@ -2,7 +2,7 @@
 import * as original from "@backloghq/opslog";
 import { describe, expect, test } from "vitest";
 import { InvalidArgumentError } from "../../src/core/errors.ts";
-import * as ours from "../../src/original/validate.ts";
+import * as ours from "../../src/legacy/validate.ts";
 
 type Validator = (raw: unknown) => unknown;
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { UnavailableError } from "../../src/core/errors.ts";
 import { DEFAULT_SETTINGS } from "../../src/core/settings.ts";
-import { compact } from "../../src/store/compact.ts";
+import { compact } from "../../src/compaction/compact.ts";
 import { directoryMedium, memoryMedium } from "../store/media.ts";
 import type { Fixture, MakeMedium } from "../store/fixture.ts";
 import { interceptBackend } from "./intercepted-backend.ts";

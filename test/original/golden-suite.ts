@@ -1,8 +1,8 @@
 /** What must hold for every golden store (golden/), wherever it lies. */
 import { expect, onTestFinished, test } from "vitest";
 import type { StorageBackend } from "../../src/storage/backend.ts";
-import { compact } from "../../src/store/compact.ts";
-import type { StoreOptions } from "../../src/store/options.ts";
+import { compact } from "../../src/compaction/compact.ts";
+import type { StoreOptions } from "../../src/session/options.ts";
 import { Store } from "../../src/store/store.ts";
 import { verify } from "../../src/store/verify.ts";
 import {

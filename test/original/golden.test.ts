@@ -1,7 +1,7 @@
 /** Stores that earlier versions and the original wrote open here, whole, and stay so (golden/). */
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { FsBackend } from "../../src/storage/fs-backend.ts";
+import { FsBackend } from "../../src/storage/fs/fs-backend.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import { listedContents } from "../store/fixture.ts";
 import { treeContents } from "../store/media.ts";

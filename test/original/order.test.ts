@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { decodeOriginalOperation } from "../../src/original/original-operation.ts";
-import { orderOriginal } from "../../src/original/original-order.ts";
+import { decodeOriginalOperation } from "../../src/legacy/operation.ts";
+import { orderOriginal } from "../../src/legacy/order.ts";
 import { type Fields, set, TS } from "./support.ts";
 
 /** Ids with their clocks and agents, as they end up, for logs of [id, clock?, agent?]. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { CorruptionError } from "../../src/core/errors.ts";
-import { readSnapshotHead, streamSnapshot } from "../../src/original/original-snapshot.ts";
+import { readSnapshotHead, streamSnapshot } from "../../src/legacy/snapshot.ts";
 import { RunGoneError } from "../../src/runs/run-gone.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import type { GetOptions, GetResult } from "../../src/storage/backend.ts";

@@ -7,9 +7,9 @@ import { DEFAULT_LIMITS } from "../../src/compaction/plan.ts";
 import type { CompactionReport, CompactorParts } from "../../src/compaction/report.ts";
 import { DEFAULT_SETTINGS } from "../../src/core/settings.ts";
 import { decodeManifest, type Manifest } from "../../src/format/manifest-codec.ts";
-import { createParts } from "../../src/store/parts.ts";
+import { createParts } from "../../src/engine/engine.ts";
 import type { StorageBackend } from "../../src/storage/backend.ts";
-import { compact } from "../../src/store/compact.ts";
+import { compact } from "../../src/compaction/compact.ts";
 import { type Fixture, type MakeMedium, type Medium, setUp } from "../store/fixture.ts";
 import { tempDir } from "../support/temp-dir.ts";
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { CompactionReport } from "../../src/compaction/report.ts";
-import { compact } from "../../src/store/compact.ts";
+import { compact } from "../../src/compaction/compact.ts";
 import { backendFor } from "./medium.ts";
 import type { Settings } from "./worker.ts";
 

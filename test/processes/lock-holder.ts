@@ -1,7 +1,7 @@
 /** A single writer in a process of its own: opens, writes when it is told to, tells what came of it. */
 import { createInterface } from "node:readline";
 import { Worker, isMainThread, workerData } from "node:worker_threads";
-import { FsBackend } from "../../src/storage/fs-backend.ts";
+import { FsBackend } from "../../src/storage/fs/fs-backend.ts";
 import { Store } from "../../src/store/store.ts";
 
 const [directory = "", ttlMs = ""] = process.argv.slice(2);

@@ -1,6 +1,6 @@
 /** Where a store of several processes lies; used by the tests and, bundled, by their workers. */
 import type { ProtocolSettings } from "../../src/core/settings.ts";
-import { FsBackend } from "../../src/storage/fs-backend.ts";
+import { FsBackend } from "../../src/storage/fs/fs-backend.ts";
 import type { StorageBackend } from "../../src/storage/backend.ts";
 import { scaleDateSkew } from "../support/date-skew.ts";
 

@@ -8,7 +8,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { CompactionReport } from "../../src/compaction/report.ts";
 import { OpslogError } from "../../src/core/errors.ts";
 import type { ProtocolSettings } from "../../src/core/settings.ts";
-import { compact } from "../../src/store/compact.ts";
+import { compact } from "../../src/compaction/compact.ts";
 import { Store } from "../../src/store/store.ts";
 import { backendFor } from "./medium.ts";
 import { recordSent, RecordedStore } from "../register/recorded-store.ts";

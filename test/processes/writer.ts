@@ -7,7 +7,7 @@ import {
   WriteOutcomeUnknownError,
 } from "../../src/core/errors.ts";
 import type { StorageBackend } from "../../src/storage/backend.ts";
-import type { StoreOptions } from "../../src/store/options.ts";
+import type { StoreOptions } from "../../src/session/options.ts";
 import { Store } from "../../src/store/store.ts";
 import { JournalFile } from "./journal-file.ts";
 import type { Journal } from "./journal-file.ts";

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
-import { FsBackend } from "../../src/storage/fs-backend.ts";
+import { FsBackend } from "../../src/storage/fs/fs-backend.ts";
 import { Store } from "../../src/store/store.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { checkRegister } from "./checker.ts";

@@ -10,7 +10,7 @@ import { IndexBuilder, PARTITION_BYTES_MAX } from "../../src/runs/index-builder.
 import { RunReader } from "../../src/runs/run-reader.ts";
 import { BLOCK_BYTES_MAX, writeRun } from "../../src/runs/run-writer.ts";
 import type { GetOptions, GetResult } from "../../src/storage/backend.ts";
-import { FsBackend } from "../../src/storage/fs-backend.ts";
+import { FsBackend } from "../../src/storage/fs/fs-backend.ts";
 import { boundedProcess } from "../support/bounded-process.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { INDEX_PATH, record, RUN_PATH } from "./support.ts";

@@ -1,10 +1,10 @@
 /** Where our own clients send requests when only the environment or AWS's config file says so. */
 import { writeFile } from "node:fs/promises";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { createClient } from "../../src/s3/sdk-transport.ts";
+import { createClient } from "../../src/s3/sdk/sdk-transport.ts";
 import { LightS3Backend } from "../../src/s3/light/index.ts";
 import { S3Backend } from "../../src/s3/index.ts";
-import { resolveOptions } from "../../src/s3/s3-options.ts";
+import { resolveOptions } from "../../src/s3/requests/options.ts";
 import { recordingProxy } from "../support/recording-proxy.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { bytes, ok, rejection, virtualRuntime } from "./support.ts";

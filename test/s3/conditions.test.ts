@@ -5,9 +5,9 @@ import { NotSupportedError } from "../../src/core/errors.ts";
 import { decodeManifest } from "../../src/format/manifest-codec.ts";
 import { S3Backend } from "../../src/s3/index.ts";
 import { LightS3Backend } from "../../src/s3/light/index.ts";
-import { compact } from "../../src/store/compact.ts";
+import { compact } from "../../src/compaction/compact.ts";
 import { Store } from "../../src/store/store.ts";
-import type { StoreOptions } from "../../src/store/options.ts";
+import type { StoreOptions } from "../../src/session/options.ts";
 import { type SmallS3Server, smallS3Server } from "../support/s3-server.ts";
 import { bytes, CLIENTS, etagOf, rejection, scriptedWith } from "./support.ts";
 

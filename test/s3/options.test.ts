@@ -17,8 +17,8 @@ import {
   keyOf,
   resolveOptions,
   resolvePlace,
-} from "../../src/s3/s3-options.ts";
-import { createClient } from "../../src/s3/sdk-transport.ts";
+} from "../../src/s3/requests/options.ts";
+import { createClient } from "../../src/s3/sdk/sdk-transport.ts";
 import { bytes, rejection, virtualRuntime } from "./support.ts";
 
 function resolved(options: CommonS3Options): S3Settings {

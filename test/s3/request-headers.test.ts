@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { InvalidArgumentError } from "../../src/core/errors.ts";
-import { headersFor, type HeaderOptions } from "../../src/s3/request-headers.ts";
+import { headersFor, type HeaderOptions } from "../../src/s3/requests/headers.ts";
 import type { RecordedRequest, ScriptedAnswer } from "../support/recording-proxy.ts";
 import { bytes, CLIENTS, ok, scriptedWith } from "./support.ts";
 

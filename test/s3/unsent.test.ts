@@ -4,7 +4,7 @@ import { AccessDeniedError, UnavailableError } from "../../src/core/errors.ts";
 import { S3Client } from "@aws-sdk/client-s3";
 import { S3Backend } from "../../src/s3/index.ts";
 import { LightS3Backend } from "../../src/s3/light/index.ts";
-import { classifyError } from "../../src/s3/s3-errors.ts";
+import { classifyError } from "../../src/s3/requests/errors.ts";
 import type { StorageBackend } from "../../src/storage/backend.ts";
 import { bytes, CLIENTS, rejection, virtualRuntime } from "./support.ts";
 

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { NotSupportedError } from "../../src/core/errors.ts";
 import { LightS3Backend } from "../../src/s3/light/index.ts";
 import type { BucketBackend } from "../../src/s3/bucket-backend.ts";
-import { compact } from "../../src/store/compact.ts";
+import { compact } from "../../src/compaction/compact.ts";
 import { Store } from "../../src/store/store.ts";
 import { type LiveBucket, liveS3Bucket, requireEndpoint } from "../support/live-s3.ts";
 import { CLIENTS, rejection } from "./support.ts";

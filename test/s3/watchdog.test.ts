@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { withWatchdog } from "../../src/s3/watchdog.ts";
+import { withWatchdog } from "../../src/s3/requests/limits.ts";
 import { rejection, virtualRuntime } from "./support.ts";
 
 test("work is given up a time-out after its last sign of life", async () => {

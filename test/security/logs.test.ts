@@ -4,7 +4,7 @@ import { expect, test, vi } from "vitest";
 import { CorruptionError, RecordNotFoundError } from "../../src/core/errors.ts";
 import { safeMessage } from "../../src/core/describe.ts";
 import { S3Backend } from "../../src/s3/index.ts";
-import { compact } from "../../src/store/compact.ts";
+import { compact } from "../../src/compaction/compact.ts";
 import { Store } from "../../src/store/store.ts";
 import { verify } from "../../src/store/verify.ts";
 import { CLIENTS, rejection, s3Error, scriptedWith } from "../s3/support.ts";
@@ -85,7 +85,7 @@ test("what a foreign file's name says reaches no error and no log", async () => 
 });
 
 test("what goes to the console by default is one line", async () => {
-  const { warnOnStderr } = await import("../../src/store/options.ts");
+  const { warnOnStderr } = await import("../../src/core/options.ts");
   const write = vi.spyOn(console, "error").mockImplementation(() => undefined);
   warnOnStderr(FORGED);
   const [line] = write.mock.calls[0] ?? [];

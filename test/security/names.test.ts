@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/prom
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { AccessDeniedError, InvalidArgumentError } from "../../src/core/errors.ts";
-import { FsBackend } from "../../src/storage/fs-backend.ts";
+import { FsBackend } from "../../src/storage/fs/fs-backend.ts";
 import { Store } from "../../src/store/store.ts";
 import { setUp } from "../store/fixture.ts";
 import { directoryMedium, memoryMedium } from "../store/media.ts";

@@ -5,7 +5,7 @@ import {
   WriteOutcomeUnknownError,
 } from "../../src/core/errors.ts";
 import { Store } from "../../src/store/store.ts";
-import type { StoreOptions } from "../../src/store/options.ts";
+import type { StoreOptions } from "../../src/session/options.ts";
 import { isOfThird, periodOf } from "./archive-judge.ts";
 import { checkExpected, checkWarning } from "./expected.ts";
 import { type Doc, hasForm, type PlainDoc } from "./form.ts";

@@ -2,7 +2,7 @@
  * One HTTP exchange with the simulated object store: answered, refused, lost on either way, late,
  * delivered twice, or carried out and answered by an error.
  */
-import type { Exchange } from "../../src/s3/s3-transport.ts";
+import type { Exchange } from "../../src/s3/requests/transport.ts";
 import { drawFate, type Network } from "./network.ts";
 import type { ObjectServer } from "./object-server.ts";
 import type { SimProcess } from "./sim-process.ts";

@@ -1,7 +1,7 @@
 /** The backend of `src/s3` itself, over a transport that is simulated. */
 import { MANIFEST_PATH } from "../../src/format/paths.ts";
 import { BucketBackend } from "../../src/s3/bucket-backend.ts";
-import { resolveOptions } from "../../src/s3/s3-options.ts";
+import { resolveOptions } from "../../src/s3/requests/options.ts";
 import type {
   GetOptions,
   GetResult,

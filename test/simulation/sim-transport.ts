@@ -10,7 +10,7 @@ import type {
   ObjectHead,
   S3Transport,
   UploadedPart,
-} from "../../src/s3/s3-transport.ts";
+} from "../../src/s3/requests/transport.ts";
 import type { Precondition } from "../../src/storage/backend.ts";
 import { byName, shuffledBy } from "./object-server.ts";
 import { failed, type Reply, reset, SimHttp, type SimHttpOptions } from "./sim-http.ts";

@@ -4,8 +4,8 @@ import { AccessDeniedError, BudgetExceededError, NotSupportedError, UnavailableE
 import { covers, coversServer, type ProofScope, withProof } from "../../src/core/proof-scope.ts";
 import { probePath } from "../../src/format/paths.ts";
 import type { PutResult } from "../../src/storage/backend.ts";
-import { compact } from "../../src/store/compact.ts";
-import type { StoreOptions } from "../../src/store/options.ts";
+import { compact } from "../../src/compaction/compact.ts";
+import type { StoreOptions } from "../../src/session/options.ts";
 import { Store } from "../../src/store/store.ts";
 import { AskedMedium, ignoring, SCOPE } from "./asked-medium.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { type FileSystem, nodeFileSystem } from "../../src/storage/file-system.ts";
-import { FsBackend } from "../../src/storage/fs-backend.ts";
+import { type FileSystem, nodeFileSystem } from "../../src/storage/fs/file-system.ts";
+import { FsBackend } from "../../src/storage/fs/fs-backend.ts";
 import { backendSuite } from "../../src/testing/index.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { openFs } from "./open-fs.ts";

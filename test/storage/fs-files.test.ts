@@ -3,7 +3,7 @@ import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, test } from "vitest";
 import { systemRuntime } from "../../src/core/runtime.ts";
-import { FsBackend } from "../../src/storage/fs-backend.ts";
+import { FsBackend } from "../../src/storage/fs/fs-backend.ts";
 import { getText, openFs, testDirectory } from "./open-fs.ts";
 
 const DENIED = { code: "ACCESS_DENIED" };

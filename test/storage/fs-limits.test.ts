@@ -2,11 +2,11 @@
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
-import { nodeFileSystem } from "../../src/storage/file-system.ts";
-import type { FileSystem, OpenFile } from "../../src/storage/file-system.ts";
-import { FsBackend } from "../../src/storage/fs-backend.ts";
+import { nodeFileSystem } from "../../src/storage/fs/file-system.ts";
+import type { FileSystem, OpenFile } from "../../src/storage/fs/file-system.ts";
+import { FsBackend } from "../../src/storage/fs/fs-backend.ts";
 import { Store } from "../../src/store/store.ts";
-import { compact } from "../../src/store/compact.ts";
+import { compact } from "../../src/compaction/compact.ts";
 import { verify } from "../../src/store/verify.ts";
 import { testDirectory } from "./open-fs.ts";
 

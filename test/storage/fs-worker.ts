@@ -3,7 +3,7 @@
  * One answer a line on stdout; holds what it holds until stdin ends.
  */
 import { OpslogError } from "../../src/core/errors.ts";
-import { FsBackend } from "../../src/storage/fs-backend.ts";
+import { FsBackend } from "../../src/storage/fs/fs-backend.ts";
 
 const [command, location = "", ...rest] = process.argv.slice(2);
 

@@ -5,7 +5,7 @@ import { BudgetExceededError } from "../../src/core/errors.ts";
 import { EMPTY_MANIFEST } from "../../src/format/manifest-codec.ts";
 import { ObjectLog } from "../../src/log/object-log.ts";
 import type { PutResult, StorageBackend } from "../../src/storage/backend.ts";
-import { FsBackend } from "../../src/storage/fs-backend.ts";
+import { FsBackend } from "../../src/storage/fs/fs-backend.ts";
 import { Lease } from "../../src/storage/lease.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import { beyondBudget, MeteredBackend } from "../../src/storage/metered-backend.ts";

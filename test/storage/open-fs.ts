@@ -1,6 +1,6 @@
 import { onTestFinished } from "vitest";
-import { FsBackend } from "../../src/storage/fs-backend.ts";
-import type { FsBackendOptions } from "../../src/storage/fs-backend.ts";
+import { FsBackend } from "../../src/storage/fs/fs-backend.ts";
+import type { FsBackendOptions } from "../../src/storage/fs/fs-backend.ts";
 import { tempDir } from "../support/temp-dir.ts";
 
 /** A directory for one test. */

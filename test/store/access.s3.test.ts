@@ -8,7 +8,7 @@ import {
   UnavailableError,
 } from "../../src/core/errors.ts";
 import { S3Backend, type S3BackendOptions } from "../../src/s3/index.ts";
-import { compact } from "../../src/store/compact.ts";
+import { compact } from "../../src/compaction/compact.ts";
 import { Store } from "../../src/store/store.ts";
 import { liveS3Bucket, liveS3Endpoint, recordingProxy } from "../support/live-s3.ts";
 import type { LiveBucket } from "../support/live-s3.ts";

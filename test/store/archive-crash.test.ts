@@ -5,7 +5,7 @@
  */
 import { describe, expect, test } from "vitest";
 import { WriteOutcomeUnknownError } from "../../src/core/errors.ts";
-import { compact } from "../../src/store/compact.ts";
+import { compact } from "../../src/compaction/compact.ts";
 import type { Store } from "../../src/store/store.ts";
 import { failingBackend, type Fate } from "../support/failing-backend.ts";
 import { type Fixture, type MakeMedium, type Medium, setUp } from "./fixture.ts";

@@ -5,7 +5,7 @@ import { systemRuntime } from "../../src/core/runtime.ts";
 import type { StorageBackend } from "../../src/storage/backend.ts";
 import { Lease } from "../../src/storage/lease.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
-import { compact } from "../../src/store/compact.ts";
+import { compact } from "../../src/compaction/compact.ts";
 import { Store } from "../../src/store/store.ts";
 
 interface Task {

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { InvalidArgumentError, OpslogError } from "../../src/core/errors.ts";
 import { DEFAULT_SETTINGS } from "../../src/core/settings.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
-import { compact } from "../../src/store/compact.ts";
+import { compact } from "../../src/compaction/compact.ts";
 import { Store } from "../../src/store/store.ts";
 import { setUp } from "./fixture.ts";
 import { directoryMedium, memoryMedium } from "./media.ts";

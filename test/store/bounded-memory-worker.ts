@@ -1,8 +1,8 @@
 /** Works on a store in a process of its own and tells what that took, as a line of JSON. */
 import { readFileSync } from "node:fs";
 import { withStore } from "../../src/lambda/index.ts";
-import { FsBackend } from "../../src/storage/fs-backend.ts";
-import { compact } from "../../src/store/compact.ts";
+import { FsBackend } from "../../src/storage/fs/fs-backend.ts";
+import { compact } from "../../src/compaction/compact.ts";
 import { Store } from "../../src/store/store.ts";
 
 type Found = Record<string, unknown>;

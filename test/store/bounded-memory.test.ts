@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { FsBackend } from "../../src/storage/fs-backend.ts";
+import { FsBackend } from "../../src/storage/fs/fs-backend.ts";
 import { Store } from "../../src/store/store.ts";
 import { type BoundedResult, boundedProcess } from "../support/bounded-process.ts";
 import { tempDir } from "../support/temp-dir.ts";

@@ -1,7 +1,7 @@
 /** Stored bytes that are not what was written: told by name, nothing overwritten, nothing lost. */
 import { describe, expect, test } from "vitest";
 import { CorruptionError, FormatVersionError } from "../../src/core/errors.ts";
-import { compact } from "../../src/store/compact.ts";
+import { compact } from "../../src/compaction/compact.ts";
 import { flip } from "../runs/support.ts";
 import { type Fixture, setUp } from "./fixture.ts";
 import { directoryMedium, memoryMedium } from "./media.ts";

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { CorruptionError } from "../../src/core/errors.ts";
 import { decodeManifest, type Manifest } from "../../src/format/manifest-codec.ts";
 import { segmentPath } from "../../src/format/paths.ts";
-import { compact } from "../../src/store/compact.ts";
+import { compact } from "../../src/compaction/compact.ts";
 import { encoded } from "../log/support.ts";
 import { flip } from "../runs/support.ts";
 import { type Fixture, setUp, SHORT_GRACES } from "./fixture.ts";

@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { OpslogError } from "../../src/core/errors.ts";
-import { FsBackend } from "../../src/storage/fs-backend.ts";
+import { FsBackend } from "../../src/storage/fs/fs-backend.ts";
 import { Store } from "../../src/store/store.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { treeContents } from "./media.ts";

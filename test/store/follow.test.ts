@@ -10,8 +10,8 @@ import { FollowerExpiredError, RecordNotFoundError } from "../../src/core/errors
 import type { Operation } from "../../src/core/operation.ts";
 import { resolveSettings } from "../../src/core/settings.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
-import type { StoreOptions } from "../../src/store/options.ts";
-import { createParts } from "../../src/store/parts.ts";
+import type { StoreOptions } from "../../src/session/options.ts";
+import { createParts } from "../../src/engine/engine.ts";
 import { Store } from "../../src/store/store.ts";
 import { dice, type Dice } from "../processes/random.ts";
 import { scaleDateSkew } from "../support/date-skew.ts";

@@ -1,8 +1,8 @@
 /** What n operations cost grows with n, not with its square. */
 import { expect, test } from "vitest";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
-import { type StagedOperation, Records } from "../../src/store/records.ts";
-import type { StoreOptions } from "../../src/store/options.ts";
+import { type StagedOperation, Records } from "../../src/session/memtable.ts";
+import type { StoreOptions } from "../../src/session/options.ts";
 import { Store } from "../../src/store/store.ts";
 import { growthOf, LINEAR_MAX } from "../support/growth.ts";
 

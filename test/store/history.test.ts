@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { versionOf } from "../../src/format/segment-codec.ts";
 import type { Segment } from "../../src/format/segment-codec.ts";
-import { History } from "../../src/store/history.ts";
+import { History } from "../../src/session/history.ts";
 
 function flush(id: string, clock: number): Segment {
   const operation = { ts: "", op: "set", id, clock, prev: null, data: clock } as const;

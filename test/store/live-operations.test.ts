@@ -4,7 +4,7 @@ import { encodeOperation, encodeSegment, type Segment } from "../../src/format/s
 import type { LogOperation } from "../../src/core/operation.ts";
 import type { SegmentRead, SegmentRef } from "../../src/log/log.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
-import { LiveOperations } from "../../src/store/live-operations.ts";
+import { LiveOperations } from "../../src/read/log-replay.ts";
 
 const W = "0123456789abcdef";
 

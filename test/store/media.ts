@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Runtime, systemRuntime } from "../../src/core/runtime.ts";
-import { FsBackend } from "../../src/storage/fs-backend.ts";
+import { FsBackend } from "../../src/storage/fs/fs-backend.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import type { LiveBucket } from "../support/live-s3.ts";
 import { tempDir } from "../support/temp-dir.ts";

@@ -2,13 +2,13 @@
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import type * as Package from "../../src/index.ts";
-import type * as Errors from "../../src/storage/fs-errors.ts";
+import type * as Errors from "../../src/storage/fs/errors.ts";
 import { inOtherRealm } from "../support/other-realm.ts";
 import { tempDir } from "../support/temp-dir.ts";
 
 let other: typeof Package & typeof Errors;
 beforeAll(async () => {
-  other = await inOtherRealm(["index.ts", "storage/fs-errors.ts"]);
+  other = await inOtherRealm(["index.ts", "storage/fs/errors.ts"]);
 });
 
 describe("in another realm", () => {

@@ -1,8 +1,8 @@
 /** Reads, refreshes and writes of one store do not starve one another. */
 import { expect, onTestFinished, test } from "vitest";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
-import { compact } from "../../src/store/compact.ts";
-import type { StoreOptions } from "../../src/store/options.ts";
+import { compact } from "../../src/compaction/compact.ts";
+import type { StoreOptions } from "../../src/session/options.ts";
 import { Store } from "../../src/store/store.ts";
 
 type Get = MemoryBackend["get"];

@@ -6,7 +6,7 @@ import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/pro
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { OpslogError } from "../../src/core/errors.ts";
-import type { StoreOptions } from "../../src/store/options.ts";
+import type { StoreOptions } from "../../src/session/options.ts";
 import { Store } from "../../src/store/store.ts";
 import { tempDir } from "../support/temp-dir.ts";
 

@@ -1,6 +1,6 @@
 /** Another process, with other rights: opens a store, does one thing, answers with a line of JSON. */
 import { OpslogError } from "../../src/core/errors.ts";
-import { FsBackend } from "../../src/storage/fs-backend.ts";
+import { FsBackend } from "../../src/storage/fs/fs-backend.ts";
 import { Store } from "../../src/store/store.ts";
 
 const [command, location = ""] = process.argv.slice(2);

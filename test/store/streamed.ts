@@ -1,6 +1,6 @@
 /** What the cases of the streams share: consumers of streams, and compactions under them. */
 import type { Operation } from "../../src/core/operation.ts";
-import { compact } from "../../src/store/compact.ts";
+import { compact } from "../../src/compaction/compact.ts";
 import type { Store } from "../../src/store/store.ts";
 import type { Fixture } from "./fixture.ts";
 

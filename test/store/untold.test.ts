@@ -1,8 +1,8 @@
 /** What a follower is told of one record. */
 import { expect, test } from "vitest";
 import type { Version } from "../../src/core/version.ts";
-import { ResidentEntry } from "../../src/store/records.ts";
-import { type NewOperation, tellChange } from "../../src/store/untold.ts";
+import { ResidentEntry } from "../../src/read/resident-entry.ts";
+import { type NewOperation, tellChange } from "../../src/session/pending-changes.ts";
 
 const TS = "2026-01-02T03:04:05.678Z";
 const at = (clock: number): Version => ({ clock, agent: "a", w: "0".repeat(16) });

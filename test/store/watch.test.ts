@@ -3,7 +3,7 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { UnavailableError } from "../../src/core/errors.ts";
 import type { Operation } from "../../src/core/operation.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
-import { compact } from "../../src/store/compact.ts";
+import { compact } from "../../src/compaction/compact.ts";
 import { Store } from "../../src/store/store.ts";
 import { manualRuntime } from "../support/manual-runtime.ts";
 

@@ -5,7 +5,7 @@ import { encodeRetiredList } from "../../src/format/retired-list.ts";
 import type { Log, SegmentRef } from "../../src/log/log.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import { ManifestStore } from "../../src/view/manifest-store.ts";
-import { sortListing, summarize } from "../../src/view/published.ts";
+import { sortListing, summarize } from "../../src/view/merged-segments.ts";
 import { makeView, settleView } from "../../src/view/view.ts";
 import { manualRuntime } from "../support/manual-runtime.ts";
 import { watchBackend } from "../store/watched-backend.ts";

@@ -1,6 +1,6 @@
 /** S3 through the light client. */
 import { LightS3Backend, lightTransport } from "../../s3/light/light-s3-backend.ts";
-import { listLocations } from "../../s3/s3-discover.ts";
+import { listLocations } from "../../s3/objects/discover.ts";
 import type { S3Access } from "../s3-access.ts";
 
 export function lightAccess(): S3Access {

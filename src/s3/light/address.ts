@@ -1,6 +1,6 @@
 /** Where a request for an object goes. Pure. */
 import { withoutSlashesAtEnd } from "../../storage/paths.ts";
-import { isHostName } from "../s3-options.ts";
+import { isHostName } from "../requests/options.ts";
 import { encodeKey } from "./sigv4.ts";
 
 export interface AddressSettings {

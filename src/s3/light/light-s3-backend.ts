@@ -1,7 +1,7 @@
 /** A small S3 client for functions that must start fast. */
 import { BucketBackend } from "../bucket-backend.ts";
-import { endpointOfEnvironment } from "../endpoint.ts";
-import { type CommonS3Options, resolveOptions, type S3Settings } from "../s3-options.ts";
+import { endpointOfEnvironment } from "../requests/endpoint.ts";
+import { type CommonS3Options, resolveOptions, type S3Settings } from "../requests/options.ts";
 import { LightTransport } from "./light-transport.ts";
 import type { S3Credentials } from "./sigv4.ts";
 

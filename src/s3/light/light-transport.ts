@@ -1,7 +1,7 @@
 /** S3 without the AWS SDK: requests are signed here and sent by Node's own HTTP client. */
-import { checksumHeader, type HeadersFor } from "../request-headers.ts";
+import { checksumHeader, type HeadersFor } from "../requests/headers.ts";
 import { isBytes } from "../../core/realm.ts";
-import type { S3Settings } from "../s3-options.ts";
+import type { S3Settings } from "../requests/options.ts";
 import type {
   Exchange,
   Input,
@@ -12,9 +12,9 @@ import type {
   S3Key,
   S3Transport,
   UploadedPart,
-} from "../s3-transport.ts";
+} from "../requests/transport.ts";
 import { addressOf, type AddressSettings } from "./address.ts";
-import { type HttpAnswer, HttpClient } from "./http-exchange.ts";
+import { type HttpAnswer, HttpClient } from "./http-client.ts";
 import { encodeQuery, type S3Credentials, sign } from "./sigv4.ts";
 import {
   completeBody,

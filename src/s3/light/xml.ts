@@ -1,5 +1,5 @@
 /** The few elements of S3's XML answers that are read here, and the two bodies that are sent. */
-import type { FailedDelete, ListedPage, UploadedPart } from "../s3-transport.ts";
+import type { FailedDelete, ListedPage, UploadedPart } from "../requests/transport.ts";
 
 /** @throws an error that leaves the outcome open, for an answer that is not whole */
 export function parseList(xml: string): ListedPage {

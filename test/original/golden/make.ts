@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Store as OriginalStore } from "@backloghq/opslog";
 import { FORMAT } from "../../../src/format/check.ts";
-import { FsBackend } from "../../../src/storage/fs-backend.ts";
+import { FsBackend } from "../../../src/storage/fs/fs-backend.ts";
 import { MemoryBackend } from "../../../src/storage/memory-backend.ts";
 import { manualRuntime } from "../../support/manual-runtime.ts";
 import {

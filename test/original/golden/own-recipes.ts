@@ -2,7 +2,7 @@
 import type { Runtime } from "../../../src/core/runtime.ts";
 import type { StorageBackend } from "../../../src/storage/backend.ts";
 import { Store } from "../../../src/store/store.ts";
-import type { StoreOptions } from "../../../src/store/options.ts";
+import type { StoreOptions } from "../../../src/session/options.ts";
 
 const KEEP_LOG = { checkpointOnClose: false, checkpointThreshold: 100_000 };
 const BIO = "a longer text that makes a reverse patch worth its while ".repeat(3);

@@ -4,7 +4,7 @@ import type { CompactionReport } from "../../../src/compaction/report.ts";
 import type { CompactionLimits } from "../../../src/compaction/plan.ts";
 import { RUNS_PREFIX } from "../../../src/format/paths.ts";
 import { Deadline } from "../../../src/storage/deadline.ts";
-import { createParts } from "../../../src/store/parts.ts";
+import { createParts } from "../../../src/engine/engine.ts";
 import { checkExpected, checkWarning } from "../expected.ts";
 import type { SimProcess } from "../sim-process.ts";
 import { SETTINGS, type ShortPasses, type SimMedium, type World } from "../world.ts";

@@ -1,5 +1,5 @@
 /** Writers: short-lived ones, as in Lambda, and long-lived ones that look again now and then. */
-import type { StoreOptions } from "../../../src/store/options.ts";
+import type { StoreOptions } from "../../../src/session/options.ts";
 import { type Change, Client } from "../client.ts";
 import type { SimProcess } from "../sim-process.ts";
 import { IDS, type SpawnOptions, type World } from "../world.ts";

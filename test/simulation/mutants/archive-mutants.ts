@@ -8,7 +8,7 @@ export const ARCHIVE_MUTANTS: readonly Mutant[] = [
     does: "archives a record that is not the one its predicate saw",
     edits: [
       {
-        file: "store/archiver.ts",
+        file: "store/archive.ts",
         find: "if (!isSame(seen, new ResidentEntry(version, schema, migrated))) return undefined;",
         put: "if (!isSame(seen, new ResidentEntry(version, schema, migrated))) void seen;",
       },
@@ -24,7 +24,7 @@ export const ARCHIVE_MUTANTS: readonly Mutant[] = [
     does: "does not ask whether an earlier attempt was published",
     edits: [
       {
-        file: "store/archiver.ts",
+        file: "store/archive.ts",
         find: "const landed = this.#sent.find(({ archive }) => paths.has(archive.path));",
         put: 'const landed = this.#sent.find(() => paths.has(""));',
       },
@@ -54,7 +54,7 @@ export const ARCHIVE_MUTANTS: readonly Mutant[] = [
     does: "does not take the tombstones of its own archive into memory",
     edits: [
       {
-        file: "store/archiver.ts",
+        file: "store/archive.ts",
         find: "session.records.merge(id, new ResidentEntry(version, schema, undefined));",
         put: "void [id, version, schema];",
       },

@@ -75,7 +75,7 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
     does: "keeps the last clock with the store, not with the process",
     edits: [
       {
-        file: "store/parts.ts",
+        file: "engine/engine.ts",
         find: "new WallClock(runtime), warm.lastClock)",
         put: "new WallClock(runtime), { ...warm.lastClock })",
       },
@@ -169,7 +169,7 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
     name: "no doubt after a freeze",
     breaks: ["ORDER", "H4"],
     does: "does not look when its clocks ran apart",
-    edits: [{ file: "store/flush-time.ts", find: "if (clock.isDoubtful) return true;", put: "" }],
+    edits: [{ file: "session/flush-time.ts", find: "if (clock.isDoubtful) return true;", put: "" }],
     test: { file: STORE, name: "looks before it writes" },
   },
   {
@@ -191,7 +191,7 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
     does: "does not look when clocks are ahead of time",
     edits: [
       {
-        file: "store/flush-time.ts",
+        file: "session/flush-time.ts",
         find: "if (calledMs === undefined || !clock.isDragged(view.clock)) return false;",
         put: "if (calledMs !== undefined || !clock.isDragged(view.clock)) return false;",
       },
@@ -203,7 +203,7 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
     does: "acknowledges a write over which both clocks stood still",
     edits: [
       {
-        file: "store/committer.ts",
+        file: "session/flusher.ts",
         find: "    this.#time.checkStoodStill(clocks, written);\n",
         put: "",
       },
@@ -267,12 +267,12 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
     does: "asks how long after its clock a flush was written, not how long after its view",
     edits: [
       {
-        file: "store/committer.ts",
+        file: "session/flusher.ts",
         find: "const countsUntilMs = this.#replica.view.dateMs + this.#lagMsMax;",
         put: "const countsUntilMs = clocks.first / 1_024 + this.#lagMsMax;",
       },
       {
-        file: "store/committer.ts",
+        file: "session/flusher.ts",
         find: "const lagMs = dateMs - this.#replica.view.dateMs;",
         put: "const lagMs = Math.max(0, dateMs - (countsUntilMs - this.#lagMsMax));",
       },

@@ -221,7 +221,7 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     does: "judges merges of runs alone by their pace, not of log that runs join",
     edits: [
       {
-        file: "compaction/leased-pass.ts",
+        file: "compaction/merge-pass.ts",
         find: "const leftMs = this.#leftMs();",
         put: "const leftMs = isLog ? Infinity : this.#leftMs();",
       },
@@ -232,7 +232,7 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     name: "log that was merged too slowly is left out",
     breaks: ["C4"],
     does: "goes on without the portion whose merge with runs was given up",
-    edits: [{ file: "compaction/leased-pass.ts", find: "cursor.putBack(merged.taken);", put: "" }],
+    edits: [{ file: "compaction/merge-pass.ts", find: "cursor.putBack(merged.taken);", put: "" }],
     test: { file: "compaction/portions.test.ts", name: "a medium that is slower than assumed" },
   },
   {

@@ -55,7 +55,7 @@ export const CONDITION_MUTANTS: readonly Mutant[] = [
     does: "sends what an old SDK has taken the condition from",
     edits: [
       {
-        file: "s3/http-watch.ts",
+        file: "s3/requests/http-watch.ts",
         find: "checkConditions(args.request, this.#call.conditions);",
         put: "",
       },

@@ -174,7 +174,7 @@ export const FILE_MUTANTS: readonly Mutant[] = [
     does: "takes any file at the path for the one that is open",
     edits: [
       {
-        file: "storage/fs-append.ts",
+        file: "storage/fs/append.ts",
         find: "found?.dev === dev && found.ino === ino && found.size === BigInt(this.#bytes)",
         put: "found !== undefined && dev >= 0n && ino >= 0n",
       },
@@ -187,7 +187,7 @@ export const FILE_MUTANTS: readonly Mutant[] = [
     does: "writes on after another took the lock over",
     edits: [
       {
-        file: "storage/fs-lock.ts",
+        file: "storage/fs/lock.ts",
         find: "if (!this.#isLost) return;",
         put: "if (ttlMs > 0) return;",
       },
@@ -200,7 +200,7 @@ export const FILE_MUTANTS: readonly Mutant[] = [
     does: "takes a silent lock over without watching it",
     edits: [
       {
-        file: "storage/fs-lock.ts",
+        file: "storage/fs/lock.ts",
         find: "if (isDoubted && (await staysSilent(directory, at, found, ttlMs))) return;",
         put: "void [staysSilent, at];\n  if (isDoubted) return;",
       },
@@ -213,7 +213,7 @@ export const FILE_MUTANTS: readonly Mutant[] = [
     does: "takes the pid of another container for one of its own",
     edits: [
       {
-        file: "storage/fs-process.ts",
+        file: "storage/fs/process-identity.ts",
         find: 'if (holder.pidSpace !== here.pidSpace) return "unknown";',
         put: "",
       },

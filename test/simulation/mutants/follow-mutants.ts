@@ -8,7 +8,7 @@ export const FOLLOW_MUTANTS: readonly Mutant[] = [
     does: "tells a follower the operations of the log only, not what was compacted meanwhile",
     edits: [
       {
-        file: "store/untold.ts",
+        file: "session/pending-changes.ts",
         find: "return [...told, netChange(id, after, ts, { value: reached })];",
         put: "return ts === undefined ? [...told, netChange(id, after, ts, { value: reached })] : told;",
       },
@@ -20,7 +20,7 @@ export const FOLLOW_MUTANTS: readonly Mutant[] = [
     does: "tells a follower without all records in memory of the log only, not of new runs",
     edits: [
       {
-        file: "store/changed-objects.ts",
+        file: "session/changed-objects.ts",
         find: "if (isSettled(id)) continue;",
         put: "if (isSettled(id) || this.#base !== undefined) continue;",
       },
@@ -32,7 +32,7 @@ export const FOLLOW_MUTANTS: readonly Mutant[] = [
     does: "tells operations that lost to what the follower had, where the record is not in memory",
     edits: [
       {
-        file: "store/changed-objects.ts",
+        file: "session/changed-objects.ts",
         find: "return first > clock && (entry?.version.clock ?? Infinity) > clock;",
         put: "return first > clock * 0 && (entry?.version.clock ?? Infinity) > clock * 0;",
       },
@@ -48,7 +48,7 @@ export const FOLLOW_MUTANTS: readonly Mutant[] = [
     does: "takes what was looked up between two looks for what the follower has",
     edits: [
       {
-        file: "store/follower.ts",
+        file: "session/change-feed.ts",
         find: "if (before === undefined && !complete) this.#arrived.add(id);",
         put: "if (before === undefined && !complete) return;",
       },
@@ -61,7 +61,7 @@ export const FOLLOW_MUTANTS: readonly Mutant[] = [
     does: "tells operations that had lost when they came into view",
     edits: [
       {
-        file: "store/untold.ts",
+        file: "session/pending-changes.ts",
         find: "({ version }) => isAbove(version, before) && !isAbove(version, after),",
         put: "({ version }) => isAbove(version, undefined) && !isAbove(version, after),",
       },

@@ -26,7 +26,7 @@ export const OTHER_MUTANTS: readonly Mutant[] = [
     does: "gives programs records of a newer schema version than theirs",
     edits: [
       {
-        file: "store/schema.ts",
+        file: "core/schema.ts",
         find: "if (version <= schema.version) return;",
         put: "if (version <= schema.version || what !== '') return;",
       },
@@ -75,12 +75,12 @@ export const OTHER_MUTANTS: readonly Mutant[] = [
     test: { file: "store/cloned-streams.test.ts", name: "a greater text" },
     edits: [
       {
-        file: "store/run-streams.ts",
+        file: "read/merged-runs.ts",
         find: "return wins(entryOf(each), winner);",
         put: "return winner === undefined || compareVersions(each.version, winner.version) > 0;",
       },
       {
-        file: "store/run-streams.ts",
+        file: "read/merged-runs.ts",
         find: "import { type RunEntry, wins }",
         put: "import { compareVersions, type RunEntry, wins }",
       },
@@ -92,7 +92,7 @@ export const OTHER_MUTANTS: readonly Mutant[] = [
     does: "counts every operation of the original's log at one clock",
     edits: [
       {
-        file: "original/original-order.ts",
+        file: "legacy/order.ts",
         find: "last = Math.max(last + 1, clock);",
         put: "last = Math.max(1, clock);",
       },
@@ -104,7 +104,7 @@ export const OTHER_MUTANTS: readonly Mutant[] = [
     does: "keeps what it has seen of the original's log, whatever became of that",
     edits: [
       {
-        file: "store/gather.ts",
+        file: "read/load-records.ts",
         find: "const isSame = original?.fingerprint === this.#baseFingerprint;",
         put: "const isSame = original?.fingerprint !== '';",
       },

@@ -8,7 +8,7 @@ export const S3_MUTANTS: readonly Mutant[] = [
     does: "takes what was answered by 500 for not carried out",
     edits: [
       {
-        file: "s3/s3-failure-kinds.ts",
+        file: "s3/requests/failure-kinds.ts",
         find: '["unknown", ["InternalError", ',
         put: '["refused", ["InternalError", ',
       },
@@ -21,7 +21,7 @@ export const S3_MUTANTS: readonly Mutant[] = [
     does: "reports that nothing was written when the time for an ambiguous write is up",
     edits: [
       {
-        file: "s3/s3-put.ts",
+        file: "s3/objects/put.ts",
         find: "if (this.#doubt !== undefined) return this.#unknown(this.#doubt);",
         put: "",
       },
@@ -33,7 +33,7 @@ export const S3_MUTANTS: readonly Mutant[] = [
     does: "takes what has arrived of a body for all of it",
     edits: [
       {
-        file: "s3/s3-connection.ts",
+        file: "s3/requests/client.ts",
         find: "return await readAll(head.body, onChunk, head.bodyBytes ?? 0);",
         put: "return await readAll(head.body, onChunk, head.bodyBytes ?? 0).catch(() => new Uint8Array(bytesIn));",
       },
@@ -43,7 +43,7 @@ export const S3_MUTANTS: readonly Mutant[] = [
     name: "one form of an etag",
     breaks: ["C7"],
     does: "does not try the other form of an etag on a server that refuses the first",
-    edits: [{ file: "s3/etag-form.ts", find: "this.#putQuoted = !sent.quoted;", put: "" }],
+    edits: [{ file: "s3/requests/etag-form.ts", find: "this.#putQuoted = !sent.quoted;", put: "" }],
   },
   {
     name: "dates that stand still",
@@ -51,7 +51,7 @@ export const S3_MUTANTS: readonly Mutant[] = [
     does: "dates every answer alike, as by a clock that stands still",
     edits: [
       {
-        file: "s3/http-watch.ts",
+        file: "s3/requests/http-watch.ts",
         find: 'this.dateMs = parseDate(headerOf(response, "date"));',
         put: "this.dateMs = 1_767_225_600_000;",
       },

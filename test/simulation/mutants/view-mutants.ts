@@ -56,7 +56,7 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     does: "purges by its own shorter grace, whatever an earlier manifest promised",
     edits: [
       {
-        file: "compaction/leased-pass.ts",
+        file: "compaction/merge-pass.ts",
         find: "const graceMs = tombstoneGraceOf(manifest, settings);",
         put: "const graceMs = tombstoneGraceOf({ ...manifest, tombstoneGraceMs: 0 }, settings);",
       },
@@ -111,7 +111,7 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     does: "keeps what is resident when a purge has left no trace of a deletion",
     edits: [
       {
-        file: "store/gather.ts",
+        file: "read/load-records.ts",
         find: "if (isSame && manifest.lastPurge <= this.#baseGeneration) return;",
         put: "if (isSame) return;",
       },
@@ -153,7 +153,7 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     does: "reads on without a segment that was deleted meanwhile",
     edits: [
       {
-        file: "store/gather.ts",
+        file: "read/load-records.ts",
         find: 'if (read.status === "gone") gone.add(read.ref.key);',
         put: "",
       },
@@ -165,7 +165,7 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     does: "merges only segments at a refresh, not what was compacted since",
     edits: [
       {
-        file: "store/gather.ts",
+        file: "read/load-records.ts",
         find: "const runs = this.#view.manifest.runs.filter(({ path }) => !this.#merged.has(path));",
         put: "const runs = this.#merged.size > 0 ? [] : [...this.#view.manifest.runs];",
       },
@@ -177,7 +177,7 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     does: "makes records resident that stand for an older view than their neighbours",
     edits: [
       {
-        file: "store/replica.ts",
+        file: "session/replica.ts",
         find: "if (this.#view !== view) continue;",
         put: "",
       },
@@ -190,7 +190,7 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     does: "makes records resident that stand for a newer manifest than their neighbours",
     edits: [
       {
-        file: "store/replica.ts",
+        file: "session/replica.ts",
         find: "if (gathered.view.etag === view.etag) {",
         put: "if (gathered.view.etag === view.etag || missing.size > 0) {",
       },
@@ -203,7 +203,7 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     does: "does not bring up what lookups made resident while it read",
     edits: [
       {
-        file: "store/replica.ts",
+        file: "session/replica.ts",
         find: "const arrived = new Set([...all].filter((id) => !wanted.has(id)));",
         put: "const arrived = new Set([...all].filter((id) => !all.has(id)));",
       },
@@ -215,7 +215,7 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     does: "takes as many low segments as the lists name for the listed ones, whatever their names",
     edits: [
       {
-        file: "view/published.ts",
+        file: "view/merged-segments.ts",
         find: "if (paths.length === count && digestOf(paths) === digest) {",
         put: 'if (paths.length === count && digest !== "") {',
       },
@@ -228,7 +228,7 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     does: "opens on another store's look, however old",
     edits: [
       {
-        file: "store/look.ts",
+        file: "view/freshness.ts",
         find: "return began !== undefined && ageMs(began, now) <= ageMsMax;",
         put: "return began !== undefined && ageMs(now, now) <= ageMsMax;",
       },
@@ -253,7 +253,7 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     does: "writes where a manifest was lost, when the store was opened lazily",
     edits: [
       {
-        file: "store/session.ts",
+        file: "session/session.ts",
         find: "      await checkManifest(replica.view);\n",
         put: "",
       },

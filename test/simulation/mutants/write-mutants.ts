@@ -60,7 +60,7 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "replays all operations of a flush but the last of several",
     edits: [
       {
-        file: "store/gather.ts",
+        file: "read/load-records.ts",
         find: "for (const { id, clock, data } of operations) {",
         put: "for (const { id, clock, data } of operations.slice(0, Math.max(1, operations.length - 1))) {",
       },
@@ -130,7 +130,7 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     name: "late writes count",
     breaks: ["LATE", "W5"],
     does: "acknowledges a flush however long it took",
-    edits: [{ file: "store/committer.ts", find: "    this.#checkLate(written);\n", put: "\n" }],
+    edits: [{ file: "session/flusher.ts", find: "    this.#checkLate(written);\n", put: "\n" }],
   },
   {
     name: "purges catch up with writers",
@@ -163,7 +163,7 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "writes without having looked, when the store opened on what was seen before",
     edits: [
       {
-        file: "store/committer.ts",
+        file: "session/flusher.ts",
         find: "if (isYoung && !this.#mustRefresh && this.#replica.hasLooked) return false;",
         put: "if (isYoung && !this.#mustRefresh) return false;",
       },
@@ -195,7 +195,7 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "acknowledges a flush whose outcome is not known",
     edits: [
       {
-        file: "store/committer.ts",
+        file: "session/flusher.ts",
         find: "for (const write of writes) this.#settle(write).reject(error);",
         put:
           "for (const write of writes) error instanceof WriteOutcomeUnknownError\n" +
@@ -209,7 +209,7 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "writes what was queued behind a flush that failed",
     edits: [
       {
-        file: "store/committer.ts",
+        file: "session/flusher.ts",
         find: "const failed = [...group, ...this.#queue.splice(0)];",
         put: "const failed = [...group];",
       },
@@ -222,7 +222,7 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "undoes its last operation also where another has written since",
     edits: [
       {
-        file: "store/history.ts",
+        file: "session/history.ts",
         find: "if (standsFor === undefined || compareVersions(standsFor, own.version) !== 0) return undefined;",
         put: "if (standsFor === undefined) return undefined;",
       },
@@ -234,7 +234,7 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "takes the tombstone of an archive for its own operation",
     edits: [
       {
-        file: "store/history.ts",
+        file: "session/history.ts",
         find: 'if (own.operation.op === "set" && winner.value === undefined) return undefined;',
         put: "",
       },
@@ -247,7 +247,7 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "does not ask its lease before a flush",
     edits: [
       {
-        file: "store/writer-lock.ts",
+        file: "session/writer-lock.ts",
         find: "if (await confirm(lease, seenMs, path)) return;",
         put: "if (seenMs >= 0 || (await confirm(lease, seenMs, path))) return;",
       },

@@ -5,7 +5,7 @@ import {
   RecordNotFoundError,
   StoreNotFoundError,
 } from "../../../src/core/errors.ts";
-import { compact } from "../../../src/store/compact.ts";
+import { compact } from "../../../src/compaction/compact.ts";
 import { verify } from "../../../src/store/verify.ts";
 import { type MakeMedium, setUp, SHORT_GRACES } from "../fixture.ts";
 import { archived, EVEN, fill, isDone, KEEP, ODD, type Task } from "./archive-support.ts";

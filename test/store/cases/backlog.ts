@@ -1,8 +1,8 @@
 /** onBacklog: asks for a compaction when a view shows too long a log; never compacts by itself. */
 import { expect, test } from "vitest";
 import { Deferred } from "../../../src/core/deferred.ts";
-import { compact } from "../../../src/store/compact.ts";
-import type { Backlog } from "../../../src/store/backlog.ts";
+import { compact } from "../../../src/compaction/compact.ts";
+import type { Backlog } from "../../../src/session/backlog-alarm.ts";
 import { type Fixture, type MakeMedium, setUp } from "../fixture.ts";
 
 const LIMIT = 5;

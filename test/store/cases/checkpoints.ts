@@ -1,6 +1,6 @@
 /** Compaction as a store's user meets it: compact(), the threshold, stats and getManifest(). */
 import { expect, test } from "vitest";
-import { compact } from "../../../src/store/compact.ts";
+import { compact } from "../../../src/compaction/compact.ts";
 import { type MakeMedium, setUp } from "../fixture.ts";
 
 const ISO_DATE = /^\d{4}-\d\d-\d\dT[\d:]+\.\d{3}Z$/;

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { Cost } from "../../../src/core/cost.ts";
 import { BudgetExceededError, NotOpenError } from "../../../src/core/errors.ts";
-import { compact } from "../../../src/store/compact.ts";
+import { compact } from "../../../src/compaction/compact.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { type MakeMedium, setUp } from "../fixture.ts";
 import { watchBackend } from "../watched-backend.ts";

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import type { Operation } from "../../../src/core/operation.ts";
 import { FollowerExpiredError } from "../../../src/core/errors.ts";
-import { compact } from "../../../src/store/compact.ts";
+import { compact } from "../../../src/compaction/compact.ts";
 import { type MakeMedium, setUp, SHORT_GRACES } from "../fixture.ts";
 
 /** "set a 1", "delete a": what a follower would apply. */

@@ -1,7 +1,7 @@
 /** tail: what others changed, told once. */
 import { expect, test } from "vitest";
 import type { Operation } from "../../../src/core/operation.ts";
-import { compact } from "../../../src/store/compact.ts";
+import { compact } from "../../../src/compaction/compact.ts";
 import { type MakeMedium, setUp } from "../fixture.ts";
 import { watchBackend } from "../watched-backend.ts";
 

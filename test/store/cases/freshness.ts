@@ -1,9 +1,9 @@
 /** Freshness, declared: what each kind sees, what it does not see, and what it asks for. */
 import { expect, test } from "vitest";
 import { InvalidArgumentError } from "../../../src/core/errors.ts";
-import { compact } from "../../../src/store/compact.ts";
-import type { StoreOptions } from "../../../src/store/options.ts";
-import type { ReadOptions } from "../../../src/store/resident-reads.ts";
+import { compact } from "../../../src/compaction/compact.ts";
+import type { StoreOptions } from "../../../src/session/options.ts";
+import type { ReadOptions } from "../../../src/store/reads.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { type Fixture, type MakeMedium, setUp, timeless } from "../fixture.ts";
 import { taken } from "../streamed.ts";

@@ -1,6 +1,6 @@
 /** Merged segments that still lie in the log: nobody takes them for anything but what they are. */
 import { expect, test } from "vitest";
-import { compact } from "../../../src/store/compact.ts";
+import { compact } from "../../../src/compaction/compact.ts";
 import { verify } from "../../../src/store/verify.ts";
 import { type Fixture, type MakeMedium, setUp } from "../fixture.ts";
 import { taken } from "../streamed.ts";

@@ -1,6 +1,6 @@
 /** What was deleted stays deleted when even its deletion is forgotten. */
 import { expect, test } from "vitest";
-import { compact } from "../../../src/store/compact.ts";
+import { compact } from "../../../src/compaction/compact.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { type Fixture, type MakeMedium, setUp, SHORT_GRACES } from "../fixture.ts";
 

@@ -1,6 +1,6 @@
 /** The examples of the original's README as they stand there, and what it says in passing. */
 import { expect, test } from "vitest";
-import { FsBackend } from "../../../src/storage/fs-backend.ts";
+import { FsBackend } from "../../../src/storage/fs/fs-backend.ts";
 import { Store } from "../../../src/store/store.ts";
 import { type MakeMedium, setUp } from "../fixture.ts";
 import { watchBackend } from "../watched-backend.ts";

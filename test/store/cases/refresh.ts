@@ -1,6 +1,6 @@
 /** refresh: picks up other writers, reads only what is new. */
 import { expect, test } from "vitest";
-import { compact } from "../../../src/store/compact.ts";
+import { compact } from "../../../src/compaction/compact.ts";
 import { type MakeMedium, setUp } from "../fixture.ts";
 import { watchBackend } from "../watched-backend.ts";
 

@@ -1,7 +1,7 @@
 /** streamSnapshot and getWalOps while others write and compact: together they miss nothing. */
 import { expect, onTestFailed, test } from "vitest";
 import { UnavailableError } from "../../../src/core/errors.ts";
-import { compact } from "../../../src/store/compact.ts";
+import { compact } from "../../../src/compaction/compact.ts";
 import { dice, runSeed } from "../../processes/random.ts";
 import { type MakeMedium, setUp, SHORT_GRACES } from "../fixture.ts";
 import { apply, AT_ONCE, compactAway, fill, idsBelow, rebuilt, taken } from "../streamed.ts";

@@ -1,8 +1,8 @@
 /** Stores of one process whose flushes share objects (on a directory each is appended by itself). */
 import { describe, expect, test } from "vitest";
 import { WriteOutcomeUnknownError } from "../../../src/core/errors.ts";
-import { compact } from "../../../src/store/compact.ts";
-import type { StoreOptions } from "../../../src/store/options.ts";
+import { compact } from "../../../src/compaction/compact.ts";
+import type { StoreOptions } from "../../../src/session/options.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { verify } from "../../../src/store/verify.ts";
 import { type Fixture, type MakeMedium, setUp } from "../fixture.ts";

@@ -1,0 +1,137 @@
+/** What every part of an open store works with. */
+import type { Pace } from "./pace.ts";
+import { type Warm, warmOf } from "./process-cache.ts";
+import type { CostBudget } from "../core/cost.ts";
+import { CostMeter } from "../core/cost-meter.ts";
+import { HybridClock } from "../core/hybrid-clock.ts";
+import { WallClock } from "../core/medium-clock.ts";
+import type { Runtime } from "../core/runtime.ts";
+import { DATE_SKEW_MS, type ProtocolSettings, purgeGraceMs } from "../core/settings.ts";
+import type { Segment } from "../format/segment-codec.ts";
+import { FileLog } from "../log/file-log.ts";
+import { FlushGroup } from "../log/flush-group.ts";
+import type { Log, LogWriter } from "../log/log.ts";
+import { ObjectLog } from "../log/object-log.ts";
+import { ByteCache } from "../runs/byte-cache.ts";
+import type { RunCache } from "../runs/run-objects.ts";
+import type { StorageBackend } from "../storage/backend.ts";
+import type { Deadline } from "../storage/deadline.ts";
+import { DeadlineBackend } from "../storage/deadline-backend.ts";
+import { type BudgetGuard, MeteredBackend } from "../storage/metered-backend.ts";
+import { ManifestStore } from "../view/manifest-store.ts";
+import type { WarmLooks } from "../view/freshness.ts";
+import type { Schema } from "../core/schema.ts";
+
+export interface StoreParts {
+  /** Counts what this store asks of the medium, and holds it to its budget. */
+  readonly backend: StorageBackend;
+  readonly meter: CostMeter;
+  readonly runtime: Runtime;
+  readonly settings: ProtocolSettings;
+  readonly log: Log;
+  readonly manifests: ManifestStore;
+  /** Of the stores over this backend and location. */
+  readonly warmLooks: WarmLooks;
+  /** Gives writes their clocks. */
+  readonly clock: HybridClock;
+  readonly cache: RunCache;
+  /** Of compactions over this backend. */
+  readonly pace: Pace;
+  /** Segments that point reads fetched, by key. */
+  readonly segmentCache: ByteCache<readonly Segment[]>;
+  /** Told of everything that was survived but should be looked at. */
+  readonly onWarning: (message: string) => void;
+  /** Turns stored records into what this version of the program works with. */
+  readonly schema: Schema;
+  /** Of the invocation that the store is for. */
+  readonly deadline: Deadline | undefined;
+}
+
+/** Beside the default bound for runs; a parsed segment takes a few times its bytes. */
+const SEGMENT_CACHE_BYTES_MAX = 8 * 1024 * 1024;
+
+/** What `createParts` is given. */
+export interface GivenParts {
+  /** As the caller made it, also when others share it: what is warm is found by it. */
+  readonly backend: StorageBackend;
+  /** What the backend is bound to. */
+  readonly location: string;
+  readonly runtime: Runtime;
+  readonly settings: ProtocolSettings;
+  readonly onWarning: (message: string) => void;
+  readonly schema: Schema;
+  /** Default: one of its own, at the default prices. */
+  readonly meter?: CostMeter | undefined;
+  readonly costBudget?: CostBudget | undefined;
+  readonly deadline?: Deadline | undefined;
+  /**
+   * Flushes share objects with those of other stores over this backend that are given it too, and
+   * wait for them at most so long (`FlushGroup`). Default: each flush is an object.
+   */
+  readonly flushLingerMs?: number | undefined;
+}
+
+/** One protocol, two media: files that grow get a file log, everything else one object per flush. */
+export function createParts(given: GivenParts): StoreParts {
+  const { location, runtime, onWarning, schema, costBudget, deadline } = given;
+  const { meter = new CostMeter() } = given;
+  const guard = costBudget && { budget: costBudget, onWarning };
+  const timed = deadline && new DeadlineBackend(given.backend, deadline);
+  const backend = new MeteredBackend(timed ?? given.backend, meter, guard);
+  const { appendable } = backend;
+  const settings = settingsOn(backend, given.settings);
+  const warm = warmOf(given.backend, location);
+  const log =
+    appendable === undefined
+      ? new ObjectLog(
+          backend,
+          runtime,
+          { ...settings, conditions: warm.manifest.conditions },
+          joinGroup(given, warm, meter, guard),
+        )
+      : new FileLog(backend, appendable, runtime);
+  return {
+    backend,
+    meter,
+    runtime,
+    settings,
+    log,
+    manifests: new ManifestStore(backend, warm.manifest),
+    warmLooks: warm.looks,
+    clock: new HybridClock(runtime, given.backend.clock ?? new WallClock(runtime), warm.lastClock),
+    cache: warm.cache,
+    pace: warm.pace,
+    segmentCache: new ByteCache(SEGMENT_CACHE_BYTES_MAX),
+    onWarning,
+    schema,
+    deadline,
+  };
+}
+
+/** The settings as they hold on a medium. */
+function settingsOn(backend: StorageBackend, settings: ProtocolSettings): ProtocolSettings {
+  const tombstoneGraceMs = purgeGraceMs(settings, backend.dateSkewMs ?? DATE_SKEW_MS);
+  if (backend.appendable === undefined) return { ...settings, tombstoneGraceMs };
+  // A directory's second look is one more listing of it, and its log files are deleted in order.
+  return { ...settings, tombstoneGraceMs, segmentGraceMs: 0 };
+}
+
+/** How a store gets a writer that flushes together with those of others. */
+function joinGroup(
+  { backend, runtime, settings, deadline, flushLingerMs: lingerMs }: GivenParts,
+  warm: Warm,
+  meter: CostMeter,
+  guard: BudgetGuard | undefined,
+): (() => LogWriter) | undefined {
+  if (lingerMs === undefined) return undefined;
+  const { writeTimeoutMs } = settings;
+  return () => {
+    const { conditions } = warm.manifest;
+    const group = (warm.flushGroup ??= new FlushGroup(runtime, {
+      lingerMs,
+      writeTimeoutMs,
+      conditions,
+    }));
+    return group.join({ backend: new MeteredBackend(backend, meter, guard), deadline });
+  };
+}

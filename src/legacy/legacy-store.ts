@@ -1,0 +1,71 @@
+/**
+ * A store as the original opslog left it, until the first compaction turns it into ours: its
+ * snapshot as entries below every operation, its log as segments.
+ */
+import { hash } from "node:crypto";
+import type { CorruptionError } from "../core/errors.ts";
+import type { RunEntry } from "../core/version.ts";
+import type { SegmentRef } from "../log/log.ts";
+import type { Segment } from "../format/segment-codec.ts";
+import type { StorageBackend } from "../storage/backend.ts";
+import { readOriginalLog } from "./log.ts";
+import type { OriginalManifest } from "./manifest.ts";
+import { orderOriginal } from "./order.ts";
+import { readSnapshotHead, type SnapshotHead, streamSnapshot } from "./snapshot.ts";
+
+export interface OriginalBase {
+  /** Changes whenever the manifest or the log changes: memory built on another one is of no use. */
+  readonly fingerprint: string;
+  readonly manifest: OriginalManifest;
+  readonly head: SnapshotHead;
+  /**
+   * The log: a ref for each operation, with its segment, clocks in the order in which they count.
+   * Of its own, so that an operation that was seen is told from one that was not.
+   */
+  readonly segments: readonly SegmentRef[];
+  /** Lines of the log that cannot be read: one error for each object that holds some. */
+  readonly corrupt: readonly CorruptionError[];
+  /** Records of the snapshot in its order, at clock 0. @throws RunGoneError once it was deleted */
+  snapshot(): AsyncGenerator<readonly RunEntry[]>;
+}
+
+/**
+ * Reads the log and the head of the snapshot. What is read stands for `manifest` only if that is
+ * still current afterwards.
+ * @param etag of the manifest
+ * @param known the base before: a snapshot is never replaced, so its head is not read again
+ * @throws RunGoneError when there is no such snapshot, CorruptionError
+ */
+export async function loadOriginalBase(
+  backend: StorageBackend,
+  manifest: OriginalManifest,
+  etag: string,
+  known?: OriginalBase,
+): Promise<OriginalBase> {
+  const path = manifest.currentSnapshot;
+  const [head, log] = await Promise.all([
+    known?.head.path === path ? known.head : readSnapshotHead(backend, path),
+    readOriginalLog(backend, manifest),
+  ]);
+  const fingerprint = hash("sha256", JSON.stringify([etag, log.digest]));
+  const segments = orderOriginal(log.logs, head.version).map((segment) => refTo(segment, manifest));
+  const snapshot = (): AsyncGenerator<readonly RunEntry[]> => streamSnapshot(backend, head);
+  return { fingerprint, manifest, head, segments, corrupt: log.corrupt, snapshot };
+}
+
+function refTo(segment: Segment, { activeOps, activeAgentOps }: OriginalManifest): SegmentRef {
+  const { agent, operations } = segment;
+  const path = Object.hasOwn(activeAgentOps, agent) ? activeAgentOps[agent] : undefined;
+  const text = JSON.stringify([agent, operations]);
+  const clock = operations[0]?.clock ?? 0;
+  return {
+    key: hash("sha256", text),
+    path: path ?? activeOps,
+    range: undefined,
+    lo: clock,
+    hi: clock,
+    filter: "any",
+    bytes: text.length,
+    segments: [segment],
+  };
+}

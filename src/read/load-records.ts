@@ -1,0 +1,255 @@
+/**
+ * Collects what a view says about some ids, or about all: from runs and live segments, the highest
+ * version of each. Follows the manifest when a compaction deletes what it is about to read.
+ */
+import { CorruptionError } from "../core/errors.ts";
+import { parseRecord } from "../core/record.ts";
+import { compareText, compareVersions, type RunEntry, wins } from "../core/version.ts";
+import { filterAdmits, filterHash } from "../format/paths.ts";
+import type { RunInfo } from "../format/run-info.ts";
+import type { Segment } from "../format/segment-codec.ts";
+import type { SegmentRef } from "../log/log.ts";
+import { RunGoneError } from "../runs/run-gone.ts";
+import { RunReader } from "../runs/run-reader.ts";
+import { renewView, settleView, type View } from "../view/view.ts";
+import type { StoreParts } from "../engine/engine.ts";
+import { ResidentEntry } from "./resident-entry.ts";
+import { migrateRecord } from "../core/schema.ts";
+import { runMissing } from "./merged-view.ts";
+
+/** Ids to look for; "all" takes every record there is. */
+export type Wanted = ReadonlySet<string> | "all";
+
+export interface GatherOptions {
+  readonly view: View;
+  readonly wanted: Wanted;
+  /** Runs by path and segments by key that memory has merged already. */
+  readonly merged: ReadonlySet<string>;
+  /** Generation that memory was first loaded from: a later purge makes it unusable (RELOAD). */
+  readonly baseGeneration: number;
+  /** Of the original's store that memory was loaded from: another makes it unusable as well. */
+  readonly baseFingerprint?: string | undefined;
+  readonly onCorrupt: (error: CorruptionError) => void;
+  /** The view must tell which segments the runs hold, also where no record depends on it. */
+  readonly settles?: boolean | undefined;
+}
+
+export interface Gathered {
+  /** The view that the entries stand for: the one given, or a newer manifest with its listing. */
+  readonly view: View;
+  /** In the order of the snapshot, then of the log. */
+  readonly entries: Map<string, ResidentEntry>;
+  /** RELOAD: `entries` hold everything wanted, and what memory held before must go. */
+  readonly replaces: boolean;
+  /** Segments read, by key. */
+  readonly segments: ReadonlyMap<string, readonly Segment[]>;
+}
+
+/** How often a compaction may delete under a reader before the reader gives up. */
+const VIEWS_MAX = 50;
+/** For so many records, and this share of a run, reading it whole is cheaper than by points. */
+const SCAN_RECORDS_MIN = 100;
+const SCAN_SHARE = 0.2;
+
+export async function gather(parts: StoreParts, options: GatherOptions): Promise<Gathered> {
+  const gathering = new Gathering(parts, options);
+  const wantsNone = options.wanted !== "all" && options.wanted.size === 0;
+  if (wantsNone && options.settles !== true) return gathering.result();
+  for (let attempt = 1; attempt <= VIEWS_MAX; attempt++) {
+    if (await gathering.attempt()) return gathering.result();
+  }
+  throw new CorruptionError(
+    `snapshots and log changed ${VIEWS_MAX} times while they were read; is a compaction running in a loop?`,
+  );
+}
+
+class Gathering {
+  readonly #parts: StoreParts;
+  readonly #wanted: Wanted;
+  readonly #hashes: ReadonlySet<string>;
+  readonly #onCorrupt: (error: CorruptionError) => void;
+  readonly #settles: boolean;
+  readonly #segments = new Map<string, readonly Segment[]>();
+  #view: View;
+  /** Of the runs; the log is merged last. */
+  #entries = new Map<string, ResidentEntry>();
+  #logged: { readonly id: string; readonly entry: ResidentEntry }[] = [];
+  #merged: Set<string>;
+  #baseGeneration: number;
+  #baseFingerprint: string | undefined;
+  #replaces = false;
+
+  constructor(parts: StoreParts, options: GatherOptions) {
+    this.#parts = parts;
+    this.#view = options.view;
+    this.#wanted = options.wanted;
+    this.#hashes = new Set(options.wanted === "all" ? [] : [...options.wanted].map(filterHash));
+    this.#merged = new Set(options.merged);
+    this.#baseGeneration = options.baseGeneration;
+    this.#baseFingerprint = options.baseFingerprint;
+    this.#onCorrupt = options.onCorrupt;
+    this.#settles = options.settles ?? options.wanted === "all";
+  }
+
+  /** To be called once, when everything is read. */
+  result(): Gathered {
+    this.#replayLog();
+    this.#migrate();
+    return {
+      view: this.#view,
+      entries: this.#entries,
+      replaces: this.#replaces,
+      segments: this.#segments,
+    };
+  }
+
+  /** Reads what is missing; false when a compaction came in between and the view was renewed. */
+  async attempt(): Promise<boolean> {
+    this.#reloadIfOutdated();
+    await this.#settleIfNeeded();
+    const gone = new Set<string>();
+    const runs = this.#view.manifest.runs.filter(({ path }) => !this.#merged.has(path));
+    const results = await Promise.allSettled([
+      this.#readSegments(gone),
+      ...runs.map((run) => this.#readRun(run)),
+      this.#readOriginal(),
+    ]);
+    const failures = results.flatMap((result) =>
+      result.status === "rejected" ? [result.reason] : [],
+    );
+    const failure: unknown =
+      failures.find((reason) => !(reason instanceof RunGoneError)) ?? failures[0];
+    if (failure === undefined && gone.size === 0) return true;
+    if (failure !== undefined && !(failure instanceof RunGoneError)) throw failure;
+    const before = this.#view.etag;
+    this.#view = await renewView(this.#parts.manifests, this.#view, gone);
+    if (failure !== undefined && this.#view.etag === before) throw runMissing(this.#view, failure);
+    return false;
+  }
+
+  /** After a purge; and when the original's store is another now, or was upgraded (RELOAD). */
+  #reloadIfOutdated(): void {
+    const { manifest, original } = this.#view;
+    const isSame = original?.fingerprint === this.#baseFingerprint;
+    if (isSame && manifest.lastPurge <= this.#baseGeneration) return;
+    this.#baseGeneration = manifest.generation;
+    this.#baseFingerprint = original?.fingerprint;
+    this.#entries = new Map();
+    this.#logged = [];
+    this.#merged = new Set();
+    this.#segments.clear();
+    this.#replaces = true;
+  }
+
+  /** One list tells of many segments that need not be read. */
+  async #settleIfNeeded(): Promise<void> {
+    const { unreadLists, segments, corrupt } = this.#view;
+    if (unreadLists.length === 0) return;
+    const isNeeded = (ref: SegmentRef): boolean => this.#merged.has(ref.key) || this.#admits(ref);
+    if (!this.#settles && !segments.some(isNeeded)) return;
+    this.#view = await settleView(this.#parts.manifests, this.#view);
+    for (const error of this.#view.corrupt) if (!corrupt.includes(error)) this.#onCorrupt(error);
+  }
+
+  async #readSegments(gone: Set<string>): Promise<void> {
+    const { log, segmentCache } = this.#parts;
+    const missing: SegmentRef[] = [];
+    for (const ref of this.#view.segments) {
+      if (this.#merged.has(ref.key) || !this.#admits(ref)) continue;
+      const held = ref.segments ?? segmentCache.get(ref.key);
+      if (held === undefined) missing.push(ref);
+      else this.#mergeSegments(ref, held);
+    }
+    for await (const read of log.read(missing)) {
+      if (read.status === "gone") gone.add(read.ref.key);
+      if (read.status === "corrupt") this.#onCorrupt(read.error);
+      if (read.status !== "found") continue;
+      this.#mergeSegments(read.ref, read.segments);
+      // Whoever wants everything will not ask again; point reads may meet a segment many times.
+      const sized = { value: read.segments, bytes: read.ref.bytes };
+      if (this.#wanted !== "all") segmentCache.keep(read.ref.key, sized);
+    }
+  }
+
+  #admits({ filter }: SegmentRef): boolean {
+    if (this.#wanted === "all" || filter === "any") return true;
+    if (filter.size <= this.#hashes.size) return [...filter].some((hash) => this.#hashes.has(hash));
+    return [...this.#hashes].some((hash) => filterAdmits(filter, hash));
+  }
+
+  #mergeSegments({ key }: SegmentRef, segments: readonly Segment[]): void {
+    for (const { agent, w, v, operations } of segments) {
+      for (const { id, clock, data } of operations) {
+        if (this.#wanted !== "all" && !this.#wanted.has(id)) continue;
+        this.#logged.push({ id, entry: new ResidentEntry({ clock, agent, w }, v, data) });
+      }
+    }
+    this.#segments.set(key, segments);
+    this.#merged.add(key);
+  }
+
+  async #readRun(run: RunInfo): Promise<void> {
+    const { backend, cache, onWarning } = this.#parts;
+    const reader = new RunReader(backend, cache, run, onWarning);
+    const scanFrom = Math.max(SCAN_RECORDS_MIN, run.records * SCAN_SHARE);
+    if (this.#wanted !== "all" && this.#wanted.size < scanFrom) {
+      const found = await reader.getMany(this.#wanted);
+      for (const entry of found.values()) this.#mergeRunEntry(entry, run);
+    } else {
+      for await (const batch of reader.scan()) {
+        for (const entry of batch) this.#mergeRunEntry(entry, run);
+      }
+    }
+    this.#merged.add(run.path);
+  }
+
+  /** A point read goes through the whole snapshot: it has no index. */
+  async #readOriginal(): Promise<void> {
+    const { original } = this.#view;
+    if (original === undefined || this.#merged.has(original.fingerprint)) return;
+    for await (const batch of original.snapshot()) {
+      for (const { id, version, schema, text } of batch) {
+        if (this.#wanted !== "all" && !this.#wanted.has(id)) continue;
+        const value = text === undefined ? undefined : parseRecord(id, text, original.head.path);
+        // Of two lines for one id the later counts, as for the original; there are no runs yet.
+        this.#entries.set(id, new ResidentEntry(version, schema, value));
+      }
+    }
+    this.#merged.add(original.fingerprint);
+  }
+
+  /** Parses a record only when it is wanted and not below what is known already. */
+  #mergeRunEntry({ id, version, schema, text }: RunEntry, run: RunInfo): void {
+    if (this.#wanted !== "all" && !this.#wanted.has(id)) return;
+    const current = this.#entries.get(id);
+    if (current !== undefined && version.clock < current.version.clock) return;
+    const value = text === undefined ? undefined : parseRecord(id, text, run.path);
+    const entry = new ResidentEntry(version, schema, value);
+    if (wins(entry, current)) this.#entries.set(id, entry);
+  }
+
+  /** In whatever order things were read, records come in the order in which they were written. */
+  #replayLog(): void {
+    if (this.#view.manifest.runs.length > 1) {
+      this.#entries = new Map([...this.#entries].toSorted(([a], [b]) => compareText(a, b)));
+    }
+    this.#logged.sort((a, b) => compareVersions(a.entry.version, b.entry.version));
+    for (const { id, entry } of this.#logged) {
+      const current = this.#entries.get(id);
+      if (!wins(entry, current)) continue;
+      // A record set anew after its deletion goes last.
+      if (current?.value === undefined) this.#entries.delete(id);
+      this.#entries.set(id, entry);
+    }
+  }
+
+  /** Winners only: what another write has replaced need not be of a version known here. */
+  #migrate(): void {
+    const { schema } = this.#parts;
+    for (const [id, { version, schema: from, value }] of this.#entries) {
+      if (value === undefined || from === schema.version) continue;
+      const migrated = migrateRecord(schema, id, value, from);
+      this.#entries.set(id, new ResidentEntry(version, from, migrated));
+    }
+  }
+}

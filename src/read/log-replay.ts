@@ -1,0 +1,243 @@
+/**
+ * The operations of a view's live segments in version order, with memory bounded by what overlaps:
+ * segments are read in windows by their lowest clock, the next window while one is worked on.
+ */
+import { append } from "../core/bulk.ts";
+import { CorruptionError } from "../core/errors.ts";
+import type { LogOperation } from "../core/operation.ts";
+import { compareVersions, type Version, wins } from "../core/version.ts";
+import { openSegments, type Segment } from "../format/segment-codec.ts";
+import { readSegmentBytes, type SegmentRef } from "../log/log.ts";
+import type { StoreParts } from "../engine/engine.ts";
+import { ResidentEntry } from "./resident-entry.ts";
+
+/** What the header of its segment says of an operation. */
+export type Origin = Pick<Segment, "agent" | "w" | "v">;
+
+export interface LiveOperation {
+  readonly segment: Origin;
+  readonly operation: LogOperation;
+  readonly version: Version;
+}
+
+/** What the operation leaves of its record. */
+export function entryOf({ segment, operation, version }: LiveOperation): ResidentEntry {
+  return new ResidentEntry(version, segment.v, operation.data);
+}
+
+/** What a cloned process wrote at one and the same version comes in the order of the merge. */
+function compareOperations(a: LiveOperation, b: LiveOperation): number {
+  const order = compareVersions(a.version, b.version);
+  if (order !== 0) return order;
+  const [one, other] = [entryOf(a), entryOf(b)];
+  return wins(one, other) ? 1 : wins(other, one) ? -1 : 0;
+}
+
+/** A segment as far as its operations were taken; a large one is decoded as they are. */
+interface OpenSegment {
+  readonly key: string;
+  readonly origin: Origin;
+  readonly rest: Iterator<LogOperation>;
+  /** No operation to come has a lower clock. */
+  nextClock: number;
+}
+
+/** Taken of a segment at a time. */
+const TAKEN_MAX = 64;
+type Reading = Promise<PromiseSettledResult<OpenSegment[]>[]>;
+
+/** Of a window; parsed, operations take a few times as much. A larger segment is never held parsed. */
+const WINDOW_BYTES_MAX = 128 * 1024;
+/** A log of up to so many bytes is read once and held, a larger one is read twice. */
+const HELD_BYTES_MAX = 2 * 1024 * 1024;
+
+export class LiveOperations {
+  readonly #parts: Pick<StoreParts, "backend" | "log">;
+  /** By their lowest clock. */
+  readonly #refs: readonly SegmentRef[];
+  readonly #onCorrupt: (error: CorruptionError) => void;
+  readonly #holds: boolean;
+  readonly #held = new Map<string, readonly Segment[]>();
+  readonly #undone = new Set<string>();
+  readonly #undos = new Map<string, number>();
+  readonly #gone = new Set<string>();
+  readonly #unreadable = new Set<string>();
+
+  constructor(
+    parts: Pick<StoreParts, "backend" | "log">,
+    refs: readonly SegmentRef[],
+    onCorrupt: (error: CorruptionError) => void,
+  ) {
+    this.#parts = parts;
+    this.#refs = refs.toSorted((a, b) => a.lo - b.lo);
+    this.#onCorrupt = onCorrupt;
+    this.#holds = bytesOf(refs) <= HELD_BYTES_MAX;
+  }
+
+  /** Segments that a compaction has deleted since they were listed: what was read ends there. */
+  get gone(): ReadonlySet<string> {
+    return this.#gone;
+  }
+
+  /** Whether an operation of a live segment undoes this version; known after `survey`. */
+  isUndone(version: Version): boolean {
+    return this.#undone.has(versionKey(version));
+  }
+
+  /** By id: how many undos there are; known after `survey`. */
+  get undos(): ReadonlyMap<string, number> {
+    return this.#undos;
+  }
+
+  /** Reads the log once, to know what is undone before the first operation is given. */
+  async survey(): Promise<void> {
+    for await (const { segments } of this.#windows()) {
+      for (const segment of segments) this.#surveySegment(segment);
+      if (this.#gone.size > 0) return;
+    }
+  }
+
+  #surveySegment({ key, rest }: OpenSegment): void {
+    try {
+      for (let next = rest.next(); next.done !== true; next = rest.next()) {
+        const { id, undoes } = next.value;
+        if (undoes === undefined) continue;
+        this.#undone.add(versionKey(undoes));
+        this.#undos.set(id, (this.#undos.get(id) ?? 0) + 1);
+      }
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error;
+      // As a whole, like any other segment.
+      this.#onCorrupt(error);
+      this.#unreadable.add(key);
+    }
+  }
+
+  /** In version order, in batches; ends before the first operation of a segment that is gone. */
+  async *inOrder(): AsyncGenerator<LiveOperation[]> {
+    let waiting: LiveOperation[] = [];
+    let open: OpenSegment[] = [];
+    for await (const { segments, nextLo } of this.#windows()) {
+      if (this.#gone.size > 0) return;
+      for (const segment of segments) {
+        take(segment, waiting);
+        open.push(segment);
+      }
+      for (;;) {
+        open = open.filter(({ nextClock }) => nextClock < Infinity);
+        const bound = open.reduce((least, { nextClock }) => Math.min(least, nextClock), nextLo);
+        waiting.sort(compareOperations);
+        const next = waiting.findIndex(({ version }) => version.clock >= bound);
+        const end = next < 0 ? waiting.length : next;
+        if (end > 0) yield waiting.slice(0, end);
+        waiting = waiting.slice(end);
+        if (bound >= nextLo) break;
+        for (const segment of open) if (segment.nextClock <= bound) take(segment, waiting);
+      }
+    }
+  }
+
+  /** `nextLo`: no operation of a later window has a lower clock. */
+  async *#windows(): AsyncGenerator<{ segments: OpenSegment[]; nextLo: number }> {
+    const windows = cutWindows(this.#refs);
+    // A read ahead may fail before anybody waits for it: its outcome is kept as a value.
+    const start = (at: number): Reading => Promise.allSettled([this.#read(windows[at] ?? [])]);
+    let ahead: Reading | undefined;
+    try {
+      for (let at = 0; at < windows.length; at++) {
+        const [outcome] = await (ahead ?? start(at));
+        const next = windows[at + 1] ?? [];
+        // One large segment is enough to hold.
+        ahead = bytesOf(next) <= WINDOW_BYTES_MAX ? start(at + 1) : undefined;
+        if (outcome?.status === "rejected") throw outcome.reason;
+        if (outcome !== undefined)
+          yield { segments: outcome.value, nextLo: next[0]?.lo ?? Infinity };
+      }
+    } finally {
+      await ahead;
+    }
+  }
+
+  async #read(refs: readonly SegmentRef[]): Promise<OpenSegment[]> {
+    const segments: OpenSegment[] = [];
+    const missing: SegmentRef[] = [];
+    const add = ({ key, lo }: SegmentRef, found: readonly Segment[]): void => {
+      if (this.#holds) this.#held.set(key, found);
+      for (const origin of found) {
+        segments.push({ key, origin, rest: origin.operations.values(), nextClock: lo });
+      }
+    };
+    for (const ref of refs) {
+      const known = ref.segments ?? this.#held.get(ref.key);
+      if (known !== undefined) add(ref, known);
+      else if (ref.bytes <= WINDOW_BYTES_MAX) missing.push(ref);
+      else if (this.#unreadable.has(ref.key)) continue;
+      else append(segments, await this.#readLarge(ref));
+    }
+    for await (const read of this.#parts.log.read(missing)) {
+      if (read.status === "found") add(read.ref, read.segments);
+      if (read.status === "gone") this.#gone.add(read.ref.key);
+      if (read.status === "corrupt") this.#onCorrupt(read.error);
+    }
+    return segments;
+  }
+
+  /** As `Log.read` does, but decoded as it is taken. */
+  async #readLarge(ref: SegmentRef): Promise<OpenSegment[]> {
+    const bytes = await readSegmentBytes(this.#parts.backend, ref);
+    if (bytes === undefined) {
+      this.#gone.add(ref.key);
+      return [];
+    }
+    try {
+      return openSegments(bytes, ref).map(({ header, operations }) => {
+        return { key: ref.key, origin: header, rest: operations, nextClock: header.lo };
+      });
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error;
+      this.#onCorrupt(error);
+      return [];
+    }
+  }
+}
+
+function take(segment: OpenSegment, taken: LiveOperation[]): void {
+  const { origin, rest } = segment;
+  for (let count = 0; count < TAKEN_MAX; count++) {
+    const next = rest.next();
+    if (next.done === true) {
+      segment.nextClock = Infinity;
+      return;
+    }
+    const operation = next.value;
+    const { clock } = operation;
+    taken.push({
+      segment: origin,
+      operation,
+      version: { clock, agent: origin.agent, w: origin.w },
+    });
+    segment.nextClock = clock + 1;
+  }
+}
+
+function bytesOf(refs: readonly SegmentRef[]): number {
+  return refs.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+function cutWindows(refs: readonly SegmentRef[]): SegmentRef[][] {
+  const windows: SegmentRef[][] = [];
+  let room = 0;
+  for (const ref of refs) {
+    if (windows.length === 0 || ref.bytes > room) {
+      windows.push([]);
+      room = WINDOW_BYTES_MAX;
+    }
+    windows.at(-1)?.push(ref);
+    room -= ref.bytes;
+  }
+  return windows;
+}
+
+function versionKey({ clock, agent, w }: Version): string {
+  return JSON.stringify([clock, agent, w]);
+}

@@ -1,0 +1,52 @@
+/** What users see of the manifest, in the words of the original README. */
+import type { Manifest } from "../format/manifest-codec.ts";
+import { archiveName, LOG_PREFIX, MANIFEST_PATH } from "../format/paths.ts";
+import type { ManifestStats } from "../legacy/validate.ts";
+import type { View } from "../view/view.ts";
+
+export interface ManifestInfo {
+  /** Path of the newest run; "manifest.json" while there is none and the manifest says it all. */
+  readonly currentSnapshot: string;
+  /** Path of the newest live log segment; "ops/" while the log is empty. */
+  readonly activeOps: string;
+  /** One name a period, as `listArchiveSegments` gives them. */
+  readonly archiveSegments: readonly string[];
+  /**
+   * `activeRecords`, `archivedRecords`: as of the last checkpoint. `opsCount`: operations in the
+   * log, as far as this store has read or written them. `created`, `lastCheckpoint`: ISO 8601, by
+   * the medium's clock.
+   */
+  readonly stats: Readonly<ManifestStats>;
+}
+
+export function describeManifest(view: View, opsCount: number): ManifestInfo {
+  const { segments, manifest, original, dateMs } = view;
+  const { runs } = manifest;
+  const newest = segments.reduce((hi, ref) => Math.max(hi, ref.hi), 0);
+  const stats = original?.manifest.stats ?? manifest.stats;
+  const looked = new Date(dateMs).toISOString();
+  return {
+    currentSnapshot: original?.manifest.currentSnapshot ?? runs.at(-1)?.path ?? MANIFEST_PATH,
+    activeOps:
+      segments.find(({ hi }) => hi === newest)?.path ?? original?.manifest.activeOps ?? LOG_PREFIX,
+    archiveSegments: archiveNames(view),
+    stats: {
+      activeRecords: stats?.activeRecords ?? countRecords(manifest),
+      archivedRecords: stats?.archivedRecords ?? 0,
+      opsCount,
+      created: stats?.created ?? looked,
+      lastCheckpoint: stats?.lastCheckpoint ?? looked,
+    },
+  };
+}
+
+/** `archive/archive-<period>.json` of each period, sorted: the original's names. */
+export function archiveNames({ manifest, original }: View): string[] {
+  const names = manifest.archive.map(({ period }) => archiveName(period));
+  return [...new Set([...(original?.manifest.archiveSegments ?? []), ...names])].toSorted();
+}
+
+/** For a manifest of before it counted them: a record that several runs hold counts in each. */
+function countRecords({ runs }: Manifest): number {
+  return runs.reduce((sum, run) => sum + run.records - run.tombstones, 0);
+}

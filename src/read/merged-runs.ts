@@ -1,0 +1,111 @@
+/** Runs of a manifest merged into one sequence, with memory bounded whatever their number. */
+import { type RunEntry, wins } from "../core/version.ts";
+import type { Manifest } from "../format/manifest-codec.ts";
+import type { RunInfo } from "../format/run-info.ts";
+import { type EntryBatches, mergeSorted } from "../runs/merge.ts";
+import { ByteCache } from "../runs/byte-cache.ts";
+import type { RunCache } from "../runs/run-objects.ts";
+import { RunReader } from "../runs/run-reader.ts";
+import { BLOCK_BYTES_MAX } from "../runs/run-writer.ts";
+import { entryOf, type LiveOperation } from "./log-replay.ts";
+import type { StoreParts } from "../engine/engine.ts";
+import type { IdRange } from "./merged-view.ts";
+
+/** Of the reads under way for all runs together; each run holds about three reads. */
+const SPANS_BYTES_MAX = 1024 * 1024;
+const SPAN_BYTES_MIN = 128 * 1024;
+const SPAN_BYTES_MAX = 512 * 1024;
+/** Of parts of indexes held by one stream. */
+const INDEX_BYTES_MAX = 1024 * 1024;
+/** Of a scan without limit, which may be left early all the same. */
+const SCAN_BYTES_FIRST = 64 * 1024;
+/** Of the first reads of a scan with a limit, which is to be all that it takes. */
+const LIMITED_BYTES_FIRST = 2 * 1024 * 1024;
+
+/** An entry with whether it comes from a run that was not known before. */
+export interface MarkedEntry extends RunEntry {
+  readonly isNew: boolean;
+}
+
+/** What is read of runs. */
+export interface RunsRange extends IdRange {
+  /** Given for scans that may stop soon: about so many records, Infinity when nobody knows. */
+  readonly recordsWanted?: number;
+}
+
+/** The entries of each run within the range, read ahead with bounded memory for all together. */
+export function scansOf(
+  { backend, cache: sharedCache, onWarning }: StoreParts,
+  runs: readonly RunInfo[],
+  { recordsWanted, ...range }: RunsRange = {},
+): EntryBatches[] {
+  // What is read once, by a stream of everything, would displace what others come back to.
+  const ownCache: RunCache = new ByteCache(INDEX_BYTES_MAX);
+  const cache = recordsWanted === undefined ? ownCache : sharedCache;
+  const share = Math.floor(SPANS_BYTES_MAX / Math.max(1, runs.length));
+  const spanBytesMax = Math.min(SPAN_BYTES_MAX, Math.max(SPAN_BYTES_MIN, share));
+  const limitedShare = Math.max(spanBytesMax, Math.floor(LIMITED_BYTES_FIRST / runs.length));
+  return runs.map((run) => {
+    const firstBytes = recordsWanted && Math.min(limitedShare, firstBytesOf(run, recordsWanted));
+    // By blocks: what is handed out one by one must be verified before, not at the end of the run.
+    const options = { ...range, byBlocks: true, spanBytesMax, firstBytes };
+    return new RunReader(backend, cache, run, onWarning).scan(options);
+  });
+}
+
+/** The records wanted may begin anywhere in a block. */
+function firstBytesOf({ bytes, records }: RunInfo, recordsWanted: number): number {
+  if (recordsWanted === Infinity) return SCAN_BYTES_FIRST;
+  return Math.ceil((recordsWanted * bytes) / records) + BLOCK_BYTES_MAX;
+}
+
+/** Winners that lie in runs which `known` does not name: what has changed since. */
+export async function* streamChanges(
+  parts: StoreParts,
+  runs: readonly RunInfo[],
+  known: readonly RunInfo[],
+): AsyncGenerator<RunEntry[]> {
+  const knownPaths = new Set(known.map(({ path }) => path));
+  if (runs.every(({ path }) => knownPaths.has(path))) return;
+  const marked = scansOf(parts, runs).map((scan, at) =>
+    mark(scan, !knownPaths.has(runs[at]?.path ?? "")),
+  );
+  for await (const batch of mergeSorted<MarkedEntry>(marked)) {
+    const changed = batch.filter(({ isNew }) => isNew);
+    if (changed.length > 0) yield changed;
+  }
+}
+
+/** Leaves out operations that the runs hold, or a later one on the same record. */
+export async function aboveRuns(
+  parts: StoreParts,
+  { clock, runs }: Pick<Manifest, "clock" | "runs">,
+  operations: readonly LiveOperation[],
+): Promise<readonly LiveOperation[]> {
+  const low = operations.filter(({ version }) => version.clock <= clock);
+  const ids = new Set(low.map(({ operation }) => operation.id));
+  const winners = await lookUpRuns(parts, runs, ids);
+  return operations.filter((each) => {
+    const winner = winners.get(each.operation.id);
+    return wins(entryOf(each), winner);
+  });
+}
+
+/** Winners of these ids, tombstones included. @throws RunGoneError, CorruptionError */
+export async function lookUpRuns(
+  { backend, cache, onWarning }: StoreParts,
+  runs: readonly RunInfo[],
+  ids: ReadonlySet<string>,
+): Promise<Map<string, RunEntry>> {
+  const winners = new Map<string, RunEntry>();
+  if (ids.size === 0) return winners;
+  for (const run of runs) {
+    const found = await new RunReader(backend, cache, run, onWarning).getMany(ids);
+    for (const [id, entry] of found) if (wins(entry, winners.get(id))) winners.set(id, entry);
+  }
+  return winners;
+}
+
+async function* mark(batches: EntryBatches, isNew: boolean): AsyncGenerator<MarkedEntry[]> {
+  for await (const batch of batches) yield batch.map((entry) => ({ ...entry, isNew }));
+}

@@ -1,0 +1,105 @@
+/** What differs between the runs of two manifests, in id order and in bounded memory. */
+import type { RunEntry } from "../core/version.ts";
+import type { RunInfo } from "../format/run-info.ts";
+import { type EntryBatches, mergeSorted } from "../runs/merge.ts";
+import type { StoreParts } from "../engine/engine.ts";
+import { scansOf } from "./merged-runs.ts";
+
+/** An id whose winner is another one in the runs that came than in those that went. */
+export interface RunChange {
+  readonly id: string;
+  /** In the runs that went. Undefined: they hold nothing of it. */
+  readonly before: RunEntry | undefined;
+  /** In the runs that came. Undefined: they hold nothing of it any more. */
+  readonly after: RunEntry | undefined;
+}
+
+/**
+ * Reads the runs that only one of the manifests names, each once; what lies in both is the same.
+ * @throws RunGoneError, with the path of the run
+ */
+export async function* runChanges(
+  parts: StoreParts,
+  before: readonly RunInfo[],
+  after: readonly RunInfo[],
+): AsyncGenerator<RunChange[]> {
+  const went = new Reader(mergeSorted(scansOf(parts, withoutThose(before, after))));
+  const came = new Reader(mergeSorted(scansOf(parts, withoutThose(after, before))));
+  try {
+    for (;;) {
+      await went.fill();
+      await came.fill();
+      if (went.entry === undefined && came.entry === undefined) return;
+      yield takeChanges(went, came);
+    }
+  } finally {
+    await went.close();
+    await came.close();
+  }
+}
+
+/** Goes on until one of them has to be filled. */
+function takeChanges(went: Reader, came: Reader): RunChange[] {
+  const changes: RunChange[] = [];
+  while (went.isFilled && came.isFilled) {
+    const [old, now] = [went.entry, came.entry];
+    const id = old === undefined || (now !== undefined && now.id < old.id) ? now?.id : old.id;
+    if (id === undefined) break;
+    const before = old?.id === id ? old : undefined;
+    const after = now?.id === id ? now : undefined;
+    if (before !== undefined) went.take();
+    if (after !== undefined) came.take();
+    if (!isSame(before, after)) changes.push({ id, before, after });
+  }
+  return changes;
+}
+
+function withoutThose(runs: readonly RunInfo[], others: readonly RunInfo[]): RunInfo[] {
+  const paths = new Set(others.map(({ path }) => path));
+  return runs.filter(({ path }) => !paths.has(path));
+}
+
+/** The tombstone of an archive has the version of what it stands for. */
+function isSame(a: RunEntry | undefined, b: RunEntry | undefined): boolean {
+  if (a === undefined || b === undefined) return false;
+  const [x, y] = [a.version, b.version];
+  const isOfOneWrite = x.clock === y.clock && x.agent === y.agent && x.w === y.w;
+  return isOfOneWrite && (a.text === undefined) === (b.text === undefined);
+}
+
+/** A position in a sequence. */
+class Reader {
+  readonly #batches: AsyncIterator<readonly RunEntry[]>;
+  #batch: readonly RunEntry[] = [];
+  #at = 0;
+  #isDone = false;
+
+  constructor(batches: EntryBatches) {
+    this.#batches = batches[Symbol.asyncIterator]();
+  }
+
+  /** Undefined when it is to be filled, or at the end. */
+  get entry(): RunEntry | undefined {
+    return this.#batch[this.#at];
+  }
+
+  get isFilled(): boolean {
+    return this.#isDone || this.entry !== undefined;
+  }
+
+  take(): void {
+    this.#at++;
+  }
+
+  async fill(): Promise<void> {
+    while (!this.isFilled) {
+      const next = await this.#batches.next();
+      this.#isDone = next.done === true;
+      [this.#batch, this.#at] = [next.done === true ? [] : next.value, 0];
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#batches.return?.();
+  }
+}

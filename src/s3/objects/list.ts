@@ -1,0 +1,96 @@
+/** Listing below a prefix, page by page. */
+import { NotSupportedError, UnavailableError } from "../../core/errors.ts";
+import type { ListedObject, ListPage } from "../../storage/backend.ts";
+import { isPath } from "./path.ts";
+import type { S3Bucket } from "../requests/bucket.ts";
+import type { ListedPage } from "../requests/transport.ts";
+
+const PAGE_KEYS = 1_000;
+
+/** A page with its keys as requests name them. */
+interface DatedPage {
+  readonly page: ListedPage;
+  readonly dateMs: number;
+}
+
+/**
+ * Keys below the prefix that no path can name (folder markers such as consoles make) are left out:
+ * they are not the store's.
+ * @throws NotSupportedError for a key that cannot be read, or that was not asked for
+ */
+export async function* listObjects(bucket: S3Bucket, prefix: string): AsyncGenerator<ListPage> {
+  for await (const { page, dateMs } of pagesBelow(bucket, prefix)) {
+    yield { objects: toObjects(bucket, page, dateMs), truncated: page.truncated, dateMs };
+  }
+}
+
+/**
+ * @param delimiter names with it behind the prefix are listed only up to it, in `prefixes`
+ * @throws as `listObjects`
+ */
+export async function* pagesBelow(
+  bucket: S3Bucket,
+  prefix: string,
+  delimiter?: string,
+): AsyncGenerator<DatedPage> {
+  const call = { operation: "ListObjectsV2", permission: "s3:ListBucket", path: prefix };
+  const { bucket: name, key: start } = bucket.object(prefix);
+  let token: string | undefined;
+  do {
+    const keysMax = PAGE_KEYS;
+    const input = { bucket: name, prefix: start, delimiter, keysMax, continuationToken: token };
+    const result = await bucket.repeat(() =>
+      bucket.attempt((s3, exchange) => s3.listObjects(input, exchange), call),
+    );
+    if (!result.ok) throw bucket.error(result.failure, call);
+    const { truncated } = result.output;
+    token = result.output.continuationToken;
+    if (truncated && (token === undefined || token === input.continuationToken)) {
+      throw new UnavailableError(
+        `S3 ListObjectsV2 of s3://${name}/${start} is truncated but names no next page`,
+        { path: prefix },
+      );
+    }
+    yield { page: decoded(result.output, `s3://${name}/`, start), dateMs: result.dateMs };
+    if (!truncated) return;
+  } while (token !== undefined);
+}
+
+function toObjects({ place }: S3Bucket, { objects }: ListedPage, dateMs: number): ListedObject[] {
+  return objects.flatMap(({ key, bytes, lastModifiedMs = dateMs }) => {
+    const path = key.slice(place.prefix.length);
+    return isPath(path) ? [{ path, bytes, lastModifiedMs }] : [];
+  });
+}
+
+/**
+ * A LIST answers only keys below what it asked for. Any other key shows that the server encodes
+ * keys otherwise than it says, and then objects of the store would be left out in silence.
+ */
+function decoded(page: ListedPage, bucketUrl: string, start: string): ListedPage {
+  const decode = (listed: string): string => {
+    const key = page.encoded ? decodeName(listed) : listed;
+    if (key?.startsWith(start) === true) return key;
+    const form = page.encoded ? "percent-encoded (EncodingType is url)" : "not encoded";
+    throw new NotSupportedError(
+      `S3 ListObjectsV2 of ${bucketUrl}${start} listed the key ${JSON.stringify(listed)} and says that it is ${form}: ` +
+        `expected keys below ${JSON.stringify(start)}. This server encodes keys otherwise than it says; ` +
+        "a prefix of letters, digits and hyphens avoids that",
+      { path: listed },
+    );
+  };
+  return {
+    ...page,
+    objects: page.objects.map((object) => ({ ...object, key: decode(object.key) })),
+    prefixes: page.prefixes.map(decode),
+  };
+}
+
+/** Undefined for what is not percent-encoded. */
+function decodeName(encoded: string): string | undefined {
+  try {
+    return decodeURIComponent(encoded.replaceAll("+", " "));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,224 @@
+/**
+ * The one border between the SDK's errors and ours. `classifyError` tells what an attempt came to;
+ * `toOpslogError` words it for people. The name of an error decides; the status only where the
+ * answer had no name (HEAD, 304), because an error inside a 200 surfaces with a made-up 503.
+ */
+import { safeMessage } from "../../core/describe.ts";
+import {
+  AccessDeniedError,
+  ConflictError,
+  InvalidArgumentError,
+  NotSupportedError,
+  StoreNotFoundError,
+  UnavailableError,
+} from "../../core/errors.ts";
+import type { OpslogError } from "../../core/errors.ts";
+import { CONDITION_DROPPED } from "./http-watch.ts";
+import { kindOfName, kindOfStatus } from "./failure-kinds.ts";
+import type { FailureKind } from "./failure-kinds.ts";
+
+export interface Failure {
+  readonly kind: FailureKind;
+  /** The S3 error code, or the name of a local error. */
+  readonly name: string;
+  readonly status: number | undefined;
+  readonly message: string;
+  /** The connection broke, as it does when it was idle too long: a new one may well work. */
+  readonly deadSocket: boolean;
+  /** HTTP attempts as the SDK counted them; more than one with a client that repeats by itself. */
+  readonly sdkAttempts: number;
+  /** A copy without the fields servers add: S3 echoes session tokens in some. */
+  readonly cause: Error;
+}
+
+/** What was asked, for messages. */
+export interface S3Call {
+  /** As in the S3 API, "GetObject". */
+  readonly operation: string;
+  /** IAM action needed, "s3:GetObject". */
+  readonly permission: string;
+  /** Relative to the location. */
+  readonly path?: string | undefined;
+  /** Headers, in lower case, without which the request must not leave. */
+  readonly conditions?: Readonly<Record<string, string>> | undefined;
+}
+
+/** No connection came about, so nothing was sent. */
+const UNCONNECTED_CODES = ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"];
+/** System calls that come before anything is sent: then any code means that. */
+const CONNECTING_CALLS = ["connect", "socket", "getaddrinfo"];
+const RESET_CODES = ["ECONNRESET", "EPIPE", "ECONNABORTED"];
+
+/**
+ * What the failed attempt means. `sent` tells whether a request left this process: an error from
+ * before that (no credentials, no region) is definite.
+ */
+export function classifyError(error: unknown, sent: boolean): Failure {
+  const name = textField(error, "name") ?? "Error";
+  const code = textField(error, "code");
+  const message = redact(textField(error, "message") ?? String(error));
+  const status = numberField(field(error, "$metadata"), "httpStatusCode");
+  const deadSocket =
+    status === undefined && (RESET_CODES.includes(code ?? "") || /socket hang up/.test(message));
+  const failure = { name: code ?? name, status, message, deadSocket };
+  // Both clients tell so when the answer's date has made them correct the time they sign with.
+  const corrected = field(field(error, "$metadata"), "clockSkewCorrected") === true;
+  const known =
+    (corrected && status === 403 ? "clock-skew" : undefined) ??
+    localKind({ name, code, message, systemCall: textField(error, "syscall") }) ??
+    kindOfName(name) ??
+    kindOfStatus(status);
+  return {
+    ...failure,
+    sdkAttempts: numberField(field(error, "$metadata"), "attempts") ?? 1,
+    kind: known ?? (sent || deadSocket ? "unknown" : "rejected"),
+    cause: safeCopy(error, { name, code, message, status }),
+  };
+}
+
+/** An answer without a Date: the store's safety rests on the server's clock, not on ours. */
+export function undatedFailure(status: number | undefined): Failure {
+  const message =
+    "the answer has no Date header (does a proxy remove it?); " +
+    "the store compares the server's dates to keep late writes out";
+  return {
+    kind: "undated",
+    name: "UndatedAnswer",
+    status,
+    message,
+    deadSocket: false,
+    sdkAttempts: 1,
+    cause: new Error(message),
+  };
+}
+
+/** Errors that arise here or on the way, without an answer from the server. */
+function localKind({ name, code, message, systemCall }: LocalError): FailureKind | undefined {
+  if (name === "TimeoutError" && /did not establish a connection/.test(message)) return "refused";
+  if (name === "Error" && message.startsWith("Region is missing")) return "region";
+  if (name === CONDITION_DROPPED) return "unsupported";
+  if (code === undefined) return undefined;
+  // Thrown by Node before it sends: credentials read from a file often end in a line break.
+  if (code === "ERR_INVALID_CHAR" && CREDENTIAL_HEADER.test(message)) return "credentials";
+  if (UNSENDABLE.test(code)) return "rejected";
+  if (UNCONNECTED_CODES.includes(code) || CONNECTING_CALLS.includes(systemCall ?? "")) {
+    return "refused";
+  }
+  if (RESET_CODES.includes(code) || code === "ETIMEDOUT") return "unknown";
+  return /CERT|SELF_SIGNED|^ERR_(TLS|SSL)/.test(code) ? "rejected" : undefined;
+}
+
+interface LocalError {
+  readonly name: string;
+  readonly code: string | undefined;
+  readonly message: string;
+  readonly systemCall: string | undefined;
+}
+
+const CREDENTIAL_HEADER = /"(authorization|x-amz-security-token)"/i;
+/** Node's names of arguments that cannot be sent. */
+const UNSENDABLE =
+  /^ERR_(INVALID_(CHAR|URL|ARG|PROTOCOL|HTTP_TOKEN)|UNESCAPED_CHARACTERS|HTTP_INVALID_HEADER_VALUE)/;
+
+/** Words a failure for the caller; for writes the caller has made sure that nothing landed. */
+export function toOpslogError(
+  failure: Failure,
+  call: S3Call,
+  place: { readonly bucket: string; readonly prefix: string },
+  { credentialsFrom }: { readonly credentialsFrom: string },
+): OpslogError {
+  const object = `s3://${place.bucket}/${place.prefix}${call.path ?? ""}`;
+  const answer = `${failure.name}${failure.status === undefined ? "" : ` (${failure.status})`}`;
+  const silent = failure.message === "" || failure.message === "UnknownError";
+  const detail = silent ? "" : `: ${failure.message}`;
+  const what = `S3 ${call.operation} of ${object} failed with ${answer}${detail}`;
+  const details = { path: call.path, cause: failure.cause };
+  const advice = ADVICE[failure.kind] ?? "";
+  switch (failure.kind) {
+    case "no-bucket":
+      return new StoreNotFoundError(`bucket '${place.bucket}' does not exist. ${advice}. ${what}`, {
+        ...details,
+        path: place.bucket,
+      });
+    case "absent":
+    case "no-upload":
+      return new StoreNotFoundError(what, details);
+    case "credentials":
+      return new AccessDeniedError(
+        `${what}. Check the credentials ${credentialsFrom}: they are missing, wrong or expired, ` +
+          "or hold what no header can (a line break at the end)",
+        details,
+      );
+    case "clock-skew":
+      return new AccessDeniedError(`${what}. ${advice}`, details);
+    case "denied":
+      return new AccessDeniedError(`${what}. ${deniedAdvice(call)}`, details);
+    case "region":
+    case "rejected":
+    case "range":
+      return new InvalidArgumentError(advice === "" ? what : `${what}. ${advice}`, details);
+    case "unsupported":
+    case "undated":
+      return new NotSupportedError(what, details);
+    case "unchanged":
+    case "precondition":
+      return new ConflictError(what, details);
+    case "contended":
+    case "refused":
+    case "unknown":
+      return new UnavailableError(what, details);
+  }
+}
+
+const ADVICE: Readonly<Partial<Record<FailureKind, string>>> = {
+  "no-bucket": "Create it, or correct the location, the region or the endpoint",
+  "clock-skew":
+    "S3 refuses signatures more than 15 minutes off, also those made with the time of its last answer: " +
+    "set this machine's clock",
+  region:
+    "Set the region of the bucket (option region, or AWS_REGION); " +
+    "servers other than AWS take any, us-east-1 for example",
+};
+
+function deniedAdvice({ operation, permission }: S3Call): string {
+  const grant = `Allow ${permission} on it (and its KMS key, if the bucket has one)`;
+  if (operation !== "GetObject" && operation !== "HeadObject") return grant;
+  return (
+    `${grant}, and s3:ListBucket on the bucket: ` +
+    "without that an object that does not exist is answered with 403, too"
+  );
+}
+
+/** What is kept of an SDK error: servers echo tokens and signed headers in its other fields. */
+function safeCopy(
+  error: unknown,
+  kept: {
+    readonly name: string;
+    readonly message: string;
+    readonly code: string | undefined;
+    readonly status: number | undefined;
+  },
+): Error {
+  const requestId = textField(field(error, "$metadata"), "requestId");
+  const known = Object.entries({ ...kept, requestId }).filter(([, value]) => value !== undefined);
+  return Object.assign(new Error(kept.message), Object.fromEntries(known));
+}
+
+function redact(message: string): string {
+  return safeMessage(message).replace(/\b(A[A-Z]IA)[A-Z0-9]{12,}\b/g, "$1…");
+}
+
+function field(value: unknown, name: string): unknown {
+  if (typeof value !== "object" || value === null) return undefined;
+  return Reflect.get(value, name);
+}
+
+function textField(value: unknown, name: string): string | undefined {
+  const found = field(value, name);
+  return typeof found === "string" ? found : undefined;
+}
+
+function numberField(value: unknown, name: string): number | undefined {
+  const found = field(value, name);
+  return typeof found === "number" ? found : undefined;
+}

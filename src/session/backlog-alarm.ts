@@ -1,0 +1,85 @@
+/** Sees to it that somebody hears of a log that waits too long for a compaction. */
+import { segmentLists } from "../view/merged-segments.ts";
+import type { View } from "../view/view.ts";
+
+/** What waits to be compacted. */
+export interface Backlog {
+  /** Live segments: flushes that no snapshot holds yet. */
+  readonly segments: number;
+  /** As given to `open`. */
+  readonly location: string;
+}
+
+export interface BacklogOptions {
+  readonly backlogSegments: number;
+  readonly onBacklog: ((backlog: Backlog) => void | Promise<void>) | undefined;
+  readonly onWarning: (message: string) => void;
+}
+
+export class BacklogAlarm {
+  readonly #location: string;
+  readonly #options: BacklogOptions;
+  readonly #asking = new Set<Promise<void>>();
+  #hasWarned = false;
+
+  constructor(location: string, options: BacklogOptions) {
+    this.#location = location;
+    this.#options = options;
+  }
+
+  /** To be called once with every view that a store opens or refreshes to. Never throws. */
+  look(view: Pick<View, "segments" | "unreadLists" | "manifest">): void {
+    const { backlogSegments, onBacklog } = this.#options;
+    const segments = countWaiting(view);
+    if (segments <= backlogSegments) return;
+    const backlog = { segments, location: this.#location };
+    if (onBacklog === undefined) {
+      this.#warn(backlog);
+      return;
+    }
+    const asking = this.#ask(onBacklog, backlog);
+    this.#asking.add(asking);
+    // What `onWarning` throws is told by `settle`.
+    asking.then(
+      () => this.#asking.delete(asking),
+      () => undefined,
+    );
+  }
+
+  /** Resolves when everybody who was asked has answered. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#asking);
+  }
+
+  async #ask(
+    onBacklog: (backlog: Backlog) => void | Promise<void>,
+    backlog: Backlog,
+  ): Promise<void> {
+    try {
+      await onBacklog(backlog);
+    } catch (error) {
+      this.#options.onWarning(`onBacklog failed: ${String(error)}`);
+    }
+  }
+
+  #warn({ segments, location }: Backlog): void {
+    if (this.#hasWarned) return;
+    this.#hasWarned = true;
+    this.#options.onWarning(
+      `backlog: ${segments} segments of ${location} wait for a compaction, more than ` +
+        `${this.#options.backlogSegments}: run compact() or the scheduled compactor more often, ` +
+        "or give the option onBacklog",
+    );
+  }
+}
+
+/** At least so many: where lists are unread, all that they name count as compacted. */
+function countWaiting({
+  segments,
+  unreadLists,
+  manifest,
+}: Pick<View, "segments" | "unreadLists" | "manifest">): number {
+  if (unreadLists.length === 0) return segments.length;
+  const listed = segmentLists(manifest).reduce((sum, { segments: { count } }) => sum + count, 0);
+  return segments.length - listed;
+}

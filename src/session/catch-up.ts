@@ -1,0 +1,66 @@
+/** The end of a refresh: what came into memory while it read is brought up to the same view. */
+import { type CorruptionError, UnavailableError } from "../core/errors.ts";
+import { wins } from "../core/version.ts";
+import type { View } from "../view/view.ts";
+import { gather, type Gathered, type GatherOptions } from "../read/load-records.ts";
+import type { StoreParts } from "../engine/engine.ts";
+
+/** How often a compaction may come in between. */
+const VIEWS_MAX = 50;
+
+export interface CatchUp {
+  /** What was resident when the refresh began, and what was gathered of it. */
+  readonly wanted: ReadonlySet<string>;
+  readonly gathered: Gathered;
+  /** What became so since, and what lookups under way look for. */
+  readonly arrived: ReadonlySet<string>;
+  readonly onCorrupt: (error: CorruptionError) => void;
+  readonly settles: boolean;
+}
+
+/**
+ * Gathers what arrived, and nothing twice: where that goes over to a newer view, of what was wanted
+ * only what is new in it.
+ * @returns both, under one view
+ */
+export async function catchUp(
+  parts: StoreParts,
+  { wanted, gathered: first, arrived, onCorrupt, settles }: CatchUp,
+): Promise<Gathered> {
+  let gathered = first;
+  for (let attempt = 1; attempt <= VIEWS_MAX; attempt++) {
+    const { view } = gathered;
+    const common = { ...baseOf(view), onCorrupt };
+    const late = await gather(parts, { ...common, view, wanted: arrived, merged: new Set() });
+    // All of it was read anew, whatever was purged.
+    if (late.view.etag === view.etag) return join(gathered, { ...late, replaces: false });
+    const merged = mergedNames(view);
+    const newer = { ...common, view: late.view, wanted, merged, settles };
+    gathered = join(gathered, await gather(parts, newer));
+  }
+  throw new UnavailableError("refresh: compactions replaced the view faster than it could be read");
+}
+
+/** Runs by path and segments by key that what was gathered of a view stands for. */
+export function mergedNames({ manifest, segments, original }: View): Set<string> {
+  return new Set([
+    ...manifest.runs.map(({ path }) => path),
+    ...segments.map(({ key }) => key),
+    ...(original === undefined ? [] : [original.fingerprint]),
+  ]);
+}
+
+function baseOf({
+  manifest,
+  original,
+}: View): Pick<GatherOptions, "baseGeneration" | "baseFingerprint"> {
+  return { baseGeneration: manifest.generation, baseFingerprint: original?.fingerprint };
+}
+
+function join(before: Gathered, newer: Gathered): Gathered {
+  if (newer.replaces) return newer;
+  const entries = new Map(before.entries);
+  for (const [id, entry] of newer.entries) if (wins(entry, entries.get(id))) entries.set(id, entry);
+  const segments = new Map([...before.segments, ...newer.segments]);
+  return { view: newer.view, entries, replaces: before.replaces, segments };
+}

@@ -1,0 +1,275 @@
+/**
+ * What others changed and `tail` has not told yet. From the first `tail` or `watch` on it keeps what
+ * the follower has: the view of its last look and, of each record in memory that changed since, what
+ * was there before.
+ */
+import { applyDelta } from "../core/delta.ts";
+import { type CorruptionError, FollowerExpiredError } from "../core/errors.ts";
+import type { LogOperation, Operation } from "../core/operation.ts";
+import { compareVersions } from "../core/version.ts";
+import { type Segment, versionOf } from "../format/segment-codec.ts";
+import type { SegmentRef } from "../log/log.ts";
+import type { View } from "../view/view.ts";
+import { type Base, ChangedObjects, type KnownSegment, writersOf } from "./changed-objects.ts";
+import { asDelta, publicOperation } from "./history.ts";
+import type { StoreParts } from "../engine/engine.ts";
+import type { Records } from "./memtable.ts";
+import type { ResidentEntry } from "../read/resident-entry.ts";
+import { migrateRecord, type Schema } from "../core/schema.ts";
+import { type NewOperation, tellChange, tellUnknown, type Told } from "./pending-changes.ts";
+
+/** What a store knows when it is asked for news. */
+export interface FollowedState {
+  readonly view: View;
+  /** Whether every record is resident. */
+  readonly complete: boolean;
+  /** Segments in memory, by key. */
+  segments(key: string): readonly Segment[] | undefined;
+  /** Told of segments that cannot be read. */
+  readonly onCorrupt: (error: CorruptionError) => void;
+}
+
+/** Tells the news, and takes them as told. @throws FollowerExpiredError, once */
+export type TakeNews = () => Operation<unknown>[];
+
+export class Follower {
+  readonly #parts: StoreParts;
+  readonly #records: Records;
+  /** What the follower has; undefined until somebody follows. */
+  #base: Base | undefined;
+  /** What the follower has of records that changed in memory since. */
+  readonly #before = new Map<string, ResidentEntry | undefined>();
+  /** Became resident since: nobody knows what the follower has of them. */
+  #arrived = new Set<string>();
+  /** Changed while an own write was on top: told when that fails. */
+  #deferred = new Set<string>();
+
+  constructor(parts: StoreParts, records: Records) {
+    this.#parts = parts;
+    this.#records = records;
+  }
+
+  get isFollowing(): boolean {
+    return this.#base !== undefined;
+  }
+
+  /** What is in view now is what the follower has. Only the first call counts. */
+  begin(state: FollowedState): void {
+    this.#base ??= baseOf(state, new Map());
+  }
+
+  /**
+   * A look may have changed a record.
+   * @param complete every record was resident; else one without `before` only became so now
+   */
+  changed(id: string, before: ResidentEntry | undefined, complete: boolean): void {
+    if (this.#base === undefined || this.#before.has(id)) return;
+    // What the follower has of these memory does not know.
+    if (this.#arrived.has(id) || this.#deferred.has(id)) return;
+    if (before === undefined && !complete) this.#arrived.add(id);
+    else if (before !== this.#records.durable(id)) this.#before.set(id, before);
+  }
+
+  /** RELOAD: a look replaced all entries. */
+  replaced(before: ReadonlyMap<string, ResidentEntry>, complete: boolean): void {
+    if (this.#base === undefined) return;
+    const ids = new Set([...before.keys(), ...this.#records.residentIds]);
+    for (const id of ids) this.changed(id, before.get(id), complete);
+  }
+
+  /**
+   * The store's own flush is durable: whoever follows it knows what it writes. Where it lies in an
+   * object with others', that one is read later: own operations are not above what is known then.
+   */
+  own(ref: SegmentRef, segment: Segment): void {
+    if (this.#base === undefined) return;
+    this.#base.known.set(ref.key, { ref, writers: writersOf(ref, [segment]) });
+    this.#base.clock = Math.max(this.#base.clock, ref.hi);
+    for (const { id } of segment.operations) {
+      this.#before.delete(id);
+      this.#arrived.delete(id);
+      this.#deferred.delete(id);
+    }
+  }
+
+  /**
+   * Reads what it takes to tell the news.
+   * @returns to be called at once, before anything else changes; undefined when a compaction has
+   *   deleted what the view names: it is too old to tell them
+   * @throws RunGoneError when the view names a run that is not there
+   */
+  async prepare(state: FollowedState): Promise<TakeNews | undefined> {
+    const base = (this.#base ??= baseOf(state, new Map()));
+    const read = await this.#readLog(base, state);
+    if (read === undefined) return undefined;
+    const operations = this.#byRecord(read.segments);
+    if (base.isWhole) {
+      return this.#take(
+        read.known,
+        state,
+        (id) => this.#tell(id, operations.get(id) ?? [], state),
+        [...this.#before.keys(), ...operations.keys()],
+      );
+    }
+    const objects = new ChangedObjects(this.#parts, base, state.view, this.#records);
+    const found = await objects.find(operations, this.#deferred, {
+      // What memory had before is known, or it has not changed.
+      isSettled: (id) =>
+        this.#before.has(id) ||
+        (this.#has(id, state) && !this.#arrived.has(id) && !this.#deferred.has(id)),
+      isResident: (id) => this.#has(id, state),
+    });
+    if (found === "outdated") return undefined;
+    if (found instanceof FollowerExpiredError) {
+      return () => {
+        this.#restart(state, read.known);
+        throw found;
+      };
+    }
+    const tell = (id: string): Told[] => {
+      const own = operations.get(id) ?? [];
+      if (this.#before.has(id)) return this.#tell(id, own, state);
+      const change = found.get(id);
+      if (change === undefined) return [];
+      return tellUnknown({ ...change, id, ts: this.#ts(state) });
+    };
+    return this.#take(read.known, state, tell, [...this.#before.keys(), ...found.keys()]);
+  }
+
+  #take(
+    known: Map<string, KnownSegment>,
+    state: FollowedState,
+    tell: (id: string) => Told[],
+    ids: readonly string[],
+  ): TakeNews {
+    const told: Told[] = [];
+    const ofId: string[] = [];
+    const deferred = new Set<string>();
+    for (const id of new Set(ids)) {
+      // Own write on top, not durable yet: it wins, or its failure shows the record again.
+      if (this.#records.isStaged(id)) {
+        if (!this.#before.has(id)) deferred.add(id);
+        continue;
+      }
+      for (const one of tell(id)) told.push(one);
+      ofId.push(id);
+    }
+    told.sort((a, b) => compareVersions(a.version, b.version));
+    return () => {
+      for (const id of ofId) this.#before.delete(id);
+      this.#arrived = new Set();
+      this.#deferred = deferred;
+      this.#base = baseOf(state, known);
+      return told.map(({ operation }) => operation);
+    };
+  }
+
+  /** Nothing tells what changed since the last look: from here on it can be told again. */
+  #restart(state: FollowedState, known: Map<string, KnownSegment>): void {
+    this.#before.clear();
+    this.#arrived = new Set();
+    this.#deferred = new Set();
+    this.#base = baseOf(state, known);
+  }
+
+  #tell(id: string, operations: readonly NewOperation[], state: FollowedState): Told[] {
+    const after = this.#records.durable(id);
+    const before = this.#before.has(id) ? this.#before.get(id) : after;
+    return tellChange({ id, before, after, operations, ts: this.#ts(state) });
+  }
+
+  /** Of a net change. */
+  #ts({ view }: FollowedState): string {
+    const { lastCheckpoint } = view.manifest.stats ?? {};
+    return lastCheckpoint ?? new Date(this.#parts.runtime.nowMs()).toISOString();
+  }
+
+  #has(id: string, { complete }: FollowedState): boolean {
+    return complete || this.#records.isResident(id);
+  }
+
+  /**
+   * Segments that came into view, and what is known of all that are in view now. Where every record
+   * is resident memory tells of what is gone by now; else undefined: the view is too old.
+   */
+  async #readLog(
+    base: Base,
+    state: FollowedState,
+  ): Promise<{ segments: Segment[]; known: Map<string, KnownSegment> } | undefined> {
+    const known = new Map<string, KnownSegment>();
+    const segments: Segment[] = [];
+    const missing: SegmentRef[] = [];
+    const take = (ref: SegmentRef, found: readonly Segment[]): void => {
+      if (!base.known.has(ref.key)) for (const segment of found) segments.push(segment);
+      known.set(ref.key, { ref, writers: writersOf(ref, found) });
+    };
+    // One that is published stays known until it is deleted: it may count as live again.
+    for (const key of state.view.published) {
+      const held = base.known.get(key);
+      if (held !== undefined) known.set(key, held);
+    }
+    for (const ref of state.view.segments) {
+      const held = base.known.get(ref.key);
+      const inMemory =
+        ref.segments ?? state.segments(ref.key) ?? this.#parts.segmentCache.get(ref.key);
+      if (held?.writers !== undefined || (held !== undefined && base.isWhole))
+        known.set(ref.key, held);
+      else if (inMemory !== undefined) take(ref, inMemory);
+      // What a complete store does not hold cannot be read, which was reported.
+      else if (base.isWhole) known.set(ref.key, { ref, writers: undefined });
+      else missing.push(ref);
+    }
+    for await (const read of this.#parts.log.read(missing)) {
+      if (read.status === "found") take(read.ref, read.segments);
+      else if (read.status === "corrupt") {
+        state.onCorrupt(read.error);
+        known.set(read.ref.key, { ref: read.ref, writers: undefined });
+      } else return undefined;
+    }
+    return { segments, known };
+  }
+
+  /** New operations by id, in version order. */
+  #byRecord(segments: readonly Segment[]): Map<string, NewOperation[]> {
+    const { schema } = this.#parts;
+    const all = segments.flatMap((segment) =>
+      segment.operations.map((operation): NewOperation => {
+        const version = versionOf(segment, operation);
+        const migrated = migrateOperation(schema, segment, operation);
+        return { version, undoes: operation.undoes, operation: publicOperation(segment, migrated) };
+      }),
+    );
+    all.sort((a, b) => compareVersions(a.version, b.version));
+    const byId = new Map<string, NewOperation[]>();
+    for (const one of all) {
+      const { id } = one.operation;
+      const others = byId.get(id);
+      if (others === undefined) byId.set(id, [one]);
+      else others.push(one);
+    }
+    return byId;
+  }
+}
+
+/** What a follower has that has been told everything in view. */
+function baseOf({ view, complete }: FollowedState, known: Map<string, KnownSegment>): Base {
+  for (const ref of view.segments) {
+    if (!known.has(ref.key)) known.set(ref.key, { ref, writers: undefined });
+  }
+  return { view, known, clock: view.clock, isWhole: complete };
+}
+
+/** The records of an operation as this version of the program works with them. */
+function migrateOperation(schema: Schema, { v }: Segment, operation: LogOperation): LogOperation {
+  if (v === schema.version) return operation;
+  const { id, data, prev, encoding, ...rest } = operation;
+  const old = encoding === "delta" ? applyDelta(data, asDelta(prev)) : prev;
+  const created = old === undefined || (old === null && encoding !== "value");
+  return {
+    ...rest,
+    id,
+    ...(encoding === "value" ? { encoding } : {}),
+    ...(prev === undefined ? {} : { prev: created ? null : migrateRecord(schema, id, old, v) }),
+    ...(operation.op === "set" ? { data: migrateRecord(schema, id, data, v) } : {}),
+  };
+}

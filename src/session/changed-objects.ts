@@ -1,0 +1,266 @@
+/**
+ * What changed between two views of a store whose records are not all in memory: by the segments
+ * that came into view, and by the runs that only one of the two names (PROTOCOL, T5 to T7).
+ */
+import { FollowerExpiredError } from "../core/errors.ts";
+import { parseRecord } from "../core/record.ts";
+import { compareVersions, keyOf, type RunEntry, type Version, wins } from "../core/version.ts";
+import { filterAdmits, filterHash } from "../format/paths.ts";
+import { type Segment, versionOf } from "../format/segment-codec.ts";
+import type { SegmentRef } from "../log/log.ts";
+import { RunGoneError } from "../runs/run-gone.ts";
+import type { View } from "../view/view.ts";
+import { gather } from "../read/load-records.ts";
+import type { StoreParts } from "../engine/engine.ts";
+import { type Records } from "./memtable.ts";
+import { ResidentEntry } from "../read/resident-entry.ts";
+import { runChanges } from "../read/run-changes.ts";
+import { lookUpRuns } from "../read/merged-runs.ts";
+import { migrateRecord } from "../core/schema.ts";
+import type { NewOperation } from "./pending-changes.ts";
+
+/** A segment that a follower was told of, or has itself written. */
+export interface KnownSegment {
+  readonly ref: SegmentRef;
+  /** Who wrote what lies in it (`writersOf`); undefined while it was not read. */
+  readonly writers: readonly string[] | undefined;
+}
+
+/** What a follower has. */
+export interface Base {
+  readonly view: View;
+  /** By key: those in view, and own ones since. */
+  readonly known: Map<string, KnownSegment>;
+  /** Nothing that the follower has is of a higher clock. */
+  clock: number;
+  /** Every record was in memory: what changes since is found there. */
+  readonly isWhole: boolean;
+}
+
+/** What memory knows of an id. */
+export interface Memory {
+  /** What the follower has of it is known without the objects. */
+  isSettled(id: string): boolean;
+  isResident(id: string): boolean;
+}
+
+/** A record of which the follower has something else. */
+export interface ChangedRecord {
+  /** What the store holds. */
+  readonly after: ResidentEntry | undefined;
+  /** New ones, in version order. */
+  readonly operations: readonly NewOperation[];
+}
+
+interface Candidate {
+  readonly operations: readonly NewOperation[];
+  /** In the runs that came and in those that went; `isInRuns`: one of the two is another. */
+  readonly entry: RunEntry | undefined;
+  readonly before: RunEntry | undefined;
+  readonly isInRuns: boolean;
+}
+
+/** A flush has a `w` of its own, which tells its operations; those of the original opslog share one. */
+export function writersOf(
+  { segments: original }: SegmentRef,
+  segments: readonly Segment[],
+): string[] {
+  if (original === undefined) return segments.map(writerKey);
+  return segments.flatMap((one) => one.operations.map((each) => keyOf(versionOf(one, each))));
+}
+
+function writerKey({ agent, w }: Pick<Version, "agent" | "w">): string {
+  return JSON.stringify([agent, w]);
+}
+
+export class ChangedObjects {
+  readonly #parts: StoreParts;
+  readonly #base: Base;
+  readonly #view: View;
+  readonly #records: Records;
+  readonly #toldWriters: ReadonlySet<string>;
+  readonly #candidates = new Map<string, Candidate>();
+
+  constructor(parts: StoreParts, base: Base, view: View, records: Records) {
+    this.#parts = parts;
+    this.#base = base;
+    this.#view = view;
+    this.#records = records;
+    this.#toldWriters = new Set([...base.known.values()].flatMap(({ writers = [] }) => writers));
+  }
+
+  /**
+   * @param operations of segments that came into view, by id, in version order
+   * @param asked ids that are told whatever the objects say
+   * @returns why it cannot be told; "outdated" when a compaction has changed what the view names
+   * @throws RunGoneError when the view names a run that is not there
+   */
+  async find(
+    operations: ReadonlyMap<string, readonly NewOperation[]>,
+    asked: ReadonlySet<string>,
+    memory: Memory,
+  ): Promise<ReadonlyMap<string, ChangedRecord> | FollowerExpiredError | "outdated"> {
+    const lost = this.#whatIsLost();
+    if (lost !== undefined) return expired(lost);
+    for (const [id, all] of operations) {
+      const fresh = all.filter(({ version }) => !this.#isTold(version));
+      if (fresh.length > 0 && !memory.isSettled(id)) this.#add(id, { operations: fresh });
+    }
+    for (const id of asked) if (!this.#candidates.has(id)) this.#add(id, {});
+    try {
+      await this.#compareRuns(memory);
+      return await this.#changedRecords(asked, memory);
+    } catch (error) {
+      if (!(error instanceof RunGoneError)) throw error;
+      if (this.#view.manifest.runs.some(({ path }) => path === error.path)) throw error;
+      return expired(`${error.path}, which held what was there before, was deleted`);
+    }
+  }
+
+  /** What neither the runs nor the log of now can tell. */
+  #whatIsLost(): string | undefined {
+    const { view, known } = this.#base;
+    const { manifest, original, segments } = this.#view;
+    if (original?.manifest.currentSnapshot !== view.original?.manifest.currentSnapshot) {
+      return "the original opslog made a new snapshot, or its store was upgraded";
+    }
+    if (original !== undefined) {
+      const keys = new Set(segments.map(({ key }) => key));
+      // It truncates its log to undo.
+      if (view.segments.some(({ key }) => !keys.has(key)))
+        return "the original opslog undid writes";
+    }
+    if (manifest.lastPurge <= view.manifest.generation) return undefined;
+    // All runs of before are merged then, and tell which records are gone. The log was not in them.
+    const low = [...known.values()].some(({ ref }) => ref.lo <= manifest.purgeFloor);
+    return low ? "deletions were purged" : undefined;
+  }
+
+  #isTold(version: Version): boolean {
+    return this.#toldWriters.has(writerKey(version)) || this.#toldWriters.has(keyOf(version));
+  }
+
+  #add(id: string, found: Partial<Candidate>): void {
+    const nothing = { operations: [], entry: undefined, before: undefined, isInRuns: false };
+    this.#candidates.set(id, { ...nothing, ...found });
+  }
+
+  async #compareRuns({ isSettled }: Memory): Promise<void> {
+    const { manifest } = this.#base.view;
+    const { runs, archive } = this.#view.manifest;
+    // The tombstone of an archive has the version of what it stands for, which was told.
+    const mayArchive = archive.length !== manifest.archive.length;
+    for await (const changes of runChanges(this.#parts, manifest.runs, runs)) {
+      for (const { id, before, after } of changes) {
+        if (isSettled(id)) continue;
+        if (after === undefined && before?.text === undefined) continue;
+        const isTold = after !== undefined && this.#isTold(after.version);
+        if (isTold && !(mayArchive && after.text === undefined)) continue;
+        const { operations = [] } = this.#candidates.get(id) ?? {};
+        this.#add(id, { operations, entry: after, before, isInRuns: true });
+      }
+    }
+  }
+
+  async #changedRecords(
+    asked: ReadonlySet<string>,
+    memory: Memory,
+  ): Promise<ReadonlyMap<string, ChangedRecord> | "outdated"> {
+    const winners = await this.#winners(asked, memory);
+    if (winners === "outdated") return "outdated";
+    const changed = new Map<string, ChangedRecord>();
+    const perhapsAbsent = new Set<string>();
+    for (const [id, candidate] of this.#candidates) {
+      const after = winners.get(id);
+      if (!asked.has(id) && !isNews(candidate, after)) continue;
+      const { operations, before } = candidate;
+      changed.set(id, { after, operations });
+      const isGone = after?.value === undefined && operations.length === 0;
+      if (isGone && before?.text === undefined && !asked.has(id)) perhapsAbsent.add(id);
+    }
+    for (const id of await this.#neverThere(perhapsAbsent)) changed.delete(id);
+    return changed;
+  }
+
+  /** What the store holds of each candidate. Most are above all that the follower has. */
+  async #winners(
+    asked: ReadonlySet<string>,
+    { isResident }: Memory,
+  ): Promise<ReadonlyMap<string, ResidentEntry | undefined> | "outdated"> {
+    const winners = new Map<string, ResidentEntry | undefined>();
+    const doubtful = new Set<string>();
+    for (const [id, candidate] of this.#candidates) {
+      if (isResident(id)) winners.set(id, this.#records.durable(id));
+      else if (asked.has(id) || !this.#isAboveAll(candidate)) doubtful.add(id);
+      else winners.set(id, this.#highest(candidate));
+    }
+    if (doubtful.size === 0) return winners;
+    const { manifest, etag } = this.#view;
+    const gathered = await gather(this.#parts, {
+      view: this.#view,
+      wanted: doubtful,
+      merged: new Set(),
+      baseGeneration: manifest.generation,
+      baseFingerprint: this.#view.original?.fingerprint,
+      // Where it concerns a record it was told by the refresh.
+      onCorrupt: () => {},
+    });
+    if (gathered.view.etag !== etag) return "outdated";
+    for (const id of doubtful) winners.set(id, gathered.entries.get(id));
+    return winners;
+  }
+
+  #isAboveAll({ operations, entry, isInRuns }: Candidate): boolean {
+    if (isInRuns && entry === undefined) return false;
+    const { clock } = this.#base;
+    const first = operations[0]?.version.clock ?? Infinity;
+    return first > clock && (entry?.version.clock ?? Infinity) > clock;
+  }
+
+  #highest({ operations, entry }: Candidate): ResidentEntry | undefined {
+    const last = operations.at(-1);
+    const { version: schema } = this.#parts.schema;
+    const logged = last && new ResidentEntry(last.version, schema, last.operation.data);
+    const merged = entry && this.#entryOf(entry);
+    return merged !== undefined && wins(merged, logged) ? merged : logged;
+  }
+
+  #entryOf({ id, version, schema, text }: RunEntry): ResidentEntry {
+    if (text === undefined) return new ResidentEntry(version, schema, undefined);
+    const value = migrateRecord(this.#parts.schema, id, parseRecord(id, text), schema);
+    return new ResidentEntry(version, schema, value);
+  }
+
+  /** Of ids that are deleted now, those of which the follower cannot have had a record. */
+  async #neverThere(ids: ReadonlySet<string>): Promise<string[]> {
+    const { view, known } = this.#base;
+    const current = new Set(this.#view.manifest.runs.map(({ path }) => path));
+    const stayed = view.manifest.runs.filter(({ path }) => current.has(path));
+    const held = await lookUpRuns(this.#parts, stayed, ids);
+    const filters = [...known.values()].map(({ ref }) => ref.filter);
+    return [...ids].filter((id) => {
+      const hash = filterHash(id);
+      return held.get(id)?.text === undefined && !filters.some((one) => filterAdmits(one, hash));
+    });
+  }
+}
+
+/** Whether what the store holds is one of the new things: else they had lost to what was there. */
+function isNews(
+  { operations, entry, isInRuns }: Candidate,
+  after: ResidentEntry | undefined,
+): boolean {
+  if (isInRuns && entry === undefined && after?.value === undefined) return true;
+  if (after === undefined) return false;
+  const isOf = (version: Version): boolean => compareVersions(version, after.version) === 0;
+  return (
+    (entry !== undefined && isOf(entry.version)) || operations.some(({ version }) => isOf(version))
+  );
+}
+
+function expired(reason: string): FollowerExpiredError {
+  return new FollowerExpiredError(
+    `what changed since the last look cannot be told any more: ${reason}. Read what you follow ` +
+      "again (scan, readMany, hydrate); tail and watch go on with what changes from now on",
+  );
+}

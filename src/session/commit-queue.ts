@@ -1,0 +1,105 @@
+/**
+ * Write modes. "immediate" hands every write to the log at once; "group" and "async" buffer writes
+ * in memory and flush them together, when the buffer is full or after a while. For a single writer
+ * only: nobody else can see what is buffered.
+ */
+import { OVER } from "../core/over.ts";
+import type { Runtime } from "../core/runtime.ts";
+import type { Committer } from "./flusher.ts";
+import type { StagedOperation } from "./memtable.ts";
+
+export type WriteMode = "immediate" | "group" | "async";
+
+export interface WriteBufferOptions {
+  readonly writeMode: WriteMode;
+  /** Operations that fill the buffer. */
+  readonly groupCommitSize: number;
+  /** How long the first operation of a buffer waits for others. */
+  readonly groupCommitMs: number;
+}
+
+/** Above this an "async" write waits as well: memory must not outgrow what the log can take. */
+const BUFFER_BYTES_MAX = 64 * 1024 * 1024;
+
+export class WriteBuffer {
+  readonly #committer: Committer;
+  readonly #runtime: Runtime;
+  readonly #options: WriteBufferOptions;
+  /** Operations taken in since the last flush began. */
+  #buffered = 0;
+  #timer: AbortController | undefined;
+  /** Of writes whose callers were told that they are buffered: the next call is told. */
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(committer: Committer, runtime: Runtime, options: WriteBufferOptions) {
+    this.#committer = committer;
+    this.#runtime = runtime;
+    this.#options = options;
+  }
+
+  /**
+   * Takes in staged operations. Resolves as the write mode promises: when they are durable, or
+   * when they are buffered.
+   * @throws as `Committer.commit`; with what an earlier, buffered write failed with
+   */
+  async commit(operations: readonly StagedOperation[]): Promise<void> {
+    const { writeMode, groupCommitSize } = this.#options;
+    if (writeMode === "immediate") return this.#committer.commit(operations);
+    if (this.#failure !== undefined) this.#committer.unstage(operations);
+    this.#throwFailure();
+    const done = this.#committer.enqueue(operations);
+    this.#buffered += operations.length;
+    const isFull = this.#buffered >= groupCommitSize;
+    if (isFull) this.#start();
+    else void this.#startLater();
+    const waits = writeMode === "group" ? isFull : this.#committer.queuedBytes > BUFFER_BYTES_MAX;
+    if (waits) return done;
+    this.#tellLater(done);
+  }
+
+  /** What a write starts beside itself: waited for, except in "async" mode, which never waits. */
+  async waitFor(work: Promise<void>): Promise<void> {
+    if (this.#options.writeMode === "async") this.#tellLater(work);
+    else await work;
+  }
+
+  #tellLater(work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      this.#failure ??= { error };
+    });
+  }
+
+  /** Resolves when everything taken in is durable; rejects when a part of it was lost. */
+  async flush(): Promise<void> {
+    this.#start();
+    try {
+      await this.#committer.flush();
+    } catch (error) {
+      this.#failure = undefined;
+      throw error;
+    }
+    this.#throwFailure();
+  }
+
+  #throwFailure(): void {
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure !== undefined) throw failure.error;
+  }
+
+  #start(): void {
+    this.#timer?.abort(OVER);
+    this.#timer = undefined;
+    this.#buffered = 0;
+    this.#committer.start();
+  }
+
+  async #startLater(): Promise<void> {
+    if (this.#timer !== undefined) return;
+    const timer = new AbortController();
+    this.#timer = timer;
+    // Keeps the process alive: what is buffered is flushed before it ends by itself.
+    await this.#runtime.sleep(this.#options.groupCommitMs, timer.signal);
+    if (!timer.signal.aborted) this.#start();
+  }
+}

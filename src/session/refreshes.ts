@@ -1,0 +1,123 @@
+/**
+ * Refreshes of one store. Flushes and refreshes take turns; whoever asks while one is under way
+ * shares the next, so that at most one runs and one waits, however many ask.
+ */
+import { momentOf } from "../core/medium-clock.ts";
+import type { Mutex } from "../core/mutex.ts";
+import type { Operation } from "../core/operation.ts";
+import { RunGoneError } from "../runs/run-gone.ts";
+import type { TakeNews } from "./change-feed.ts";
+import { type Freshness, isWithin } from "../view/freshness.ts";
+import type { StoreParts } from "../engine/engine.ts";
+import type { Replica } from "./replica.ts";
+import { changedTooOften, runMissing, VIEWS_MAX } from "../read/merged-view.ts";
+
+type Kind = "strong" | "snapshot";
+
+export interface RefreshesOptions {
+  readonly freshness: Freshness;
+  /** After a failed write memory may lack what landed. */
+  readonly mustRefresh: () => boolean;
+  /** A strong one has ended. */
+  readonly onRefreshed: () => void;
+}
+
+export class Refreshes {
+  readonly #parts: Pick<StoreParts, "runtime" | "settings">;
+  readonly #replica: Replica;
+  readonly #turns: Mutex;
+  readonly #options: RefreshesOptions;
+  /** Those that have not begun yet: what is asked for now is seen by them. */
+  readonly #waiting = new Map<Kind, Promise<void>>();
+  #running: Promise<void> | undefined;
+
+  constructor(
+    parts: Pick<StoreParts, "runtime" | "settings">,
+    replica: Replica,
+    turns: Mutex,
+    options: RefreshesOptions,
+  ) {
+    this.#parts = parts;
+    this.#replica = replica;
+    this.#turns = turns;
+    this.#options = options;
+  }
+
+  /** @param kind "snapshot": after a manifest asked for now, and no listing */
+  refresh(kind: Kind = "strong"): Promise<void> {
+    const shared = this.#waiting.get("strong") ?? this.#waiting.get(kind);
+    if (shared !== undefined) return shared;
+    const refreshed = this.#turns.run(() => {
+      this.#waiting.delete(kind);
+      const running = this.#refresh(kind);
+      this.#running = running;
+      return running.finally(() => {
+        if (this.#running === running) this.#running = undefined;
+      });
+    });
+    this.#waiting.set(kind, refreshed);
+    return refreshed;
+  }
+
+  /** As the user asks for it. */
+  asDeclared(): Promise<void> {
+    return this.refresh(this.#options.freshness === "snapshot" ? "snapshot" : "strong");
+  }
+
+  /**
+   * Before a read: after a failed write, looks again; then as fresh as is asked for.
+   * @param asked default: the store's; where that is "strong", as of the store's last look
+   */
+  async freshen(asked?: Freshness): Promise<void> {
+    if (this.#options.mustRefresh() || asked === "strong") return this.refresh();
+    const wanted = asked ?? this.#options.freshness;
+    if (this.#isFresh(wanted)) return;
+    // The one that is under way may be young enough. What it fails with is told to those it is for.
+    await Promise.allSettled([this.#running]);
+    if (!this.#isFresh(wanted)) await this.refresh(wanted === "snapshot" ? "snapshot" : "strong");
+  }
+
+  #isFresh(wanted: Freshness): boolean {
+    if (wanted === "strong") return true;
+    const { runtime, settings } = this.#parts;
+    const { manifestAt, listedAt } = this.#replica.times;
+    const now = momentOf(runtime);
+    if (wanted === "snapshot") return isWithin(manifestAt, now, settings.refreshEveryMs);
+    return isWithin(listedAt, now, wanted.maxStaleMs);
+  }
+
+  /** Refreshes, and hands over what others changed; nothing is taken as told unless it is wanted. */
+  async look(
+    deliver: (told: Operation<unknown>[]) => void,
+    isWanted: () => boolean,
+  ): Promise<void> {
+    await this.#turns.run(async () => {
+      this.#replica.follow();
+      const take = await this.#news();
+      if (isWanted()) deliver(take());
+    });
+  }
+
+  /** Refreshes until nothing is deleted under it that it takes to tell the news. */
+  async #news(): Promise<TakeNews> {
+    let gone: { readonly etag: string | undefined } | undefined;
+    for (let look = 1; look <= VIEWS_MAX; look++) {
+      await this.#refresh("strong");
+      const { view } = this.#replica;
+      try {
+        const take = await this.#replica.news();
+        if (take !== undefined) return take;
+      } catch (error) {
+        if (!(error instanceof RunGoneError)) throw error;
+        if (gone?.etag === view.etag && gone !== undefined) throw runMissing(view, error);
+        gone = { etag: view.etag };
+      }
+    }
+    throw changedTooOften();
+  }
+
+  async #refresh(kind: Kind): Promise<void> {
+    await this.#replica.refresh(kind);
+    if (kind === "strong") this.#options.onRefreshed();
+  }
+}

@@ -1,0 +1,297 @@
+/**
+ * A store's copy in memory, whole or in part, and the view it stands for. All that changes it from
+ * outside comes through here: opening, refreshing, looking records up.
+ */
+import type { Replaced } from "../compaction/report.ts";
+import { type CorruptionError, UnavailableError } from "../core/errors.ts";
+import type { SegmentRef, WrittenSegment } from "../log/log.ts";
+import type { Segment } from "../format/segment-codec.ts";
+import type { View } from "../view/view.ts";
+import { type FollowedState, Follower, type TakeNews } from "./change-feed.ts";
+import { catchUp, mergedNames } from "./catch-up.ts";
+import { gather, type Gathered, type Wanted } from "../read/load-records.ts";
+import { History } from "./history.ts";
+import {
+  type Freshness,
+  type LookTimes,
+  lookAgainAtManifest,
+  lookWhole,
+  openLook,
+  type TimedView,
+} from "../view/freshness.ts";
+import { Lookups } from "./lookups.ts";
+import { OperationCounts } from "./operation-counts.ts";
+import type { StoreParts } from "../engine/engine.ts";
+import { Records } from "./memtable.ts";
+import { ABSENT, type ResidentEntry } from "../read/resident-entry.ts";
+
+/** One operation of a flush that is durable now. */
+export interface CommittedOperation {
+  readonly id: string;
+  readonly entry: ResidentEntry;
+}
+
+export interface ReplicaOptions {
+  readonly agentId: string;
+  readonly version: number;
+  /** "skip": report what cannot be read and go on without it; "throw": stop there. */
+  readonly onCorrupt: "skip" | "throw";
+  /** Told of each view that is opened or refreshed to. */
+  readonly onView?: ((view: View) => void) | undefined;
+  readonly freshness: Freshness;
+}
+
+/** How often a lookup starts again because a refresh came in between. */
+const LOOKUPS_MAX = 50;
+
+export class Replica {
+  readonly records = new Records();
+  readonly history: History;
+  readonly #follower: Follower;
+  readonly #lookups = new Lookups();
+  readonly #parts: StoreParts;
+  readonly #options: ReplicaOptions;
+  readonly #reported = new Set<string>();
+  #view: View;
+  #times: LookTimes;
+  /** This store has looked for itself: what it writes orders above all acknowledged before. */
+  #hasLooked: boolean;
+  /** Written here since the view's listing. */
+  #ownSegments: SegmentRef[] = [];
+  /** Of these, and of earlier ones: parts of objects that others' segments share, while they live. */
+  #ownParts: SegmentRef[] = [];
+  /** Runs by path and segments by key that the resident records stand for. */
+  #merged = new Set<string>();
+  /** Of the original's store that they were loaded from, until its upgrade is adopted. */
+  #baseFingerprint: string | undefined;
+  #complete = false;
+  readonly #operations = new OperationCounts();
+
+  /** Opens a view; no record is resident yet. */
+  static async open(parts: StoreParts, options: ReplicaOptions): Promise<Replica> {
+    return new Replica(parts, options, await openLook(parts, options.freshness));
+  }
+
+  constructor(parts: StoreParts, options: ReplicaOptions, { view, ...times }: TimedView) {
+    this.#parts = parts;
+    this.#options = options;
+    this.#view = view;
+    this.#baseFingerprint = view.original?.fingerprint;
+    this.#times = times;
+    this.#hasLooked = options.freshness === "strong";
+    this.history = new History({ agentId: options.agentId, schema: options.version });
+    this.#follower = new Follower(parts, this.records);
+    for (const error of view.corrupt) this.onCorrupt(error);
+    options.onView?.(view);
+  }
+
+  get view(): View {
+    return this.#view;
+  }
+
+  /** The view with what was written here since. */
+  get viewWithOwn(): View {
+    return { ...this.#view, segments: [...this.#view.segments, ...this.#ownSegments] };
+  }
+
+  get times(): LookTimes {
+    return this.#times;
+  }
+
+  /** False until the store has listed the log itself: another's look is not enough to write on. */
+  get hasLooked(): boolean {
+    return this.#hasLooked;
+  }
+
+  /** Whether every record of the store is resident. */
+  get complete(): boolean {
+    return this.#complete;
+  }
+
+  get corruptCount(): number {
+    return this.#reported.size;
+  }
+
+  /** Operations in the log, not yet compacted, as far as this store has read or written them. */
+  get operationCount(): number {
+    return this.#operations.total;
+  }
+
+  isResident(id: string): boolean {
+    return this.#complete || this.records.isResident(id);
+  }
+
+  /** Whether a synchronous read of this id tells the truth. */
+  isReadable(id: string): boolean {
+    return this.#complete || this.records.isReadable(id);
+  }
+
+  /** Makes every record resident. Not to be called while a refresh or a commit is under way. */
+  async loadAll(): Promise<void> {
+    if (this.#complete) return;
+    const gathered = await this.#gather(this.viewWithOwn, "all", new Set());
+    this.#install(gathered, "all");
+    this.#complete = true;
+    this.history.adoptLog();
+  }
+
+  /**
+   * Looks again; what is resident afterwards stands for a view (under "snapshot": a manifest) begun
+   * after the call. Not to be called while a commit is under way; lookups may be.
+   */
+  async refresh(kind: "strong" | "snapshot" = "strong"): Promise<void> {
+    const isWhole = kind === "strong";
+    const { view, ...times } = isWhole
+      ? await lookWhole(this.#parts, this.#view)
+      : await lookAgainAtManifest(this.#parts, { view: this.viewWithOwn, ...this.#times });
+    for (const error of view.corrupt) this.onCorrupt(error);
+    this.#options.onView?.(view);
+    if (this.#complete) {
+      this.#install(await this.#gather(view, "all", this.#merged), "all");
+    } else {
+      const wanted = this.records.residentIds;
+      const gathered = await this.#gather(view, wanted, this.#merged);
+      await this.#lookups.whileClosed(() => this.#installWithLookups(gathered, wanted));
+    }
+    this.#times = times;
+    this.#hasLooked ||= isWhole;
+  }
+
+  /** What lookups made resident meanwhile stands for the old view: it is brought up, too. */
+  async #installWithLookups(gathered: Gathered, wanted: ReadonlySet<string>): Promise<void> {
+    const all = new Set([...wanted, ...this.records.residentIds, ...this.#lookups.ids()]);
+    const arrived = new Set([...all].filter((id) => !wanted.has(id)));
+    const settles = this.#follower.isFollowing;
+    const onCorrupt = (error: CorruptionError): void => this.onCorrupt(error);
+    const found = await catchUp(this.#parts, { wanted, gathered, arrived, onCorrupt, settles });
+    this.#install(found, all);
+  }
+
+  #install(gathered: Gathered, wanted: Wanted): void {
+    this.#installRecords(gathered, wanted);
+    this.#installView(gathered, wanted);
+  }
+
+  #installView({ view, segments }: Gathered, wanted: Wanted): void {
+    this.#view = view;
+    this.#baseFingerprint = view.original?.fingerprint;
+    this.#ownSegments = [];
+    this.#merged = mergedNames(view);
+    const listed = new Set(view.segments.map(({ key }) => key));
+    const isListed = ({ key, path }: SegmentRef): boolean => listed.has(key) || listed.has(path);
+    this.#ownParts = this.#ownParts.filter((part) => wanted !== "all" && isListed(part));
+    const parts = this.#ownParts.map(({ key }) => key);
+    // A lazy store's history is what it wrote itself, as in the original.
+    const live = new Set([...listed, ...parts]);
+    this.history.retain(live, wanted === "all" ? segments : new Map());
+    this.#operations.retain(live, segments, this.#ownParts);
+  }
+
+  #installRecords({ entries, replaces }: Gathered, wanted: Wanted): void {
+    if (wanted !== "all") for (const id of wanted) if (!entries.has(id)) entries.set(id, ABSENT);
+    if (replaces) {
+      this.#follower.replaced(this.records.replace(entries), this.#complete);
+      return;
+    }
+    for (const [id, entry] of entries) {
+      const before = this.records.durable(id);
+      this.records.merge(id, entry);
+      this.#follower.changed(id, before, this.#complete);
+    }
+  }
+
+  /** From now on `news` tells what others change. */
+  follow(): void {
+    this.#follower.begin(this.#followed());
+  }
+
+  #followed(): FollowedState {
+    return {
+      view: this.viewWithOwn,
+      complete: this.#complete,
+      segments: (key) => this.history.segments(key),
+      onCorrupt: (error) => this.onCorrupt(error),
+    };
+  }
+
+  /**
+   * What others changed since it was told last.
+   * @returns to be called at once: tells it, and takes it as told; undefined: refresh first
+   */
+  news(): Promise<TakeNews | undefined> {
+    return this.#follower.prepare(this.#followed());
+  }
+
+  /**
+   * Makes these ids resident, absent ones included.
+   * @param refresh calls this replica's `refresh` when no commit is under way
+   */
+  async lookup(ids: Iterable<string>, refresh: () => Promise<void>): Promise<void> {
+    const wanted = [...ids];
+    if (wanted.every((id) => this.isResident(id))) return;
+    await this.#lookups.run(wanted, () => this.#lookUp(wanted, refresh));
+  }
+
+  async #lookUp(ids: readonly string[], refresh: () => Promise<void>): Promise<void> {
+    for (let attempt = 1; attempt <= LOOKUPS_MAX; attempt++) {
+      const missing = new Set(ids.filter((id) => !this.isResident(id)));
+      if (missing.size === 0) return;
+      const view = this.#view;
+      const gathered = await this.#gather(this.viewWithOwn, missing, new Set());
+      await this.#lookups.opened();
+      // A refresh came in between: the result would stand for an older view than its neighbours.
+      // The next one takes this lookup along.
+      if (this.#view !== view) continue;
+      // The same holds when a compaction made this lookup go over to a newer manifest: what is
+      // resident must follow, or a batch could be seen in part.
+      if (gathered.view.etag === view.etag) {
+        this.#installRecords({ ...gathered, replaces: false }, missing);
+        return;
+      }
+      await refresh();
+    }
+    throw new UnavailableError("lookup: the view was refreshed faster than records could be read");
+  }
+
+  /** Takes in a flush of this store's own: durable now, and part of every later look. */
+  commit(
+    operations: readonly CommittedOperation[],
+    segment: Segment,
+    { ref }: WrittenSegment,
+  ): void {
+    this.history.add(ref.key, segment, (id) => this.records.durable(id)?.version);
+    for (const { id, entry } of operations) this.records.merge(id, entry);
+    this.#follower.own(ref, segment);
+    this.#ownSegments.push(ref);
+    if (ref.key !== ref.path) this.#ownParts.push(ref);
+    this.#merged.add(ref.key);
+    this.#operations.add(ref.key, operations.length);
+  }
+
+  /** A compaction made `runs` out of `sources`: what stands for all of them stands for those. */
+  adopt({ runs, sources }: Replaced): void {
+    if (!sources.every((source) => this.#merged.has(source))) return;
+    for (const run of runs) this.#merged.add(run);
+    const base = this.#baseFingerprint;
+    if (base !== undefined && sources.includes(base)) this.#baseFingerprint = undefined;
+  }
+
+  #gather(view: View, wanted: Wanted, merged: ReadonlySet<string>): Promise<Gathered> {
+    // Memory stands for the view held now, so it is this view's generation that a purge outdates.
+    const baseGeneration = this.#view.manifest.generation;
+    const baseFingerprint = this.#baseFingerprint;
+    const onCorrupt = (error: CorruptionError): void => this.onCorrupt(error);
+    const base = { baseGeneration, baseFingerprint };
+    // What a follower was told of must not be told again because it was late to be deleted.
+    const settles = wanted === "all" || this.#follower.isFollowing;
+    return gather(this.#parts, { view, wanted, merged, ...base, onCorrupt, settles });
+  }
+
+  /** What cannot be read and is left out: told once, or thrown under `onCorrupt: "throw"`. */
+  onCorrupt(error: CorruptionError): void {
+    if (this.#options.onCorrupt === "throw") throw error;
+    if (this.#reported.has(error.message)) return;
+    this.#reported.add(error.message);
+    this.#parts.onWarning(`skipped what cannot be read: ${error.message}`);
+  }
+}

@@ -1,0 +1,276 @@
+/** Everything that exists only while a store is open. */
+import { Compactor } from "../compaction/compactor.ts";
+import type { CompactionReport } from "../compaction/report.ts";
+import type { Deadline } from "../storage/deadline.ts";
+import { DEFAULT_LIMITS } from "../compaction/plan.ts";
+import { CostMeter } from "../core/cost-meter.ts";
+import { NotOpenError, ReadOnlyError } from "../core/errors.ts";
+import { Mutex } from "../core/mutex.ts";
+import type { Runtime } from "../core/runtime.ts";
+import type { StorageBackend } from "../storage/backend.ts";
+import type { View } from "../view/view.ts";
+import { BackendClaim } from "../engine/backend-claim.ts";
+import { BacklogAlarm } from "./backlog-alarm.ts";
+import { checkExists, lostManifestGuard, publishFirstManifest } from "./first-manifest.ts";
+import { Committer } from "./flusher.ts";
+import type { Freshness } from "../view/freshness.ts";
+import { describeManifest, type ManifestInfo } from "../read/manifest-info.ts";
+import type { ResolvedOptions } from "./options.ts";
+import { createParts, type StoreParts } from "../engine/engine.ts";
+import type { Records } from "./memtable.ts";
+import { Refreshes } from "./refreshes.ts";
+import { Replica } from "./replica.ts";
+import { checkSchema, migrationOf } from "../core/schema.ts";
+import { WriteBuffer } from "./commit-queue.ts";
+import { takeWriterLock, type WriterLock } from "./writer-lock.ts";
+
+/** How often a compaction asked for by a user is tried again after losing a race. */
+const COMPACTIONS_MAX = 20;
+/** Of the checkpoint threshold: operations after which a checkpoint that could not run is retried. */
+const RETRY_SHARE = 0.1;
+
+/** What a store is made of that its users have no part in. */
+export interface StoreInternals {
+  /** Default: the system's. */
+  readonly runtime?: Runtime;
+  /** Default: a new one at each opening. */
+  readonly meter?: CostMeter;
+  /** When nobody waits for the medium any more. Default: never. */
+  readonly deadline?: Deadline | undefined;
+  /** Flushes share objects with those of other such stores over the backend. Default: they do not. */
+  readonly flushLingerMs?: number | undefined;
+}
+
+/** What `close` gives back. */
+interface Held {
+  readonly claim: BackendClaim;
+  readonly lock: WriterLock | undefined;
+  readonly backlog: BacklogAlarm;
+}
+
+export class Session {
+  readonly options: ResolvedOptions;
+  readonly replica: Replica;
+  readonly parts: StoreParts;
+  readonly refreshes: Refreshes;
+  readonly #committer: Committer | undefined;
+  readonly #writes: WriteBuffer | undefined;
+  readonly #claim: BackendClaim;
+  readonly #lock: WriterLock | undefined;
+  readonly #backlog: BacklogAlarm;
+  /** Flushes and refreshes take turns; reads never wait. */
+  readonly #turns: Mutex;
+  #checkpointing: Promise<void> | undefined;
+  #closed = false;
+  /** Operations that the last checkpoint left in the log. */
+  #checkpointed = 0;
+
+  /** @throws as `Store.open` documents; nothing stays locked or open then */
+  static async open(
+    location: string,
+    options: ResolvedOptions,
+    backend: StorageBackend,
+    runtime: Runtime,
+    {
+      meter = new CostMeter(options.prices),
+      deadline,
+      flushLingerMs,
+    }: Omit<StoreInternals, "runtime"> = {},
+  ): Promise<Session> {
+    const { readOnly, version, migrate, agentId } = options;
+    const claim = await BackendClaim.take(backend, location, { readOnly });
+    const schema = { version, migrate };
+    const place = { backend, location: claim.location };
+    const given = { ...options, ...place, runtime, schema, meter, deadline };
+    const parts = createParts({ ...given, flushLingerMs });
+    const backlog = new BacklogAlarm(location, options);
+    let lock: WriterLock | undefined;
+    try {
+      if (!readOnly && agentId === "") lock = await takeWriterLock(parts);
+      const onView = (view: View): void => backlog.look(view);
+      const replica = await Replica.open(parts, { ...options, onView });
+      if (!options.skipLoad) {
+        const { etag } = await parts.manifests.confirm(replica.view);
+        if (etag === undefined && !readOnly) await publishFirstManifest(parts, replica.view);
+      }
+      if (readOnly) await checkExists(parts, { view: replica.view, ...replica.times }, location);
+      if (!options.skipLoad) {
+        checkSchema(parts.schema, replica.view.manifest.schema, "a record of this store");
+        await replica.loadAll();
+      }
+      return new Session(parts, options, replica, { claim, lock, backlog });
+    } catch (error) {
+      // The first error is the one that tells; a lock left behind is recovered as after a crash.
+      await Promise.allSettled([lock?.release()]);
+      await Promise.allSettled([claim.release()]);
+      await backlog.settle();
+      throw error;
+    }
+  }
+
+  constructor(
+    parts: StoreParts,
+    options: ResolvedOptions,
+    replica: Replica,
+    { claim, lock, backlog }: Held,
+  ) {
+    const { agentId, version: schema, blindWrites, readOnly } = options;
+    this.parts = parts;
+    this.options = options;
+    this.replica = replica;
+    this.#claim = claim;
+    this.#lock = lock;
+    this.#backlog = backlog;
+    this.#turns = new Mutex();
+    this.refreshes = new Refreshes(parts, replica, this.#turns, {
+      freshness: options.freshness,
+      mustRefresh: () => this.#committer?.mustRefresh === true,
+      onRefreshed: () => this.#committer?.refreshed(),
+    });
+    const checkManifest = lostManifestGuard(parts, options.skipLoad ? undefined : replica.view);
+    const checkAllowed = async (seenMs: number): Promise<void> => {
+      await checkManifest(replica.view);
+      await lock?.check(seenMs);
+    };
+    const writing = { agentId, schema, blindWrites, checkAllowed };
+    if (readOnly) return;
+    this.#committer = new Committer(parts, replica, this.#turns, writing);
+    this.#writes = new WriteBuffer(this.#committer, parts.runtime, options);
+  }
+
+  get records(): Records {
+    return this.replica.records;
+  }
+
+  /** @throws ReadOnlyError */
+  get committer(): Committer {
+    if (this.#committer === undefined) throw new ReadOnlyError();
+    return this.#committer;
+  }
+
+  /** @throws ReadOnlyError */
+  get writes(): WriteBuffer {
+    if (this.#writes === undefined) throw new ReadOnlyError();
+    return this.#writes;
+  }
+
+  /** Operations that no snapshot holds yet: in the log, as far as it was seen, or buffered. */
+  get operationCount(): number {
+    return this.replica.operationCount + (this.#committer?.queuedOperations ?? 0);
+  }
+
+  describeManifest(): ManifestInfo {
+    return describeManifest(this.replica.viewWithOwn, this.operationCount);
+  }
+
+  /** Makes ids resident. @param freshness as for `freshen` */
+  async lookup(ids: readonly string[], freshness?: Freshness): Promise<void> {
+    await this.refreshes.freshen(freshness);
+    await this.replica.lookup(ids, () => this.refreshes.asDeclared());
+  }
+
+  /** What is changed by what it was must not be what another's look found. */
+  async lookUpToChange(id: string): Promise<void> {
+    if (this.replica.hasLooked) await this.lookup([id]);
+    else await this.lookup([id], "strong");
+  }
+
+  async loadAll(): Promise<void> {
+    await this.#turns.run(() => this.replica.loadAll());
+  }
+
+  /** Picks up what others made durable before the call. */
+  refresh(): Promise<void> {
+    return this.refreshes.refresh();
+  }
+
+  async flush(): Promise<void> {
+    await this.#writes?.flush();
+  }
+
+  /**
+   * Compacts what is in the log now. Resolves without doing anything while another compactor is at
+   * work.
+   */
+  async compact(): Promise<CompactionReport> {
+    await this.writes.flush();
+    const migration = migrationOf(this.parts.schema);
+    const { deadline } = this.parts;
+    const within = deadline && { signal: deadline.signal, leftMs: () => deadline.leftMs };
+    const compactor = new Compactor({ ...this.parts, limits: DEFAULT_LIMITS });
+    for (let pass = 1; ; pass++) {
+      const { report, replaced } = await compactor.pass({ migration, ...within });
+      for (const step of replaced) this.replica.adopt(step);
+      const isUnfinished = report.outcome === "lost" || report.more;
+      if (isUnfinished && deadline?.hasPassed !== true && pass < COMPACTIONS_MAX) continue;
+      await this.refresh();
+      return report;
+    }
+  }
+
+  /**
+   * Compacts once the log holds enough operations. What asks for it is made durable first; after
+   * that a failure is a warning, and a later write asks again.
+   */
+  async checkpointIfDue(): Promise<void> {
+    const due = this.#checkpointed + this.options.checkpointThreshold;
+    if (this.operationCount < due) return;
+    this.#checkpointing ??= this.#checkpoint();
+    await this.#checkpointing;
+  }
+
+  async #checkpoint(): Promise<void> {
+    const { checkpointThreshold, writeMode } = this.options;
+    try {
+      // An immediate write is durable by now; what fails of others is not its caller's.
+      if (writeMode !== "immediate") await this.flush();
+      const compacted = await this.compactOrWarn();
+      // What had to stay (damaged log) must not bring the next one at once; after another's lease,
+      // perhaps a dead one's, or a failure it is tried again soon.
+      const soon = checkpointThreshold - Math.ceil(checkpointThreshold * RETRY_SHARE);
+      this.#checkpointed = this.replica.operationCount - (compacted ? 0 : soon);
+    } finally {
+      this.#checkpointing = undefined;
+    }
+  }
+
+  /** As `compact`; false when another compactor holds the lease, or it failed, which is told. */
+  async compactOrWarn(): Promise<boolean> {
+    try {
+      return (await this.compact()).outcome !== "busy";
+    } catch (error) {
+      this.parts.onWarning(`checkpoint failed, the log keeps growing: ${String(error)}`);
+      return false;
+    }
+  }
+
+  /** For what writes past the committer. @throws LockedError once another single writer took over */
+  async checkWriter(): Promise<void> {
+    await this.#lock?.check(this.replica.view.dateMs);
+  }
+
+  /** For what goes on over several calls. @throws NotOpenError */
+  checkOpen(): void {
+    if (this.#closed) throw new NotOpenError();
+  }
+
+  /** Flushes, checkpoints if asked, and releases everything, whatever fails on the way. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const { checkpointOnClose, readOnly } = this.options;
+    const steps = [
+      () => this.flush(),
+      async () => this.#checkpointing,
+      async () => {
+        if (checkpointOnClose && !readOnly && this.replica.operationCount > 0) await this.compact();
+      },
+      async () => this.#committer?.close(),
+      async () => this.#lock?.release(),
+      () => this.#claim.release(),
+      () => this.#backlog.settle(),
+    ];
+    const failures: unknown[] = [];
+    for (const step of steps) await step().catch((error: unknown) => failures.push(error));
+    if (failures.length > 0) throw failures[0];
+  }
+}

@@ -1,0 +1,256 @@
+/**
+ * Moves records into an archive (PROTOCOL, A1 to A6): chooses them in memory, takes them as they
+ * are stored, publishes archive and tombstones at once, and starts again whenever another was
+ * faster. The caller sees to it that this store writes nothing meanwhile.
+ */
+import {
+  type PreparedArchive,
+  prepareArchive,
+  publishArchive,
+} from "../compaction/archive-pass.ts";
+import {
+  ConflictError,
+  type CorruptionError,
+  InvalidArgumentError,
+  LockedError,
+  WriteOutcomeUnknownError,
+} from "../core/errors.ts";
+import { isPromise } from "../core/realm.ts";
+import { compareVersions, type RunEntry } from "../core/version.ts";
+import { COMPACT_LEASE_PATH, MANIFEST_PATH } from "../format/paths.ts";
+import { Lease } from "../storage/lease.ts";
+import type { LoadedManifest } from "../view/manifest-store.ts";
+import { gather } from "../read/load-records.ts";
+import { ABSENT, ResidentEntry } from "../read/resident-entry.ts";
+import { migrateRecord } from "../core/schema.ts";
+import type { Session } from "../session/session.ts";
+
+/** A record that synchronous reads see now. */
+export interface Candidate {
+  readonly id: string;
+  /** Asks the caller's predicate. */
+  readonly matches: () => unknown;
+}
+
+export interface ArchiveCall {
+  readonly period: string;
+  readonly candidates: () => readonly Candidate[];
+}
+
+interface Decision {
+  readonly entry: ResidentEntry;
+  readonly isChosen: boolean;
+}
+
+/** How often another may publish first. */
+const ATTEMPTS_MAX = 20;
+/** Between two looks at a lease that another holds. */
+const PAUSE_MS_FIRST = 50;
+const PAUSE_MS_MAX = 1_000;
+/** A lease left by a dead holder ends by dates that may be whole seconds. */
+const LEASE_GRAIN_MS = 2_000;
+/** Records as they are stored. */
+const UNMIGRATED = { version: Number.MAX_SAFE_INTEGER, migrate: undefined };
+
+export class Archiver {
+  readonly #session: Session;
+  readonly #call: ArchiveCall;
+  /** The predicate is asked once for each version of a record. */
+  readonly #decisions = new Map<string, Decision>();
+  /** Sent to be published, with an outcome that is not known: any of them may land yet. */
+  #sent: PreparedArchive[] = [];
+
+  constructor(session: Session, call: ArchiveCall) {
+    this.#session = session;
+    this.#call = call;
+  }
+
+  /** To be called once. @returns how many records were archived */
+  async run(): Promise<number> {
+    const session = this.#session;
+    await session.writes.flush();
+    await session.refresh();
+    if (this.#choose().size === 0) return 0;
+    // With an empty log the count of records stays right. It also upgrades the original's stores.
+    if (session.replica.view.original === undefined) await session.compactOrWarn();
+    const archived = await this.#archive();
+    if (archived > 0) await this.#checkpoint();
+    return archived;
+  }
+
+  async #archive(): Promise<number> {
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+      try {
+        if (this.#session.replica.view.original !== undefined) await this.#session.compact();
+        const archived = await this.#underLease((lease) => this.#attempt(lease));
+        if (archived !== undefined) return archived;
+      } catch (error) {
+        if (!this.#isInDoubt) throw error;
+        throw this.#unknown(error);
+      }
+    }
+    if (this.#isInDoubt) throw this.#unknown();
+    throw new ConflictError(
+      `archive: others published first ${ATTEMPTS_MAX} times in a row; nothing was archived`,
+      { path: MANIFEST_PATH },
+    );
+  }
+
+  async #underLease<R>(work: (lease: Lease) => Promise<R>): Promise<R> {
+    const lease = await this.#takeLease();
+    try {
+      return await work(lease);
+    } finally {
+      await lease.release().catch((error: unknown) => {
+        const { onWarning } = this.#session.options;
+        onWarning(`${COMPACT_LEASE_PATH} could not be released: ${String(error)}`);
+      });
+    }
+  }
+
+  /** @throws LockedError when another holds it for as long as a dead one could */
+  async #takeLease(): Promise<Lease> {
+    const { backend, runtime, settings } = this.#session.parts;
+    const options = { path: COMPACT_LEASE_PATH, ttlMs: settings.leaseTtlMs };
+    const waitMsMax = settings.leaseTtlMs + LEASE_GRAIN_MS;
+    let pauseMs = PAUSE_MS_FIRST;
+    for (let waitedMs = 0; waitedMs <= waitMsMax; waitedMs += pauseMs) {
+      if (waitedMs > 0) pauseMs = Math.min(2 * pauseMs, PAUSE_MS_MAX);
+      const lease = await Lease.take(backend, runtime, options);
+      if (lease !== undefined) return lease;
+      await runtime.sleep(pauseMs);
+    }
+    throw new LockedError(
+      `archive: another compactor has held ${COMPACT_LEASE_PATH} for more than ${waitMsMax} ms; try again`,
+      { path: COMPACT_LEASE_PATH },
+    );
+  }
+
+  /** Undefined: something came in between, look again. */
+  async #attempt(lease: Lease): Promise<number | undefined> {
+    const session = this.#session;
+    await session.refresh();
+    const landed = this.#settleSent();
+    if (landed !== undefined) return landed.archive.records;
+    if (session.replica.view.original !== undefined) return undefined;
+    const chosen = this.#choose();
+    if (chosen.size === 0) return this.#isInDoubt ? undefined : 0;
+    const stored = await this.#takeStored(chosen);
+    if (stored === undefined) return undefined;
+    await session.checkWriter();
+    const prepared = await prepareArchive(session.parts, { ...stored, period: this.#call.period });
+    if (prepared === undefined || lease.lost) return undefined;
+    if (!(await this.#publish(prepared))) return undefined;
+    // Before any look that may fail: whoever awaits this call must not see them any more.
+    for (const { id, version, schema } of stored.records) {
+      session.records.merge(id, new ResidentEntry(version, schema, undefined));
+    }
+    return stored.records.length;
+  }
+
+  /** The visible records that the predicate wants. */
+  #choose(): Map<string, ResidentEntry> {
+    const { records } = this.#session;
+    const chosen = new Map<string, ResidentEntry>();
+    for (const { id, matches } of this.#call.candidates()) {
+      const entry = records.durable(id);
+      if (entry === undefined || records.isStaged(id)) continue;
+      const before = this.#decisions.get(id);
+      const isKnown = before !== undefined && isSame(before.entry, entry);
+      const isChosen = isKnown ? before.isChosen : decide(matches);
+      this.#decisions.set(id, { entry, isChosen });
+      if (isChosen) chosen.set(id, entry);
+    }
+    return chosen;
+  }
+
+  /** Undefined: a record is not the one that the predicate saw any more. */
+  async #takeStored(
+    chosen: ReadonlyMap<string, ResidentEntry>,
+  ): Promise<{ loaded: LoadedManifest; records: RunEntry[] } | undefined> {
+    const { parts, options, replica } = this.#session;
+    const view = replica.viewWithOwn;
+    const onCorrupt = (error: CorruptionError): void => {
+      if (options.onCorrupt === "throw") throw error;
+      options.onWarning(`skipped what cannot be read: ${error.message}`);
+    };
+    const gathered = await gather(
+      { ...parts, schema: UNMIGRATED },
+      {
+        view,
+        wanted: new Set(chosen.keys()),
+        merged: new Set(),
+        baseGeneration: view.manifest.generation,
+        onCorrupt,
+      },
+    );
+    const records: RunEntry[] = [];
+    for (const [id, seen] of chosen) {
+      const { version, schema, value, text } = gathered.entries.get(id) ?? ABSENT;
+      const migrated = migrateRecord(parts.schema, id, value, schema);
+      if (!isSame(seen, new ResidentEntry(version, schema, migrated))) return undefined;
+      records.push({ id, version, schema, text });
+    }
+    return { loaded: gathered.view, records };
+  }
+
+  async #publish(prepared: PreparedArchive): Promise<boolean> {
+    this.#sent.push(prepared);
+    try {
+      const published = await publishArchive(this.#session.parts, prepared);
+      if (published !== undefined) this.#sent = [];
+      return published !== undefined;
+    } catch (error) {
+      // The next look tells. Every other error means that nothing was written.
+      if (error instanceof WriteOutcomeUnknownError) return false;
+      this.#sent.pop();
+      throw error;
+    }
+  }
+
+  /** After a look: what of it has landed. What a newer manifest does not name never will. */
+  #settleSent(): PreparedArchive | undefined {
+    const { manifest, etag } = this.#session.replica.view;
+    const paths = new Set(manifest.archive.map(({ path }) => path));
+    const landed = this.#sent.find(({ archive }) => paths.has(archive.path));
+    this.#sent =
+      landed === undefined ? this.#sent.filter(({ loaded }) => loaded.etag === etag) : [];
+    return landed;
+  }
+
+  get #isInDoubt(): boolean {
+    return this.#sent.length > 0;
+  }
+
+  #unknown(cause?: unknown): WriteOutcomeUnknownError {
+    const paths = this.#sent.map(({ archive }) => archive.path).join(", ");
+    return new WriteOutcomeUnknownError(
+      `archive: ${paths} may have been published, or may still be; refresh and look`,
+      { path: MANIFEST_PATH, cause },
+    );
+  }
+
+  /** The records are archived: whatever fails now is a warning. */
+  async #checkpoint(): Promise<void> {
+    const session = this.#session;
+    try {
+      await session.refresh();
+      if (session.operationCount > 0) await session.compactOrWarn();
+    } catch (error) {
+      session.options.onWarning(`archived, but the store could not look again: ${String(error)}`);
+    }
+  }
+}
+
+/** At one version there is one record, except where two processes are clones of one. */
+function isSame(a: ResidentEntry, b: ResidentEntry): boolean {
+  return a === b || (compareVersions(a.version, b.version) === 0 && a.text === b.text);
+}
+
+/** @throws InvalidArgumentError for an async predicate */
+function decide(matches: () => unknown): boolean {
+  const answer = matches();
+  if (!isPromise(answer)) return Boolean(answer);
+  answer.catch(() => undefined); // Its own rejection would hide the reason given here.
+  throw new InvalidArgumentError("archive needs a synchronous predicate");
+}

@@ -1,0 +1,120 @@
+/** The synchronous reads: what is in memory, handed out so that it cannot be changed by accident. */
+import { describeValue } from "../core/describe.ts";
+import { InvalidArgumentError, NotHydratedError, StoreNotFoundError } from "../core/errors.ts";
+import type { Operation } from "../core/operation.ts";
+import { checkId, deepFreeze } from "../core/record.ts";
+import type { Candidate } from "./archive.ts";
+import { loadArchive } from "../read/archives.ts";
+import { checkFreshness, type Freshness } from "../view/freshness.ts";
+import type { Session } from "../session/session.ts";
+
+export interface ReadOptions {
+  /** Default: the store's own; a "strong" store answers as of its last look unless it is asked. */
+  readonly freshness?: Freshness | undefined;
+}
+
+export class ResidentReads<T> {
+  readonly #session: Session;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  /** @throws NotHydratedError under `strictHydration`, as all of them */
+  get(id: string): T | undefined {
+    this.#checkReadable(id);
+    return this.handOut(this.#session.records.visible.get(id));
+  }
+
+  has(id: string): boolean {
+    this.#checkReadable(id);
+    return this.#session.records.visible.has(id);
+  }
+
+  entries(): [string, T][] {
+    this.#checkComplete();
+    return [...this.#session.records.visible].map(([id, value]) => [id, this.record(value)]);
+  }
+
+  filter(predicate: (value: T, id: string) => boolean): T[] {
+    return this.entries().flatMap(([id, value]) => (predicate(value, id) ? [value] : []));
+  }
+
+  count(predicate?: (value: T, id: string) => boolean): number {
+    this.#checkComplete();
+    if (predicate === undefined) return this.#session.records.visible.size;
+    return this.filter(predicate).length;
+  }
+
+  /** Makes ids resident; without any, everything. */
+  async hydrate(ids: Iterable<string> | undefined): Promise<void> {
+    if (ids === undefined) await this.#session.loadAll();
+    else await this.#session.lookup([...ids].map(checkId));
+  }
+
+  /** Makes ids resident, then reads them. */
+  async readMany(ids: Iterable<string>, { freshness }: ReadOptions = {}): Promise<Map<string, T>> {
+    const wanted = [...ids].map(checkId);
+    await this.#session.lookup(wanted, checkFreshness(freshness, undefined));
+    const found = new Map<string, T>();
+    for (const id of wanted) {
+      const value = this.#session.records.visible.get(id);
+      if (value !== undefined) found.set(id, this.record(value));
+    }
+    return found;
+  }
+
+  /** Gives what a predicate can choose from now, and its answers when they are asked for. */
+  chooser(predicate: (value: T, id: string) => boolean): () => Candidate[] {
+    if (typeof predicate !== "function") {
+      const found = describeValue(predicate);
+      throw new InvalidArgumentError(`archive: expected a predicate function, found ${found}`);
+    }
+    this.#checkComplete();
+    return () => this.entries().map(([id, value]) => ({ id, matches: () => predicate(value, id) }));
+  }
+
+  /** An archive that this store has not heard of yet is looked for. */
+  async loadArchive(segment: string): Promise<Map<string, T>> {
+    const { parts, replica } = this.#session;
+    let records = await loadArchive(parts, replica.view, segment);
+    if (records === undefined) {
+      await this.#session.refresh();
+      records = await loadArchive(parts, replica.view, segment);
+    }
+    if (records === undefined)
+      throw new StoreNotFoundError(`Archive segment '${segment}' not found`);
+    return new Map([...records].map(([id, value]) => [id, this.record(value)]));
+  }
+
+  /** They carry records: frozen like those. */
+  operations(found: Operation<T>[]): Operation<T>[] {
+    return this.#session.options.freezeRecords ? found.map((one) => deepFreeze(one)) : found;
+  }
+
+  handOut(value: unknown): T | undefined {
+    return value === undefined ? undefined : this.record(value);
+  }
+
+  /** The one place where stored JSON becomes the caller's type: its word for what it wrote. */
+  record(value: unknown): T {
+    return (this.#session.options.freezeRecords ? deepFreeze(value) : value) as T;
+  }
+
+  #checkReadable(id: string): void {
+    const { options, replica } = this.#session;
+    if (!options.strictHydration || replica.isReadable(id)) return;
+    throw new NotHydratedError(
+      `Record '${id}' is not resident: use await store.read(id), or hydrate it first`,
+      { id },
+    );
+  }
+
+  #checkComplete(): void {
+    const { options, replica } = this.#session;
+    if (!options.strictHydration || replica.complete) return;
+    throw new NotHydratedError(
+      "Not every record is resident: use await store.hydrate() first, or store.readMany(ids)",
+    );
+  }
+}

@@ -1,0 +1,29 @@
+import type { Cost } from "../core/cost.ts";
+import { archiveNames } from "../read/manifest-info.ts";
+import type { Session } from "../session/session.ts";
+
+export interface StoreStats {
+  /** Records in memory: all of an eager store. */
+  readonly activeRecords: number;
+  /** Operations in the log that no snapshot holds yet, as far as this store has seen them. */
+  readonly opsCount: number;
+  readonly archiveSegments: number;
+  /** Parts of the log that could not be read and were skipped. */
+  readonly corruptSegments: number;
+  /**
+   * What this store has asked of its medium since it was opened, also in the background, and what
+   * that is worth at the option `prices`. S3: HTTP attempts, as they are billed; other media: calls.
+   * Blob calls of the program are not in it.
+   */
+  readonly cost: Cost;
+}
+
+export function describeStats({ records, replica, parts, operationCount }: Session): StoreStats {
+  return {
+    activeRecords: records.visible.size,
+    opsCount: operationCount,
+    archiveSegments: archiveNames(replica.view).length,
+    corruptSegments: replica.corruptCount,
+    cost: parts.meter.cost,
+  };
+}

@@ -1,0 +1,141 @@
+/**
+ * How fresh an answer must be, and the looks that stores over one backend share: a store may open
+ * on what the process saw a moment ago.
+ */
+import { describeValue } from "../core/describe.ts";
+import { InvalidArgumentError } from "../core/errors.ts";
+import { ageMs, type Moment, momentOf } from "../core/medium-clock.ts";
+import { makeView, renewView, type View } from "./view.ts";
+import type { Runtime } from "../core/runtime.ts";
+import type { ProtocolSettings } from "../core/settings.ts";
+import type { Log } from "../log/log.ts";
+import type { ManifestStore } from "./manifest-store.ts";
+
+/**
+ * "strong": sees every write acknowledged before it looks; one LIST. `{ maxStaleMs }`: sees every
+ * write acknowledged so long ago; no request while the last look is that young by the clocks of the
+ * process, which may both stand still while it is frozen. "snapshot": the last compacted state, up to
+ * `refreshEveryMs` old; never a LIST.
+ */
+export type Freshness = "strong" | "snapshot" | { readonly maxStaleMs: number };
+
+/** When the looks began that a view is made of: for freshness, never for safety. */
+export interface LookTimes {
+  readonly manifestAt: Moment;
+  /** Undefined: the log was not listed. */
+  readonly listedAt: Moment | undefined;
+}
+
+/** What a look found. */
+export interface TimedView extends LookTimes {
+  readonly view: View;
+}
+
+/** The last looks over a backend, of whatever store. */
+export interface WarmLooks {
+  whole: TimedView | undefined;
+  snapshot: TimedView | undefined;
+}
+
+/** A longer listing is not kept for others: it should be compacted first. */
+const SHARED_SEGMENTS_MAX = 20_000;
+
+interface LookParts {
+  readonly manifests: ManifestStore;
+  readonly log: Log;
+  readonly runtime: Runtime;
+  readonly settings: ProtocolSettings;
+  readonly warmLooks: WarmLooks;
+}
+
+/** What a store opens on: another's look where that is fresh enough, else one of its own. */
+export async function openLook(parts: LookParts, freshness: Freshness): Promise<TimedView> {
+  const { warmLooks, runtime, settings } = parts;
+  const now = momentOf(runtime);
+  if (freshness === "strong") return lookWhole(parts);
+  if (freshness === "snapshot") {
+    const { snapshot } = warmLooks;
+    const isYoung = isWithin(snapshot?.manifestAt, now, settings.refreshEveryMs);
+    return snapshot !== undefined && isYoung ? snapshot : lookAtManifest(parts);
+  }
+  const { whole } = warmLooks;
+  const isYoung = isWithin(whole?.listedAt, now, freshness.maxStaleMs);
+  return whole !== undefined && isYoung ? whole : lookWhole(parts);
+}
+
+/** Whether a look is at most so old, by whichever clock says more. */
+export function isWithin(began: Moment | undefined, now: Moment, ageMsMax: number): boolean {
+  return began !== undefined && ageMs(began, now) <= ageMsMax;
+}
+
+/** Manifest and listing. @param known what this store saw before */
+export async function lookWhole(parts: LookParts, known?: View): Promise<TimedView> {
+  const { manifests, log, runtime, warmLooks } = parts;
+  const began = momentOf(runtime);
+  const view = await makeView(manifests, log, known);
+  const look = { view, manifestAt: began, listedAt: began };
+  // The original's writers know nothing of looks that are shared.
+  if (view.original !== undefined || view.segments.length > SHARED_SEGMENTS_MAX) return look;
+  warmLooks.whole = look;
+  keepSnapshot(parts, look);
+  return look;
+}
+
+/** The manifest alone. A store of the original has a log that its manifest names: a whole look. */
+async function lookAtManifest(parts: LookParts): Promise<TimedView> {
+  const { manifests, runtime } = parts;
+  const manifestAt = momentOf(runtime);
+  const loaded = await manifests.load();
+  if (loaded.originalManifest !== undefined) return lookWhole(parts);
+  const view = { ...loaded, ...NOTHING_LISTED, clock: loaded.manifest.clock };
+  return keepSnapshot(parts, { view, manifestAt });
+}
+
+/** The manifest of now with the listing of before: none, where nothing was listed. */
+export async function lookAgainAtManifest(
+  parts: LookParts,
+  { view, listedAt }: Pick<TimedView, "view" | "listedAt">,
+): Promise<TimedView> {
+  const { manifests, runtime } = parts;
+  const manifestAt = momentOf(runtime);
+  const renewed = await renewView(manifests, view);
+  if (renewed.original === undefined) keepSnapshot(parts, { view: renewed, manifestAt });
+  return { view: renewed, manifestAt, listedAt };
+}
+
+const NOTHING_LISTED = {
+  segments: [],
+  published: [],
+  unreadLists: [],
+  corrupt: [],
+  originalLog: undefined,
+};
+
+/** For whoever opens next: what the manifest alone says. */
+function keepSnapshot(
+  { warmLooks }: LookParts,
+  { view, manifestAt }: Pick<TimedView, "view" | "manifestAt">,
+): TimedView {
+  const snapshot = {
+    view: { ...view, ...NOTHING_LISTED, clock: view.manifest.clock },
+    manifestAt,
+    listedAt: undefined,
+  };
+  warmLooks.snapshot = snapshot;
+  return snapshot;
+}
+
+/** @throws InvalidArgumentError for anything else; undefined means `byDefault` */
+export function checkFreshness<D extends Freshness | undefined>(
+  found: unknown,
+  byDefault: D,
+): Freshness | D {
+  if (found === undefined) return byDefault;
+  if (found === "strong" || found === "snapshot") return found;
+  const maxStaleMs: unknown =
+    typeof found === "object" && found !== null ? Reflect.get(found, "maxStaleMs") : undefined;
+  if (typeof maxStaleMs === "number" && maxStaleMs >= 0) return { maxStaleMs };
+  throw new InvalidArgumentError(
+    `freshness: expected "strong", "snapshot" or { maxStaleMs: a number of ms }, found ${describeValue(found)}`,
+  );
+}
