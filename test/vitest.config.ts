@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 import { S3_SUITES_GLOB, S3SuitesNotice } from "./support/s3-suites.ts";
@@ -25,7 +26,13 @@ export default defineConfig({
   },
   test: {
     pool: "forks",
+    // The test files of a process share its modules: each is loaded once, not once per file.
+    isolate: false,
+    // Without a number, vitest leaves one processor without work.
+    maxWorkers: availableParallelism(),
     globals: false,
+    unstubEnvs: true,
+    globalSetup: ["test/support/run-directory.ts"],
     setupFiles: ["test/support/no-unhandled.ts"],
     testTimeout: 20_000,
     hookTimeout: 20_000,

@@ -13,6 +13,7 @@ import {
 import { EMPTY_MANIFEST, type Manifest } from "../../src/format/manifest-codec.ts";
 import type { RunInfo } from "../../src/format/run-info.ts";
 import type { LogUnit } from "../../src/log/log.ts";
+import { propertyRuns } from "../support/effort.ts";
 import { manifests, run, runsOf, SEED, unit, units } from "./arbitraries.ts";
 import { LIMITS, plan, WITHOUT_END } from "./planned.ts";
 
@@ -48,7 +49,7 @@ test("a portion of the log is taken by bytes and by count, and is never empty", 
       if (taken.length > 1) expect(isWithin(taken)).toBe(true);
       if (count < more.length) expect(isWithin([...held, ...more.slice(0, count + 1)])).toBe(false);
     }),
-    { seed: SEED, numRuns: 1_000 },
+    { seed: SEED, numRuns: propertyRuns(1_000) },
   );
 });
 
@@ -71,7 +72,7 @@ describe("every step", () => {
       fc.property(runsOf, units, flags, times, (runs, all, given, time) => {
         check(runs, { ...given, time, units: all }, all);
       }),
-      { seed: SEED, numRuns: 2_000 },
+      { seed: SEED, numRuns: propertyRuns(2_000) },
     );
 
   test("merges the log that it is given, whatever the runs are", () => {
@@ -244,7 +245,7 @@ describe("the purge floor", () => {
           expect(purgeFloorAt(m, m.history, dateMs + later, GRACE)).toBeGreaterThanOrEqual(floor);
         },
       ),
-      { seed: SEED, numRuns: 1_000 },
+      { seed: SEED, numRuns: propertyRuns(1_000) },
     );
   });
 

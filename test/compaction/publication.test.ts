@@ -19,6 +19,7 @@ import {
   type Manifest,
 } from "../../src/format/manifest-codec.ts";
 import type { LoadedManifest } from "../../src/view/manifest-store.ts";
+import { propertyRuns } from "../support/effort.ts";
 import { manifests, run, SEED } from "./arbitraries.ts";
 
 const GRACE = 2_400;
@@ -64,7 +65,7 @@ describe("every publication", () => {
         const before = loaded(m, at);
         check(before, at + later, publish(before, at + later, { clock: at, schema: 2 }));
       }),
-      { seed: SEED, numRuns: 1_000 },
+      { seed: SEED, numRuns: propertyRuns(1_000) },
     );
 
   test("is one generation further, and nothing goes back", () => {

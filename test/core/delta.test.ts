@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { applyDelta, createDelta, isDeltaSmaller } from "../../src/core/delta.ts";
+import { propertyRuns } from "../support/effort.ts";
 
 const SEED = 20_261_122;
 const KEYS = fc.constantFrom("a", "b", "__proto__", "constructor", "toString", "1", "\ud800", "");
@@ -28,7 +29,7 @@ test("a patch leads back to the old record, also after a way through JSON", () =
       expect(sorted(applyDelta(next, delta))).toEqual(sorted(old));
       expect(sorted(applyDelta(next, JSON.parse(JSON.stringify(delta))))).toEqual(sorted(old));
     }),
-    { seed: SEED, numRuns: 2_000 },
+    { seed: SEED, numRuns: propertyRuns(2_000) },
   );
 });
 

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { InvalidArgumentError } from "../../src/core/errors.ts";
 import { checkId, copyRecord, deepFreeze } from "../../src/core/record.ts";
+import { propertyRuns } from "../support/effort.ts";
 
 const SEED = 20_261_122;
 
@@ -23,7 +24,7 @@ test("the text of a record is its own JSON, whatever way it takes through memory
         expect(text.isWellFormed()).toBe(true);
       },
     ),
-    { seed: SEED, numRuns: 1_000 },
+    { seed: SEED, numRuns: propertyRuns(1_000) },
   );
 });
 

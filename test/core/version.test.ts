@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { compareVersions, type Entry, wins } from "../../src/core/version.ts";
+import { propertyRuns } from "../support/effort.ts";
 
 const SEED = 20_261_122;
 
@@ -31,7 +32,7 @@ test("merging gives the same in any order, and any number of times", () => {
     fc.property(shuffled, ([all, again]) => {
       expect(merge(again)).toEqual(merge(all));
     }),
-    { seed: SEED, numRuns: 2_000 },
+    { seed: SEED, numRuns: propertyRuns(2_000) },
   );
 });
 
@@ -40,7 +41,7 @@ test("of two different entries exactly one wins, of equal ones none", () => {
     fc.property(entries, entries, (a, b) => {
       expect(Number(wins(a, b)) + Number(wins(b, a))).toBe(sameEntry(a, b) ? 0 : 1);
     }),
-    { seed: SEED, numRuns: 2_000 },
+    { seed: SEED, numRuns: propertyRuns(2_000) },
   );
 });
 
@@ -49,7 +50,7 @@ test("winning is transitive", () => {
     fc.property(entries, entries, entries, (a, b, c) => {
       if (wins(a, b) && wins(b, c)) expect(wins(a, c)).toBe(true);
     }),
-    { seed: SEED, numRuns: 3_000 },
+    { seed: SEED, numRuns: propertyRuns(3_000) },
   );
 });
 

@@ -7,10 +7,16 @@ import { verify } from "../../src/store/verify.ts";
 import { directory, writeTypical } from "../original/support.ts";
 import { flip } from "../runs/support.ts";
 import { Prng } from "../simulation/prng.ts";
+import { repeat } from "../support/effort.ts";
 import { filesIn, type Image, inMemory, onDirectory, withObject } from "./image.ts";
 import { openAt } from "./specimen.ts";
 
 const SEED = process.env["CORRUPTION_SEED"] ?? "corruption-1";
+
+/** Of each object. */
+const DAMAGES = repeat({ quick: 3, full: 25 });
+/** With quick effort a sweep reaches one in so many of its places. */
+const SPARSER = repeat({ quick: 5, full: 1 });
 
 function bytesOf(image: Image, pattern: RegExp): { path: string; bytes: Buffer } {
   for (const [path, bytes] of image) if (pattern.test(path)) return { path, bytes };
@@ -29,7 +35,7 @@ test("one bit of an index of several parts, or of its run, is told and never bel
   const dice = new Prng(SEED);
   for (const pattern of [/index$/, /snap-.*jsonl$/]) {
     const { path, bytes } = bytesOf(image, pattern);
-    for (let round = 0; round < 25; round++) {
+    for (let round = 0; round < DAMAGES; round++) {
       const [at, mask] = [dice.below(bytes.length), 1 << dice.below(8)];
       await using damaged = await inMemory(withObject(image, path, flip(bytes, at, mask)));
       const what = `seed ${SEED}: ${path} byte ${at} ^ ${mask}`;
@@ -65,7 +71,7 @@ test("a run read as a file by itself is verified by the index beside it", async 
     return count;
   };
   expect(await read()).toBe(2);
-  for (let at = 40; at < bytes.length; at += 3) {
+  for (let at = 40; at < bytes.length; at += 3 * SPARSER) {
     await place.replace(path, flip(bytes, at, 1));
     await expect(read(), `byte ${at}`).rejects.toMatchObject({ code: "CORRUPTION", path });
   }
@@ -84,7 +90,7 @@ test("one bit of the list of the original's objects deletes nothing else, and is
   const { path, bytes } = bytesOf(image, /retired$/);
   const originals = [...image.keys()].filter((name) => /^(ops|snapshots)\/[a-z]+-\d+\./.test(name));
   expect(originals.length).toBeGreaterThan(1);
-  for (let at = 0; at < bytes.length; at += 7) {
+  for (let at = 0; at < bytes.length; at += 7 * SPARSER) {
     await using place = await onDirectory(withObject(image, path, flip(bytes, at, 2)));
     const { problems } = await verify(place.location, { backend: place.backend() });
     expect(problems, `byte ${at}`).toEqual([expect.objectContaining({ path, offset: 0 })]);
@@ -104,7 +110,7 @@ test("one bit of the list of the original's objects deletes nothing else, and is
 test("one bit of an archive of the original is told once the store is upgraded", async () => {
   const image = await upgraded();
   const { path, bytes } = bytesOf(image, /^archive\/.*json$/);
-  for (let at = 0; at < bytes.length; at += 11) {
+  for (let at = 0; at < bytes.length; at += 11 * SPARSER) {
     await using place = await onDirectory(withObject(image, path, flip(bytes, at, 4)));
     const { problems } = await verify(place.location, { backend: place.backend() });
     expect(problems, `byte ${at}`).toEqual([expect.objectContaining({ path, offset: 0 })]);

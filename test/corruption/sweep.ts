@@ -1,10 +1,13 @@
 /** One flipped bit in each byte of each object, the bit chosen by seed. */
 import { Prng } from "../simulation/prng.ts";
+import { repeat } from "../support/effort.ts";
 import type { MakePlace } from "./image.ts";
 import type { Damage, Judge } from "./judge.ts";
 import type { Specimen } from "./specimen.ts";
 
 const { CORRUPTION_SEED, CORRUPTION_ALL } = process.env;
+/** With quick effort a sweep reaches one in so many of the bytes, and the last of each object. */
+const SPARSER = repeat({ quick: 16, full: 1 });
 const SEED = CORRUPTION_SEED ?? "corruption-1";
 
 export interface Sweep {
@@ -15,7 +18,7 @@ export interface Sweep {
   readonly isDamaged: (path: string) => boolean;
   /** Of these, the bytes to damage. Default: all. */
   readonly isWithin?: (path: string, offset: number) => boolean;
-  /** Every how many bytes; 1 with CORRUPTION_ALL=1 in the environment. */
+  /** Every how many bytes with full effort; 1 with CORRUPTION_ALL=1 in the environment. */
   readonly stride: number;
 }
 
@@ -32,7 +35,7 @@ export async function sweep({
   let count = 0;
   for (const [path, { length }] of specimen.image) {
     if (!isDamaged(path)) continue;
-    for (const damage of damages(path, length, CORRUPTION_ALL === "1" ? 1 : stride)) {
+    for (const damage of damages(path, length, CORRUPTION_ALL === "1" ? 1 : stride * SPARSER)) {
       if (!isWithin(path, damage.offset)) continue;
       const found = await judge(make, specimen, damage);
       faults.push(...found.map((fault) => `CORRUPTION_SEED=${SEED}: ${fault}`));

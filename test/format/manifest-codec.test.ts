@@ -12,6 +12,7 @@ import {
 import type { RunInfo } from "../../src/format/run-info.ts";
 import { sealLine } from "../../src/format/sealed-line.ts";
 import { flip, SEED } from "../runs/support.ts";
+import { propertyRuns } from "../support/effort.ts";
 
 const PATH = "manifest.json";
 const clocks = fc.oneof(fc.nat(), fc.constant(CLOCK_MAX));
@@ -139,7 +140,7 @@ test("a manifest is read back as it was", () => {
     fc.property(manifests, (manifest) => {
       expect(decodeManifest(encodeManifest(manifest), PATH)).toEqual(manifest);
     }),
-    { seed: SEED, numRuns: 300 },
+    { seed: SEED, numRuns: propertyRuns(300) },
   );
 });
 

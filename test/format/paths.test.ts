@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { CLOCK_MAX } from "../../src/core/version.ts";
 import * as paths from "../../src/format/paths.ts";
 import { checkPath } from "../../src/storage/paths.ts";
+import { propertyRuns } from "../support/effort.ts";
 
 const SEED = 20_261_122;
 const RAND = "9f86d081884c7d65";
@@ -62,7 +63,7 @@ test("segment names are parsed back, whatever the agentId, and stay inside the s
       const filter = paths.decodeFilter(name.filter);
       expect(paths.parseSegmentPath(path)).toEqual({ ...name, filter });
     }),
-    { seed: SEED, numRuns: 500 },
+    { seed: SEED, numRuns: propertyRuns(500) },
   );
 });
 
@@ -74,7 +75,7 @@ test("log file names and run names are parsed back", () => {
       const { path, index } = paths.runPaths(k, parts.rand);
       expect([paths.parseRunBase(path), paths.parseRunBase(index)]).toEqual([k, k]);
     }),
-    { seed: SEED, numRuns: 300 },
+    { seed: SEED, numRuns: propertyRuns(300) },
   );
 });
 
@@ -86,7 +87,7 @@ test("archives are parsed back, and lie in archive/ whatever they are called", (
       expect(paths.parseArchiveBase(checkPath(path))).toBe(base);
       expect(paths.parseRunBase(path)).toBeUndefined();
     }),
-    { seed: SEED, numRuns: 300 },
+    { seed: SEED, numRuns: propertyRuns(300) },
   );
   const name = paths.archivePath({ period: "2026-Q4", base: 12, rand: RAND });
   expect(name).toBe(`archive/archive-2026-Q4-12-${RAND}.jsonl`);
@@ -169,7 +170,7 @@ describe("filters", () => {
           if (ids.length <= 32) expect(paths.filterAdmits(filter, "zzzzzz")).toBe(false);
         },
       ),
-      { seed: SEED, numRuns: 300 },
+      { seed: SEED, numRuns: propertyRuns(300) },
     );
   });
 

@@ -10,6 +10,7 @@ import {
   findRunLine,
 } from "../../src/format/run-codec.ts";
 import { entriesOf, ids, record, SEED, sortedEntries, tombstone } from "../runs/support.ts";
+import { propertyRuns } from "../support/effort.ts";
 
 const place = { path: "snapshots/a.jsonl", offset: 100 };
 
@@ -38,7 +39,7 @@ test("decoding gives back every entry, the text of its data byte for byte", () =
       const line = encodeRunLine(entry);
       expect(decodeRunLine(line.slice(0, -1), place)).toEqual(entry);
     }),
-    { seed: SEED, numRuns: 300 },
+    { seed: SEED, numRuns: propertyRuns(300) },
   );
 });
 
@@ -50,7 +51,7 @@ test("a line is found by its id among others, data that look like a line notwith
       const known = entries.find(({ id }) => id === absent);
       expect(findRunLine(bytes, absent, place)).toEqual(known);
     }),
-    { seed: SEED, numRuns: 100 },
+    { seed: SEED, numRuns: propertyRuns(100) },
   );
   const decoy = record("a", '{"x":{"id":"b","clock":1}}');
   const bytes = Buffer.from(encodeRunLine(decoy));

@@ -12,6 +12,7 @@ import {
 import { separatorOf } from "../../src/format/separators.ts";
 import { sealLine } from "../../src/format/sealed-line.ts";
 import { ids, SEED } from "../runs/support.ts";
+import { propertyRuns } from "../support/effort.ts";
 
 const place = { path: "snapshots/a.index", offset: 50 };
 const builder = new BloomBuilder();
@@ -38,7 +39,7 @@ test("a separator is the shortest prefix above what comes before", () => {
       expect(separator > before && separator <= first && first.startsWith(separator)).toBe(true);
       expect(separator.slice(0, -1) > before).toBe(false);
     }),
-    { seed: SEED, numRuns: 300 },
+    { seed: SEED, numRuns: propertyRuns(300) },
   );
 });
 

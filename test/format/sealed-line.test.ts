@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { CorruptionError } from "../../src/core/errors.ts";
 import { checkSealedLine, sealLine } from "../../src/format/sealed-line.ts";
 import { flip, SEED } from "../runs/support.ts";
+import { propertyRuns } from "../support/effort.ts";
 
 const place = { path: "x", offset: 0 };
 const objects = fc.dictionary(fc.string({ minLength: 1 }), fc.jsonValue({ maxDepth: 1 }), {
@@ -19,7 +20,7 @@ test("a sealed line is the same object with its checksum last, and holds", () =>
       const { crc: __, ...original }: Record<string, unknown> = JSON.parse(JSON.stringify(object));
       expect(JSON.stringify(rest)).toBe(JSON.stringify(original));
     }),
-    { seed: SEED, numRuns: 300 },
+    { seed: SEED, numRuns: propertyRuns(300) },
   );
 });
 

@@ -12,6 +12,7 @@ import type { LogOperation } from "../../src/core/operation.ts";
 import { sealLine } from "../../src/format/sealed-line.ts";
 import { encodeAll, encoded, SEED, segments, W } from "../log/support.ts";
 import { flip } from "../runs/support.ts";
+import { propertyRuns } from "../support/effort.ts";
 
 const place = { path: "ops/x.jsonl", offset: 100 };
 
@@ -26,7 +27,7 @@ test("a segment is read back as it was, header and operations", () => {
         JSON.stringify(segment.operations.map(({ data }) => data)),
       );
     }),
-    { seed: SEED, numRuns: 300 },
+    { seed: SEED, numRuns: propertyRuns(300) },
   );
 });
 

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { CorruptionError } from "../../src/core/errors.ts";
 import { decodeSeparator, encodeSeparator } from "../../src/format/separators.ts";
 import { ids, SEED } from "../runs/support.ts";
+import { propertyRuns } from "../support/effort.ts";
 
 const place = { path: "manifest.json", offset: 0 };
 
@@ -23,7 +24,7 @@ test("a list of separators survives JSON, long common beginnings and split surro
         before = decoded.separator;
       }
     }),
-    { seed: SEED, numRuns: 300 },
+    { seed: SEED, numRuns: propertyRuns(300) },
   );
 });
 

@@ -6,10 +6,11 @@ import { crc32 } from "node:zlib";
 import fc from "fast-check";
 import { expect } from "vitest";
 import { AssertionError, OpslogError } from "../../src/core/errors.ts";
+import { propertyRuns } from "../support/effort.ts";
 
 const { FUZZ_RUNS, FUZZ_SEED } = process.env;
 /** Cases of each property. */
-export const RUNS = Number(FUZZ_RUNS ?? 400);
+export const RUNS = Number(FUZZ_RUNS ?? propertyRuns(400));
 export const SEED = Number(FUZZ_SEED ?? 20_261_122);
 /** No input here is above 1 MiB; a decoder may take so much time and memory for one. */
 const MILLISECONDS_MAX = 2_000;

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { CorruptionError, FormatVersionError } from "../../src/core/errors.ts";
 import { scanFrames } from "../../src/log/frames.ts";
 import { flip } from "../runs/support.ts";
+import { propertyRuns } from "../support/effort.ts";
 import { encodeAll, encoded, SEED, segments } from "./support.ts";
 
 const PATH = "ops/ops-1-0123456789abcdef.1.jsonl";
@@ -41,7 +42,7 @@ test("any segments make a file that is read back, from any frame border on", () 
       expect(result.frames.map(({ bytes }) => bytes)).toEqual(frames.map(({ length }) => length));
       expect(result.frames[0]?.range?.offset).toBe(offset);
     }),
-    { seed: SEED, numRuns: 100 },
+    { seed: SEED, numRuns: propertyRuns(100) },
   );
 });
 

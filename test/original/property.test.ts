@@ -9,6 +9,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { directoryMedium } from "../store/media.ts";
 import { type Fixture, setUp } from "../store/fixture.ts";
+import { repeat } from "../support/effort.ts";
 import {
   directory,
   type Fields,
@@ -138,7 +139,7 @@ async function expectSame(path: string, agentId?: string): Promise<void> {
   await upgraded.close();
 }
 
-const RUNS = { numRuns: 40, endOnFailure: true };
+const RUNS = { numRuns: repeat({ quick: 8, full: 40 }), endOnFailure: true };
 
 test("a single writer", { timeout: 120_000 }, async () => {
   await fc.assert(

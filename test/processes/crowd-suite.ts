@@ -11,6 +11,7 @@ import { ONE_HOST } from "../register/history.ts";
 import { historyOf, readRegisterJournal, steadyMs } from "../register/journal.ts";
 import type { RegisterLine, SessionLines } from "../register/journal.ts";
 import { readLines } from "../register/recorded-store.ts";
+import { repeat } from "../support/effort.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { compactAtLast } from "./compact-at-last.ts";
 import type { Medium } from "./medium.ts";
@@ -19,8 +20,8 @@ import type { CompactorTotals, Settings } from "./worker.ts";
 import { bundleWorkerProgram } from "./worker-process.ts";
 import type { WorkerProcess, WorkerProgram } from "./worker-process.ts";
 
-const PROCESSES = 50;
-const ROUNDS = 10;
+const PROCESSES = repeat({ quick: 20, full: 50 });
+const ROUNDS = repeat({ quick: 2, full: 10 });
 const COMPACTORS = 2;
 /** Everybody writes these as well. */
 const SHARED_IDS = ["shared"];

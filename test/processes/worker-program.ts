@@ -41,14 +41,29 @@ export interface WorkerProgramOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+const WORKER = fileURLToPath(new URL("worker.ts", import.meta.url));
+
 export async function bundleWorkers({
-  source = fileURLToPath(new URL("worker.ts", import.meta.url)),
+  source = WORKER,
   env = {},
 }: WorkerProgramOptions = {}): Promise<WorkerProgram> {
   const directory = await tempDir();
+  await bundleWorker(directory.path, source);
+  const program = startWorkers(directory.path, env);
+  return {
+    ...program,
+    [Symbol.asyncDispose]: async () => {
+      await program.killAll();
+      await directory[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Bundles worker.ts into a directory. */
+export async function bundleWorker(directory: string, source = WORKER): Promise<void> {
   await build({
     entryPoints: [source],
-    outdir: directory.path,
+    outdir: directory,
     outExtension: { ".js": ".mjs" },
     bundle: true,
     splitting: true,
@@ -61,6 +76,13 @@ export async function bundleWorkers({
       js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
     },
   });
+}
+
+/** Starts the worker that was bundled into a directory. */
+export function startWorkers(
+  directory: string,
+  env: Readonly<Record<string, string>> = {},
+): WorkerProgram {
   const started: WorkerProcess[] = [];
   const killAll = async (): Promise<void> => {
     await Promise.all(started.map((worker) => worker.kill()));
@@ -68,14 +90,11 @@ export async function bundleWorkers({
   return {
     killAll,
     start: (task) => {
-      const worker = startWorker(join(directory.path, "worker.mjs"), task, env);
+      const worker = startWorker(join(directory, "worker.mjs"), task, env);
       started.push(worker);
       return worker;
     },
-    [Symbol.asyncDispose]: async () => {
-      await killAll();
-      await directory[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: killAll,
   };
 }
 

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { AssertionError } from "../../src/core/errors.ts";
 import { type Entry, type RunEntry, wins } from "../../src/core/version.ts";
 import { dropTombstones, fromMap, fromSorted, mergeSorted } from "../../src/runs/merge.ts";
+import { propertyRuns } from "../support/effort.ts";
 import { collect, entriesOf, record, SEED, tombstone } from "./support.ts";
 
 const fewIds = fc.constantFrom("a", "b", "c", "\ud800", "😀", "\uffff", "__proto__", "aa");
@@ -58,7 +59,7 @@ test("merging gives each id once, in order, with the entry that wins", async () 
       for (const entry of merged) expect(entry).toEqual(model.get(entry.id));
       expect(sources.every(({ isClosed }) => isClosed)).toBe(true);
     }),
-    { seed: SEED, numRuns: 300 },
+    { seed: SEED, numRuns: propertyRuns(300) },
   );
 });
 
@@ -70,7 +71,7 @@ test("sources that descend are merged from the highest id to the lowest", async 
       const down = await collect(mergeSorted(reversed, { reverse: true }));
       expect(down).toEqual(up.toReversed());
     }),
-    { seed: SEED, numRuns: 150 },
+    { seed: SEED, numRuns: propertyRuns(150) },
   );
   const ascending = new Source([record("a"), record("b")], []);
   const wrong = collect(mergeSorted([ascending], { reverse: true }));

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { RunEntry } from "../../src/core/version.ts";
 import { ByteCache } from "../../src/runs/byte-cache.ts";
 import type { RunPart } from "../../src/runs/run-objects.ts";
+import { propertyRuns } from "../support/effort.ts";
 import {
   collect,
   ids,
@@ -35,7 +36,7 @@ test("every id written is found, no other is, and a scan gives the input", async
       expect(run.tombstones).toBe(entries.filter(({ text }) => text === undefined).length);
       expect(warnings).toEqual([]);
     }),
-    { seed: SEED, numRuns: 80 },
+    { seed: SEED, numRuns: propertyRuns(80) },
   );
 });
 
@@ -51,7 +52,7 @@ test("a scan of a range gives exactly the ids from..to", async () => {
       const reverse = reader().scan({ from, to, reverse: true });
       expect(await collect(reverse)).toEqual(expected.toReversed());
     }),
-    { seed: SEED, numRuns: 150 },
+    { seed: SEED, numRuns: propertyRuns(150) },
   );
 });
 

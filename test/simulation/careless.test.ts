@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
+import { repeat } from "../support/effort.ts";
 import { simulateCareless } from "./careless.ts";
 
-const SEEDS = 12;
+const SEEDS = repeat({ quick: 4, full: 12 });
 
 test("where the server ignores conditions nothing is acknowledged, nothing published", async () => {
   let refused = 0;

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
+import { EFFORT, repeat } from "../support/effort.ts";
 import { describeFailure, simulate } from "./simulate.ts";
 
-const SEEDS = 400;
+const SEEDS = repeat({ quick: 40, full: 400 });
 const SEEDS_PER_TEST = 10;
 
 const totals = new Map<string, number>();
@@ -19,8 +20,12 @@ describe("the engine over simulated storage keeps the protocol's invariants", ()
     }
   });
 
-  test("and the seeds together saw everything that the checks are for", () => {
-    for (const [name, n] of totals) expect(n, name).toBeGreaterThan(0);
-    expect(totals.size).toBeGreaterThan(0);
-  });
+  // What is rare takes hundreds of seeds.
+  test.runIf(EFFORT === "full")(
+    "and the seeds together saw everything that the checks are for",
+    () => {
+      for (const [name, n] of totals) expect(n, name).toBeGreaterThan(0);
+      expect(totals.size).toBeGreaterThan(0);
+    },
+  );
 });

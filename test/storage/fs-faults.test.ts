@@ -1,7 +1,7 @@
 /** What a real file system refuses: permissions, a full disk. Most of it needs root. */
 import { chmod, chown, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { systemRuntime } from "../../src/core/runtime.ts";
 import { FsAppendable } from "../../src/storage/fs/append.ts";
 import { nodeFileSystem } from "../../src/storage/fs/file-system.ts";
@@ -23,7 +23,6 @@ let workers: Workers;
 beforeAll(async () => {
   workers = await bundleWorker();
 });
-afterAll(() => workers[Symbol.asyncDispose]());
 
 test.runIf(root)("without permission: a clear error for every call", async () => {
   const parent = await testDirectory();

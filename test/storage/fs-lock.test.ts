@@ -2,7 +2,7 @@ import { Server } from "node:net";
 import { hostname } from "node:os";
 import { readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { beforeAll, expect, test, vi } from "vitest";
 import { nodeFileSystem } from "../../src/storage/fs/file-system.ts";
 import { StoreDirectory } from "../../src/storage/fs/directory.ts";
 import { systemRuntime } from "../../src/core/runtime.ts";
@@ -18,7 +18,6 @@ let workers: Workers;
 beforeAll(async () => {
   workers = await bundleWorker();
 });
-afterAll(() => workers[Symbol.asyncDispose]());
 
 test("a lock is a private file that names its holder; release removes it", async () => {
   const { backend, path } = await openFs();

@@ -1,12 +1,11 @@
 /** Starts fs-worker.ts, or another worker, in processes of its own. */
 import { spawn } from "node:child_process";
-import { chmod } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { onTestFinished } from "vitest";
-import { tempDir } from "../support/temp-dir.ts";
+import { oncePerRun } from "../support/once-per-run.ts";
 
 export interface Worker {
   readonly pid: number;
@@ -19,29 +18,26 @@ export interface Worker {
   kill(): Promise<void>;
 }
 
-export interface Workers extends AsyncDisposable {
+export interface Workers {
   start(args: readonly string[], uid?: number): Worker;
 }
 
 const FS_WORKER = new URL("fs-worker.ts", import.meta.url);
 
 export async function bundleWorker(entry: URL = FS_WORKER): Promise<Workers> {
-  const directory = await tempDir();
-  await chmod(directory.path, 0o755);
-  const outfile = join(directory.path, "worker.mjs");
-  await build({
-    entryPoints: [fileURLToPath(entry)],
-    outfile,
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    target: "node20",
-    logLevel: "silent",
-  });
-  return {
-    start: (args, uid) => startWorker(outfile, args, uid),
-    [Symbol.asyncDispose]: () => directory[Symbol.asyncDispose](),
-  };
+  const source = fileURLToPath(entry);
+  const directory = await oncePerRun(basename(source, ".ts"), (into) =>
+    build({
+      entryPoints: [source],
+      outfile: join(into, "worker.mjs"),
+      bundle: true,
+      platform: "node",
+      format: "esm",
+      target: "node20",
+      logLevel: "silent",
+    }),
+  );
+  return { start: (args, uid) => startWorker(join(directory, "worker.mjs"), args, uid) };
 }
 
 function startWorker(file: string, args: readonly string[], uid: number | undefined): Worker {

@@ -1,6 +1,6 @@
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { systemRuntime } from "../../src/core/runtime.ts";
 import type { Precondition } from "../../src/storage/backend.ts";
 import type { FsBackend } from "../../src/storage/fs/fs-backend.ts";
@@ -18,7 +18,6 @@ let workers: Workers;
 beforeAll(async () => {
   workers = await bundleWorker();
 });
-afterAll(() => workers[Symbol.asyncDispose]());
 
 async function swap(backend: FsBackend, path: string, content: string): Promise<string> {
   const found = await backend.get(path);

@@ -7,9 +7,11 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { FsBackend } from "../../src/storage/fs/fs-backend.ts";
 import { Store } from "../../src/store/store.ts";
 import { type BoundedResult, boundedProcess } from "../support/bounded-process.ts";
+import { repeat } from "../support/effort.ts";
 import { tempDir } from "../support/temp-dir.ts";
 
-const STORE_BYTES = Number(process.env["OPSLOG_TEST_STREAM_BYTES"] || 144 * 1024 * 1024);
+const MIB = repeat({ quick: 64, full: 144 });
+const STORE_BYTES = Number(process.env["OPSLOG_TEST_STREAM_BYTES"] || MIB * 1024 * 1024);
 const RECORD_BYTES = 1_024;
 /** Records of one session: what a store wrote stays resident in it. */
 const CHUNK = 16_384;
@@ -51,7 +53,7 @@ describe("a store is gone through in a small part of its size", () => {
   beforeAll(async () => {
     const directory = await tempDir();
     const location = join(directory.path, "store");
-    const start = await boundedProcess(directory.path);
+    const start = await boundedProcess();
     run = (task, heapMiB) =>
       start([`--max-old-space-size=${heapMiB}`, "--max-semi-space-size=4"], task, location);
     logged = await makeStore(location, records);

@@ -3,9 +3,11 @@ import { expect, test } from "vitest";
 import type { PutResult } from "../../src/storage/backend.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import { Store } from "../../src/store/store.ts";
+import { repeat } from "../support/effort.ts";
 
-const UPDATES = 10_000;
+const UPDATES = repeat({ quick: 2_500, full: 10_000 });
 const THRESHOLD = 100;
+const [FEW, MANY] = [1_000, repeat({ quick: 15_000, full: 60_000 })];
 
 class CountingBackend extends MemoryBackend {
   snapshotBytes = 0;
@@ -32,7 +34,7 @@ async function* count(
   }
 }
 
-/** Bytes of snapshots that 100 checkpoints of 100 updates each write, in a store of `records`. */
+/** Bytes of snapshots that checkpoints of 100 updates each write, in a store of `records`. */
 async function bytesOfCheckpoints(records: number): Promise<number> {
   const backend = new CountingBackend();
   const options = { backend, checkpointThreshold: THRESHOLD, checkpointOnClose: false };
@@ -53,8 +55,10 @@ async function bytesOfCheckpoints(records: number): Promise<number> {
   return backend.snapshotBytes;
 }
 
-test("checkpoints of 60,000 records write no more than twice those of 1,000", async () => {
-  const [small, large] = [await bytesOfCheckpoints(1_000), await bytesOfCheckpoints(60_000)];
-  console.log(`snapshot bytes of 100 checkpoints: ${small} of 1,000 records, ${large} of 60,000`);
+test(`checkpoints of ${MANY} records write no more than twice those of ${FEW}`, async () => {
+  const [small, large] = [await bytesOfCheckpoints(FEW), await bytesOfCheckpoints(MANY)];
+  console.log(
+    `snapshot bytes of ${UPDATES / THRESHOLD} checkpoints: ${small} of ${FEW} records, ${large} of ${MANY}`,
+  );
   expect(large).toBeLessThan(2 * small);
 });

@@ -1,7 +1,7 @@
 /** Readers that may read and nothing else, beside a writer that writes and checkpoints. */
 import { chmod, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { Store } from "../../src/store/store.ts";
 import { bundleWorker, type Worker, type Workers } from "../storage/fs-processes.ts";
 import { tempDir } from "../support/temp-dir.ts";
@@ -16,7 +16,6 @@ describe.runIf(root)("a directory that its readers cannot write to", () => {
   beforeAll(async () => {
     workers = await bundleWorker(new URL("follow-worker.ts", import.meta.url));
   });
-  afterAll(() => workers[Symbol.asyncDispose]());
 
   async function follow(location: string, count: number): Promise<Worker[]> {
     const readers = Array.from({ length: count }, () => workers.start([location], NOBODY));

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { build } from "esbuild";
+import { oncePerRun } from "./once-per-run.ts";
 
 export interface BoundedResult {
   readonly found: unknown;
@@ -11,14 +12,23 @@ export interface BoundedResult {
   readonly grownBytes: number;
 }
 
-/** Bundles the worker into a directory. @returns runs a task there; what does not fit rejects */
-export async function boundedProcess(
-  directory: string,
-): Promise<(flags: readonly string[], ...args: string[]) => Promise<BoundedResult>> {
+/** @returns runs a task of the worker; what does not fit rejects */
+export async function boundedProcess(): Promise<
+  (flags: readonly string[], ...args: string[]) => Promise<BoundedResult>
+> {
+  const directory = await oncePerRun("bounded-memory-worker", bundle);
   const worker = join(directory, "worker.mjs");
+  return async (flags, ...args) => {
+    const { stdout } = await promisify(execFile)(process.execPath, [...flags, worker, ...args]);
+    const result: BoundedResult = JSON.parse(stdout);
+    return result;
+  };
+}
+
+async function bundle(directory: string): Promise<void> {
   await build({
     entryPoints: [fileURLToPath(new URL("../store/bounded-memory-worker.ts", import.meta.url))],
-    outfile: worker,
+    outfile: join(directory, "worker.mjs"),
     bundle: true,
     platform: "node",
     format: "esm",
@@ -30,9 +40,4 @@ export async function boundedProcess(
     },
     logLevel: "silent",
   });
-  return async (flags, ...args) => {
-    const { stdout } = await promisify(execFile)(process.execPath, [...flags, worker, ...args]);
-    const result: BoundedResult = JSON.parse(stdout);
-    return result;
-  };
 }

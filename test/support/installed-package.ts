@@ -1,9 +1,10 @@
 /** The package as a project finds it after `npm install`: built, and only what is published of it. */
 import { execFile } from "node:child_process";
-import { copyFile, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { copyFile, cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { projectDirectory } from "../functions/support.ts";
+import { oncePerRun } from "./once-per-run.ts";
 import { tempDir } from "./temp-dir.ts";
 
 /** package.json of this project. */
@@ -32,19 +33,22 @@ export async function projectWithPackage(
     await mkdir(dirname(join(modules, name)), { recursive: true });
     await symlink(join(projectDirectory, "node_modules", name), join(modules, name));
   }
-  await mkdir(join(installed, "dist/cdk/compactor"), { recursive: true });
+  await mkdir(installed);
   const published = ["package.json", "esbuild.settings.mjs", "esbuild.settings.d.mts"];
   for (const name of published) {
     await copyFile(join(projectDirectory, name), join(installed, name));
   }
-  await writeFile(join(installed, "dist/cdk/compactor/compact.mjs"), "export const handler = 1;");
-  await Promise.all([
-    compile("src", join(installed, "dist")),
-    compile("infra", join(installed, "dist/cdk")),
-  ]);
-  const commonJs = join(projectDirectory, "infra/bundle-cjs.mjs");
-  await run(process.execPath, [commonJs, join(installed, "dist/cdk")]);
+  // A copy: what it imports is looked up from where it lies.
+  await cp(await oncePerRun("dist", buildPackage), join(installed, "dist"), { recursive: true });
   return { path: home.path, installed, [Symbol.asyncDispose]: () => home[Symbol.asyncDispose]() };
+}
+
+/** `dist`, with a bundle of the compactor that does nothing. */
+async function buildPackage(dist: string): Promise<void> {
+  await mkdir(join(dist, "cdk/compactor"), { recursive: true });
+  await writeFile(join(dist, "cdk/compactor/compact.mjs"), "export const handler = 1;");
+  await Promise.all([compile("src", dist), compile("infra", join(dist, "cdk"))]);
+  await run(process.execPath, [join(projectDirectory, "infra/bundle-cjs.mjs"), join(dist, "cdk")]);
 }
 
 async function compile(project: string, outDir: string): Promise<void> {

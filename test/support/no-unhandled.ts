@@ -6,8 +6,19 @@
 import { setImmediate } from "node:timers/promises";
 import { afterEach, expect } from "vitest";
 
-const unhandled: unknown[] = [];
-process.on("unhandledRejection", (reason) => unhandled.push(reason));
+/** This module is loaded again for each test file; the process has one listener. */
+const UNHANDLED = Symbol.for("opslog-serverless.test.unhandled");
+
+function unhandledRejections(): unknown[] {
+  const found: unknown = Reflect.get(globalThis, UNHANDLED);
+  if (Array.isArray(found)) return found;
+  const reasons: unknown[] = [];
+  Reflect.set(globalThis, UNHANDLED, reasons);
+  process.on("unhandledRejection", (reason) => reasons.push(reason));
+  return reasons;
+}
+
+const unhandled = unhandledRejections();
 
 afterEach(async () => {
   // Node tells of it once the microtasks that could still handle it have run.

@@ -5,6 +5,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Reporter, Vitest } from "vitest/node";
+import { EFFORT } from "./effort.ts";
 
 export const S3_SUITES_GLOB = "test/**/*.s3.test.ts";
 
@@ -20,7 +21,7 @@ export function testFiles(root: string, suffix = ".test.ts"): string[] {
   return names.flatMap((name) => (name.endsWith(suffix) ? [join("test", name)] : [])).toSorted();
 }
 
-/** Names the Node version at the start of a run, and what did not run at its end. */
+/** Names the Node version and the effort at the start of a run, and what did not run at its end. */
 export class S3SuitesNotice implements Reporter {
   readonly #endpoint: string | undefined;
   #vitest: Vitest | undefined;
@@ -32,7 +33,7 @@ export class S3SuitesNotice implements Reporter {
   onInit(vitest: Vitest): void {
     this.#vitest = vitest;
     const server = this.#endpoint ? `S3 server ${this.#endpoint}` : "no S3 server";
-    vitest.logger.log(` Node ${process.version}, ${server}`);
+    vitest.logger.log(` Node ${process.version}, ${server}, ${EFFORT} effort`);
   }
 
   onTestRunEnd(): void {

@@ -27,6 +27,7 @@ export default defineConfig({
   test: {
     pool: "forks",
     include: ["test/**/*.test.ts"],
+    globalSetup: ["test/support/run-directory.ts"],
     setupFiles: ["test/support/no-unhandled.ts"],
     testTimeout: 20_000,
   },
