@@ -245,7 +245,7 @@ export class Store<T = Fields> {
 
   /**
    * Refreshes; returns in version order what others changed since the last look; of what was compacted
-   * since, net changes (README, Following). @throws FollowerExpiredError: read again what you follow
+   * since, net changes (docs/following.md). @throws FollowerExpiredError: read again what you follow
    */
   async tail(): Promise<Operation<T>[]> {
     return this.#open().watch.tail();

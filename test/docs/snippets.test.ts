@@ -9,18 +9,17 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { httpEvent, projectDirectory, runModule } from "../functions/support.ts";
 import { SYNTH_MS } from "../infra/support.ts";
 import { npmPackage, projectWithPackage } from "../support/installed-package.ts";
-import { filesOf, linksOf, readDocuments, scriptsOf, snippetsOf } from "./snippets.ts";
+import { anchorsOf, filesOf, linksOf, readDocuments, scriptsOf, snippetsOf } from "./snippets.ts";
 
 const run = promisify(execFile);
 
-/** What a snippet takes for granted, as its reader does: it stands before it in the file. */
+/** What a snippet presupposes, as its reader does: it stands before the snippet in the file. */
 const PRELUDES: Readonly<Record<string, string>> = {
-  "README.md#Use ts 1": "type Task = { title: string; done: boolean };",
-  "functions/README.md#Bundling ts 1": `
+  "docs/bundling.md#esbuild to ES modules ts 1": `
     import { App, Stack } from "aws-cdk-lib";
     const app = new App({ outdir: "cdk.out" });
     const stack = new Stack(app, "stack");`,
-  "infra/README.md#With the CDK ts 1": `
+  "docs/lambda.md#Deploying with the CDK ts 1": `
     import { App } from "aws-cdk-lib";
     import { Code, Function, Runtime } from "aws-cdk-lib/aws-lambda";
     import { Topic } from "aws-cdk-lib/aws-sns";
@@ -30,14 +29,21 @@ const PRELUDES: Readonly<Record<string, string>> = {
     const code = Code.fromInline("exports.handler = () => {};");
     const handler = new Function(stack, "Handler", { code, handler: "index.handler", runtime: Runtime.NODEJS_22_X });`,
 };
-/** Files that those snippets are, where they say so or another one needs them. */
+/** The file that each snippet becomes. */
 const FILES: Readonly<Record<string, string>> = {
-  "README.md#opslog-serverless ts 1": "functions/tasks.ts",
-  "README.md#Use ts 1": "use.ts",
-  "functions/README.md#Bundling js 1": "build.mjs",
-  "functions/README.md#Bundling ts 1": "bundling-stack.ts",
-  "functions/README.md#Testing your handler ts 1": "tasks.test.ts",
-  "infra/README.md#With the CDK ts 1": "stack.ts",
+  "README.md#On a directory js 1": "directory.js",
+  "README.md#On Lambda ts 1": "functions/tasks.ts",
+  "docs/getting-started.md#Every call once ts 1": "use.ts",
+  "docs/following.md#Following changes ts 1": "following.ts",
+  "docs/lambda.md#Handlers ts 1": "functions/add.ts",
+  "docs/lambda.md#The compactor ts 1": "functions/compact.ts",
+  "docs/lambda.md#Deploying with the CDK ts 1": "stack.ts",
+  "docs/s3.md#S3 and other servers ts 1": "s3.ts",
+  "docs/bundling.md#esbuild to ES modules js 1": "build.mjs",
+  "docs/bundling.md#esbuild to ES modules ts 1": "bundling-stack.ts",
+  "docs/testing.md#Testing your handlers ts 1": "tasks.test.ts",
+  "docs/testing.md#When the medium fails ts 1": "failing.test.ts",
+  "docs/testing.md#A storage backend of your own ts 1": "backend.test.ts",
 };
 const COMPILED = ["ts", "js"];
 
@@ -98,6 +104,7 @@ test("every snippet of code has a test below", () => {
   const others = new Set(snippets.map(({ language }) => language));
   expect([...others].filter((language) => !COMPILED.includes(language)).toSorted()).toEqual([
     "",
+    "mermaid",
     "sh",
   ]);
 });
@@ -120,7 +127,73 @@ test("every snippet compiles against the package's types", { timeout: 120_000 },
   expect(checked.stdout).toBe("");
 });
 
+/** The same store in memory, because there is no S3 server. */
+function inMemory(code: string): string {
+  return code.replace(
+    'import { S3Backend } from "opslog-serverless/s3";',
+    'import { MemoryBackend as S3Backend } from "opslog-serverless";',
+  );
+}
+
 describe("runs:", () => {
+  test("the first lines, on a directory", async () => {
+    const program = await compile("directory.js");
+    const { stdout } = await runModule(`await import(${JSON.stringify(program)});`, project.path);
+    expect(stdout.trim().split("\n")).toEqual([
+      "{ title: 'Build API', done: true }",
+      "{ title: 'Build API', done: false }",
+    ]);
+  });
+
+  test("a follower, which receives what another agent writes", async () => {
+    const program = await compile(
+      "following.ts",
+      (code) =>
+        `${code.replaceAll("./data", "./followed")}
+      const other = await Store.open<Task>("./followed", { agentId: "other" });
+      await other.set("b", { title: "B", done: false });
+      await other.delete("a");
+      await other.close();
+      await follow();
+      await store.close();
+      export const followed = [...titles];`,
+    );
+    const followed = await lastLine(`
+      const { Store } = await import("opslog-serverless");
+      const before = await Store.open("./followed", { agentId: "before" });
+      await before.set("a", { title: "A", done: false });
+      await before.close();
+      const { followed } = await import(${JSON.stringify(program)});
+      console.log(JSON.stringify(followed));
+    `);
+    expect(followed).toEqual([["b", "B"]]);
+  });
+
+  test("a handler that adds, and the compactor", async () => {
+    const add = await compile("functions/add.ts");
+    const compactor = await compile("functions/compact.ts");
+    const answers = await lastLine(
+      `
+      const { handler: add } = await import(${JSON.stringify(add)});
+      const { handler: compact } = await import(${JSON.stringify(compactor)});
+      const context = (id) => ({ awsRequestId: id, getRemainingTimeInMillis: () => 30_000 });
+      const sums = [];
+      for (const amount of [1, 2]) sums.push(await add({ id: "a", amount }, context("r" + amount)));
+      const { operations } = await compact({}, context("r3"));
+      console.log(JSON.stringify({ sums, operations }));
+      `,
+      { OPSLOG_LOCATION: join(project.path, "added") },
+    );
+    expect(answers).toMatchObject({ sums: [1, 3], operations: 2 });
+  });
+
+  test("the options of an S3 backend", async () => {
+    const made = await compile("s3.ts", (code) =>
+      inMemory(code).replace("new S3Backend({", "new S3Backend();\n({"),
+    );
+    expect(await lastLine(`await import(${JSON.stringify(made)}); console.log(1);`)).toBe(1);
+  });
+
   test("the first handler, behind a Function URL", async () => {
     const handler = await compile("functions/tasks.ts");
     const [url, task] = ["/task-1", { title: "Build API", done: false }];
@@ -160,13 +233,7 @@ describe("runs:", () => {
   });
 
   test("the block of calls, to its end", async () => {
-    // Without a server: the same store in memory.
-    const use = await compile("use.ts", (code) =>
-      code.replace(
-        'import { S3Backend } from "opslog-serverless/s3";',
-        'import { MemoryBackend as S3Backend } from "opslog-serverless";',
-      ),
-    );
+    const use = await compile("use.ts", inMemory);
     const stored = await lastLine(`
       import { Store } from "opslog-serverless";
       // What the block's last call verifies.
@@ -177,17 +244,17 @@ describe("runs:", () => {
     expect(stored).toBe("to its end");
   });
 
-  test("the test of a handler", { timeout: 120_000 }, async () => {
+  test("the tests of handlers and backends", { timeout: 120_000 }, async () => {
     const vitest = join(project.path, "node_modules/vitest/vitest.mjs");
-    const { stdout } = await run(process.execPath, [vitest, "run", "tasks.test.ts"], {
-      cwd: project.path,
-    });
-    expect(stdout).toMatch(/1 passed/);
+    const { stdout } = await run(process.execPath, [vitest, "run"], { cwd: project.path });
+    expect(stdout).toMatch(/Test Files.*3 passed/);
   });
 
   test("the program that bundles, and the command line", async () => {
     await run(process.execPath, ["build.mjs"], { cwd: project.path });
-    const command = snippets.find(({ name }) => name === "functions/README.md#Bundling sh 1");
+    const command = snippets.find(
+      ({ name }) => name === "docs/bundling.md#esbuild to ES modules sh 1",
+    );
     await run("sh", ["-c", command?.code.replace("dist/tasks.mjs", "dist/cli.mjs") ?? "false"], {
       cwd: project.path,
     });
@@ -223,12 +290,18 @@ describe("runs:", () => {
 describe.each(documents.map((document) => [document.path, document] as const))(
   "in %s",
   (path, document) => {
-    // prettier-ignore
     const at = (target: string): string => join(projectDirectory, target);
 
-    test("links, files and scripts are there", () => {
-      const links = linksOf(document).map((target) => join(dirname(path), target));
-      expect(links.filter((target) => !existsSync(at(target)))).toEqual([]);
+    test("links, their anchors, files and scripts are there", () => {
+      const links = linksOf(document).map(({ target, anchor }) => {
+        return { target: target === "" ? path : join(dirname(path), target), anchor };
+      });
+      expect(links.filter(({ target }) => !existsSync(at(target)))).toEqual([]);
+      const anchored = links.filter(({ target, anchor }) => {
+        const linked = documents.find((one) => one.path === target);
+        return anchor !== undefined && !(linked && anchorsOf(linked).includes(anchor));
+      });
+      expect(anchored).toEqual([]);
       const made = Object.values(FILES);
       const files = filesOf(document).filter((file) => !made.includes(file));
       expect(files.filter((file) => !existsSync(at(file)) && !existsSync(at(`src/${file}`)))).toEqual([]); // prettier-ignore

@@ -13,9 +13,9 @@ export interface Document {
 export interface Snippet {
   /** "README.md:67" */
   readonly place: string;
-  /** "README.md#Use 1": document, heading, and the how-manieth of its kind below that. */
+  /** "README.md#On Lambda ts 1": document, heading, language, and its number among those there. */
   readonly name: string;
-  /** "ts", "sh"; "" where the document says none: output and patterns. */
+  /** "ts", "sh"; "" where the document names none: output and patterns. */
   readonly language: string;
   readonly code: string;
 }
@@ -57,22 +57,41 @@ export function snippetsOf({ path, text }: Document): Snippet[] {
   return found;
 }
 
-/** Relative links of a document, without what follows "#". */
-export function linksOf({ text }: Document): string[] {
-  return [...text.matchAll(/\]\(([^)\s#]+)(?:#[^)]*)?\)/g)]
-    .map(([, target = ""]) => target)
-    .filter((target) => !target.includes("://"));
+export interface Link {
+  /** As it stands there, without the anchor; "" for a link within the document. */
+  readonly target: string;
+  /** What follows "#", or undefined. */
+  readonly anchor: string | undefined;
 }
 
-/** Scripts that a document tells to run, inside lines of text, too. */
+/** Relative links of a document, those within it too. */
+export function linksOf({ text }: Document): Link[] {
+  return [...text.matchAll(/\]\(([^)\s#]*)(?:#([^)\s]*))?\)/g)]
+    .map(([, target = "", anchor]) => ({ target, anchor }))
+    .filter(({ target }) => !target.includes("://"));
+}
+
+/** The anchors of a document's headings, as GitHub and npm derive them. */
+export function anchorsOf({ text }: Document): string[] {
+  const prose = text.replaceAll(/^```[^]*?^```$/gm, "");
+  return [...prose.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
+      .trim()
+      .replaceAll(/\s/g, "-"),
+  );
+}
+
+/** The npm scripts that a document names, also inside lines of text. */
 export function scriptsOf({ text }: Document): string[] {
   const named = [...text.matchAll(/\bnpm run ([\w:-]+)/g)].map(([, name = ""]) => name);
   const short = [...text.matchAll(/\bnpm (start|test)\b/g)].map(([, name = ""]) => name);
   return [...new Set([...named, ...short])];
 }
 
-/** Files of the project that a document tells to run or to pass to a command. */
+/** Files of the project that a document names. */
 export function filesOf({ text }: Document): string[] {
-  const found = text.matchAll(/(?<![\w./-])((?:test|infra|functions|src|bench)\/[\w./-]+\.(?:sh|ts|mjs|yaml|md))\b/g); // prettier-ignore
+  const found = text.matchAll(/(?<![\w./-])((?:test|infra|functions|src|bench|docs)\/[\w./-]+\.(?:sh|ts|mjs|yaml|md))\b/g); // prettier-ignore
   return [...new Set([...found].map(([, path = ""]) => path))];
 }

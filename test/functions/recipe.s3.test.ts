@@ -1,4 +1,4 @@
-/** What functions/README says about an S3 server of one's own. */
+/** What docs/s3.md says about an S3 server on the own machine. */
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -12,7 +12,7 @@ import { projectDirectory } from "./support.ts";
 
 afterEach(() => vi.unstubAllEnvs());
 
-const readme = readFileSync(join(projectDirectory, "functions/README.md"), "utf8");
+const guide = readFileSync(join(projectDirectory, "docs/s3.md"), "utf8");
 const { port } = new URL(requireEndpoint());
 
 async function rgw(...args: readonly string[]): Promise<string> {
@@ -22,8 +22,8 @@ async function rgw(...args: readonly string[]): Promise<string> {
 }
 
 test("the recipe makes a bucket, and names the variable that clients read", async () => {
-  expect(readme).toContain("bash test/support/ceph-rgw.sh bucket my-bucket\n");
-  expect(readme).toContain("AWS_ENDPOINT_URL_S3=$OPSLOG_TEST_S3_ENDPOINT npm start\n");
+  expect(guide).toContain("bash test/support/ceph-rgw.sh bucket my-bucket\n");
+  expect(guide).toContain("AWS_ENDPOINT_URL_S3=$OPSLOG_TEST_S3_ENDPOINT npm start\n");
   const name = `opslog-recipe-${randomBytes(6).toString("hex")}`;
   await rgw("bucket", name);
   // Once more, as somebody does who follows the recipe again.

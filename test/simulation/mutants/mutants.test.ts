@@ -35,7 +35,10 @@ describe("mutants", () => {
   });
 
   test("there is one for each invariant of the protocol", () => {
-    const table = readSource("PROTOCOL.md").split("## Invariants")[1]?.split("## ")[0] ?? "";
+    const table =
+      readFileSync(new URL("docs/PROTOCOL.md", ROOT), "utf8")
+        .split("## Invariants")[1]
+        ?.split("## ")[0] ?? "";
     const invariants = [...table.matchAll(/^\| ([A-Z-]+) \|/gm)].map(([, name]) => name);
     expect(invariants.length).toBeGreaterThan(10);
     const broken = MUTANTS.flatMap(({ breaks }) => breaks);
