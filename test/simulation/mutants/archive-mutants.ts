@@ -21,7 +21,7 @@ export const ARCHIVE_MUTANTS: readonly Mutant[] = [
   {
     name: "archives over another's publication",
     breaks: ["A5"],
-    does: "does not ask whether an earlier attempt was published",
+    does: "does not check whether an earlier attempt was published",
     edits: [
       {
         file: "store/archive.ts",

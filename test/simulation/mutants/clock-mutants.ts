@@ -147,7 +147,7 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
   {
     name: "dates to the millisecond",
     breaks: ["ORDER", "H1"],
-    does: "forgets that a date is cut to whole seconds",
+    does: "ignores that a date is cut to whole seconds",
     edits: [
       {
         file: "core/medium-clock.ts",
@@ -216,7 +216,7 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
   {
     name: "clocks without the manifest",
     breaks: ["RECENT", "H3"],
-    does: "goes on from the clocks of the live log, not from the manifest's",
+    does: "continues from the clocks of the live log, not from the manifest's",
     edits: [
       {
         file: "view/view.ts",
@@ -252,7 +252,7 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
   {
     name: "a clock below what is known",
     breaks: ["RECENT", "H3"],
-    does: "takes the time for its clock also when that is below what it knows",
+    does: "uses the time as its clock even if that is below the clocks it has seen",
     edits: [
       {
         file: "core/hybrid-clock.ts",
@@ -264,7 +264,7 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
   {
     name: "LATE by clock",
     breaks: ["LATE", "W5"],
-    does: "asks how long after its clock a flush was written, not how long after its view",
+    does: "measures how long after its clock a flush was written, not how long after its view",
     edits: [
       {
         file: "session/flusher.ts",

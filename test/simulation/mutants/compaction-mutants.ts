@@ -231,7 +231,7 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
   {
     name: "log that was merged too slowly is left out",
     breaks: ["C4"],
-    does: "goes on without the portion whose merge with runs was given up",
+    does: "continues without the portion whose merge with runs was given up",
     edits: [{ file: "compaction/merge-pass.ts", find: "cursor.putBack(merged.taken);", put: "" }],
     test: { file: "compaction/portions.test.ts", name: "a medium that is slower than assumed" },
   },

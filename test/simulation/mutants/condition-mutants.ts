@@ -36,7 +36,7 @@ export const CONDITION_MUTANTS: readonly Mutant[] = [
   {
     name: "a verdict counts anywhere",
     breaks: ["P3"],
-    does: "takes what was shown of one server for true of another",
+    does: "trusts for one server what was shown of another",
     edits: [
       {
         file: "core/proof-scope.ts",
@@ -52,7 +52,7 @@ export const CONDITION_MUTANTS: readonly Mutant[] = [
   {
     name: "dropped conditions go out",
     breaks: ["P1"],
-    does: "sends what an old SDK has taken the condition from",
+    does: "sends a request from which an old SDK has removed the condition",
     edits: [
       {
         file: "s3/requests/http-watch.ts",

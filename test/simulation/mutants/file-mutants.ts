@@ -5,7 +5,7 @@ export const FILE_MUTANTS: readonly Mutant[] = [
   {
     name: "no fence",
     breaks: ["FENCE", "F5"],
-    does: "acknowledges a frame without asking whether its file was sealed",
+    does: "acknowledges a frame without checking whether its file was sealed",
     edits: [
       {
         file: "log/file-log-writer.ts",
@@ -17,7 +17,7 @@ export const FILE_MUTANTS: readonly Mutant[] = [
   {
     name: "fence in the other order",
     breaks: ["FENCE", "F5"],
-    does: "asks first whether its file is there and then for a successor",
+    does: "checks first whether its file exists and then for a successor",
     edits: [
       {
         file: "log/file-log-writer.ts",
@@ -37,7 +37,7 @@ export const FILE_MUTANTS: readonly Mutant[] = [
   {
     name: "fence by the file alone",
     breaks: ["FENCE", "F5"],
-    does: "does not ask for a successor",
+    does: "does not check for a successor",
     edits: [
       {
         file: "log/file-log-writer.ts",
@@ -134,7 +134,7 @@ export const FILE_MUTANTS: readonly Mutant[] = [
   {
     name: "appends behind a torn frame",
     breaks: ["ACKED", "F2"],
-    does: "goes on with a file in which an append failed",
+    does: "continues with a file in which an append failed",
     edits: [
       {
         file: "log/file-log-writer.ts",
@@ -159,7 +159,7 @@ export const FILE_MUTANTS: readonly Mutant[] = [
   {
     name: "fence that asks for any file",
     breaks: ["FENCE", "F5"],
-    does: "asks whether a file is at the path, not whether it is the one that is open",
+    does: "checks whether a file is at the path, not whether it is the one that is open",
     edits: [
       {
         file: "log/file-log-writer.ts",

@@ -5,7 +5,7 @@ export const FOLLOW_MUTANTS: readonly Mutant[] = [
   {
     name: "no net change",
     breaks: ["T3"],
-    does: "tells a follower the operations of the log only, not what was compacted meanwhile",
+    does: "reports to a follower the operations of the log only, not what was compacted meanwhile",
     edits: [
       {
         file: "session/pending-changes.ts",
@@ -17,7 +17,7 @@ export const FOLLOW_MUTANTS: readonly Mutant[] = [
   {
     name: "lazy follower sees no compacted change",
     breaks: ["FOLLOWER", "T5"],
-    does: "tells a follower without all records in memory of the log only, not of new runs",
+    does: "reports to a follower without all records in memory the log only, not new runs",
     edits: [
       {
         file: "session/changed-objects.ts",
@@ -29,7 +29,7 @@ export const FOLLOW_MUTANTS: readonly Mutant[] = [
   {
     name: "lazy follower takes late operations for new",
     breaks: ["FOLLOWER", "T6"],
-    does: "tells operations that lost to what the follower had, where the record is not in memory",
+    does: "reports operations that lost to what the follower had, where the record is not in memory",
     edits: [
       {
         file: "session/changed-objects.ts",
@@ -58,7 +58,7 @@ export const FOLLOW_MUTANTS: readonly Mutant[] = [
   {
     name: "followers hear of losers",
     breaks: ["T2"],
-    does: "tells operations that had lost when they came into view",
+    does: "reports operations that had lost when they came into view",
     edits: [
       {
         file: "session/pending-changes.ts",

@@ -35,7 +35,7 @@ export const OTHER_MUTANTS: readonly Mutant[] = [
   {
     name: "streams forget what was compacted",
     breaks: ["ACKED", "S2"],
-    does: "tells operations of the log only, not what went into runs since the snapshot",
+    does: "returns operations of the log only, not what went into runs since the snapshot",
     edits: [
       {
         file: "store/streams.ts",
@@ -59,7 +59,7 @@ export const OTHER_MUTANTS: readonly Mutant[] = [
   {
     name: "streams span a purge",
     breaks: ["RELOAD", "S3"],
-    does: "goes on with a snapshot whose deletions were purged since",
+    does: "continues with a snapshot whose deletions were purged since",
     edits: [
       {
         file: "store/streams.ts",
@@ -71,7 +71,7 @@ export const OTHER_MUTANTS: readonly Mutant[] = [
   {
     name: "streams know no clones",
     breaks: ["S2"],
-    does: "takes an operation for compacted when a clone's at the same version was",
+    does: "treats an operation as compacted if a clone's at the same version was",
     test: { file: "store/cloned-streams.test.ts", name: "a greater text" },
     edits: [
       {

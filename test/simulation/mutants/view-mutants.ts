@@ -132,7 +132,7 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
   {
     name: "floor by the highest clock",
     breaks: ["FLOOR", "V3", "C5"],
-    does: "asks for the last clock of a segment, not for the first",
+    does: "compares the last clock of a segment, not the first",
     edits: [
       {
         file: "view/view.ts",

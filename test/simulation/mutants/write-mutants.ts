@@ -113,7 +113,7 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
   {
     name: "a clone keeps its w",
     breaks: ["VERSION-UNIQUE", "W4"],
-    does: "goes on with the stream that a clone writes too",
+    does: "continues with the stream that a clone writes, too",
     edits: [
       {
         file: "log/object-stream.ts",
@@ -148,7 +148,7 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
   {
     name: "clocks without the listing",
     breaks: ["RECENT", "W3"],
-    does: "goes on from the manifest's clock, not from that of the live log",
+    does: "continues from the manifest's clock, not from that of the live log",
     edits: [
       {
         file: "view/view.ts",
@@ -244,7 +244,7 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
   {
     name: "two single writers",
     breaks: ["Single writer"],
-    does: "does not ask its lease before a flush",
+    does: "does not check its lease before a flush",
     edits: [
       {
         file: "session/writer-lock.ts",
