@@ -61,7 +61,8 @@ async function runCurl(line: string): Promise<{ status: number; body: string }> 
   return { status: Number(head.split(" ")[1]), body };
 }
 
-describe("the local server", () => {
+// Each test has a server of its own; some wait for a timer of a second.
+describe.concurrent("the local server", () => {
   test("serves the curl lines it prints, and keeps the data over a restart", async () => {
     await using data = await tempDir();
     const first = start({ OPSLOG_LOCATION: data.path });

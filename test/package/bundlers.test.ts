@@ -147,7 +147,7 @@ test(
     import { Runtime } from "aws-cdk-lib/aws-lambda";
     import { NodejsFunction, OutputFormat } from "aws-cdk-lib/aws-lambda-nodejs";
     import { requireBanner } from "opslog-serverless/esbuild";
-    const app = new App({ outdir: "cdk.out" });
+    const app = new App({ outdir: "cdk.out", builtinCloudFormationValidation: false });
     const stack = new Stack(app, "stack");
     const [entry, runtime] = ["sdk.mjs", Runtime.NODEJS_22_X];
     const bundling = { format: OutputFormat.ESM, bundleAwsSDK: true, banner: requireBanner };
