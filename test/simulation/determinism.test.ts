@@ -1,16 +1,12 @@
 import { expect, test } from "vitest";
-import { sampled } from "../support/effort.ts";
 import { Prng } from "./prng.ts";
 import { simulate } from "./simulate.ts";
 
-test.each(sampled([3, 17, 42], 3))(
-  "seed %i gives the same run every time, bit for bit",
-  async (seed) => {
-    const [one, two] = [await simulate(seed), await simulate(seed)];
-    expect(two.hash).toBe(one.hash);
-    expect(two.events).toBe(one.events);
-  },
-);
+test.each([3, 17, 42])("seed %i gives the same run every time, bit for bit", async (seed) => {
+  const [one, two] = [await simulate(seed), await simulate(seed)];
+  expect(two.hash).toBe(one.hash);
+  expect(two.events).toBe(one.events);
+});
 
 test("two seeds give two runs", async () => {
   expect((await simulate(1)).hash).not.toBe((await simulate(2)).hash);
