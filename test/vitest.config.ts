@@ -32,6 +32,7 @@ export default defineConfig({
     maxWorkers: availableParallelism(),
     globals: false,
     unstubEnvs: true,
+    restoreMocks: true,
     globalSetup: ["test/support/run-directory.ts"],
     setupFiles: ["test/support/no-unhandled.ts"],
     testTimeout: 20_000,
