@@ -90,7 +90,7 @@ async function writeObjects(
 
 /**
  * Makes both current at once. Undefined: somebody else published first, or the outcome is not
- * known; the archive's path in a later manifest tells.
+ * known; the archive's path in a later manifest decides.
  */
 export async function publishArchive(
   { runtime, settings, manifests }: PassParts,

@@ -1,4 +1,4 @@
-/** Which runs and archives nobody can ever reference again (ORPHAN), and what lists name. */
+/** Which runs and archives no manifest can ever reference again (ORPHAN), and what lists name. */
 import { CorruptionError } from "../core/errors.ts";
 import type { Manifest, Retired } from "../format/manifest-codec.ts";
 import { parseArchiveBase, parseRunBase } from "../format/paths.ts";

@@ -17,7 +17,7 @@ export interface CompactOptions extends SettingOptions {
   readonly backend?: StorageBackend | undefined;
   /** Merge all runs into one, whatever their sizes. Default false. */
   readonly full?: boolean | undefined;
-  /** Called with each problem that was survived, one line each. Default: one line on stderr. */
+  /** Called with each problem that the pass recovered from. Default: one line on stderr. */
   readonly onWarning?: ((message: string) => void) | undefined;
   /** For `cost.usd`. Default: S3 Standard in us-east-1 (`DEFAULT_PRICES`). */
   readonly prices?: PriceOptions | undefined;
@@ -37,7 +37,7 @@ const NAMES: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Runs one compaction pass over the store at `location` and tells what it did. Safe at any time,
+ * Runs one compaction pass over the store at `location` and reports what it did. Safe at any time,
  * from any number of processes; two requests when there is nothing to do.
  * @throws InvalidArgumentError, StoreNotFoundError, AccessDeniedError, CorruptionError,
  *   FormatVersionError, UnavailableError; NotSupportedError where the server ignores conditions

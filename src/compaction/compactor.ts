@@ -1,6 +1,6 @@
 /**
  * One compaction pass (PROTOCOL, C1 to C10): looks whether there is work, takes the lease, does
- * it, gives the lease back. Anyone may run it, and several at once are harmless.
+ * it, releases the lease. Any process may run it, and several at once are harmless.
  */
 import { ConflictError } from "../core/errors.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
@@ -31,7 +31,7 @@ const BACKLOG_COUNTED_MAX = 200_000;
 /** Nor is what takes more of the time of a pass to list. */
 const LOOK_SHARE = 1 / 8;
 
-/** What a look at a store tells. */
+/** What a look at a store shows. */
 interface Look {
   readonly manifest: Manifest;
   readonly generation: number;
@@ -93,7 +93,7 @@ export class Compactor {
     }
   }
 
-  /** Whether log, retired objects or the caller ask for a pass: two requests when none does. */
+  /** Whether log, retired objects or the caller require a pass: two requests if none does. */
   async #look(options: PassOptions): Promise<Look> {
     const { log, manifests, settings } = this.#parts;
     const [first, listing] = await Promise.all([manifests.load(), log.list(this.#enough(options))]);

@@ -117,7 +117,7 @@ export class LogMerge {
   }
 }
 
-/** The lowest operation on a record tells whether it was there before. */
+/** The lowest operation on a record shows whether it existed before. */
 interface FirstOperation {
   readonly version: Version;
   readonly existed: boolean;
@@ -146,7 +146,7 @@ function mergeSegment(
     const version = { clock, agent, w };
     const first = firsts.get(id);
     if (first === undefined || compareVersions(version, first.version) < 0) {
-      // A blind write does not know; it counts as a create.
+      // A blind write has no `prev`; it counts as a create.
       const existed = prev !== undefined && (prev !== null || encoding === "value");
       firsts.set(id, { version, existed });
     }

@@ -151,7 +151,7 @@ export class MergeStep {
 
   /**
    * Random, and bound to what the publication lets us delete: two clones of one process, with the
-   * same dice, must not take each other's publication for their own.
+   * same random numbers, must not mistake each other's publication for their own.
    */
   #nonce(): string {
     const { plan, merged } = this.#input;

@@ -1,4 +1,4 @@
-/** Checkpoints of a program that migrates its records: they are written anew under its version. */
+/** Checkpoints of a program that migrates its records: they are rewritten under its version. */
 import type { RunEntry } from "../core/version.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import type { EntryBatches } from "../runs/merge.ts";

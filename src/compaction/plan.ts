@@ -10,7 +10,7 @@ export interface CompactionLimits {
   /** Bytes and segments of log merged in one step: what its memory is in proportion to. */
   readonly logBytesMax: number;
   readonly logSegmentsMax: number;
-  /** More runs than this are merged, so that a point read asks few. */
+  /** More runs than this are merged, so that a point read looks into few. */
   readonly runsMax: number;
   /** Runs up to this are merged together with the log; more of them are a step of their own. */
   readonly joinBytesMax: number;
@@ -58,11 +58,11 @@ export interface PlanInput {
   readonly isDue: boolean;
   /** What this pass last made of log: runs that the log should have joined are merged with it. */
   readonly newest: RunInfo | undefined;
-  /** The caller wants one run, whatever the tiers say. */
+  /** The caller requests one run, whatever the sizes. */
   readonly wantsFull: boolean;
   /** Deletions take much room and may be purged: by a merge of all runs. */
   readonly wantsPurge: boolean;
-  /** Runs that are written anew, whatever the tiers say. */
+  /** Runs that are rewritten, whatever their sizes. */
   readonly isAsked: (run: RunInfo) => boolean;
 }
 

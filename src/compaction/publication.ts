@@ -1,4 +1,4 @@
-/** What the next manifest says. Pure. */
+/** The content of the next manifest. Pure. */
 import { assert } from "../core/assert.ts";
 import type { ProtocolSettings } from "../core/settings.ts";
 import {
@@ -24,7 +24,7 @@ export interface Change {
   /** Records that are there afterwards. */
   readonly activeRecords: number;
   readonly archived?: readonly ArchiveInfo[];
-  /** Since when there is the store, where its manifest does not say; default: since now. */
+  /** When the store was created, if its manifest does not contain it; default: now. */
   readonly created?: string;
   /** Retired beside the replaced runs. */
   readonly retired?: readonly Retired[];

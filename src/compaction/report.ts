@@ -1,4 +1,4 @@
-/** What a compaction works with, and what it tells. */
+/** What a compaction works with, and what it reports. */
 import type { Migration } from "../core/schema.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { ProtocolSettings } from "../core/settings.ts";
@@ -92,13 +92,13 @@ export interface CompactorParts {
 }
 
 export interface PassOptions {
-  /** Merge every run into one, whatever the tiers say. Default false. */
+  /** Merge all runs into one, whatever their sizes. Default false. */
   readonly full?: boolean | undefined;
   /** Ends the pass before its next step once it aborts; a publication that was begun is ended. */
   readonly signal?: AbortSignal | undefined;
-  /** How long there is from now on, asked again and again: what is begun fits. Default: Infinity. */
+  /** Returns the time left; called before each step, so that what begins fits. Default: Infinity. */
   readonly leftMs?: (() => number) | undefined;
-  /** Writes records of older schema versions anew. Default: they are copied as they are. */
+  /** Rewrites records of older schema versions. Default: they are copied as they are. */
   readonly migration?: Migration | undefined;
 }
 

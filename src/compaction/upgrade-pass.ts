@@ -150,7 +150,7 @@ export class UpgradePass {
     return records;
   }
 
-  /** Archives stay as they are; one that cannot be read stays listed, and says so when it is loaded. */
+  /** Archives stay as they are; one that cannot be read stays listed, and loading it throws. */
   async #countArchives({ manifest }: OriginalBase): Promise<ArchiveInfo[]> {
     const found: ArchiveInfo[] = [];
     for (const path of new Set(manifest.archiveSegments)) {
@@ -190,7 +190,7 @@ export class UpgradePass {
     return { path, list: true };
   }
 
-  /** Random, and bound to what is published: clones of one process have the same dice. */
+  /** Random, and bound to what is published: clones of one process draw the same numbers. */
   #nonce({ fingerprint }: OriginalBase, runs: readonly RunInfo[]): string {
     const { runtime } = this.#parts;
     const text = JSON.stringify([runtime.randomHex(16), fingerprint, runs.map(({ path }) => path)]);

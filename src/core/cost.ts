@@ -59,7 +59,7 @@ export interface CostBudget {
    */
   readonly bytesIn?: number | undefined;
   /**
-   * "warn": tells `onWarning`, once, and goes on. "throw": the call rejects with
+   * "warn": calls `onWarning`, once, and continues. "throw": the call rejects with
    * BudgetExceededError before anything is sent. Default "warn".
    */
   readonly onBreach?: "warn" | "throw" | undefined;

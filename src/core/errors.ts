@@ -137,8 +137,8 @@ export class LockedError extends OpslogError {
 
 /**
  * `tail` or `watch` of a store whose records are not all in memory: what changed since the last look
- * was collected or purged meanwhile. Read again what is followed, then go on: from this error on,
- * changes are told again.
+ * was collected or purged meanwhile. Read again what is followed, then continue: changes after this
+ * error are reported again.
  */
 export class FollowerExpiredError extends OpslogError {
   static override readonly name = "FollowerExpiredError";
@@ -153,7 +153,7 @@ export class ConflictError extends OpslogError {
   override readonly action = "retry";
 }
 
-/** The medium did not do it (busy, unreachable, full disk); nothing was written. */
+/** The medium did not carry it out (busy, unreachable, full disk); nothing was written. */
 export class UnavailableError extends OpslogError {
   static override readonly name = "UnavailableError";
   override readonly code = "UNAVAILABLE";

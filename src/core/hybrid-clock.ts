@@ -1,6 +1,6 @@
 /**
  * Gives writes their clocks (PROTOCOL, H3 to H6): a Lamport clock whose numbers are times, so that
- * of two writes the later one is higher even where their stores know nothing of each other.
+ * of two writes the later one is higher even if their stores have not seen each other.
  */
 import { InvalidArgumentError } from "./errors.ts";
 import { APART_MS_MAX, apartMs, type MediumTime, type Moment, momentOf } from "./medium-clock.ts";
@@ -10,7 +10,7 @@ import { CLOCK_MAX } from "./version.ts";
 /** A clock is ms since 1970 times this, in whole numbers. */
 export const CLOCKS_PER_MS = 1_024;
 
-/** Of the stores of one process over one location: none of them gives a clock twice. */
+/** Of the stores of one process over one location: none of them takes a clock twice. */
 export interface LastClock {
   value: number;
   /** That the store is dragged was reported. */

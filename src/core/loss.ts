@@ -1,6 +1,6 @@
 /** What JSON would drop or change in a value without a word, and where in it that is. */
 
-/** Far below what exhausts the stack: whoever compacts may have less of it left than the writer. */
+/** Far below what exhausts the stack: a compactor may have less of it left than the writer. */
 const DEPTH_MAX = 1_000;
 /** What a message shows of a path at most. */
 const PATH_SHOWN_MAX = 200;

@@ -1,12 +1,12 @@
 /**
- * What a process knows of the medium's time without asking for it (PROTOCOL, "Time"). An estimate
+ * What a process can derive of the medium's time without a request (PROTOCOL, "Time"). An estimate
  * orders writes and dates signatures; no safety rule rests on it.
  */
 import type { Runtime } from "./runtime.ts";
 
 type Clocks = Pick<Runtime, "steadyMs"> & (Pick<Runtime, "wallMs"> | Pick<Runtime, "nowMs">);
 
-/** A runtime of before there was `wallMs` tells whole ms. */
+/** A runtime without `wallMs`, of an earlier version, counts whole ms. */
 function wallMsOf(clocks: Clocks): number {
   return "wallMs" in clocks ? clocks.wallMs() : clocks.nowMs();
 }
@@ -38,8 +38,8 @@ export function apartMs(since: Moment, now: Moment): number {
 }
 
 /**
- * How long ago a moment was: whichever clock says more, since either may stand still while the
- * process is frozen. Infinity when one says that it has yet to come, because it was set back.
+ * How long ago a moment was: the larger of the ages by both clocks, since either may stand still
+ * while the process is frozen. Infinity if the age is negative, because a clock was set back.
  */
 export function ageMs(since: Moment, now: Moment): number {
   const steadyMs = now.steadyMs - since.steadyMs;

@@ -9,7 +9,7 @@ export interface Delta {
   $unset?: string[];
 }
 
-/** What a record is where a program does not say. */
+/** The type of a record that a program does not name. */
 export type Fields = Record<string, unknown>;
 
 /** One operation as users see it: a WAL line. */
@@ -29,7 +29,7 @@ export interface Operation<T = Fields> {
   readonly clock?: number;
 }
 
-/** An operation as the log holds it: what the segment header says once is not repeated. */
+/** An operation as the log holds it: what the segment header holds is not repeated. */
 export interface LogOperation {
   readonly ts: string;
   readonly op: "set" | "delete";

@@ -43,16 +43,16 @@ export function wrong(name: string, expected: string, found: unknown): InvalidAr
   );
 }
 
-/** The option `onWarning`: told one line each, whatever names and ids hold. */
+/** The option `onWarning`, called with one safe line each, whatever names and ids contain. */
 export function warningsTo(
   value: ((message: string) => void) | undefined,
 ): (message: string) => void {
   const onWarning = callback(value, "onWarning") ?? warnOnStderr;
   return (message) => {
-    const told: unknown = onWarning(safeMessage(message));
-    if (!isPromise(told)) return; // An async function: nobody waits for it.
-    told.catch((error: unknown) => {
-      warnOnStderr(`onWarning failed: ${String(error)}; it was told: ${message}`);
+    const outcome: unknown = onWarning(safeMessage(message));
+    if (!isPromise(outcome)) return; // An async function: nothing awaits it.
+    outcome.catch((error: unknown) => {
+      warnOnStderr(`onWarning failed: ${String(error)}; its warning was: ${message}`);
     });
   };
 }

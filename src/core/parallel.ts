@@ -30,7 +30,7 @@ export async function mapParallel<T, R>(
 }
 
 /**
- * What several sources give, as it comes: each is asked for one item ahead. The first failure is
+ * The items of several sources, in the order of arrival: each is read one item ahead. The first failure is
  * thrown when its turn comes; every source is closed, also when this is left early.
  */
 export async function* asTheyCome<T>(

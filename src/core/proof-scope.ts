@@ -1,6 +1,6 @@
-/** What a proof of preconditions holds for: whoever answers, and whoever asks. */
+/** What a proof of preconditions is valid for: the server that answers, the client that sends. */
 export interface ProofScope {
-  /** URL of the server, without the bucket; "" where that cannot be told. */
+  /** URL of the server, without the bucket; "" where that is unknown. */
   readonly endpoint: string;
   readonly bucket: string;
   /** Name and version of what sends the requests. */
@@ -10,7 +10,7 @@ export interface ProofScope {
 /** How many a manifest keeps. */
 const SCOPES_MAX = 8;
 
-/** The same server and bucket, whoever asks: each client sees to it that it sends conditions. */
+/** The same server and bucket, for any client: each client checks that its conditions are sent. */
 export function coversServer(proven: readonly ProofScope[], scope: ProofScope): boolean {
   const { endpoint, bucket } = scope;
   return (

@@ -1,5 +1,5 @@
 /**
- * Kinds of values, told by what they are instead of by `instanceof`: under Jest, vitest's vm pools
+ * Kinds of values, recognised by their shape instead of by `instanceof`: under Jest, vitest's vm pools
  * and `node:vm` this code has constructors of its own, and what Node's modules and other packages
  * make is of theirs.
  */

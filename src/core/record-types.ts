@@ -1,4 +1,4 @@
-/** Types for programs that want the compiler to hold what the store holds at run time. */
+/** Types with which the compiler checks what the store checks at run time. */
 
 type Primitive = string | number | boolean | null | undefined | bigint | symbol;
 type Callable = (...args: never[]) => unknown;

@@ -1,4 +1,4 @@
-/** Records as values: what a caller gives is copied through JSON, what it gets may be frozen. */
+/** Records as values: what a caller passes is copied through JSON, what it receives may be frozen. */
 import { CorruptionError, InvalidArgumentError } from "./errors.ts";
 import { findLoss } from "./loss.ts";
 import { messageOf } from "./realm.ts";
@@ -44,7 +44,7 @@ export function copyRecord(id: string, value: unknown): StoredRecord {
   let reason: string | undefined;
   let cause: unknown;
   try {
-    // First, because JSON.stringify does not say where in the value it meets a BigInt.
+    // First, because JSON.stringify does not name the place of a BigInt in the value.
     reason = findLoss(value);
     if (reason === undefined) text = JSON.stringify(value);
   } catch (error) {

@@ -1,5 +1,5 @@
 /**
- * The only clock, timer and dice in `src`. Everything below the public classes takes a `Runtime`,
+ * The only clock, timer and source of randomness in `src`. Everything below the public classes takes a `Runtime`,
  * so that the whole engine also runs under virtual time with seeded randomness.
  */
 import { randomBytes } from "node:crypto";
@@ -9,7 +9,7 @@ export interface Runtime {
   nowMs(): number;
   /** The wall clock with a fraction of a ms, for clocks that order (PROTOCOL, "Time"). */
   wallMs(): number;
-  /** ms since some beginning, by a clock that nobody sets: for time limits. */
+  /** ms since some beginning, by a clock that cannot be set: for time limits. */
   steadyMs(): number;
   /** Resolves after `ms`; resolves early, without an error, when `signal` aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;

@@ -10,9 +10,9 @@ export interface Schema {
   readonly migrate: ((record: unknown, fromVersion: number) => unknown) | undefined;
 }
 
-/** What a program knows of its records that a compactor does not. */
+/** The application code for records, which a compactor does not have. */
 export interface Migration {
-  /** Schema version that `migrate` gives. */
+  /** Schema version that `migrate` returns. */
   readonly version: number;
   /** The stored JSON of a record, from that of an older version. @throws InvalidArgumentError */
   migrate(id: string, text: string, fromVersion: number): string;

@@ -1,5 +1,5 @@
 /**
- * Versions and the one merge rule. Merging any operations in any order, any number of times, gives
+ * Versions and the one merge rule. Merging any operations in any order, any number of times, yields
  * the same map (PROTOCOL, "State").
  */
 

@@ -39,7 +39,7 @@ export interface StoreParts {
   readonly pace: Pace;
   /** Segments that point reads fetched, by key. */
   readonly segmentCache: ByteCache<readonly Segment[]>;
-  /** Told of everything that was survived but should be looked at. */
+  /** Called with each problem that the store recovered from. */
   readonly onWarning: (message: string) => void;
   /** Turns stored records into what this version of the program works with. */
   readonly schema: Schema;

@@ -51,7 +51,7 @@ export function decodeArchive(bytes: Buffer, sha256: string, path: string): Arch
   const found = hash("sha256", bytes);
   const length = bytes.indexOf(LINE_FEED) + 1;
   if (length === 0) throw corrupt("no whole header", place);
-  // The header first: an object of a newer format is to be told as such.
+  // The header first: an object of a newer format must be reported as such.
   const header = decodeHeader(bytes.toString("utf8", 0, length - 1), place);
   if (found !== sha256) {
     throw corrupt(`SHA-256 of the archive: expected ${sha256}, found ${found}`, place);

@@ -71,7 +71,7 @@ export function describeJson(value: unknown): string {
 }
 
 /**
- * Encoders check what they have put together by the decoder's own rules: what nobody could read must
+ * Encoders check what they have put together by the decoder's own rules: what no decoder can read must
  * not be written.
  */
 export function checkReadable(what: string, decode: () => unknown): void {

@@ -81,7 +81,7 @@ export interface Manifest {
   readonly lastPurge: number;
   /** Segments outlive the publication that holds them by so much, never less from here on; 0: not. */
   readonly segmentGraceMs: number;
-  /** Purges wait at least so long after a publication (LATE), never less from here on. */
+  /** Purges wait at least this long after a publication (LATE), never less from here on. */
   readonly tombstoneGraceMs: number;
   readonly history: readonly HistoryEntry[];
   readonly retired: readonly Retired[];
@@ -114,7 +114,7 @@ export const EMPTY_MANIFEST: Manifest = {
   stats: undefined,
 };
 
-/** What a manifest promises that does not say it. */
+/** What a manifest without the field promises. */
 const TOMBSTONE_GRACE_MS = 86_400_000;
 
 /** How many publications back a publisher can still find its own nonce. */

@@ -45,7 +45,7 @@ export function parseRunBase(path: string): number | undefined {
 }
 
 /**
- * Whether the original opslog gives such a name to a log: `ops/ops-<ms>.jsonl`,
+ * Whether the original opslog uses such a name for a log: `ops/ops-<ms>.jsonl`,
  * `ops/agent-<id>-<ms>.jsonl`, and its S3 backend `ops/wal-<ms>/batch-<ms>-<seq>.jsonl` and
  * `ops/agent-<id>-<ms>/batch-<ms>-<seq>.jsonl`. No name of ours is one.
  */

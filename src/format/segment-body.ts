@@ -39,7 +39,7 @@ export function sealSegment(
   { bytes: body, count, lo, hi, filter }: SegmentBody,
   together = 1,
 ): Buffer {
-  // The decoder's rules: what nobody could read must not be acknowledged.
+  // The decoder's rules: what no decoder can read must not be acknowledged.
   assert(Number.isSafeInteger(v) && v >= 1, `schema version ${v}`);
   assert(/^[0-9a-f]{16}$/.test(w), `w must be 16 hex digits, found ${w}`);
   assert(clocksPlausible({ lo, hi }), `clocks ${lo}..${hi}`);

@@ -21,7 +21,7 @@ export interface Segment {
   readonly operations: readonly LogOperation[];
 }
 
-/** What the header and the line of an operation say together. */
+/** What the header and the line of an operation hold together. */
 export function versionOf(
   { agent, w }: Pick<Segment, "agent" | "w">,
   { clock }: Pick<LogOperation, "clock">,
@@ -29,7 +29,7 @@ export function versionOf(
   return { clock, agent, w };
 }
 
-/** What the header says about the lines that follow it. */
+/** What the header holds about the lines that follow it. */
 export interface SegmentHeader {
   readonly agent: string;
   readonly w: string;
@@ -104,7 +104,7 @@ export function decodeSegmentHeader(
   };
 }
 
-/** A segment whose checksum holds; its operations are decoded when they are asked for. */
+/** A segment whose checksum holds; its operations are decoded when they are read. */
 export interface OpenedSegment {
   readonly header: SegmentHeader;
   readonly operations: Generator<LogOperation, void>;
@@ -137,7 +137,7 @@ export function decodeSegments(bytes: Uint8Array, place: SegmentsPlace): Segment
 
 /**
  * Reads an object's segments, or one of them, piece by piece: the checksums are verified at once,
- * each operation when it is asked for.
+ * each operation when it is read.
  * @throws CorruptionError, FormatVersionError; also while the operations are taken
  */
 export function openSegments(

@@ -40,7 +40,7 @@ export interface Turn {
   readonly durationMs: number;
 }
 
-/** Never rejects. @param open gives the store, or throws */
+/** Never rejects. @param open returns the store, or throws */
 export async function takeTurn(open: () => OpenLocation, options: TurnOptions): Promise<Turn> {
   const { compact, runtime, deadline, leftMs } = options;
   const startedMs = runtime.nowMs();

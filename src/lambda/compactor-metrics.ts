@@ -1,4 +1,4 @@
-/** What a compactor tells CloudWatch: one line of JSON in the embedded metric format. Pure. */
+/** The metrics of a compactor: one line of JSON in CloudWatch's embedded metric format. Pure. */
 import type { CompactorReport } from "./compaction-turn.ts";
 
 /** Names that alarms are set on; each with its unit. */
@@ -9,7 +9,7 @@ const UNITS = {
   BacklogAgeMs: "Milliseconds",
   /** Since the last publication, while there is a backlog. */
   CompactionLagMs: "Milliseconds",
-  /** What a point read may have to ask: at most 8, unless larger merges do not fit into the time. */
+  /** Runs that a point read may look into: at most 8, unless larger merges do not fit into the time. */
   Runs: "Count",
   /** Bytes of runs that should be merged and do not fit into the time of an invocation; else 0. */
   WaitingRunBytes: "Bytes",
@@ -31,7 +31,7 @@ export interface MeasuredTurn {
   readonly durationMs: number;
 }
 
-/** @param nowMs ms since 1970; of a failed turn only what is known is told */
+/** @param nowMs ms since 1970; of a failed turn only what is known is reported */
 export function metricsLine(
   { location, report, failed, durationMs }: MeasuredTurn,
   nowMs: number,

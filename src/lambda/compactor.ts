@@ -11,7 +11,7 @@ import type { S3Access } from "./s3-access.ts";
 import { type LocationOptions, type OpenLocation, WarmLocation } from "./warm-location.ts";
 
 interface CommonOptions extends Omit<CompactOptions, "backend"> {
-  /** Takes the one line of JSON per store that tells what was done. Default: console.log. */
+  /** Called with one line of JSON per store that reports what was done. Default: console.log. */
   readonly log?: ((line: string) => void) | undefined;
   /**
    * Writes a line in CloudWatch's embedded metric format per store to the standard output:
@@ -47,13 +47,13 @@ const STOP_MARGIN_MS = 5_000;
  * Makes a Lambda handler for a schedule. It runs compaction passes while one leaves work behind
  * (`more`) or lost a race, and while the invocation has at least 20 s and twice the time of its
  * longest pass left; a pass that is not done 5 s before the end stops. Being cut off, or running
- * twice at once, is harmless: the next invocation goes on from what was published.
+ * twice at once, is harmless: the next invocation continues from what was published.
  *
  * Several stores share the time: each is given an equal part of what is left for further passes.
  * Those that are not reached are the first of the next invocation.
  *
  * Logs one line of JSON per store and returns the same as an object. When a pass fails, the line
- * tells the error, what was done before it and what all of it cost. The other stores are compacted
+ * contains the error, what was done before it and what all of it cost. The other stores are compacted
  * all the same, and the invocation fails at the end.
  *
  * @throws (the handler) as `compact`, with several stores an AggregateError of that;
@@ -202,7 +202,7 @@ class CompactorInvocation {
   }
 }
 
-/** The context of a unit test, or of a script, may know no time: then it has an invocation's longest. */
+/** The context of a unit test, or of a script, may have no time limit: then the longest of an invocation holds. */
 function timeOf(context: LambdaContext | undefined, runtime: Runtime): () => number {
   if (typeof context?.getRemainingTimeInMillis === "function") {
     return () => context.getRemainingTimeInMillis();

@@ -1,5 +1,5 @@
 /**
- * A store for one invocation: it knows every write that was begun, so that none can fail unnoticed
+ * A store for one invocation: it records every write that was begun, so that none can fail unnoticed
  * because the handler did not await it.
  */
 import { Store } from "../store/store.ts";
@@ -66,7 +66,7 @@ export class InvocationStore<T> extends Store<T> {
   }
 }
 
-/** A promise that knows whether anybody asked for its outcome. */
+/** A promise that records whether a caller has awaited it. */
 class Write<V> extends Promise<V> {
   observed = false;
   readonly outcome: Promise<PromiseSettledResult<V>>;
@@ -84,7 +84,7 @@ class Write<V> extends Promise<V> {
     );
   }
 
-  // oxlint-disable-next-line unicorn/no-thenable -- it is a promise, and hears who asks
+  // oxlint-disable-next-line unicorn/no-thenable -- it is a promise that records its callers
   override then<A = V, B = never>(
     onFulfilled?: ((value: V) => A | PromiseLike<A>) | null,
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,

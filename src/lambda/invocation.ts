@@ -16,27 +16,27 @@ import { type LocationOptions, WarmLocation } from "./warm-location.ts";
 
 /**
  * Options of the store, with other defaults: `skipLoad` and `strictHydration` are true, and no
- * invocation compacts (that is the compactor's) unless asked to. `agentId` is the invocation's.
+ * invocation compacts (that is the compactor's) unless an option says so. `agentId` is the invocation's.
  * `costBudget` is each invocation's own. `onBacklog` is awaited before an invocation's result is
  * returned, so that what it sends to start the compactor is on its way when the process freezes.
  */
 export interface WithStoreOptions<T = unknown>
   extends LocationOptions, Omit<StoreOptions<T>, "backend" | "agentId"> {
   /**
-   * The store gives up so long before the invocation times out (`getRemainingTimeInMillis`), to
-   * leave time for telling it: nothing is sent or repeated any more, a read that is pending rejects
+   * The store gives up this long before the invocation times out (`getRemainingTimeInMillis`), to
+   * leave time for reporting it: nothing is sent or repeated any more, a read that is pending rejects
    * with UnavailableError, a write with WriteOutcomeUnknownError. ms, default 500.
    */
   readonly deadlineMarginMs?: number | undefined;
   /**
    * Where invocations run at once in one process, flushes share objects on S3, each as a segment of
    * its own: one leaves at once when none is under way, else with the next, when that one is back or
-   * so much time has passed. 0: it waits for nobody, and shares only with those of the same moment.
+   * this time has passed. 0: it does not wait, and shares only with those of the same moment.
    * ms, default 10. On a directory each flush is appended by itself.
    */
   readonly flushLingerMs?: number | undefined;
   /**
-   * Told what an invocation cost, once its store is closed, whether it succeeded or not, and before
+   * Called with the cost of an invocation, once its store is closed, whether it succeeded or not, and before
    * its result is returned; a promise is awaited. What it fails with goes to `onWarning`.
    */
   readonly onCost?: ((cost: Cost, context: LambdaContext) => void | Promise<void>) | undefined;
@@ -46,7 +46,7 @@ export interface WithStoreOptions<T = unknown>
 
 const DEADLINE_MARGIN_MS = 500;
 const FLUSH_LINGER_MS = 10;
-/** More would be a delay that nobody wants, and a sign of a wrong unit. */
+/** More would be a useless delay, and the sign of a wrong unit. */
 const FLUSH_LINGER_MS_MAX = 1_000;
 
 /** Makes invocations; what lives as long as the process is here. */
@@ -139,7 +139,7 @@ function costTeller<T>(
   };
 }
 
-/** The context of a unit test may know no time: then there is no deadline. */
+/** The context of a unit test may have no time limit: then there is no deadline. */
 function deadlineOf<T>(
   context: LambdaContext,
   { deadlineMarginMs: marginMs = DEADLINE_MARGIN_MS }: WithStoreOptions<T>,

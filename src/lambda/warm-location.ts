@@ -7,7 +7,7 @@ import type { S3Access } from "./s3-access.ts";
 export interface LocationOptions {
   /**
    * `s3://bucket/prefix`, or a directory. Checked at the first invocation, so that a module whose
-   * environment variable is missing still loads and says so.
+   * environment variable is missing still loads, and its handler reports it.
    */
   readonly location: string | undefined;
   /**

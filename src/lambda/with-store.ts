@@ -19,7 +19,7 @@ export type StoreHandler<T, Event, Result, Context extends LambdaContext = Lambd
  * The result is returned once everything written is durable, awaited or not. The invocation fails
  * with what `handler` throws (what it wrote before stays), and with the failure of a write that it
  * neither awaited nor caught; with several, an AggregateError of them. A write that cannot be
- * confirmed before the invocation's time is up rejects in time to be told (`deadlineMarginMs`).
+ * confirmed before the invocation's time is up rejects in time to be reported (`deadlineMarginMs`).
  *
  * @throws (the handler) InvalidArgumentError for a missing location or an unusable option; what
  *   `Store.open` and the writes throw

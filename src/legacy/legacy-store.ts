@@ -20,7 +20,7 @@ export interface OriginalBase {
   readonly head: SnapshotHead;
   /**
    * The log: a ref for each operation, with its segment, clocks in the order in which they count.
-   * Of its own, so that an operation that was seen is told from one that was not.
+   * Of its own, so that an operation that was seen is distinguished from one that was not.
    */
   readonly segments: readonly SegmentRef[];
   /** Lines of the log that cannot be read: one error for each object that holds some. */

@@ -1,4 +1,4 @@
-/** `manifest.json` as the original opslog writes it, and how it is told from ours. */
+/** `manifest.json` as the original opslog writes it, and how it is distinguished from ours. */
 import { CorruptionError, OpslogError } from "../core/errors.ts";
 import { checkPath } from "../storage/paths.ts";
 import { validateManifest } from "./validate.ts";

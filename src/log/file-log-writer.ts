@@ -78,7 +78,7 @@ export class FileLogWriter implements LogWriter {
     try {
       return await open.file.append(bytes);
     } catch (error) {
-      // The first error is the one that tells what became of the frame.
+      // The first error shows what became of the frame.
       await Promise.allSettled([this.#abandon()]);
       throw error;
     }

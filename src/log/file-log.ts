@@ -33,7 +33,7 @@ import {
 
 const READS_PARALLEL = 8;
 const READ_BYTES_MAX = 4 * 1024 * 1024;
-/** Files, of about 1 MB at most, that are sealed or scanned before the caller hears of them. */
+/** Files, of about 1 MB at most, that are sealed or scanned before the caller receives them. */
 const PART_FILES = 64;
 /** An empty file may be one that its owner is about to append to: leave it that long. */
 const EMPTY_FILE_MS = 3_600_000;
@@ -101,7 +101,7 @@ export class FileLog implements Log {
         if (!object.path.endsWith(".jsonl")) continue;
         const name = parseLogFilePath(object.path);
         if (name === undefined) {
-          if (isOriginalLog(object.path)) continue; // Its manifest says whether it counts.
+          if (isOriginalLog(object.path)) continue; // Its manifest decides whether it counts.
           if (!isLikeLog(object.path)) continue; // Of something else that uses the place.
           throw new FormatVersionError(
             `${object.path} is not a log file this version of opslog-serverless knows: ` +

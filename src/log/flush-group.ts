@@ -39,7 +39,7 @@ export interface FlushGroupSettings {
 
 /** What a store brings to the group. */
 export interface Member {
-  /** Counts what is sent for this store and knows its budget, but no deadline: others wait too. */
+  /** Counts what is sent for this store, with its budget but without a deadline: others wait, too. */
   readonly backend: StorageBackend;
   readonly deadline: Deadline | undefined;
 }
@@ -58,7 +58,7 @@ interface Waiting extends Member {
 /** An object under way. */
 interface SentObject {
   path: string;
-  /** How many wait for its outcome; with the last one it is given up. */
+  /** How many wait for its outcome; it is abandoned with the last one. */
   waiting: number;
   readonly abandoned: AbortController;
 }
@@ -143,7 +143,7 @@ export class FlushGroup {
     this.#isLeaving = false;
   }
 
-  /** As many as one object holds whose name still tells which ids lie inside. */
+  /** As many as one object may hold for its name to list the ids inside. */
   #take(): Waiting[] {
     const hashes = new Set<string>();
     let [count, bytes] = [0, 0];
@@ -159,7 +159,7 @@ export class FlushGroup {
   /** The first pays for the request; where its budget does not allow it, the next one does. */
   async #flush(group: readonly Waiting[]): Promise<void> {
     for (let rest = group; rest.length > 0;) {
-      // A process that was frozen may come to this before the timers that tell of it.
+      // A process that was frozen may get here before its timers run.
       const late = rest.filter(({ deadline }) => deadline?.hasPassed === true);
       for (const { done, deadline } of late) if (deadline) done.reject(notSent(deadline));
       if (late.length > 0) rest = rest.filter((waiting) => !late.includes(waiting));
@@ -204,7 +204,7 @@ export class FlushGroup {
     }
   }
 
-  /** As long as anybody waits. */
+  /** While at least one store waits. */
   #timeoutMs(group: readonly Waiting[]): number {
     const leftMs = group.map(({ deadline }) => deadline?.leftMs ?? Infinity);
     return Math.min(this.#settings.writeTimeoutMs, maxOf(leftMs));
@@ -226,7 +226,7 @@ function notSent({ text }: Deadline): UnavailableError {
   return new UnavailableError(`a flush was not sent before ${text}`);
 }
 
-/** What the object's name tells of all its segments. */
+/** What the object's name contains about all its segments. */
 function contentOf(group: readonly Waiting[]): ObjectContent {
   const clocks = group.flatMap(({ draft }) => draft.operations.map(({ clock }) => clock));
   const ids = group.flatMap(({ draft }) => draft.operations.map(({ id }) => id));

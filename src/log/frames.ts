@@ -81,7 +81,7 @@ function headerIn(bytes: Buffer, start: number, end: number): number | undefined
   return at < start ? undefined : at;
 }
 
-/** The last line may lack its end: then its beginning tells. */
+/** The last line may lack its end: then its beginning decides. */
 function unfinishedHeader(bytes: Buffer, start: number): number | undefined {
   const beginning = bytes.subarray(start, start + HEADER_START.length);
   return beginning.equals(HEADER_START) ? start : undefined;

@@ -44,7 +44,7 @@ export interface LogListing {
 
 export type SegmentRead =
   | { readonly status: "found"; readonly ref: SegmentRef; readonly segments: readonly Segment[] }
-  /** Deleted since it was listed: whoever deleted it had published it. */
+  /** Deleted since it was listed: the deleting compaction had published it. */
   | { readonly status: "gone"; readonly ref: SegmentRef }
   | { readonly status: "corrupt"; readonly ref: SegmentRef; readonly error: CorruptionError };
 
@@ -126,7 +126,7 @@ export interface LogSettings {
   readonly conditions?: Conditions | undefined;
 }
 
-/** Whether this is a log of the original opslog that somebody has written to. */
+/** Whether this is a log of the original opslog that is not empty. */
 export function isFilledOriginalLog({ path, bytes }: ListedObject): boolean {
   return bytes > 0 && isOriginalLog(path);
 }

@@ -115,7 +115,7 @@ function sortOut(
     if (!path.endsWith(".jsonl")) continue; // Folder markers and the like.
     const name = parseSegmentPath(path);
     if (name === undefined) {
-      if (isOriginalLog(path)) continue; // Its manifest says whether it counts.
+      if (isOriginalLog(path)) continue; // Its manifest decides whether it counts.
       if (!isLikeLog(path)) continue; // Of something else that uses the place.
       throw new FormatVersionError(
         `${path} is not a log segment this version of opslog-serverless knows: a newer one wrote it, ` +

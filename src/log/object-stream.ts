@@ -9,14 +9,14 @@ import { beyondBudget } from "../storage/metered-backend.ts";
 /** How many clones of one process may have taken a name before we do. */
 const STREAMS_MAX = 5;
 
-/** Identified by itself: a writer that knows another one draws anew for its versions. */
+/** Compared by identity: a writer that sees another one draws new digits for its versions. */
 export interface StreamIdentity {
   readonly name: string;
   /** The random part of the name: 16 hex digits. */
   readonly rand: string;
 }
 
-/** What an object's name tells of its content. */
+/** What an object's name contains about its content. */
 export interface ObjectContent {
   readonly lo: number;
   readonly hi: number;
@@ -38,11 +38,11 @@ export interface WrittenObject<Draft> {
 /** The medium, and how long it may take to learn an outcome. */
 export interface PutThrough {
   readonly backend: StorageBackend;
-  /** Asked before each attempt: how long it may take. */
+  /** Called before each attempt: how long it may take. */
   readonly timeoutMs: () => number;
-  /** Aborts when nobody waits any more: nothing more is sent then. */
+  /** Aborts when no caller waits any more: nothing is sent after that. */
   readonly signal?: AbortSignal;
-  /** Told the object's path before it is sent. */
+  /** Called with the object's path before it is sent. */
   readonly onSend?: (path: string) => void;
 }
 
@@ -98,7 +98,7 @@ export class ObjectStream {
   }
 }
 
-/** Undefined when somebody else's bytes are there. */
+/** Undefined if another writer's bytes are there. */
 async function create(
   { backend, timeoutMs, signal }: PutThrough,
   path: string,

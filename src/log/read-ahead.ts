@@ -12,7 +12,7 @@ interface Arrival {
 }
 
 /**
- * Reads each segment once; in no order, so that one slow answer holds nobody up. The first failure
+ * Reads each segment once; in no order, so that one slow answer delays no other. The first failure
  * is thrown when all that is under way has ended.
  */
 export async function* readAhead(

@@ -30,7 +30,7 @@ export interface GatherOptions {
   /** Of the original's store that memory was loaded from: another makes it unusable as well. */
   readonly baseFingerprint?: string | undefined;
   readonly onCorrupt: (error: CorruptionError) => void;
-  /** The view must tell which segments the runs hold, also where no record depends on it. */
+  /** The view must show which segments the runs hold, also where no record depends on it. */
   readonly settles?: boolean | undefined;
 }
 
@@ -141,7 +141,7 @@ class Gathering {
     this.#replaces = true;
   }
 
-  /** One list tells of many segments that need not be read. */
+  /** One list names many segments that need not be read. */
   async #settleIfNeeded(): Promise<void> {
     const { unreadLists, segments, corrupt } = this.#view;
     if (unreadLists.length === 0) return;
@@ -165,7 +165,7 @@ class Gathering {
       if (read.status === "corrupt") this.#onCorrupt(read.error);
       if (read.status !== "found") continue;
       this.#mergeSegments(read.ref, read.segments);
-      // Whoever wants everything will not ask again; point reads may meet a segment many times.
+      // A read of everything does not repeat; point reads may meet a segment many times.
       const sized = { value: read.segments, bytes: read.ref.bytes };
       if (this.#wanted !== "all") segmentCache.keep(read.ref.key, sized);
     }

@@ -140,7 +140,7 @@ export class LiveOperations {
   /** `nextLo`: no operation of a later window has a lower clock. */
   async *#windows(): AsyncGenerator<{ segments: OpenSegment[]; nextLo: number }> {
     const windows = cutWindows(this.#refs);
-    // A read ahead may fail before anybody waits for it: its outcome is kept as a value.
+    // A read ahead may fail before it is awaited: its outcome is kept as a value.
     const start = (at: number): Reading => Promise.allSettled([this.#read(windows[at] ?? [])]);
     let ahead: Reading | undefined;
     try {

@@ -1,4 +1,4 @@
-/** What users see of the manifest, in the words of the original README. */
+/** What users see of the manifest, under the names of the original's README. */
 import type { Manifest } from "../format/manifest-codec.ts";
 import { archiveName, LOG_PREFIX, MANIFEST_PATH } from "../format/paths.ts";
 import type { ManifestStats } from "../legacy/validate.ts";

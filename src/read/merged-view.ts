@@ -25,7 +25,7 @@ export interface IdRange {
 
 /** What a view's records in a range are merged from, in the order of the range. */
 export interface ViewSources<E extends RunEntry> {
-  /** The one asked for, or a newer one where the log had to be read anew. */
+  /** The requested one, or a newer one if the log had to be read again. */
   readonly view: View;
   readonly sources: readonly EntryBatches<E>[];
   /** As `MergeOptions` documents. */

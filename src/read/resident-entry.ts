@@ -1,7 +1,7 @@
 /** Entries in memory. */
 import type { Entry, Version } from "../core/version.ts";
 
-/** An entry in memory: the record parsed, its stored form made again when a tie asks for it. */
+/** An entry in memory: the record parsed, its stored form is made again if a tie requires it. */
 export class ResidentEntry implements Entry {
   readonly version: Version;
   readonly schema: number;

@@ -45,7 +45,7 @@ export class ByteCache<V> {
   }
 
   /**
-   * The value held, or what `load` gives. Concurrent calls for one key share one load; a failed
+   * The value held, or what `load` returns. Concurrent calls for one key share one load; a failed
    * load fails them all and leaves nothing behind. Except when it was refused by the budget of the
    * store that began it: the other stores then load for themselves.
    */

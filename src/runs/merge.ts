@@ -1,5 +1,5 @@
 /**
- * Merging of sorted sources: pure, knows no objects. Entries travel in batches, because waiting for
+ * Merging of sorted sources: pure, without I/O. Entries travel in batches, because waiting for
  * each of a million entries would cost more than merging them.
  */
 import { assert } from "../core/assert.ts";

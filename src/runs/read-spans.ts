@@ -44,7 +44,7 @@ export function* spansBetween(
 
 /**
  * Reads the spans in order; the next one is under way while one is worked on.
- * @param isHesitant the second is not read before it is asked for: the first may be enough
+ * @param isHesitant the second is not read before it is needed: the first may be enough
  */
 export async function* readSpans(
   read: (range: ByteRange) => Promise<Buffer>,
@@ -52,7 +52,7 @@ export async function* readSpans(
   isHesitant = false,
 ): AsyncGenerator<Piece> {
   const iterator = spans[Symbol.iterator]();
-  // A read ahead may fail before anybody waits for it: its outcome is kept as a value.
+  // A read ahead may fail before it is awaited: its outcome is kept as a value.
   const start = (): Promise<PromiseSettledResult<Piece>[]> | undefined => {
     const next = iterator.next();
     if (next.done === true) return undefined;

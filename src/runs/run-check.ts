@@ -1,4 +1,4 @@
-/** Reads a whole run with its index and tells what is wrong with them: for `verify`. */
+/** Reads a whole run with its index and returns what is wrong with them: for `verify`. */
 import { append } from "../core/bulk.ts";
 import { CorruptionError } from "../core/errors.ts";
 import { corrupt } from "../format/check.ts";
@@ -76,7 +76,7 @@ async function checkIndexLines(backend: StorageBackend, run: RunInfo): Promise<v
   }
 }
 
-/** What is wrong with the data, by block where a block's checksum tells. */
+/** What is wrong with the data, by block where a block's checksum shows it. */
 async function locate(objects: RunObjects, error: unknown): Promise<never> {
   if (!(error instanceof CorruptionError) || error.path !== objects.run.path) throw error;
   for await (const _ of scanRange(objects, {}));

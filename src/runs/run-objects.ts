@@ -54,7 +54,7 @@ export class RunObjects {
   /**
    * Bytes of the run, from the backend.
    * @param range within the run
-   * @throws RunGoneError, CorruptionError when the object has another length than the manifest says
+   * @throws RunGoneError, CorruptionError when the object has another length than in the manifest
    */
   async read(range: ByteRange): Promise<Buffer> {
     const { path, bytes } = this.run;
@@ -181,7 +181,7 @@ export class RunObjects {
     throw corrupt("the index is not there", { path: index, offset: range.offset });
   }
 
-  /** What cannot be read is told when it is asked for. */
+  /** What cannot be read is reported when it is needed. */
   #keepReadable(at: number, bytes: Buffer, start: number): void {
     try {
       this.#cache.keep(this.#partitionKey(at), this.#decodePartition(at, bytes, start));

@@ -28,7 +28,7 @@ interface Lookup {
 export class RunReader {
   readonly #objects: RunObjects;
 
-  /** @param onWarning told when a part of the index cannot be read and data is searched instead */
+  /** @param onWarning called if a part of the index cannot be read and data is searched instead */
   constructor(
     backend: StorageBackend,
     cache: RunCache,
@@ -42,7 +42,7 @@ export class RunReader {
     return this.#objects.run;
   }
 
-  /** Whether the run may hold the id, as far as memory can tell: `false` is certain. No I/O. */
+  /** Whether the run may hold the id, as far as memory shows: `false` is certain. No I/O. */
   mayContain(id: string): boolean {
     if (!this.#isWithin(id)) return false;
     const partition = this.#objects.heldPartition(findBySeparator(this.run.partitions, id));

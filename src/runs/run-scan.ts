@@ -1,4 +1,4 @@
-/** Entries of a run in id order: all, a range in either direction, or what no index tells of. */
+/** Entries of a run in id order: all, a range in either direction, or those that no index covers. */
 import { createHash } from "node:crypto";
 import { minOf } from "../core/bulk.ts";
 import { CorruptionError } from "../core/errors.ts";
@@ -10,9 +10,9 @@ import { readSpans, spansBetween, spanSizes, wholeLines, type Piece } from "./re
 import type { RunObjects } from "./run-objects.ts";
 
 export interface RunScanOptions {
-  /** Lowest id to give; default: from the first. */
+  /** Lowest id to return; default: from the first. */
   readonly from?: string | undefined;
-  /** Lowest id not to give any more; default: to the last. */
+  /** Lowest id that is not returned any more; default: to the last. */
   readonly to?: string | undefined;
   /** From the highest id to the lowest, of the same range. Default false. */
   readonly reverse?: boolean | undefined;
@@ -88,7 +88,7 @@ export async function* scanRange(
   }
 }
 
-/** Backwards the whole partition is held: without its index nothing tells where a line begins. */
+/** Backwards the whole partition is held: without its index nothing shows where a line begins. */
 async function* searchRange(
   objects: RunObjects,
   at: number,

@@ -31,7 +31,7 @@ export interface WriteRunOptions {
 }
 
 /**
- * Writes the run, then its index. Without entries it writes nothing and gives `undefined`.
+ * Writes the run, then its index. Without entries it writes nothing and returns `undefined`.
  * @throws ConflictError when one of the paths is taken; AssertionError when entries do not ascend;
  *   what the entries or the backend throw
  */

@@ -1,4 +1,4 @@
-/** Sees to it that somebody hears of a log that waits too long for a compaction. */
+/** Reports a log that waits too long for a compaction, once per view. */
 import { segmentLists } from "../view/merged-segments.ts";
 import type { View } from "../view/view.ts";
 
@@ -39,14 +39,14 @@ export class BacklogAlarm {
     }
     const asking = this.#ask(onBacklog, backlog);
     this.#asking.add(asking);
-    // What `onWarning` throws is told by `settle`.
+    // What `onWarning` throws, `settle` rejects with.
     asking.then(
       () => this.#asking.delete(asking),
       () => undefined,
     );
   }
 
-  /** Resolves when everybody who was asked has answered. */
+  /** Resolves when every call of `onBacklog` has settled. */
   async settle(): Promise<void> {
     await Promise.all(this.#asking);
   }

@@ -1,5 +1,5 @@
 /**
- * What others changed and `tail` has not told yet. From the first `tail` or `watch` on it keeps what
+ * What others changed and `tail` has not reported yet. From the first `tail` or `watch` on it keeps what
  * the follower has: the view of its last look and, of each record in memory that changed since, what
  * was there before.
  */
@@ -18,7 +18,7 @@ import type { ResidentEntry } from "../read/resident-entry.ts";
 import { migrateRecord, type Schema } from "../core/schema.ts";
 import { type NewOperation, tellChange, tellUnknown, type Told } from "./pending-changes.ts";
 
-/** What a store knows when it is asked for news. */
+/** What a store has when changes are requested. */
 export interface FollowedState {
   readonly view: View;
   /** Whether every record is resident. */
@@ -29,7 +29,7 @@ export interface FollowedState {
   readonly onCorrupt: (error: CorruptionError) => void;
 }
 
-/** Tells the news, and takes them as told. @throws FollowerExpiredError, once */
+/** Returns the changes and marks them delivered. @throws FollowerExpiredError, once */
 export type TakeNews = () => Operation<unknown>[];
 
 export class Follower {
@@ -41,7 +41,7 @@ export class Follower {
   readonly #before = new Map<string, ResidentEntry | undefined>();
   /** Became resident since: nobody knows what the follower has of them. */
   #arrived = new Set<string>();
-  /** Changed while an own write was on top: told when that fails. */
+  /** Changed while an own write was on top: reported when that fails. */
   #deferred = new Set<string>();
 
   constructor(parts: StoreParts, records: Records) {
@@ -164,7 +164,7 @@ export class Follower {
     };
   }
 
-  /** Nothing tells what changed since the last look: from here on it can be told again. */
+  /** What changed since the last look is unknown: from here on it can be reported again. */
   #restart(state: FollowedState, known: Map<string, KnownSegment>): void {
     this.#before.clear();
     this.#arrived = new Set();
@@ -251,7 +251,7 @@ export class Follower {
   }
 }
 
-/** What a follower has that has been told everything in view. */
+/** What a follower has to which everything in view was reported. */
 function baseOf({ view, complete }: FollowedState, known: Map<string, KnownSegment>): Base {
   for (const ref of view.segments) {
     if (!known.has(ref.key)) known.set(ref.key, { ref, writers: undefined });

@@ -19,7 +19,7 @@ import { lookUpRuns } from "../read/merged-runs.ts";
 import { migrateRecord } from "../core/schema.ts";
 import type { NewOperation } from "./pending-changes.ts";
 
-/** A segment that a follower was told of, or has itself written. */
+/** A segment that was reported to a follower, or that it has itself written. */
 export interface KnownSegment {
   readonly ref: SegmentRef;
   /** Who wrote what lies in it (`writersOf`); undefined while it was not read. */
@@ -60,7 +60,7 @@ interface Candidate {
   readonly isInRuns: boolean;
 }
 
-/** A flush has a `w` of its own, which tells its operations; those of the original opslog share one. */
+/** A flush has a `w` of its own, which identifies its operations; those of the original opslog share one. */
 export function writersOf(
   { segments: original }: SegmentRef,
   segments: readonly Segment[],
@@ -91,8 +91,8 @@ export class ChangedObjects {
 
   /**
    * @param operations of segments that came into view, by id, in version order
-   * @param asked ids that are told whatever the objects say
-   * @returns why it cannot be told; "outdated" when a compaction has changed what the view names
+   * @param asked ids that are reported whatever the objects hold
+   * @returns why it cannot be reported; "outdated" when a compaction has changed what the view names
    * @throws RunGoneError when the view names a run that is not there
    */
   async find(
@@ -117,7 +117,7 @@ export class ChangedObjects {
     }
   }
 
-  /** What neither the runs nor the log of now can tell. */
+  /** What neither the current runs nor the current log show. */
   #whatIsLost(): string | undefined {
     const { view, known } = this.#base;
     const { manifest, original, segments } = this.#view;
@@ -131,7 +131,7 @@ export class ChangedObjects {
         return "the original opslog undid writes";
     }
     if (manifest.lastPurge <= view.manifest.generation) return undefined;
-    // All runs of before are merged then, and tell which records are gone. The log was not in them.
+    // All former runs are merged then, and show which records are gone. The log was not in them.
     const low = [...known.values()].some(({ ref }) => ref.lo <= manifest.purgeFloor);
     return low ? "deletions were purged" : undefined;
   }
@@ -148,7 +148,7 @@ export class ChangedObjects {
   async #compareRuns({ isSettled }: Memory): Promise<void> {
     const { manifest } = this.#base.view;
     const { runs, archive } = this.#view.manifest;
-    // The tombstone of an archive has the version of what it stands for, which was told.
+    // The tombstone of an archive has the version of what it replaces, which was reported.
     const mayArchive = archive.length !== manifest.archive.length;
     for await (const changes of runChanges(this.#parts, manifest.runs, runs)) {
       for (const { id, before, after } of changes) {
@@ -202,7 +202,7 @@ export class ChangedObjects {
       merged: new Set(),
       baseGeneration: manifest.generation,
       baseFingerprint: this.#view.original?.fingerprint,
-      // Where it concerns a record it was told by the refresh.
+      // If it concerns a record, the refresh reported it.
       onCorrupt: () => {},
     });
     if (gathered.view.etag !== etag) return "outdated";
@@ -260,7 +260,7 @@ function isNews(
 
 function expired(reason: string): FollowerExpiredError {
   return new FollowerExpiredError(
-    `what changed since the last look cannot be told any more: ${reason}. Read what you follow ` +
+    `what changed since the last look cannot be reported any more: ${reason}. Read what you follow ` +
       "again (scan, readMany, hydrate); tail and watch go on with what changes from now on",
   );
 }

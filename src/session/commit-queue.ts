@@ -28,7 +28,7 @@ export class WriteBuffer {
   /** Operations taken in since the last flush began. */
   #buffered = 0;
   #timer: AbortController | undefined;
-  /** Of writes whose callers were told that they are buffered: the next call is told. */
+  /** Of writes that were acknowledged as buffered: the next call rejects with it. */
   #failure: { readonly error: unknown } | undefined;
 
   constructor(committer: Committer, runtime: Runtime, options: WriteBufferOptions) {
@@ -57,7 +57,7 @@ export class WriteBuffer {
     this.#tellLater(done);
   }
 
-  /** What a write starts beside itself: waited for, except in "async" mode, which never waits. */
+  /** Background work that a write triggers; awaited except in "async" mode, which never waits. */
   async waitFor(work: Promise<void>): Promise<void> {
     if (this.#options.writeMode === "async") this.#tellLater(work);
     else await work;

@@ -1,4 +1,4 @@
-/** What a flush asks of time (PROTOCOL, H3 to H6): when to look before it, its clocks, what a freeze means. */
+/** How a flush uses time (PROTOCOL, H3 to H6): when to look before it, its clocks, what a freeze means. */
 import { WriteOutcomeUnknownError } from "../core/errors.ts";
 import type { TakenClocks } from "../core/hybrid-clock.ts";
 import type { WrittenSegment } from "../log/log.ts";

@@ -4,7 +4,7 @@ import type { SegmentRef } from "../log/log.ts";
 
 export class OperationCounts {
   #bySegment = new Map<string, number>();
-  /** Their sum: it is asked for at every write. */
+  /** Their sum: every write reads it. */
   #total = 0;
 
   get total(): number {

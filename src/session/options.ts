@@ -51,7 +51,7 @@ export interface StoreOptions<T = Fields> extends SettingOptions {
   /**
    * Records handed out are deeply frozen: changing one throws a TypeError ("Cannot assign to read only
    * property"). Copy it (`{ ...record }`, `structuredClone`), or set false for copies that may be
-   * changed; `Store<DeepReadonly<T>>` lets the compiler tell. Default true.
+   * changed; `Store<DeepReadonly<T>>` lets the compiler report it. Default true.
    */
   readonly freezeRecords?: boolean | undefined;
   /** Synchronous reads of what is not resident throw instead of answering "absent". Default false. */
@@ -65,7 +65,7 @@ export interface StoreOptions<T = Fields> extends SettingOptions {
   readonly freshness?: Freshness | undefined;
   /** What to do with log that cannot be read: go on and warn, or throw. Default "skip". */
   readonly onCorrupt?: "skip" | "throw" | undefined;
-  /** Told of what was survived but should be looked at. Default: one line on stderr. */
+  /** Called with each problem that the store recovered from. Default: one line on stderr. */
   readonly onWarning?: ((message: string) => void) | undefined;
   /** For `stats().cost.usd`, on every medium. Default: S3 Standard in us-east-1 (`DEFAULT_PRICES`). */
   readonly prices?: PriceOptions | undefined;
@@ -77,11 +77,11 @@ export interface StoreOptions<T = Fields> extends SettingOptions {
    */
   readonly backlogSegments?: number | undefined;
   /**
-   * Asks for a compaction: called by `open` and by each refresh that finds a backlog, while they go
-   * on. The store does not compact because of it. A promise that it returns is awaited by `close`;
+   * Called by `open` and by each refresh that finds a backlog, while they continue: the place to
+   * start a compaction. The store does not compact because of it. A promise that it returns is awaited by `close`;
    * what it fails with goes to `onWarning`. Default: one warning. In a Lambda function it is the
    * place to start the scheduled compactor out of turn, with an asynchronous invocation (`Lambda
-   * Invoke` with the invocation type "Event"). Many stores may ask at once: all but one of the
+   * Invoke` with the invocation type "Event"). Many stores may do so at once: all but one of the
    * compactors then find the lease taken and end after a few requests.
    */
   readonly onBacklog?: ((backlog: Backlog) => void | Promise<void>) | undefined;

@@ -1,5 +1,5 @@
 /**
- * What a follower is told of one record: its new operations and, where the log does not have them
+ * What is reported to a follower of one record: its new operations and, where the log does not have them
  * any more, the net change. Applied in order to what the follower had, this gives what the store
  * holds now. Pure.
  */
@@ -33,7 +33,7 @@ export interface ResidentChange {
   readonly ts: string;
 }
 
-/** A purge leaves nothing of a deleted record, not even a version: it is told before all others. */
+/** A purge leaves nothing of a deleted record, not even a version: it is reported before all others. */
 const NO_VERSION: Version = { clock: 0, agent: "", w: "" };
 
 export function tellChange({ id, before, after, operations, ts }: ResidentChange): Told[] {
@@ -45,7 +45,7 @@ export function tellChange({ id, before, after, operations, ts }: ResidentChange
   const last = told.at(-1);
   const reached = last === undefined ? before?.value : last.operation.data;
   if (sameRecord(reached, after?.value)) return told;
-  // An undo can restore an older record than the one it follows here: then it must be told.
+  // An undo can restore an older record than the one it follows here: then it must be reported.
   const winner = visible.at(-1);
   if (winner !== undefined && winner !== last && sameVersion(winner.version, after?.version)) {
     // The tombstone of an archive has the version of what it stands for.
@@ -70,7 +70,7 @@ export function tellUnknown({
   const told = withoutPairs(visible, (undoes) => present.has(keyOf(undoes)));
   const [last, newest] = [told.at(-1), visible.at(-1)];
   if (last !== undefined && sameRecord(last.operation.data, winner?.value)) return told;
-  // An undo whose target nobody was told of: what it restored need not be what the follower had.
+  // An undo whose target was not reported: what it restored need not be what the follower had.
   if (newest !== undefined && newest !== last && sameVersion(newest.version, winner?.version)) {
     if (sameRecord(newest.operation.data, winner?.value)) return [...told, newest];
   }

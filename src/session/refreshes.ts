@@ -1,6 +1,6 @@
 /**
- * Refreshes of one store. Flushes and refreshes take turns; whoever asks while one is under way
- * shares the next, so that at most one runs and one waits, however many ask.
+ * Refreshes of one store. Flushes and refreshes take turns. Callers that arrive while one runs share
+ * the next, so that at most one runs and one waits, whatever the number of callers.
  */
 import { momentOf } from "../core/medium-clock.ts";
 import type { Mutex } from "../core/mutex.ts";
@@ -27,7 +27,7 @@ export class Refreshes {
   readonly #replica: Replica;
   readonly #turns: Mutex;
   readonly #options: RefreshesOptions;
-  /** Those that have not begun yet: what is asked for now is seen by them. */
+  /** Those that have not begun yet: they serve calls made now. */
   readonly #waiting = new Map<Kind, Promise<void>>();
   #running: Promise<void> | undefined;
 
@@ -43,7 +43,7 @@ export class Refreshes {
     this.#options = options;
   }
 
-  /** @param kind "snapshot": after a manifest asked for now, and no listing */
+  /** @param kind "snapshot": a manifest requested now, and no listing */
   refresh(kind: Kind = "strong"): Promise<void> {
     const shared = this.#waiting.get("strong") ?? this.#waiting.get(kind);
     if (shared !== undefined) return shared;
@@ -59,20 +59,20 @@ export class Refreshes {
     return refreshed;
   }
 
-  /** As the user asks for it. */
+  /** As the options of the user say. */
   asDeclared(): Promise<void> {
     return this.refresh(this.#options.freshness === "snapshot" ? "snapshot" : "strong");
   }
 
   /**
-   * Before a read: after a failed write, looks again; then as fresh as is asked for.
+   * Before a read: after a failed write, looks again; then as fresh as is required.
    * @param asked default: the store's; where that is "strong", as of the store's last look
    */
   async freshen(asked?: Freshness): Promise<void> {
     if (this.#options.mustRefresh() || asked === "strong") return this.refresh();
     const wanted = asked ?? this.#options.freshness;
     if (this.#isFresh(wanted)) return;
-    // The one that is under way may be young enough. What it fails with is told to those it is for.
+    // The one that is under way may be young enough. Its failure goes to the callers it serves.
     await Promise.allSettled([this.#running]);
     if (!this.#isFresh(wanted)) await this.refresh(wanted === "snapshot" ? "snapshot" : "strong");
   }
@@ -86,7 +86,7 @@ export class Refreshes {
     return isWithin(listedAt, now, wanted.maxStaleMs);
   }
 
-  /** Refreshes, and hands over what others changed; nothing is taken as told unless it is wanted. */
+  /** Refreshes, and returns what others changed; nothing is marked delivered unless it is used. */
   async look(
     deliver: (told: Operation<unknown>[]) => void,
     isWanted: () => boolean,
@@ -98,7 +98,7 @@ export class Refreshes {
     });
   }
 
-  /** Refreshes until nothing is deleted under it that it takes to tell the news. */
+  /** Refreshes until nothing is deleted that the report of changes needs. */
   async #news(): Promise<TakeNews> {
     let gone: { readonly etag: string | undefined } | undefined;
     for (let look = 1; look <= VIEWS_MAX; look++) {

@@ -121,7 +121,7 @@ export class Replica {
     return this.#complete || this.records.isResident(id);
   }
 
-  /** Whether a synchronous read of this id tells the truth. */
+  /** Whether a synchronous read of this id is complete. */
   isReadable(id: string): boolean {
     return this.#complete || this.records.isReadable(id);
   }
@@ -200,7 +200,7 @@ export class Replica {
     }
   }
 
-  /** From now on `news` tells what others change. */
+  /** From now on `news` returns what others change. */
   follow(): void {
     this.#follower.begin(this.#followed());
   }
@@ -215,8 +215,8 @@ export class Replica {
   }
 
   /**
-   * What others changed since it was told last.
-   * @returns to be called at once: tells it, and takes it as told; undefined: refresh first
+   * What others changed since it was reported last.
+   * @returns to be called at once: returns it, and marks it delivered; undefined: refresh first
    */
   news(): Promise<TakeNews | undefined> {
     return this.#follower.prepare(this.#followed());
@@ -282,12 +282,12 @@ export class Replica {
     const baseFingerprint = this.#baseFingerprint;
     const onCorrupt = (error: CorruptionError): void => this.onCorrupt(error);
     const base = { baseGeneration, baseFingerprint };
-    // What a follower was told of must not be told again because it was late to be deleted.
+    // What was reported to a follower must not be reported again because it was deleted late.
     const settles = wanted === "all" || this.#follower.isFollowing;
     return gather(this.#parts, { view, wanted, merged, ...base, onCorrupt, settles });
   }
 
-  /** What cannot be read and is left out: told once, or thrown under `onCorrupt: "throw"`. */
+  /** What cannot be read and is left out: reported once, or thrown under `onCorrupt: "throw"`. */
   onCorrupt(error: CorruptionError): void {
     if (this.#options.onCorrupt === "throw") throw error;
     if (this.#reported.has(error.message)) return;

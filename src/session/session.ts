@@ -24,7 +24,7 @@ import { checkSchema, migrationOf } from "../core/schema.ts";
 import { WriteBuffer } from "./commit-queue.ts";
 import { takeWriterLock, type WriterLock } from "./writer-lock.ts";
 
-/** How often a compaction asked for by a user is tried again after losing a race. */
+/** How often a compaction that the user called is tried again after losing a race. */
 const COMPACTIONS_MAX = 20;
 /** Of the checkpoint threshold: operations after which a checkpoint that could not run is retried. */
 const RETRY_SHARE = 0.1;
@@ -100,7 +100,7 @@ export class Session {
       }
       return new Session(parts, options, replica, { claim, lock, backlog });
     } catch (error) {
-      // The first error is the one that tells; a lock left behind is recovered as after a crash.
+      // The first error is reported; a lock left behind is recovered as after a crash.
       await Promise.allSettled([lock?.release()]);
       await Promise.allSettled([claim.release()]);
       await backlog.settle();
@@ -169,7 +169,7 @@ export class Session {
     await this.replica.lookup(ids, () => this.refreshes.asDeclared());
   }
 
-  /** What is changed by what it was must not be what another's look found. */
+  /** An update must not be computed from another store's cached view. */
   async lookUpToChange(id: string): Promise<void> {
     if (this.replica.hasLooked) await this.lookup([id]);
     else await this.lookup([id], "strong");
@@ -209,8 +209,8 @@ export class Session {
   }
 
   /**
-   * Compacts once the log holds enough operations. What asks for it is made durable first; after
-   * that a failure is a warning, and a later write asks again.
+   * Compacts once the log holds enough operations. The write that triggers it is made durable first;
+   * after that a failure is a warning, and a later write tries again.
    */
   async checkpointIfDue(): Promise<void> {
     const due = this.#checkpointed + this.options.checkpointThreshold;
@@ -234,7 +234,7 @@ export class Session {
     }
   }
 
-  /** As `compact`; false when another compactor holds the lease, or it failed, which is told. */
+  /** As `compact`; false if another compactor holds the lease, or it failed, which is a warning. */
   async compactOrWarn(): Promise<boolean> {
     try {
       return (await this.compact()).outcome !== "busy";
@@ -244,17 +244,17 @@ export class Session {
     }
   }
 
-  /** For what writes past the committer. @throws LockedError once another single writer took over */
+  /** For writes that bypass the committer. @throws LockedError once another single writer took over */
   async checkWriter(): Promise<void> {
     await this.#lock?.check(this.replica.view.dateMs);
   }
 
-  /** For what goes on over several calls. @throws NotOpenError */
+  /** For work that spans several calls. @throws NotOpenError */
   checkOpen(): void {
     if (this.#closed) throw new NotOpenError();
   }
 
-  /** Flushes, checkpoints if asked, and releases everything, whatever fails on the way. */
+  /** Flushes, checkpoints if an option says so, and releases everything, whatever fails on the way. */
   async close(): Promise<void> {
     this.#closed = true;
     const { checkpointOnClose, readOnly } = this.options;

@@ -9,7 +9,7 @@ export interface WriterLock {
   /**
    * To be called before each flush.
    * @param seenMs the latest date that a response of the medium carried
-   * @throws LockedError once another writer took over; UnavailableError when nobody can tell
+   * @throws LockedError once another writer took over; UnavailableError when that cannot be determined
    */
   check(seenMs: number): Promise<void>;
   release(): Promise<void>;

@@ -42,7 +42,7 @@ export interface GetOptions extends RequestOptions {
 
 export interface FoundObject extends Dated {
   readonly status: "found";
-  /** The range asked for, or everything. */
+  /** The requested range, or everything. */
   readonly body: Uint8Array;
   /** Opaque; changes whenever the object is replaced. */
   readonly etag: string;
@@ -118,7 +118,7 @@ export interface AppendableStorage {
 export interface LockHandle {
   /**
    * Asked by the holder before each flush; should cost nothing while all is well.
-   * @throws LockedError once another may hold it; UnavailableError when nobody can tell
+   * @throws LockedError once another may hold it; UnavailableError when that cannot be determined
    */
   confirm?(): Promise<void>;
   release(): Promise<void>;
@@ -164,7 +164,7 @@ export interface StorageBackend {
   delete(paths: readonly string[], options?: RequestOptions): Promise<void>;
 
   /**
-   * Whether the four calls above tell `onRequest` of every request they send, repeated ones
+   * Whether the four calls above report every request they send to `onRequest`, repeated ones
    * included. Otherwise a call, and each page of a list, counts as one request.
    */
   readonly reportsRequests?: boolean | undefined;
@@ -177,7 +177,7 @@ export interface StorageBackend {
   readonly proofScope?: ProofScope | undefined;
 
   /**
-   * What is known of the medium's own time, where its answers tell: it orders writes of processes
+   * What is known of the medium's own time, if its answers show it: it orders writes of processes
    * whose clocks differ. Absent: the medium's time is the wall clock of this process.
    */
   readonly clock?: MediumTime | undefined;
@@ -190,7 +190,7 @@ export interface StorageBackend {
    * `leaseTtlMs`, or the medium's own.
    */
   readonly lockTtlMs?: number | undefined;
-  /** How far any date that it tells may be from the true time, in ms. Default 60,000. */
+  /** How far any of its dates may be from the true time, in ms. Default 60,000. */
   readonly dateSkewMs?: number | undefined;
 
   /** Writes a file of the application's own at a relative path, replacing what is there. */

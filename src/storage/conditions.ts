@@ -70,7 +70,7 @@ export class Conditions {
    * For a create that was answered, before it is acknowledged: where nothing is known yet it is sent
    * again, and must be refused.
    * @throws NotSupportedError when it is accepted again, and was taken back;
-   *   WriteOutcomeUnknownError when it could not be, or nobody can tell
+   *   WriteOutcomeUnknownError when it could not be, or this is unknown
    */
   async confirm(backend: StorageBackend, sent: SentCreate, answer: PutResult): Promise<void> {
     const { proofScope } = backend;
@@ -97,7 +97,7 @@ export class Conditions {
 
   #refuse({ endpoint, bucket, client }: ProofScope, wrong: string): NotSupportedError {
     this.#refusal = new NotSupportedError(
-      `bucket '${bucket}' at ${endpoint || "this endpoint"}, asked by ${client}, does not honour ` +
+      `bucket '${bucket}' at ${endpoint || "this endpoint"}, called by ${client}, does not honour ` +
         `If-None-Match and If-Match of a PUT: ${wrong}. Writers would overwrite each other ` +
         "unnoticed, so nothing is written; reading works (readOnly). Use a server that honours " +
         "them (AWS S3, MinIO, R2, Ceph RGW with a bucket that is not versioned)",
@@ -111,7 +111,7 @@ function isRefused(answer: PutResult): boolean {
   return answer.status === "conflict" || answer.readBack === true;
 }
 
-/** @throws WriteOutcomeUnknownError when it cannot be told */
+/** @throws WriteOutcomeUnknownError when it is unknown */
 async function isRefusedAgain(
   backend: StorageBackend,
   { path, bytes, options }: SentCreate,

@@ -32,7 +32,7 @@ export class DeadlineBackend extends WrappedBackend {
     const { appendable } = inner;
     this.appendable = appendable && this.#files(appendable);
     const take = inner.lock?.bind(inner);
-    // Its presence tells that the medium has one.
+    // Its presence shows that the medium has one.
     if (take !== undefined) this.lock = take;
   }
 

@@ -1,4 +1,4 @@
-/** A moment after which nobody waits for the medium any more, such as the end of an invocation. */
+/** A moment after which nothing waits for the medium any more, such as the end of an invocation. */
 import { Deferred } from "../core/deferred.ts";
 import { OVER } from "../core/over.ts";
 import { UnavailableError } from "../core/errors.ts";
@@ -17,7 +17,7 @@ export class Deadline {
   /** For messages: "the deadline (2026-11-22T14:01:33.436Z)", by the wall clock. */
   readonly text: string;
 
-  /** @param leftMs how long there is from now on; asked again and again, 0 or less at the end */
+  /** @param leftMs returns the time left; called repeatedly, 0 or less at the end */
   constructor(runtime: Runtime, leftMs: () => number) {
     this.#runtime = runtime;
     this.#leftMs = leftMs;

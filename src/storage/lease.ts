@@ -50,7 +50,7 @@ export class Lease {
   #taken = false;
   #failure: unknown;
 
-  /** Takes the lease, or tells that another holds it. */
+  /** Takes the lease, or reports that another holds it. */
   static async take(
     backend: StorageBackend,
     runtime: Runtime,
@@ -83,7 +83,7 @@ export class Lease {
     options: LeaseOptions,
     held: Held,
   ) {
-    // Taking it may be too dear; keeping and giving back what was taken may not.
+    // The budget may refuse an acquisition, never a renewal or a release.
     this.#backend = beyondBudget(backend);
     this.#runtime = runtime;
     this.#options = options;

@@ -22,7 +22,7 @@ import type {
 } from "./backend.ts";
 import { WrappedBackend } from "./wrapped-backend.ts";
 
-/** A budget, and who is told of its breach where that is only to be told. */
+/** A budget, and what is called on its breach if that is only a warning. */
 export interface BudgetGuard {
   readonly budget: CostBudget;
   /** Told once. */
@@ -34,7 +34,7 @@ export interface BudgetGuard {
 interface Call {
   readonly kind: RequestKind;
   readonly path: string;
-  /** Where the medium itself does not tell. */
+  /** If the medium itself does not report it. */
   readonly bytesOut?: number;
 }
 
@@ -62,7 +62,7 @@ export class MeteredBackend extends WrappedBackend {
     const { appendable } = inner;
     this.appendable = appendable && this.#meteredFiles(appendable);
     const take = inner.lock?.bind(inner);
-    // Its presence tells that the medium has one.
+    // Its presence shows that the medium has one.
     if (take !== undefined) this.lock = (path) => this.#lock(path, take);
   }
 

@@ -41,7 +41,7 @@ async function probeOnce(
   const mark = runtime.randomHex(16);
   let puts = 0;
   const put = async (precondition: Precondition): Promise<Sent> => {
-    // No two bodies are alike, so that reading back tells them apart.
+    // No two bodies are alike, so that reading back distinguishes them.
     const body = Buffer.from(`${mark} ${++puts}\n`);
     return { body, result: await backend.put(path, body, precondition, { timeoutMs }) };
   };
@@ -72,7 +72,7 @@ interface Sent {
 }
 
 /**
- * A write that was delivered twice is refused the second time, by itself: reading back tells.
+ * A write that was delivered twice is refused the second time, because of itself: reading back shows it.
  * @returns the etag when the object is one of these
  */
 async function etagOfLanded(

@@ -1,7 +1,7 @@
 /**
  * Moves records into an archive (PROTOCOL, A1 to A6): chooses them in memory, takes them as they
  * are stored, publishes archive and tombstones at once, and starts again whenever another was
- * faster. The caller sees to it that this store writes nothing meanwhile.
+ * faster. The caller ensures that this store writes nothing meanwhile.
  */
 import {
   type PreparedArchive,
@@ -55,7 +55,7 @@ const UNMIGRATED = { version: Number.MAX_SAFE_INTEGER, migrate: undefined };
 export class Archiver {
   readonly #session: Session;
   readonly #call: ArchiveCall;
-  /** The predicate is asked once for each version of a record. */
+  /** The predicate is called once for each version of a record. */
   readonly #decisions = new Map<string, Decision>();
   /** Sent to be published, with an outcome that is not known: any of them may land yet. */
   #sent: PreparedArchive[] = [];
@@ -141,14 +141,14 @@ export class Archiver {
     const prepared = await prepareArchive(session.parts, { ...stored, period: this.#call.period });
     if (prepared === undefined || lease.lost) return undefined;
     if (!(await this.#publish(prepared))) return undefined;
-    // Before any look that may fail: whoever awaits this call must not see them any more.
+    // Before any look that may fail: a caller that awaits this must not see them any more.
     for (const { id, version, schema } of stored.records) {
       session.records.merge(id, new ResidentEntry(version, schema, undefined));
     }
     return stored.records.length;
   }
 
-  /** The visible records that the predicate wants. */
+  /** The visible records that the predicate accepts. */
   #choose(): Map<string, ResidentEntry> {
     const { records } = this.#session;
     const chosen = new Map<string, ResidentEntry>();
@@ -201,7 +201,7 @@ export class Archiver {
       if (published !== undefined) this.#sent = [];
       return published !== undefined;
     } catch (error) {
-      // The next look tells. Every other error means that nothing was written.
+      // The next look shows it. Every other error means that nothing was written.
       if (error instanceof WriteOutcomeUnknownError) return false;
       this.#sent.pop();
       throw error;

@@ -66,7 +66,7 @@ export class Mutations {
     return this.#runAlone(() => this.#undoLast());
   }
 
-  /** Moves the records that the caller chooses into an archive; gives their number. */
+  /** Moves the records that the caller chooses into an archive; returns their number. */
   async archive(candidates: ArchiveCall["candidates"], segment?: string): Promise<number> {
     const { runtime } = this.#session.parts;
     const period = checkPeriod(segment ?? defaultPeriod(runtime.nowMs()));
@@ -155,7 +155,7 @@ export class Mutations {
     await writes.waitFor(this.#session.checkpointIfDue());
   }
 
-  /** What memory cannot know, also after a failed write, is checked before the flush instead. */
+  /** What memory does not show, also after a failed write, is checked before the flush instead. */
   #checkPresent(id: string): void {
     const { replica, records, committer } = this.#session;
     const known = replica.isReadable(id) && !committer.mustRefresh && replica.hasLooked;

@@ -9,7 +9,7 @@ import { checkFreshness, type Freshness } from "../view/freshness.ts";
 import type { Session } from "../session/session.ts";
 
 export interface ReadOptions {
-  /** Default: the store's own; a "strong" store answers as of its last look unless it is asked. */
+  /** Default: the store's own; a "strong" store answers as of its last look unless this says "strong". */
   readonly freshness?: Freshness | undefined;
 }
 
@@ -64,7 +64,7 @@ export class ResidentReads<T> {
     return found;
   }
 
-  /** Gives what a predicate can choose from now, and its answers when they are asked for. */
+  /** Returns what a predicate can choose from now; the predicate is called when its answers are needed. */
   chooser(predicate: (value: T, id: string) => boolean): () => Candidate[] {
     if (typeof predicate !== "function") {
       const found = describeValue(predicate);
@@ -74,7 +74,7 @@ export class ResidentReads<T> {
     return () => this.entries().map(([id, value]) => ({ id, matches: () => predicate(value, id) }));
   }
 
-  /** An archive that this store has not heard of yet is looked for. */
+  /** If this store has not seen the archive yet, it looks for it. */
   async loadArchive(segment: string): Promise<Map<string, T>> {
     const { parts, replica } = this.#session;
     let records = await loadArchive(parts, replica.view, segment);

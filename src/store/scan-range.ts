@@ -1,4 +1,4 @@
-/** What a scan is asked for, checked: pure. */
+/** The options of a scan, checked: pure. */
 import { describeValue } from "../core/describe.ts";
 import { InvalidArgumentError } from "../core/errors.ts";
 import { checkFreshness, type Freshness } from "../view/freshness.ts";
@@ -17,7 +17,7 @@ export interface ScanOptions {
   readonly reverse?: boolean | undefined;
   /** Give so many records at most, an integer >= 0; default Infinity. A small one reads little. */
   readonly limit?: number | undefined;
-  /** Default: the store's own; a "strong" store answers as of its last look unless it is asked. */
+  /** Default: the store's own; a "strong" store answers as of its last look unless this says "strong". */
   readonly freshness?: Freshness | undefined;
 }
 

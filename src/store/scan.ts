@@ -1,6 +1,6 @@
 /**
  * Scans: records in id order, whether they are in memory, in the log or in runs, read a span ahead
- * of the consumer. What memory knows of an id counts, the rest is merged from log and runs.
+ * of the consumer. An id counts as memory has it, the rest is merged from log and runs.
  */
 import { parseRecord } from "../core/record.ts";
 import { compareText, type Entry, type RunEntry, wins } from "../core/version.ts";
@@ -87,8 +87,8 @@ export class Scans<T> {
   }
 
   /**
-   * The log's operations in the range, all of them in memory: its names do not tell which ids lie
-   * between two. Begins anew under a newer manifest when segments are gone; what was merged before
+   * The log's operations in the range, all of them in memory: its names do not show which ids lie
+   * between two. Starts again under a newer manifest when segments are gone; what was merged before
    * must not outlive a purge (RELOAD).
    */
   async #readLog(first: View, range: IdRange): Promise<ViewSources<RunEntry>> {
@@ -108,7 +108,7 @@ export class Scans<T> {
     throw changedTooOften();
   }
 
-  /** One list tells of many segments that need not be read. */
+  /** One list names many segments that need not be read. */
   async #settle(view: View): Promise<View> {
     const settled = await settleView(this.#session.parts.manifests, view);
     for (const error of settled.corrupt) this.#session.replica.onCorrupt(error);

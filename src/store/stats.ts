@@ -11,7 +11,7 @@ export interface StoreStats {
   /** Parts of the log that could not be read and were skipped. */
   readonly corruptSegments: number;
   /**
-   * What this store has asked of its medium since it was opened, also in the background, and what
+   * The requests of this store to its medium since it was opened, also in the background, and what
    * that is worth at the option `prices`. S3: HTTP attempts, as they are billed; other media: calls.
    * Blob calls of the program are not in it.
    */

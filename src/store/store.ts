@@ -23,16 +23,16 @@ import { describeStats, type StoreStats } from "./stats.ts";
  *
  * Reads of resident records (`get`, `has`, `all`, `entries`, `filter`, `count`) are synchronous.
  * Every other method resolves when what it promises holds; rejections are `OpslogError`s whose
- * `action` tells what to do.
+ * `action` says what to do.
  */
 export class Store<T = Fields> {
   readonly #internals: StoreInternals;
   #state: State<T> = { name: "closed" };
   #closing: Promise<void> | undefined;
-  /** What `getManifest` goes on answering after `close`. */
+  /** What `getManifest` returns after `close`. */
   #lastManifest: ManifestInfo | null = null;
 
-  /** @param internals for tests and handlers: time and dice, who counts the cost, a deadline */
+  /** @param internals for tests and handlers: clock and randomness, cost meter, deadline */
   constructor(internals: StoreInternals = {}) {
     this.#internals = internals;
   }
@@ -65,7 +65,7 @@ export class Store<T = Fields> {
   }
 
   /**
-   * Flushes, checkpoints if asked, releases locks and sockets, also when one of these fails; it
+   * Flushes, checkpoints if an option says so, releases locks and sockets, also when one of these fails; it
    * rejects with the first failure, once. Closing twice is fine.
    */
   async close(): Promise<void> {
@@ -186,7 +186,7 @@ export class Store<T = Fields> {
   }
 
   /**
-   * All operations that no snapshot holds yet, in version order; a lazy store knows its own.
+   * All operations that no snapshot holds yet, in version order; a lazy store has only its own.
    * @param since those with a later `ts` only, compared as text
    */
   getOps(since?: string): Operation<T>[] {
@@ -204,7 +204,7 @@ export class Store<T = Fields> {
 
   /**
    * The log in version order, undone operations left out, in bounded memory. Applied to the snapshot
-   * streamed last it gives every record as of the call: what compactions took out of the log since
+   * streamed last it yields every record as of the call: what compactions took out of the log since
    * that snapshot comes first, one operation per record (no `prev`, `ts` of the checkpoint).
    * @param sinceTimestamp those with a later `ts` only, compared as text
    * @throws UnavailableError when deletions were purged meanwhile: stream the snapshot again
@@ -214,8 +214,8 @@ export class Store<T = Fields> {
   }
 
   /**
-   * Moves the resident records that `predicate` wants into an archive, by default the quarter's in
-   * local time ("2026-Q4"), and compacts; gives their number. What others write meanwhile survives.
+   * Moves the resident records that `predicate` accepts into an archive, by default the quarter's in
+   * local time ("2026-Q4"), and compacts; returns their number. What others write meanwhile survives.
    * @throws NotHydratedError, LockedError, ConflictError; otherwise as `set`
    */
   async archive(predicate: (value: T, id: string) => boolean, segment?: string): Promise<number> {
@@ -252,8 +252,8 @@ export class Store<T = Fields> {
   }
 
   /**
-   * Calls back with what `tail` gives, unless that is nothing, until `unwatch`, `close` or the next
-   * `watch`. Failures go to `onWarning`, and it goes on. @throws InvalidArgumentError, NotOpenError
+   * Calls back with what `tail` returns, unless that is empty, until `unwatch`, `close` or the next
+   * `watch`. Failures go to `onWarning`, and watching continues. @throws InvalidArgumentError, NotOpenError
    */
   watch(callback: (operations: Operation<T>[]) => void, intervalMs = 1000): void {
     this.#open().watch.start(callback, intervalMs);

@@ -135,7 +135,7 @@ export class Streams<T> {
     operations: readonly LiveOperation[],
     { undone }: Progress,
   ): Promise<void> {
-    // Not looked up there: what is not told is not left out.
+    // Not looked up there: what is not reported is not left out.
     if (original !== undefined) return;
     const asked = operations.map(({ operation }) => operation.id);
     const ids = new Set(asked.filter((id) => undone.asksFor(id)));
@@ -148,7 +148,7 @@ export class Streams<T> {
 
   /**
    * What compactions moved from the log into runs since `base`. Winners at or below what was given
-   * are left out: they were given themselves, or nobody was promised them.
+   * are left out: they were returned themselves, or were never promised.
    */
   async *#netChanges(
     { manifest, lastModifiedMs, dateMs }: View,
@@ -193,7 +193,7 @@ export class Streams<T> {
   }
 }
 
-/** @throws UnavailableError when nothing is left that could tell what happened since `base` */
+/** @throws UnavailableError when nothing is left that shows what happened since `base` */
 function checkTellable(base: View, { manifest, original }: View): void {
   const isReplaced =
     original !== undefined &&

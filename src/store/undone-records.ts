@@ -32,7 +32,7 @@ export class UndoneRecords {
     if (this.expects(id)) this.#given.set(id, value);
   }
 
-  /** To be asked in version order. @param isUndone whether a later operation undoes this one */
+  /** To be called in version order. @param isUndone whether a later operation undoes this one */
   shows({ operation }: LiveOperation, isUndone: boolean): boolean {
     const { id, data, undoes } = operation;
     if (!this.expects(id)) return true;

@@ -1,4 +1,4 @@
-/** Reads a whole store and tells what is wrong with it. Changes nothing. */
+/** Reads a whole store and reports what is wrong with it. Changes nothing. */
 import { append } from "../core/bulk.ts";
 import { CorruptionError, StoreNotFoundError } from "../core/errors.ts";
 import { AHEAD_MS_MAX, CLOCKS_PER_MS } from "../core/hybrid-clock.ts";
@@ -106,7 +106,7 @@ async function checkView(parts: StoreParts): Promise<VerifyReport | "overtaken">
   append(problems, await checkArchives(parts.backend, view));
   const lists = await checkLists(parts, view);
   if (lists === "overtaken") return lists;
-  // One that a view had to read has told of its damage already.
+  // The damage of a list that a view had to read is reported already.
   const told = new Set(problems.map(({ message }) => message));
   append(
     problems,

@@ -1,4 +1,4 @@
-/** `tail` and `watch`: looks at intervals, never two at once, and goes on whatever fails. */
+/** `tail` and `watch`: looks at intervals, never two at once, and continues whatever fails. */
 import { describeValue } from "../core/describe.ts";
 import { InvalidArgumentError } from "../core/errors.ts";
 import type { Fields, Operation } from "../core/operation.ts";
@@ -43,7 +43,7 @@ export class Watch<T> {
     this.#stopped = stopped;
     const before = this.#looking;
     this.#looking = this.#run(before, callback, intervalMs, stopped.signal);
-    this.#looking.catch(() => undefined); // What `onWarning` throws: `close` tells it.
+    this.#looking.catch(() => undefined); // What `onWarning` throws: `close` rejects with it.
   }
 
   /** No callback begins after this. */
@@ -70,13 +70,13 @@ export class Watch<T> {
       if (operations.length === 0) return;
       callbacks.run(() => {
         const result: unknown = callback(this.#handOut(operations));
-        // An async function: its failure is nobody else's.
+        // An async function: its failure is reported here.
         if (isPromise(result)) result.catch((error: unknown) => callbacks.failed(error));
       });
     };
     await before;
     for (;;) {
-      // Keeps the process alive: whoever watches waits for something.
+      // Keeps the process alive: a program that watches waits for something.
       await this.#runtime.sleep(intervalMs, signal);
       if (signal.aborted) return;
       try {
@@ -95,7 +95,7 @@ export class Watch<T> {
   }
 }
 
-/** Says the same only once while it goes on. */
+/** Reports the same failure only once while it lasts. */
 class WarnOnce {
   readonly #what: string;
   readonly #onWarning: (message: string) => void;

@@ -1,6 +1,6 @@
 /**
  * The contract of `StorageBackend`, as tests that need no particular test runner. What is not
- * offered (`appendable`, `lock`, `reportsRequests`) is not asked for; everything else must hold.
+ * offered (`appendable`, `lock`, `reportsRequests`) is not tested; everything else must hold.
  *
  * ```ts
  * import { test } from "vitest";
@@ -25,7 +25,7 @@ export type { BackendUnderTest } from "./support.ts";
 export interface BackendSuiteOptions {
   /** The runner's way to declare a test: vitest's or node:test's `test`. Allow 20 s for each. */
   readonly test: (name: string, fn: () => Promise<void>) => void;
-  /** Called once per test; gives a backend that is initialized for writing and holds nothing. */
+  /** Called once per test; returns a backend that is initialized for writing and holds nothing. */
   readonly factory: () => Promise<BackendUnderTest>;
 }
 

@@ -3,15 +3,15 @@ import type { OnRequest, StorageBackend } from "../storage/backend.ts";
 import { bytes, put } from "./support.ts";
 import type { Case } from "./support.ts";
 
-/** What a call told of its requests. */
+/** What a call reported of its requests. */
 interface Reported {
   readonly kind: string;
   readonly bytesOut: number;
-  /** One for each time that its end was told. */
+  /** One for each time that its end was reported. */
   readonly bytesIn: number[];
 }
 
-/** Of a medium that reports nothing, nothing is asked. */
+/** A medium that reports nothing passes. */
 async function reportsOf(
   { reportsRequests }: StorageBackend,
   call: (onRequest: OnRequest) => Promise<unknown>,

@@ -8,7 +8,7 @@ export interface BackendUnderTest extends AsyncDisposable {
   /** Initialized, writable, on a location that holds nothing. */
   readonly backend: StorageBackend;
   readonly location: string;
-  /** One more backend, initialized on the same location: another process, as far as it can tell. */
+  /** One more backend, initialized on the same location: it behaves like another process. */
   reopen?(): Promise<StorageBackend>;
 }
 

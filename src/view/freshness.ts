@@ -13,7 +13,7 @@ import type { ManifestStore } from "./manifest-store.ts";
 
 /**
  * "strong": sees every write acknowledged before it looks; one LIST. `{ maxStaleMs }`: sees every
- * write acknowledged so long ago; no request while the last look is that young by the clocks of the
+ * write acknowledged at least that long ago; no request while the last look is younger by the clocks of the
  * process, which may both stand still while it is frozen. "snapshot": the last compacted state, up to
  * `refreshEveryMs` old; never a LIST.
  */

@@ -75,7 +75,7 @@ export class ManifestStore {
   async load(known?: LoadedManifest): Promise<LoadedManifest> {
     const loaded = await this.#load(known);
     this.#warm.conditions.read(this.#backend, loaded.manifest.conditions);
-    // Which of two that are loaded at once is kept does not matter: it is asked for by its etag.
+    // Which of two that are loaded at once is kept does not matter: requests name its etag.
     this.#warm.manifest = loaded.etag === undefined ? undefined : withoutView(loaded);
     this.#warm.generation = Math.max(this.#warm.generation, loaded.manifest.generation);
     return loaded;
@@ -139,7 +139,7 @@ export class ManifestStore {
   }
 
   /**
-   * What a store of the original holds, as far as it can be told without reading its snapshot.
+   * What a store of the original holds, as far as it is known without reading its snapshot.
    * It counts only while `load` still gives the same manifest afterwards.
    * @returns the error when its snapshot is not there
    */
@@ -222,7 +222,7 @@ export class ManifestStore {
     try {
       await this.#backend.put(MANIFEST_PATH, body, precondition, { timeoutMs });
     } catch (error) {
-      // It may have landed all the same; reading it back tells.
+      // It may have succeeded all the same; reading it back shows it.
       if (!(error instanceof WriteOutcomeUnknownError)) throw error;
     }
     const after = await this.#readBack();

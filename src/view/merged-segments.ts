@@ -10,7 +10,7 @@ export interface SortedListing {
   readonly live: readonly SegmentRef[];
   /** Keys of segments that are in the runs. */
   readonly published: readonly string[];
-  /** Lists that tell which of `live` are in the runs after all; none when that is known. */
+  /** Lists that show which of `live` are in the runs after all; none when that is known. */
   readonly unread: readonly string[];
 }
 

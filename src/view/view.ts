@@ -60,7 +60,7 @@ function isFast({ manifest, dateMs }: LoadedManifest, { lastDateMs }: LogListing
   return segmentGraceMs >= FAST_GRACE_MS_MIN && isWithin;
 }
 
-/** Leaves out what the runs hold, by the lists of it, where the manifest alone does not tell. */
+/** Leaves out what the runs hold, by the lists of it, where the manifest alone does not decide. */
 export async function settleView(manifests: ManifestStore, view: View): Promise<View> {
   if (view.unreadLists.length === 0) return view;
   const damaged: CorruptionError[] = [];

@@ -35,7 +35,7 @@ test.each([
 ])("a lock %s is one of another machine", async (_, changes) => {
   const { backend, path } = await openFs();
   await foreignLock(path, 0, changes);
-  await expect(backend.lock(".lock")).rejects.toThrow("of which nobody here can tell");
+  await expect(backend.lock(".lock")).rejects.toThrow("of which no process here can determine");
   await foreignLock(path, TTL_MS + 100, changes);
   await (await backend.lock(".lock")).release();
 });
@@ -50,7 +50,7 @@ test("a lock of a container that shares nothing but the kernel is one of another
     ttlMs: TTL_MS,
   });
   await writeFile(file, text);
-  await expect(backend.lock(".lock")).rejects.toThrow("of which nobody here can tell");
+  await expect(backend.lock(".lock")).rejects.toThrow("of which no process here can determine");
   const heard = new Date(Date.now() - TTL_MS - 100);
   await utimes(file, heard, heard);
   await (await backend.lock(".lock")).release();

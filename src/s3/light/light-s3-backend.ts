@@ -7,7 +7,7 @@ import type { S3Credentials } from "./sigv4.ts";
 
 export interface LightS3BackendOptions extends CommonS3Options {
   /**
-   * Credentials, or what gives them: asked before every request, so it should remember them.
+   * Credentials, or a function that returns them: called before every request, so it should cache them.
    * Default: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, as Lambda sets them.
    */
   readonly credentials?: S3Credentials | (() => S3Credentials | Promise<S3Credentials>) | undefined;

@@ -51,7 +51,7 @@ export async function completeUpload(
       ifNoneMatch = false;
       continue;
     }
-    // On 409 S3 wants the whole upload anew: nothing landed, and that is the caller's to repeat.
+    // On 409 S3 requires the whole upload again: nothing was stored, and the caller repeats it.
     if (!isRepeatable(failure) || failure.kind === "contended") {
       return await settle(bucket, upload, failure, doubt);
     }

@@ -61,7 +61,7 @@ async function getOnce(
 }
 
 /**
- * The answer 416 tells neither etag nor, everywhere, the size: HEAD does. Undefined when the object
+ * The answer 416 contains neither etag nor, everywhere, the size: HEAD does. Undefined when the object
  * has meanwhile become longer than that.
  */
 async function getPastEnd(
@@ -87,7 +87,7 @@ function toFound(
   dateMs: number,
 ): GetResult & { readonly status: "found" } {
   const size = /\/(\d+)$/.exec(head.contentRange ?? "")?.[1];
-  // Without a Content-Range the server has sent everything, asked for or not.
+  // Without a Content-Range the server has sent everything, requested or not.
   const begin = size === undefined ? (range?.offset ?? 0) : 0;
   const end = range === undefined ? undefined : begin + range.length;
   return {
@@ -100,7 +100,7 @@ function toFound(
   };
 }
 
-/** A range of no bytes cannot be expressed: one is asked for and dropped. */
+/** A range of no bytes cannot be expressed: one byte is requested and dropped. */
 function rangeHeader({ offset, length }: ByteRange): string {
   return `bytes=${offset}-${offset + Math.max(length, 1) - 1}`;
 }

@@ -16,7 +16,7 @@ interface DatedPage {
 /**
  * Keys below the prefix that no path can name (folder markers such as consoles make) are left out:
  * they are not the store's.
- * @throws NotSupportedError for a key that cannot be read, or that was not asked for
+ * @throws NotSupportedError for a key that cannot be read, or that is outside the prefix
  */
 export async function* listObjects(bucket: S3Bucket, prefix: string): AsyncGenerator<ListPage> {
   for await (const { page, dateMs } of pagesBelow(bucket, prefix)) {
@@ -64,7 +64,7 @@ function toObjects({ place }: S3Bucket, { objects }: ListedPage, dateMs: number)
 }
 
 /**
- * A LIST answers only keys below what it asked for. Any other key shows that the server encodes
+ * A LIST returns only keys below its prefix. Any other key shows that the server encodes
  * keys otherwise than it says, and then objects of the store would be left out in silence.
  */
 function decoded(page: ListedPage, bucketUrl: string, start: string): ListedPage {

@@ -149,7 +149,7 @@ async function uploadPart(
 }
 
 /**
- * Frees the parts. What the put came to is known already and is what the caller is told; parts
+ * Frees the parts. What the put came to is known already and is what the caller receives; parts
  * that stay because this fails are invisible, and a lifecycle rule of the bucket removes them.
  */
 async function abortUpload(bucket: S3Bucket, upload: Upload): Promise<void> {

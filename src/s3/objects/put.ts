@@ -1,7 +1,7 @@
 /**
  * PUT of one object until its outcome is known. The same bytes under the same precondition are sent
  * again after every failure that leaves the outcome open or surely did nothing; an answer 412 after
- * an open outcome may be our own earlier attempt, and reading back tells.
+ * an open outcome may be our own earlier attempt, and reading back shows it.
  */
 import {
   NotSupportedError,
@@ -27,7 +27,7 @@ import type { S3Transport } from "../requests/transport.ts";
 /** Two forms of an etag, each tried twice, in case a parallel request flips between. */
 const FORMS_TRIED_MAX = 4;
 
-/** So that a last attempt close to the deadline does not fail for want of time. */
+/** So that a last attempt close to the deadline does not fail for lack of time. */
 const ATTEMPT_MS_MIN = 1_000;
 
 type Verdict = PutResult | "other-form" | "repeat" | "absent";

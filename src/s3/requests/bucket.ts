@@ -15,7 +15,7 @@ export class S3Bucket {
   readonly place: S3Place;
   readonly #call: RequestOptions;
 
-  /** @param call who is told of every request, beside the backend's own, and what ends the call */
+  /** @param call what is called for every request, beside the backend's own, and what ends the call */
   constructor(connection: S3Connection, place: S3Place, call: RequestOptions = {}) {
     this.connection = connection;
     this.place = place;

@@ -100,7 +100,7 @@ export class S3Connection {
   }
 
   /**
-   * A refusal because this machine's clock is wrong tells the client the server's time. It did
+   * A refusal because this machine's clock is wrong contains the server's time. It did
    * nothing, so the request is sent once more, signed with that time.
    */
   async #run<Out, Result>(...request: RunArguments<Out, Result>): Promise<Attempt<Result>> {

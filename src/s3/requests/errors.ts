@@ -1,5 +1,5 @@
 /**
- * The one border between the SDK's errors and ours. `classifyError` tells what an attempt came to;
+ * The one border between the SDK's errors and ours. `classifyError` returns what an attempt came to;
  * `toOpslogError` words it for people. The name of an error decides; the status only where the
  * answer had no name (HEAD, 304), because an error inside a 200 surfaces with a made-up 503.
  */
@@ -31,7 +31,7 @@ export interface Failure {
   readonly cause: Error;
 }
 
-/** What was asked, for messages. */
+/** The request, for messages. */
 export interface S3Call {
   /** As in the S3 API, "GetObject". */
   readonly operation: string;
@@ -50,7 +50,7 @@ const CONNECTING_CALLS = ["connect", "socket", "getaddrinfo"];
 const RESET_CODES = ["ECONNRESET", "EPIPE", "ECONNABORTED"];
 
 /**
- * What the failed attempt means. `sent` tells whether a request left this process: an error from
+ * What the failed attempt means. `sent` says whether a request left this process: an error from
  * before that (no credentials, no region) is definite.
  */
 export function classifyError(error: unknown, sent: boolean): Failure {
@@ -61,7 +61,7 @@ export function classifyError(error: unknown, sent: boolean): Failure {
   const deadSocket =
     status === undefined && (RESET_CODES.includes(code ?? "") || /socket hang up/.test(message));
   const failure = { name: code ?? name, status, message, deadSocket };
-  // Both clients tell so when the answer's date has made them correct the time they sign with.
+  // Both clients report this when the answer's date has made them correct the time they sign with.
   const corrected = field(field(error, "$metadata"), "clockSkewCorrected") === true;
   const known =
     (corrected && status === 403 ? "clock-skew" : undefined) ??

@@ -1,6 +1,6 @@
 /**
- * Which form of an etag a server wants. Ceph RGW and DigitalOcean Spaces answer 412 to a quoted
- * If-Match on PUT, R2 wants quotes on reads, AWS and MinIO take both. The first guess suits all of
+ * Which form of an etag a server requires. Ceph RGW and DigitalOcean Spaces answer 412 to a quoted
+ * If-Match on PUT, R2 requires quotes on reads, AWS and MinIO take both. The first guess suits all of
  * them; what a server answers corrects it, once for the life of the backend.
  */
 

@@ -1,4 +1,4 @@
-/** What the answers of S3 and its relatives mean: error codes first, the status for want of one. */
+/** What the answers of S3 and its relatives mean: error codes first, the status if there is none. */
 
 /** What a failed attempt means. */
 export type FailureKind =
@@ -25,7 +25,7 @@ export type FailureKind =
   | "region"
   /** The server does not know the operation. */
   | "unsupported"
-  /** Answered without a Date header; what was asked for may have been done. */
+  /** Answered without a Date header; the request may have been carried out. */
   | "undated"
   /** Any other definite refusal. */
   | "rejected";

@@ -1,4 +1,4 @@
-/** Headers that a bucket asks for, and which requests they belong to ("API operations", Amazon S3 API Reference). */
+/** Headers that a bucket requires, and which requests they belong to ("API operations", Amazon S3 API Reference). */
 import { createHash, getFips } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { InvalidArgumentError } from "../../core/errors.ts";

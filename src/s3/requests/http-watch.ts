@@ -7,14 +7,14 @@ import type { MediumClock } from "../../core/medium-clock.ts";
 import type { OnRequest } from "../../storage/backend.ts";
 import type { S3RequestEvent } from "./options.ts";
 
-/** The part of an S3Call that events tell. */
+/** The part of an S3Call that events contain. */
 interface WatchedCall {
   readonly operation: string;
   readonly path?: string | undefined;
   readonly conditions?: Readonly<Record<string, string>> | undefined;
 }
 
-/** Who hears of each attempt: the user of the backend, and whoever pays for this call. */
+/** What is called for each attempt: the listener of the backend, and the cost meter of this call. */
 interface Listeners {
   readonly tell: ((event: S3RequestEvent) => void) | undefined;
   readonly count: OnRequest | undefined;
@@ -51,7 +51,7 @@ export class HttpWatch {
     this.#listeners = listeners;
   }
 
-  /** Middleware for the innermost place; `touch` is told of every sign of life. */
+  /** Middleware for the innermost place; `touch` is called at every sign of life. */
   around<In extends { readonly request: unknown }, Out extends { readonly response: unknown }>(
     next: Handler<In, Out>,
     touch: () => void,
@@ -159,7 +159,7 @@ async function collectBody(
 const EXPECTED_BYTES_MAX = 16 * 1024 * 1024;
 
 /**
- * Reads a stream to its end; `onChunk` is told of each piece. The result is a copy of its own, so
+ * Reads a stream to its end; `onChunk` is called with each piece. The result is a copy of its own, so
  * that a small body kept in a cache holds no large network buffer, and made as the pieces arrive,
  * so that these are given back at once.
  * @param expectedBytes what its header says, 0 when unknown; the stream decides

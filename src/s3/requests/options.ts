@@ -40,7 +40,7 @@ export interface CommonS3Options {
   /** Requests under way at once. Default 64. */
   readonly maxSockets?: number | undefined;
   /**
-   * How long the single writer's lease may be silent before another takes over. Default: the
+   * How long the single writer's lease may stay unrenewed before another takes over. Default: the
    * store's `leaseTtlMs`, 60,000.
    */
   readonly lockTtlMs?: number | undefined;
@@ -50,7 +50,7 @@ export interface CommonS3Options {
    */
   readonly partBytes?: number | undefined;
   /**
-   * Headers that the bucket, or a proxy before it, asks for: `{ "x-amz-request-payer": "requester" }`.
+   * Headers that the bucket, or a proxy before it, requires: `{ "x-amz-request-payer": "requester" }`.
    * Amazon's headers about objects (x-amz-tagging, x-amz-storage-class, …) go along with requests
    * that create one, all other headers with every request. Headers that the store sets by itself
    * are refused.

@@ -146,7 +146,7 @@ export class SdkTransport implements S3Transport {
     const command = new CreateMultipartUploadCommand({
       ...named(input),
       Metadata: { ...input.metadata },
-      // The parts will carry the SDK's default checksum, and S3 wants to know beforehand.
+      // The parts will carry the SDK's default checksum, and S3 must be informed beforehand.
       ...(isSummed ? { ChecksumAlgorithm: "CRC32" } : {}),
     });
     return { uploadId: (await this.#send("createUpload", command, exchange)).UploadId ?? "" };

@@ -70,7 +70,7 @@ async function createFile(
   try {
     const handle = await openNew(directory, path);
     try {
-      // Asked by the call that the fence makes: an open file may tell another device (Windows).
+      // Read by the call that the fence makes: an open file may report another device (Windows).
       const found = await unlessAbsent(directory.files.lstat(directory.absolute(path)));
       return { handle, identity: found ?? (await handle.stat({ bigint: true })) };
     } catch (error) {

@@ -1,4 +1,4 @@
-/** Errors of the operating system, told apart at this one border. */
+/** Errors of the operating system, classified in this one place. */
 import {
   AccessDeniedError,
   InvalidArgumentError,

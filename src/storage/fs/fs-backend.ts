@@ -36,7 +36,7 @@ export interface FsBackendOptions {
   readonly fsync?: boolean | undefined;
   /**
    * How long the single writer's lock may be silent before another machine or container takes it,
-   * which cannot ask whether its process lives; 900,000 at most. Default 15,000.
+   * which cannot check whether its process lives; 900,000 at most. Default 15,000.
    */
   readonly lockTtlMs?: number | undefined;
   readonly runtime?: Runtime | undefined;
@@ -225,7 +225,7 @@ function toDirectory(location: string): string {
   );
 }
 
-/** Roots whose file system is known to have hard links: asked once a process. */
+/** Roots whose file system is known to have hard links: tested once per process. */
 const linkable = new WeakMap<FileSystem, Set<string>>();
 
 async function prepareStaging(files: FileSystem, staging: Staging, root: string): Promise<void> {

@@ -1,13 +1,13 @@
 /**
  * A listening socket that the kernel closes when its process or thread ends, however it ends: so
- * that others can ask whether the holder of a lock is gone, where its pid means nothing to them. It
+ * that others can check whether the holder of a lock is gone, where its pid means nothing to them. It
  * is an abstract one (Linux), which leaves no file behind; it is known in one network namespace.
  */
 import { connect, createServer } from "node:net";
 import { errno } from "./errors.ts";
 
 export interface Lifeline {
-  /** To be asked for by others in the same network namespace. */
+  /** For checks by others in the same network namespace. */
   readonly name: string;
   close(): void;
 }
@@ -42,7 +42,7 @@ export async function isAnswered(name: string): Promise<boolean | undefined> {
   }
 }
 
-/** EAGAIN: so many ask a stopped process that no more fit into its queue. */
+/** EAGAIN: the queue of a stopped process is full of such checks. */
 function verdictOf(code: string | undefined): boolean | undefined {
   if (code === "EAGAIN") return true;
   return code === "ECONNREFUSED" ? false : undefined;

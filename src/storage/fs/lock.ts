@@ -1,9 +1,9 @@
 /**
  * The lock file of a store: created by link(2), so it is there whole or not at all.
  *
- * Its holder is gone when its kernel says so (fs-process.ts). Where that cannot be asked (another
+ * Its holder is gone when the kernel says so (process-identity.ts). Where that is impossible (another
  * machine, another container) the lock is a lease: the holder writes a beat into the file every
- * sixth of its time, and asks before a flush when none came through for a quarter. It is expired
+ * sixth of its time, and checks the file before a flush if none succeeded for a quarter. It is expired
  * when its date is further from now than its time, and no beat comes for another third of it, by a
  * clock that nobody sets: no date alone takes a lock from a holder, and none keeps it for ever.
  *
@@ -28,7 +28,7 @@ import { readFile, readHandle } from "./read.ts";
 import { CLAIM_PREFIX, STAGING_DIRECTORY, writeAll } from "./staging.ts";
 import type { StagedFile, Staging } from "./staging.ts";
 
-/** How long a holder may be silent, where nobody can ask its kernel. */
+/** How long a holder may be silent, if its kernel cannot be queried. */
 export const LOCK_TTL_MS = 15_000;
 
 const BEAT_FLAGS = constants.O_RDWR | constants.O_NOFOLLOW;
@@ -43,7 +43,7 @@ const LOCK_MODE = 0o600;
  */
 const abandoned = new Set<string>();
 
-/** Of a lock's time: between beats, without a beat before it is asked, of silence before it is taken. */
+/** Shares of a lock's time: between beats, without a beat before a check, of silence before it is taken. */
 const [BEAT_SHARE, ASK_SHARE, WATCH_SHARE] = [1 / 6, 1 / 4, 1 / 3];
 /** Looks at a silent lock before it is taken. */
 const LOOKS = 10;
@@ -59,7 +59,7 @@ interface LockFile {
 }
 
 /**
- * @param askedTtlMs how long the holder may be silent where nobody can ask its kernel; 900,000 at most
+ * @param askedTtlMs how long the holder may be silent if its kernel cannot be queried; 900,000 at most
  * @throws LockedError, UnavailableError, AccessDeniedError
  */
 export async function takeLock(
@@ -89,7 +89,7 @@ export async function takeLock(
   try {
     await staging.with(content(0), { prefix: "lock-", mode: LOCK_MODE }, take);
   } catch (error) {
-    // It may have been taken all the same. The first error is the one that tells.
+    // It may have been taken all the same. The first error is reported.
     if (!(error instanceof LockedError)) await Promise.allSettled([lock.abandon()]);
     lifeline?.close();
     throw error;
@@ -263,20 +263,20 @@ async function refuseUnlessGone(
   }
   const ttlMs = Math.min(holder.ttlMs ?? LOCK_TTL_MS, TTL_MAX_MS);
   const silentMs = directory.runtime.nowMs() - lastModifiedMs;
-  // A date from the future tells nothing either, when it is further off than clocks differ.
+  // A date from the future proves nothing either, when it is further off than clocks differ.
   const isDoubted = state === "doubted" || Math.abs(silentMs) > ttlMs;
   if (isDoubted && (await staysSilent(directory, at, found, ttlMs))) return;
   if (await isThisProcess(holder)) {
     throw new LockedError(`Store is locked by ${await nameOf(holder, file)}`, { path });
   }
   throw new LockedError(
-    `Store is locked by process ${holder.pid} on host ${holder.host}, of which nobody here can tell ` +
+    `Store is locked by process ${holder.pid} on host ${holder.host}, of which no process here can determine ` +
       `whether it lives. Its lock ends ${ttlMs} ms after it stops; or delete ${file}`,
     { path },
   );
 }
 
-/** Whether no beat comes for longer than a holder writes without asking. */
+/** Whether no beat comes for longer than a holder writes without a check. */
 async function staysSilent(
   directory: StoreDirectory,
   at: string,

@@ -28,7 +28,7 @@ export interface LockHolder {
   /** The namespaces that `pid` and `lifeline` mean something in (Linux). */
   readonly pidSpace: string | undefined;
   readonly netSpace: string | undefined;
-  /** Clock ticks from boot to the start of the process (Linux), to tell a reused pid. */
+  /** Clock ticks from boot to the start of the process (Linux), to recognise a reused pid. */
   readonly processStart: string | undefined;
   /** Listens while the holder lives. */
   readonly lifeline: string | undefined;

@@ -6,7 +6,7 @@ import type { FileStats, OpenFile } from "./file-system.ts";
 import type { StoreDirectory } from "./directory.ts";
 import { toStorageError, unlessAbsent } from "./errors.ts";
 
-/** What the file system tells of an object. */
+/** What the file system reports of an object. */
 export interface FileFacts {
   /** `<tag>-<inode>-<size>-<mtime>`; every replacement is a new inode with an mtime of its own. */
   readonly etag: string;

@@ -42,7 +42,7 @@ export interface StageOptions {
 /** `gone`: the staged file is not there any more, so nothing took effect. */
 export type LinkOutcome = "linked" | "taken" | "gone";
 
-/** Makes names unique within the process, whatever the runtime's dice say. */
+/** Makes names unique within the process, whatever numbers the runtime draws. */
 let stagedCount = 0;
 
 export class Staging {
@@ -68,7 +68,7 @@ export class Staging {
     try {
       result = await use({ path, etag });
     } catch (error) {
-      // The first error is the one that tells; a leftover is removed by a later initialize.
+      // The first error is reported; a leftover is removed by a later initialize.
       await this.remove(path).catch(() => undefined);
       throw error;
     }
@@ -139,7 +139,7 @@ export class Staging {
 
   /**
    * Finds out before anything is acknowledged: appends need no links, but what compacts them does.
-   * A full disk does not tell; then the first write does.
+   * A full disk is not detected here, but by the first write.
    * @throws NotSupportedError where the file system has no hard links
    */
   async checkLinks(): Promise<void> {
@@ -215,7 +215,7 @@ export class Staging {
   }
 
   /**
-   * The mtime to give a file, in µs: of the runtime's clock, as all dates a backend tells, and not
+   * The mtime to give a file, in µs: of the runtime's clock, as all dates of a backend, and not
    * the same for two files of this process, which the kernel's own (4 ms a tick) may be.
    */
   #nextStampUs(): number {

@@ -108,7 +108,7 @@ export class SwappedObjects {
     });
   }
 
-  /** The one step that swaps. The staged file's name tells its target to those who prune. */
+  /** The one step that swaps. The staged file's name contains its target, for processes that prune. */
   async #swap(
     name: SwapName,
     staged: StagedFile,
