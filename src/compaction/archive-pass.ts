@@ -89,7 +89,7 @@ async function writeObjects(
 }
 
 /**
- * Makes both current at once. Undefined: somebody else published first, or the outcome is not
+ * Makes both current at once. Undefined: another process published first, or the outcome is not
  * known; the archive's path in a later manifest decides.
  */
 export async function publishArchive(

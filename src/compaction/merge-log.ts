@@ -85,7 +85,7 @@ export class LogMerge {
     };
   }
 
-  /** Takes what it gives from the end of `rest`. */
+  /** Takes what it returns from the end of `rest`. */
   *#begin(rest: LogUnit[]): Generator<SegmentRef> {
     const { purgeFloor, isOver } = this.#options;
     while (this.#taken.length === 0 || !isOver()) {

@@ -32,7 +32,7 @@ import type {
 } from "./report.ts";
 import { UpgradePass } from "./upgrade-pass.ts";
 
-/** How often a merge of runs that turns out too slow is planned anew, smaller. */
+/** How often a merge of runs that turns out too slow is planned again, smaller. */
 const TOO_SLOW_MAX = 4;
 
 /** What every step of a pass is planned by. */
@@ -136,7 +136,7 @@ export class LeasedPass {
         if (result.status === "published") loaded = result.loaded;
       } catch (error) {
         if (!(error instanceof TooSlow)) throw error;
-        // Merged anew, with runs that fit.
+        // Merged again, with runs that fit.
         cursor.putBack(merged.taken);
         if (++tooSlow > TOO_SLOW_MAX) return this.#ended(true, step.runs);
       }

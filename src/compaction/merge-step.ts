@@ -240,7 +240,7 @@ async function* counted(
   }
 }
 
-/** Exact when everything is in one run; otherwise by what the log says of the records before. */
+/** Exact when everything is in one run; otherwise by the `prev` in the log. */
 function countActive(
   manifest: Manifest,
   { keptRuns }: CompactionPlan,

@@ -40,7 +40,7 @@ export const DEFAULT_LIMITS: CompactionLimits = {
 export interface PassTime {
   /** Infinity: it has no end. */
   readonly leftMs: number;
-  /** How fast this process has read runs and written them anew; undefined: not known yet. */
+  /** How fast this process has read and rewritten runs; undefined: not measured yet. */
   readonly runBytesPerMs: number | undefined;
 }
 

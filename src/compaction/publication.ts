@@ -26,7 +26,7 @@ export interface Change {
   readonly archived?: readonly ArchiveInfo[];
   /** When the store was created, if its manifest does not contain it; default: now. */
   readonly created?: string;
-  /** Retired beside the replaced runs. */
+  /** Retired in addition to the replaced runs. */
   readonly retired?: readonly Retired[];
   /** The publisher deletes nothing: what is due stays for a compaction. */
   readonly keepsDue?: true;

@@ -14,11 +14,11 @@ export interface CompactionReport {
    * `published`: at least one new manifest, also where the pass then lost a race or its time was up
    * (`more`). `idle`: there was nothing to do. `busy`: another compactor holds the lease. `lost`:
    * another published first, or the lease was lost; nothing of this pass counts, nothing was
-   * deleted, the next pass starts anew. `stopped`: its time was up before it had published; the
+   * deleted, the next pass starts again. `stopped`: its time was up before it had published; the
    * same holds, and the next pass of this process takes less at a time.
    */
   readonly outcome: "published" | "idle" | "busy" | "lost" | "stopped";
-  /** Generation of the manifest that is current as far as this pass knows. */
+  /** Generation of the newest manifest that this pass has seen. */
   readonly generation: number;
   /** Manifests published: log is merged in portions, larger merges of runs follow by themselves. */
   readonly publications: number;

@@ -17,7 +17,7 @@ export type ErrorAction =
   /** Stored data is not what it should be; nothing was changed. Look at the object named. */
   | "stop";
 
-/** What an error concerns, beside its message. */
+/** What an error concerns, besides its message. */
 export interface ErrorDetails {
   /** Object, file or bucket concerned, relative to the store where it lies inside it. */
   readonly path?: string | undefined;
@@ -28,7 +28,7 @@ export interface ErrorDetails {
   readonly cause?: unknown;
 }
 
-/** JSON.parse quotes what it was given, which a log that shows causes would print. */
+/** JSON.parse quotes its input, which a log that shows causes would print. */
 function safeCause(cause: unknown): unknown {
   return isErrorNamed(cause, "SyntaxError") ? new SyntaxError(safeMessage(cause.message)) : cause;
 }

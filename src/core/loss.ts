@@ -23,7 +23,7 @@ interface Loss {
 /**
  * The first part of a value that its JSON would lose, worded as "found a Map at tags[2].seen";
  * undefined when there is none. Properties that are undefined count for absent, and what has
- * `toJSON` for what that gives; an instance of a class counts for its own properties.
+ * `toJSON` for what that returns; an instance of a class counts for its own properties.
  */
 export function findLoss(value: unknown): string | undefined {
   const loss = lossIn(value, 1);
@@ -75,7 +75,7 @@ function isPlain(value: object): boolean {
 }
 
 /**
- * Told by the kind that the language gives an object, which is the same in every realm; a class may
+ * Recognised by the kind that the language assigns to an object, which is the same in every realm; a class may
  * name a kind of its own, then only one without properties has nothing that could be stored.
  */
 function opaqueKind(value: object, properties: number): string | undefined {

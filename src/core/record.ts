@@ -34,7 +34,7 @@ export interface StoredRecord {
 
 /**
  * Copies a value through JSON, so that memory holds what a reopened store will hold. As JSON does,
- * it drops properties that are `undefined`, and takes of what has `toJSON` (dates) what that gives.
+ * it drops properties that are `undefined`, and replaces an object with `toJSON` (dates) by its result.
  * @throws InvalidArgumentError for what JSON cannot carry, and for what it would change without a
  *   word: undefined, functions, symbols, BigInt, cycles, NaN and Infinity, Map, Set, RegExp, Error,
  *   typed arrays and the like; and for more than 1,000 levels

@@ -10,7 +10,7 @@ export interface ProtocolSettings {
   /**
    * How long merged segments stay on an object store, so that a look there takes one round trip.
    * The longest that any process of a store was given counts, and is never shortened again. 0: they
-   * are deleted at once, and every look takes two. Without effect on directories. Default 60,000.
+   * are deleted at once, and every look takes two steps. Without effect on directories. Default 60,000.
    */
   readonly segmentGraceMs: number;
   /**

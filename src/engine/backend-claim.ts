@@ -51,7 +51,7 @@ export class BackendClaim {
     this.location = location;
   }
 
-  /** To be called once. Shuts the backend down when nobody else uses it. */
+  /** To be called once. Shuts the backend down if no other store uses it. */
   async release(): Promise<void> {
     if (this.#giveBack()) await this.#backend.shutdown();
   }

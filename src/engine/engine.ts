@@ -66,7 +66,7 @@ export interface GivenParts {
   readonly deadline?: Deadline | undefined;
   /**
    * Flushes share objects with those of other stores over this backend that are given it too, and
-   * wait for them at most so long (`FlushGroup`). Default: each flush is an object.
+   * wait for them at most this long (`FlushGroup`). Default: each flush is an object.
    */
   readonly flushLingerMs?: number | undefined;
 }

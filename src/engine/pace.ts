@@ -1,6 +1,6 @@
 /** How fast this process compacts, as far as it has seen, and what it begins by that. */
 
-/** A measure is trusted for so long: the medium may be faster again. */
+/** How long a measurement is valid: the medium may be faster again. */
 const MEASURE_MS_MAX = 10 * 60_000;
 /** Time to write and publish log, by the time that reading it took, where it is not known. */
 const WRITE_RATIO = 1;
@@ -22,7 +22,7 @@ export class Pace {
     return isTrusted ? this.#runs?.bytesPerMs : undefined;
   }
 
-  /** @param bytes of runs that were read and written anew in `ms` */
+  /** @param bytes of runs that were read and rewritten in `ms` */
   mergedRuns(bytes: number, ms: number, steadyMs: number): void {
     this.#runs = { bytesPerMs: bytes / Math.max(ms, 1), atMs: steadyMs };
   }

@@ -8,7 +8,7 @@ import type { WarmLooks } from "../view/freshness.ts";
 import { createWarmManifest, type WarmManifest } from "../view/manifest-store.ts";
 import { Pace } from "./pace.ts";
 
-/** What a store opened anew over the same backend finds warm. */
+/** What a store that is opened over the same backend finds in memory. */
 export interface Warm {
   readonly location: string;
   /** Parts of runs, as bytes: valid by construction, because a run's name is never used again. */

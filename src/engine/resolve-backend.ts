@@ -5,7 +5,7 @@ import { wrong } from "../core/options.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import { FsBackend } from "../storage/fs/fs-backend.ts";
 
-/** What a backend must have, beside `initialize`, to be one of this package's. */
+/** What a backend must have, besides `initialize`, to be one of this package's. */
 const MEDIUM_CALLS = ["shutdown", "get", "put", "list", "delete"];
 
 /**

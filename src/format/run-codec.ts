@@ -18,7 +18,7 @@ const DATA = ',"data":';
 const DELETED = ',"deleted":true}';
 const W_PATTERN = /^[0-9a-f]{16}$/;
 
-/** @param base generation of the manifest its writer started from; gives no line feed */
+/** @param base generation of the manifest its writer started from; returns no line feed */
 export function encodeRunHeader(base: number): string {
   assert(Number.isSafeInteger(base) && base >= 0, `base must be a generation, found ${base}`);
   return JSON.stringify({ format: FORMAT, kind: KIND, base });

@@ -1,6 +1,6 @@
 /**
  * Index of a run: a header line, then one sealed line per partition (FORMAT, "Run index"). A
- * partition is read by itself, so that a point read of a large run does not fetch the whole index.
+ * partition is read separately, so that a point read of a large run does not fetch the whole index.
  */
 import { BloomFilter } from "./bloom.ts";
 import {

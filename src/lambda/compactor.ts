@@ -40,7 +40,7 @@ type Handler<Report> = (event: unknown, context: LambdaContext) => Promise<Repor
 /** As long as Lambda lets an invocation run. */
 const INVOCATION_MS_MAX = 900_000;
 
-/** A pass that is under way stops so long before the invocation ends; of a short one a quarter. */
+/** A pass stops this long before the invocation ends; of a short invocation, a quarter before. */
 const STOP_MARGIN_MS = 5_000;
 
 /**

@@ -39,8 +39,8 @@ export class InvocationStore<T> extends Store<T> {
   }
 
   /**
-   * Resolves when every write is durable or has failed, with the failures that nobody has looked
-   * at. A failure that the handler caught is its own affair.
+   * Resolves when every write is durable or has failed, with the failures that no
+   * caller has awaited. A failure that the handler caught is not among them.
    */
   async settle(): Promise<unknown[]> {
     const failures = new Set<unknown>();

@@ -30,9 +30,9 @@ export interface WithStoreOptions<T = unknown>
   readonly deadlineMarginMs?: number | undefined;
   /**
    * Where invocations run at once in one process, flushes share objects on S3, each as a segment of
-   * its own: one leaves at once when none is under way, else with the next, when that one is back or
+   * its own: one is sent at once if none is in flight, else with the next, when that one is back or
    * this time has passed. 0: it does not wait, and shares only with those of the same moment.
-   * ms, default 10. On a directory each flush is appended by itself.
+   * ms, default 10. On a directory each flush is appended separately.
    */
   readonly flushLingerMs?: number | undefined;
   /**
@@ -99,7 +99,7 @@ export class Invocation<T> {
   /**
    * Makes everything durable and closes the store.
    * @param failures what the handler failed with
-   * @returns these, and those of writes that nobody looked at, and of closing
+   * @returns these, those of writes whose outcome was not awaited, and those of closing
    */
   async end(failures: readonly unknown[]): Promise<unknown[]> {
     try {

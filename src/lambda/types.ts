@@ -1,4 +1,4 @@
-/** What both front doors of the handlers export beside their functions. */
+/** What both entry points of the handlers export besides their functions. */
 export type { CompactorReport } from "./compaction-turn.ts";
 export type {
   CompactorOptions,

@@ -50,7 +50,7 @@ function compareRanked(a: Ranked, b: Ranked): number {
 }
 
 /**
- * The original compares agents by `localeCompare` in the locale of whoever reads; one locale for
+ * The original compares agents by `localeCompare` in the reader's locale; one locale for
  * all makes readers agree.
  */
 function compareAgents(a: string, b: string): number {

@@ -44,7 +44,7 @@ export interface ArchiveSegment<T = Record<string, unknown>> {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** What must hold, and what the error says when it does not; checked in order. */
+/** What must hold, and the message of the error if it does not; checked in order. */
 interface Rule {
   readonly holds: (fields: Fields) => boolean;
   readonly otherwise: string | ((fields: Fields) => string);

@@ -28,8 +28,8 @@ const OBJECT_BYTES_MAX = 8 * 1024 * 1024;
 /** Those of the store that was first, for as long as the group lives. */
 export interface FlushGroupSettings {
   /**
-   * A flush leaves at once when none is under way. Otherwise it waits until that one is back, but at
-   * most so long, for others to leave with it.
+   * A flush is sent at once when no other is in flight. Otherwise it waits until that one is back, but
+   * at most this long, so that others can join it.
    */
   readonly lingerMs: number;
   readonly writeTimeoutMs: number;

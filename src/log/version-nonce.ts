@@ -3,7 +3,7 @@ import { hash } from "node:crypto";
 import { crc32 } from "node:zlib";
 
 /**
- * A clone of this process (a restored VM snapshot) has drawn the same and gives the same clocks, but
+ * A clone of this process (a restored VM snapshot) has drawn the same digits and takes the same clocks, but
  * what it writes has another name or other bytes.
  * @param drawn 16 random hex digits of the writer
  * @param name of the object, whole, or of the place in a log file

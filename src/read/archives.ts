@@ -128,7 +128,7 @@ async function readArchive(
   });
 }
 
-/** Its `version` is always 1 and says nothing of the records: they are handed out as they are. */
+/** Its `version` is always 1 and says nothing of the records: they are returned as they are. */
 function decodeOriginal(bytes: Buffer, path: string): ArchivedRecord[] {
   let archive: ArchiveSegment<unknown>;
   try {

@@ -1,5 +1,5 @@
 /**
- * Collects what a view says about some ids, or about all: from runs and live segments, the highest
+ * Collects what a view holds of some ids, or of all: from runs and live segments, the highest
  * version of each. Follows the manifest when a compaction deletes what it is about to read.
  */
 import { CorruptionError } from "../core/errors.ts";
@@ -237,7 +237,7 @@ class Gathering {
     for (const { id, entry } of this.#logged) {
       const current = this.#entries.get(id);
       if (!wins(entry, current)) continue;
-      // A record set anew after its deletion goes last.
+      // A record that is set again after its deletion comes last.
       if (current?.value === undefined) this.#entries.delete(id);
       this.#entries.set(id, entry);
     }

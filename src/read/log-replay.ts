@@ -11,7 +11,7 @@ import { readSegmentBytes, type SegmentRef } from "../log/log.ts";
 import type { StoreParts } from "../engine/engine.ts";
 import { ResidentEntry } from "./resident-entry.ts";
 
-/** What the header of its segment says of an operation. */
+/** What the header of its segment holds of an operation. */
 export type Origin = Pick<Segment, "agent" | "w" | "v">;
 
 export interface LiveOperation {
@@ -89,7 +89,7 @@ export class LiveOperations {
     return this.#undos;
   }
 
-  /** Reads the log once, to know what is undone before the first operation is given. */
+  /** Reads the log once, to find what is undone before the first operation is returned. */
   async survey(): Promise<void> {
     for await (const { segments } of this.#windows()) {
       for (const segment of segments) this.#surveySegment(segment);

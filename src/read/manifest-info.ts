@@ -5,11 +5,11 @@ import type { ManifestStats } from "../legacy/validate.ts";
 import type { View } from "../view/view.ts";
 
 export interface ManifestInfo {
-  /** Path of the newest run; "manifest.json" while there is none and the manifest says it all. */
+  /** Path of the newest run; "manifest.json" while there is none and the manifest is everything. */
   readonly currentSnapshot: string;
   /** Path of the newest live log segment; "ops/" while the log is empty. */
   readonly activeOps: string;
-  /** One name a period, as `listArchiveSegments` gives them. */
+  /** One name a period, as `listArchiveSegments` returns them. */
   readonly archiveSegments: readonly string[];
   /**
    * `activeRecords`, `archivedRecords`: as of the last checkpoint. `opsCount`: operations in the

@@ -29,7 +29,7 @@ export interface MarkedEntry extends RunEntry {
 
 /** What is read of runs. */
 export interface RunsRange extends IdRange {
-  /** Given for scans that may stop soon: about so many records, Infinity when nobody knows. */
+  /** Given for scans that may stop soon: about this many records, Infinity if unknown. */
   readonly recordsWanted?: number;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Records of a view as one sequence in id order, which goes on under a newer manifest when a
+ * Records of a view as one sequence in id order, which continues under a newer manifest when a
  * compaction deletes what is being read.
  */
 import { CorruptionError, UnavailableError } from "../core/errors.ts";

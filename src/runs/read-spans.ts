@@ -76,7 +76,7 @@ export async function* readSpans(
 }
 
 /**
- * Cuts pieces anew so that each ends with a line.
+ * Cuts pieces so that each ends with a line.
  * @throws CorruptionError when the last line is not complete
  */
 export async function* wholeLines(

@@ -29,7 +29,7 @@ export type RunCache = ByteCache<RunPart>;
  */
 const WHOLE_INDEX_BYTES_MAX = PARTITION_BYTES_MAX;
 
-/** Rough cost in memory of a block's description, beside its text. */
+/** Rough cost in memory of a block's description, without its text. */
 const BLOCK_ENTRY_BYTES = 100;
 
 export class RunObjects {

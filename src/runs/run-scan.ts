@@ -169,7 +169,7 @@ function checkBelow(entries: readonly RunEntry[], next: string | undefined, plac
 
 /**
  * A block in pieces of whole lines: decoded, a span takes several times its bytes, and what is held
- * for long costs a process more than what it gives back at once.
+ * for long costs a process more than what it releases at once.
  */
 function* fewLines(block: Buffer): Generator<Piece> {
   for (let start = 0; start < block.length;) {

@@ -106,7 +106,7 @@ class Pieces implements AsyncIterable<Uint8Array> {
   }
 }
 
-/** What a run's description holds beside its paths. */
+/** What a run's description holds besides its paths. */
 type Description = Omit<RunInfo, "path" | "index">;
 
 /** Turns entries into bytes: lines into blocks, blocks into pieces. Does no I/O. */

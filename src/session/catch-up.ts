@@ -32,7 +32,7 @@ export async function catchUp(
     const { view } = gathered;
     const common = { ...baseOf(view), onCorrupt };
     const late = await gather(parts, { ...common, view, wanted: arrived, merged: new Set() });
-    // All of it was read anew, whatever was purged.
+    // All of it was read again, whatever was purged.
     if (late.view.etag === view.etag) return join(gathered, { ...late, replaces: false });
     const merged = mergedNames(view);
     const newer = { ...common, view: late.view, wanted, merged, settles };

@@ -35,11 +35,11 @@ export type TakeNews = () => Operation<unknown>[];
 export class Follower {
   readonly #parts: StoreParts;
   readonly #records: Records;
-  /** What the follower has; undefined until somebody follows. */
+  /** What the follower has; undefined until the first `tail` or `watch`. */
   #base: Base | undefined;
   /** What the follower has of records that changed in memory since. */
   readonly #before = new Map<string, ResidentEntry | undefined>();
-  /** Became resident since: nobody knows what the follower has of them. */
+  /** Became resident since: it is unknown what the follower has of them. */
   #arrived = new Set<string>();
   /** Changed while an own write was on top: reported when that fails. */
   #deferred = new Set<string>();
@@ -64,7 +64,7 @@ export class Follower {
    */
   changed(id: string, before: ResidentEntry | undefined, complete: boolean): void {
     if (this.#base === undefined || this.#before.has(id)) return;
-    // What the follower has of these memory does not know.
+    // Memory does not show what the follower has of these.
     if (this.#arrived.has(id) || this.#deferred.has(id)) return;
     if (before === undefined && !complete) this.#arrived.add(id);
     else if (before !== this.#records.durable(id)) this.#before.set(id, before);
@@ -78,7 +78,7 @@ export class Follower {
   }
 
   /**
-   * The store's own flush is durable: whoever follows it knows what it writes. Where it lies in an
+   * The store's own flush is durable: its follower has what it writes. Where it lies in an
    * object with others', that one is read later: own operations are not above what is known then.
    */
   own(ref: SegmentRef, segment: Segment): void {

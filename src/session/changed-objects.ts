@@ -37,7 +37,7 @@ export interface Base {
   readonly isWhole: boolean;
 }
 
-/** What memory knows of an id. */
+/** What memory has of an id. */
 export interface Memory {
   /** What the follower has of it is known without the objects. */
   isSettled(id: string): boolean;

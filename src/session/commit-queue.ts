@@ -1,7 +1,7 @@
 /**
- * Write modes. "immediate" hands every write to the log at once; "group" and "async" buffer writes
+ * Write modes. "immediate" passes every write to the log at once; "group" and "async" buffer writes
  * in memory and flush them together, when the buffer is full or after a while. For a single writer
- * only: nobody else can see what is buffered.
+ * only: other writers cannot see what is buffered.
  */
 import { OVER } from "../core/over.ts";
 import type { Runtime } from "../core/runtime.ts";
@@ -98,7 +98,7 @@ export class WriteBuffer {
     if (this.#timer !== undefined) return;
     const timer = new AbortController();
     this.#timer = timer;
-    // Keeps the process alive: what is buffered is flushed before it ends by itself.
+    // Keeps the process alive: what is buffered is flushed before the process ends.
     await this.#runtime.sleep(this.#options.groupCommitMs, timer.signal);
     if (!timer.signal.aborted) this.#start();
   }

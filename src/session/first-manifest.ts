@@ -9,7 +9,7 @@ import type { StoreParts } from "../engine/engine.ts";
 /**
  * Publishes generation 1 without runs, so that others can open the store beside a writer that has
  * written nothing yet. Needs no lease: it is created or left alone, and it refers to nothing.
- * @param absent a look that found no manifest; one that somebody else published since is as good
+ * @param absent a look that found no manifest; one that another process published since is as good
  */
 export async function publishFirstManifest(
   { manifests, runtime, settings }: StoreParts,

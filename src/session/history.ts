@@ -61,7 +61,7 @@ export class History {
 
   /**
    * A checkpoint ends what a single writer can undo, also where it left an earlier operation in the
-   * log: that is not the last one. An agent goes on while it is the winner.
+   * log: that is not the last one. An agent may undo it as long as it is the winner.
    */
   #forgetOwn(): void {
     if (this.#options.agentId === "") {

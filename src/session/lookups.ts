@@ -1,6 +1,6 @@
 /**
- * Lookups under way beside a refresh. It takes them along: what they look for is resident when it
- * ends, so that neither begins anew for ever because of the other.
+ * Lookups that run during a refresh. The refresh includes them: what they look for is resident when it
+ * ends, so that neither starts again for ever because of the other.
  */
 import { Deferred } from "../core/deferred.ts";
 

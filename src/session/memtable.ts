@@ -1,6 +1,6 @@
 /**
  * What a store holds in memory: durable entries by version, operations staged on top of them that
- * are not durable yet, and the records that synchronous reads see. Pure; knows no log.
+ * are not durable yet, and the records that synchronous reads see. Pure, without a log.
  */
 import { type Version, wins } from "../core/version.ts";
 import type { ResidentEntry } from "../read/resident-entry.ts";

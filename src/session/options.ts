@@ -63,7 +63,7 @@ export interface StoreOptions<T = Fields> extends SettingOptions {
    * that writes looks for real before its first flush. Default "strong".
    */
   readonly freshness?: Freshness | undefined;
-  /** What to do with log that cannot be read: go on and warn, or throw. Default "skip". */
+  /** What to do with log that cannot be read: warn and continue, or throw. Default "skip". */
   readonly onCorrupt?: "skip" | "throw" | undefined;
   /** Called with each problem that the store recovered from. Default: one line on stderr. */
   readonly onWarning?: ((message: string) => void) | undefined;

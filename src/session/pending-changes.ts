@@ -1,6 +1,6 @@
 /**
  * What is reported to a follower of one record: its new operations and, where the log does not have them
- * any more, the net change. Applied in order to what the follower had, this gives what the store
+ * any more, the net change. Applied in order to what the follower had, this yields what the store
  * holds now. Pure.
  */
 import type { Operation } from "../core/operation.ts";
@@ -55,7 +55,7 @@ export function tellChange({ id, before, after, operations, ts }: ResidentChange
 }
 
 /**
- * Of a record that was not resident nobody knows what the follower had: its new operations up to
+ * For a record that was not resident it is unknown what the follower had: its new operations up to
  * the winner, and the winner itself where they do not lead there.
  * @param winner what the store holds
  */
@@ -90,7 +90,7 @@ function withoutPairs(
   return operations.filter(({ version }) => !hidden.has(keyOf(version)));
 }
 
-/** @param before undefined where nobody knows it: then the operation carries no `prev` */
+/** @param before undefined if it is unknown: then the operation carries no `prev` */
 function netChange(
   id: string,
   after: ResidentEntry | undefined,

@@ -34,7 +34,7 @@ export interface CommittedOperation {
 export interface ReplicaOptions {
   readonly agentId: string;
   readonly version: number;
-  /** "skip": report what cannot be read and go on without it; "throw": stop there. */
+  /** "skip": report what cannot be read and continue without it; "throw": stop there. */
   readonly onCorrupt: "skip" | "throw";
   /** Told of each view that is opened or refreshed to. */
   readonly onView?: ((view: View) => void) | undefined;
@@ -54,7 +54,7 @@ export class Replica {
   readonly #reported = new Set<string>();
   #view: View;
   #times: LookTimes;
-  /** This store has looked for itself: what it writes orders above all acknowledged before. */
+  /** This store has made a look of its own: what it writes orders above all acknowledged before. */
   #hasLooked: boolean;
   /** Written here since the view's listing. */
   #ownSegments: SegmentRef[] = [];

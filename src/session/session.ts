@@ -35,13 +35,13 @@ export interface StoreInternals {
   readonly runtime?: Runtime;
   /** Default: a new one at each opening. */
   readonly meter?: CostMeter;
-  /** When nobody waits for the medium any more. Default: never. */
+  /** When nothing waits for the medium any more. Default: never. */
   readonly deadline?: Deadline | undefined;
   /** Flushes share objects with those of other such stores over the backend. Default: they do not. */
   readonly flushLingerMs?: number | undefined;
 }
 
-/** What `close` gives back. */
+/** What `close` releases. */
 interface Held {
   readonly claim: BackendClaim;
   readonly lock: WriterLock | undefined;

@@ -9,9 +9,9 @@ import type { RequestKind } from "../core/cost.ts";
 import type { ProofScope } from "../core/proof-scope.ts";
 import type { MediumTime } from "../core/medium-clock.ts";
 
-/** What a request says about time, by the medium's own clock (an HTTP `Date`; FS: Date.now()). */
+/** What a response shows of time, by the medium's own clock (an HTTP `Date`; FS: Date.now()). */
 export interface Dated {
-  /** ms since 1970; S3 gives whole seconds. */
+  /** ms since 1970; S3 returns whole seconds. */
   readonly dateMs: number;
 }
 
@@ -21,13 +21,13 @@ export interface ByteRange {
   readonly length: number;
 }
 
-/** Told of a request when it is sent; what it gives is called once, when the request has ended. */
+/** Called when a request is sent; the function it returns is called once, when the request has ended. */
 export type OnRequest = (kind: RequestKind, bytesOut: number) => (bytesIn: number) => void;
 
 export interface RequestOptions {
   /**
    * Once it aborts nothing more is sent, and what is under way may be broken off; what the call
-   * then gives interests nobody. A medium may ignore it.
+   * then returns is not used. A medium may ignore it.
    */
   readonly signal?: AbortSignal | undefined;
   /** For counting; used where `reportsRequests` is true. */
@@ -127,7 +127,7 @@ export interface LockHandle {
 export interface StorageBackend {
   /**
    * The location, written so that it means the same place whatever the process does afterwards (a
-   * relative directory depends on the working directory). Asked once per opening, and what it gives
+   * relative directory depends on the working directory). Called once per opening, and what it returns
    * goes to `initialize`. Default: the location as it is.
    * @throws InvalidArgumentError for what is no location of this medium
    */

@@ -1,5 +1,5 @@
 /**
- * What a process knows of its medium's preconditions (PROTOCOL, "Proof of the conditions"). Where
+ * What a process has seen of its medium's preconditions (PROTOCOL, "Proof of the conditions"). Where
  * they are ignored every create and every swap "succeeds", and two writers overwrite each other:
  * so nothing is acknowledged before they were seen to hold.
  */
@@ -20,19 +20,19 @@ export interface SentCreate {
 }
 
 export class Conditions {
-  /** A second create was seen to be refused, or the manifest says so. */
+  /** A second create was seen to be refused, or the manifest records it. */
   #createsHold = false;
   /** By a probe of this process. */
   #probed: ProofScope | undefined;
   #refusal: NotSupportedError | undefined;
 
-  /** Takes over what a manifest says about the server in use. */
+  /** Takes over a manifest's verdict on the server in use. */
   read(backend: StorageBackend, proven: readonly ProofScope[]): void {
     const { proofScope } = backend;
     if (proofScope !== undefined && coversServer(proven, proofScope)) this.#held();
   }
 
-  /** What the next manifest says. */
+  /** The verdicts of the next manifest. */
   added(proven: readonly ProofScope[]): readonly ProofScope[] {
     return this.#probed === undefined ? proven : withProof(proven, this.#probed);
   }
@@ -43,7 +43,7 @@ export class Conditions {
   }
 
   /**
-   * For whoever is about to publish: probes unless the manifest covers server and client.
+   * To be called before publishing: probes unless the manifest covers server and client.
    * @param isDisturbed whether others may have deleted the probe's objects; then it proves nothing
    * @returns false when it was disturbed
    * @throws NotSupportedError, and what the backend throws

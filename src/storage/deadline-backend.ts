@@ -48,7 +48,7 @@ export class DeadlineBackend extends WrappedBackend {
     options: PutOptions = {},
   ): Promise<PutResult> {
     const { signal, leftMs } = this.#deadline;
-    // The medium's own verdict is better than ours: it may know that nothing was written.
+    // The medium's own verdict is better than ours: it may be that nothing was written.
     const timeoutMs = Math.min(options.timeoutMs ?? PUT_TIMEOUT_MS, leftMs);
     const limited = { ...options, timeoutMs, signal };
     return this.#write("put", path, () => this.inner.put(path, body, precondition, limited));

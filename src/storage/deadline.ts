@@ -45,7 +45,7 @@ export class Deadline {
   }
 
   /**
-   * What `work` gives, or what `late` throws once the deadline passes; `work` is then left alone.
+   * What `work` returns, or what `late` throws once the deadline passes; `work` then continues unobserved.
    * @throws UnavailableError when the deadline has passed already: `work` is not begun
    */
   async race<R>(what: string, work: () => Promise<R>, late: () => R): Promise<R> {

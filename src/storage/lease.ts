@@ -11,7 +11,7 @@ import type { Runtime } from "../core/runtime.ts";
 import type { Precondition, StorageBackend } from "./backend.ts";
 import { beyondBudget } from "./metered-backend.ts";
 
-/** No holder can block others for longer, whatever it was given or its object says. */
+/** No holder can block others for longer, whatever its options or its object contain. */
 const TTL_MAX_MS = 15 * 60_000;
 
 /** How often a renewal may find an earlier attempt of its own. */
@@ -106,7 +106,7 @@ export class Lease {
    * came through for two thirds of the time, by the local clock or by the medium's, is it asked.
    * Nobody may have taken it meanwhile: then it is held again.
    * @param seenMs the latest date that a response of the medium carried
-   * @throws what renewing fails with: nobody knows then
+   * @throws what renewing fails with: the state is unknown then
    */
   async confirm(seenMs: number): Promise<boolean> {
     const limitMs = (this.#options.ttlMs * 2) / 3;
@@ -114,7 +114,7 @@ export class Lease {
     return !this.#taken;
   }
 
-  /** Since the last renewal, by whichever clock says more: one may have been set, or stood still. */
+  /** Since the last renewal, the larger of the ages by both clocks: one may have been set, or stood still. */
   #ageMs(seenMs: number): number {
     const { at, dateMs } = this.#held;
     const now = momentOf(this.#runtime);
@@ -126,7 +126,7 @@ export class Lease {
     while (!this.#taken) {
       await this.#runtime.idle(this.#options.ttlMs / 3, signal);
       if (signal.aborted) return;
-      // What it failed with is kept, and tried again: as long as nobody else takes it, it is held.
+      // What it failed with is kept, and tried again: as long as no other process takes it, it is held.
       await this.#renew().catch(() => undefined);
     }
   }
@@ -205,7 +205,7 @@ async function swap(
 /** No holder's name: those are hex digits. */
 const UNREADABLE = "unreadable";
 
-/** What nobody can read is treated as held: it expires by its age like any other. */
+/** What cannot be read is treated as held: it expires by its age like any other. */
 function parseContent(body: Uint8Array, defaultTtlMs: number): LeaseContent {
   try {
     const value: unknown = JSON.parse(Buffer.from(body).toString("utf8"));

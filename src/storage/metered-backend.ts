@@ -40,7 +40,7 @@ interface Call {
 
 /**
  * The same backend without its budget: for what settles the outcome of a write already sent, and
- * for what gives back. Refusing these would turn "nothing was written" into "nobody knows", and
+ * for what releases. Refusing these would turn "nothing was written" into "unknown", and
  * leave others locked out.
  */
 export function beyondBudget(backend: StorageBackend): StorageBackend {

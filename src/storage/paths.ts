@@ -39,7 +39,7 @@ export function wrongInKey(key: string): string | undefined {
   return undefined;
 }
 
-/** Checks a directory prefix for listing and gives it with one trailing `/`; "" is the whole store. */
+/** Checks a directory prefix for listing and returns it with one trailing `/`; "" is the whole store. */
 export function checkPrefix(prefix: string): string {
   const trimmed = prefix.replace(/\/$/, "");
   return trimmed === "" ? "" : `${checkPath(trimmed)}/`;

@@ -8,7 +8,7 @@ import type { Precondition, PutResult, StorageBackend } from "./backend.ts";
 
 export interface ProbeOptions {
   readonly runtime: Runtime;
-  /** A path that nobody can guess, from 16 random hex digits. */
+  /** A path that cannot be guessed, from 16 random hex digits. */
   readonly pathOf: (rand: string) => string;
   /** Of each write. */
   readonly timeoutMs: number;
@@ -61,7 +61,7 @@ async function probeOnce(
       ? "a swap by an outdated etag was accepted"
       : undefined;
   } finally {
-    // What is left behind is collected with the runs that nobody published (ORPHAN).
+    // What remains is collected with the runs that were never published (ORPHAN).
     await backend.delete([path]).catch(() => undefined);
   }
 }

@@ -164,7 +164,7 @@ export class Store<T = Fields> {
 
   /**
    * Collects the `set` and `delete` calls of a synchronous function into one flush, all or nothing.
-   * An error in it takes everything back. Inside, `set` and `delete` act at once and return undefined.
+   * An error in it reverses everything. Inside, `set` and `delete` act at once and return undefined.
    */
   async batch(fn: () => void): Promise<void> {
     await this.#mutations().batch(fn);

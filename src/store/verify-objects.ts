@@ -1,4 +1,4 @@
-/** What `verify` looks at beside runs, archives and log: lists, names, and what nothing refers to. */
+/** What `verify` looks at besides runs, archives and log: lists, names, and what nothing refers to. */
 import { orphans } from "../compaction/collector.ts";
 import { CorruptionError } from "../core/errors.ts";
 import { corrupt, shorten } from "../format/check.ts";

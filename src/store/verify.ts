@@ -41,7 +41,7 @@ export interface VerifyReport {
   readonly garbage: readonly string[];
   /**
    * By how many ms the highest clock is ahead of the medium's date, where that is more than a minute,
-   * else 0. No damage: some clock was wrong, and it ends by itself when time has caught up.
+   * else 0. No damage: some clock was wrong, and it ends when time has caught up.
    */
   readonly clocksAheadMs: number;
 }

@@ -63,7 +63,7 @@ export async function openLook(parts: LookParts, freshness: Freshness): Promise<
   return whole !== undefined && isYoung ? whole : lookWhole(parts);
 }
 
-/** Whether a look is at most so old, by whichever clock says more. */
+/** Whether a look is at most this old, by the larger of the ages by both clocks. */
 export function isWithin(began: Moment | undefined, now: Moment, ageMsMax: number): boolean {
   return began !== undefined && ageMs(began, now) <= ageMsMax;
 }
@@ -74,7 +74,7 @@ export async function lookWhole(parts: LookParts, known?: View): Promise<TimedVi
   const began = momentOf(runtime);
   const view = await makeView(manifests, log, known);
   const look = { view, manifestAt: began, listedAt: began };
-  // The original's writers know nothing of looks that are shared.
+  // The original's writers do not take part in looks that are shared.
   if (view.original !== undefined || view.segments.length > SHARED_SEGMENTS_MAX) return look;
   warmLooks.whole = look;
   keepSnapshot(parts, look);
@@ -111,7 +111,7 @@ const NOTHING_LISTED = {
   originalLog: undefined,
 };
 
-/** For whoever opens next: what the manifest alone says. */
+/** For the next opening: what the manifest alone shows. */
 function keepSnapshot(
   { warmLooks }: LookParts,
   { view, manifestAt }: Pick<TimedView, "view" | "manifestAt">,

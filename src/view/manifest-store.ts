@@ -44,7 +44,7 @@ export interface WarmManifest {
 
 /** Of lists of published segments. */
 const LISTS_BYTES_MAX = 4 * 1024 * 1024;
-/** Manifests that a proof of the preconditions is begun for anew, when others publish meanwhile. */
+/** How many manifests a proof of the preconditions is begun on, if others publish meanwhile. */
 const PROBES_MAX = 3;
 
 export function createWarmManifest(): WarmManifest {
@@ -56,7 +56,7 @@ export function createWarmManifest(): WarmManifest {
   };
 }
 
-/** A look at a store: a manifest and what the listing says about one that is missing. */
+/** A look at a store: a manifest, or what the listing shows about one that is missing. */
 export interface Look extends LoadedManifest {
   readonly originalLog?: string | undefined;
 }
@@ -140,7 +140,7 @@ export class ManifestStore {
 
   /**
    * What a store of the original holds, as far as it is known without reading its snapshot.
-   * It counts only while `load` still gives the same manifest afterwards.
+   * It counts only if `load` still returns the same manifest afterwards.
    * @returns the error when its snapshot is not there
    */
   async loadOriginal(
@@ -184,7 +184,7 @@ export class ManifestStore {
   }
 
   /**
-   * For whoever is about to publish: shows that the medium's preconditions hold, unless a manifest
+   * To be called before publishing: shows that the medium's preconditions hold, unless a manifest
    * says so; the next one will. Five writes and a deletion. What is collected (ORPHAN) while it is
    * probed shows nothing: then the newer manifest counts, and is what the next probe belongs to.
    * @throws NotSupportedError when they do not, and what the backend throws
@@ -207,7 +207,7 @@ export class ManifestStore {
   }
 
   /**
-   * Replaces `current` by `next` and reads it back (DELETE-AFTER-PUBLISH). Undefined: somebody
+   * Replaces `current` by `next` and reads it back (DELETE-AFTER-PUBLISH). Undefined: another
    * else published first, or the outcome cannot be known; nothing may be deleted then.
    */
   async publish(

@@ -1,6 +1,6 @@
 /**
  * Which listed segments are in the runs already and only wait for their deletion. The manifest
- * names lists of them, and says enough of each that a listing is usually sorted out without them.
+ * names lists of them, with a digest of each, so that a listing is usually sorted out without them.
  */
 import { hash } from "node:crypto";
 import type { Manifest, SegmentSummary } from "../format/manifest-codec.ts";

@@ -40,7 +40,7 @@ export async function* streamSnapshotFile<T = Record<string, unknown>>(
   if (first.done === true) throw corrupt("an empty snapshot file", place);
   const header = parseIfObject(first.value.text);
   if (header === undefined) {
-    // Pretty-printed: no line of it is JSON by itself.
+    // Pretty-printed: no single line of it is JSON.
     const whole = await backend.readBlob(relativePath);
     return yield* streamObject<T>(parseObject(whole.toString(), place));
   }
@@ -64,7 +64,7 @@ async function* streamObject<T>(object: Record<string, unknown>): Records<T> {
   return { version };
 }
 
-/** Verified by the index beside it; a run that somebody copied without its index is trusted. */
+/** Verified by its index; a run that was copied without its index is trusted. */
 async function* streamRun<T>(
   backend: StorageBackend,
   lines: AsyncGenerator<Line>,

@@ -171,7 +171,7 @@ export class LightTransport implements S3Transport {
     await this.#send({ operation: "abortUpload", ...request }, exchange);
   }
 
-  /** Sends once; what is not a success is thrown, also inside an answer that says 200. */
+  /** Sends once; what is not a success is thrown, also inside an answer with status 200. */
   async #send(call: Call, { signal, watch, touch }: Exchange): Promise<HttpAnswer> {
     const request = await this.#request(call);
     const send = watch.around(

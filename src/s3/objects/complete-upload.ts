@@ -20,7 +20,7 @@ export interface Upload {
   readonly timeoutMs: number;
 }
 
-/** How servers refuse an If-None-Match they do not know here. */
+/** How servers refuse an If-None-Match that they do not support here. */
 const HEADER_REFUSALS: readonly string[] = ["NotImplemented", "InvalidArgument", "InvalidRequest"];
 
 export async function completeUpload(

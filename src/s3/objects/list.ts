@@ -65,7 +65,7 @@ function toObjects({ place }: S3Bucket, { objects }: ListedPage, dateMs: number)
 
 /**
  * A LIST returns only keys below its prefix. Any other key shows that the server encodes
- * keys otherwise than it says, and then objects of the store would be left out in silence.
+ * keys otherwise than it declares, and then objects of the store would be left out in silence.
  */
 function decoded(page: ListedPage, bucketUrl: string, start: string): ListedPage {
   const decode = (listed: string): string => {

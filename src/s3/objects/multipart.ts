@@ -92,7 +92,7 @@ async function finishUpload(
   }
 }
 
-/** Uploads parts as they come, a few at once, and gives them in order. */
+/** Uploads parts as they come, a few at once, and yields them in order. */
 async function uploadParts(
   bucket: S3Bucket,
   upload: Upload,

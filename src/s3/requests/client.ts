@@ -31,7 +31,7 @@ export interface AttemptOptions {
   readonly limitMs?: number | undefined;
   /** Bytes of request body, which lengthen it. */
   readonly bytesOut?: number | undefined;
-  /** Told beside the option `onRequest`. */
+  /** Called in addition to the option `onRequest`. */
   readonly onRequest?: OnRequest | undefined;
   /** Breaks the attempt off. */
   readonly signal?: AbortSignal | undefined;
@@ -150,7 +150,7 @@ export class S3Connection {
   }
 
   /**
-   * A process that was frozen (Lambda) may hold connections that nobody answers any more: the first
+   * A process that was frozen (Lambda) may hold connections that no server answers any more: the first
    * request would wait for its whole time limit.
    */
   async #dropOldConnections(): Promise<void> {

@@ -1,4 +1,4 @@
-/** Where requests go instead of AWS: what an option or the environment says, checked. */
+/** Where requests go instead of AWS: the value of an option or of the environment, checked. */
 import { InvalidArgumentError } from "../../core/errors.ts";
 
 /** As the AWS SDK reads them, the first one first. */
@@ -19,7 +19,7 @@ export function checkEndpoint(text: string, source: string): string {
 }
 
 /**
- * What is used instead of AWS when no option says so; the SDK reads these by itself.
+ * What is used instead of AWS if no option is set; the SDK reads these itself.
  * @throws InvalidArgumentError as `checkEndpoint`
  */
 export function endpointOfEnvironment(): string | undefined {

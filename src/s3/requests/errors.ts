@@ -25,7 +25,7 @@ export interface Failure {
   readonly message: string;
   /** The connection broke, as it does when it was idle too long: a new one may well work. */
   readonly deadSocket: boolean;
-  /** HTTP attempts as the SDK counted them; more than one with a client that repeats by itself. */
+  /** HTTP attempts as the SDK counted them; more than one with a client that repeats requests itself. */
   readonly sdkAttempts: number;
   /** A copy without the fields servers add: S3 echoes session tokens in some. */
   readonly cause: Error;

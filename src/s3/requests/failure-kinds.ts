@@ -23,7 +23,7 @@ export type FailureKind =
   | "clock-skew"
   | "denied"
   | "region"
-  /** The server does not know the operation. */
+  /** The server does not support the operation. */
   | "unsupported"
   /** Answered without a Date header; the request may have been carried out. */
   | "undated"

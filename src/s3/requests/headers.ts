@@ -11,7 +11,7 @@ export type ServerSideEncryption =
       readonly algorithm: "AES256" | "aws:kms" | "aws:kms:dsse";
       /** Id, ARN or alias ARN of the KMS key. Default: the account's key for S3. */
       readonly kmsKeyId?: string | undefined;
-      /** Fewer calls of KMS, as the bucket's own setting. Default: what the bucket says. */
+      /** Fewer calls of KMS, as the bucket's own setting. Default: the bucket's setting. */
       readonly bucketKey?: boolean | undefined;
     }
   | {
@@ -26,7 +26,7 @@ export interface HeaderOptions {
 
 type Operation = Exclude<keyof S3Transport, "close" | "closeIdle">;
 
-/** What to send beside the operation's own headers; names in lower case. */
+/** What to send in addition to the operation's own headers; names in lower case. */
 export type HeadersFor = (operation: Operation) => Readonly<Record<string, string>>;
 
 const SSE = "x-amz-server-side-encryption";
@@ -45,7 +45,7 @@ const NAME = /^[!#$%&'*+.^_`|~\dA-Za-z-]+$/;
 const VALUE = /^[\t\u0020-\u007e\u0080-\u00ff]*$/;
 
 /**
- * @throws InvalidArgumentError for a header that the store sets by itself or that cannot be sent,
+ * @throws InvalidArgumentError for a header that the store sets itself or that cannot be sent,
  * and for unusable settings of encryption
  */
 export function headersFor({ headers = {}, sse }: HeaderOptions): HeadersFor {
@@ -60,7 +60,7 @@ export function headersFor({ headers = {}, sse }: HeaderOptions): HeadersFor {
 }
 
 /**
- * A checksum of a body. Buckets with Object Lock demand one, and every server knows this one;
+ * A checksum of a body. Buckets with Object Lock require one, and every server supports this one;
  * where OpenSSL may use approved algorithms only (FIPS), S3's newer one takes its place.
  */
 export function checksumHeader(body: Uint8Array): readonly [name: string, value: string] {

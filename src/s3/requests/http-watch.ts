@@ -161,8 +161,8 @@ const EXPECTED_BYTES_MAX = 16 * 1024 * 1024;
 /**
  * Reads a stream to its end; `onChunk` is called with each piece. The result is a copy of its own, so
  * that a small body kept in a cache holds no large network buffer, and made as the pieces arrive,
- * so that these are given back at once.
- * @param expectedBytes what its header says, 0 when unknown; the stream decides
+ * so that these are released at once.
+ * @param expectedBytes the length in its header, 0 when unknown; the stream decides
  */
 export async function readAll(
   stream: AsyncIterable<Uint8Array>,
@@ -190,7 +190,7 @@ export function isByteStream(value: unknown): value is AsyncIterable<Uint8Array>
 }
 
 /**
- * Older SDKs drop what they do not know from a command without a word. Nothing is sent then.
+ * Older SDKs silently drop unknown fields of a command. Nothing is sent then.
  * @throws an error by the name of `CONDITION_DROPPED`
  */
 function checkConditions(

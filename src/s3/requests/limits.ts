@@ -3,7 +3,7 @@ import { OVER } from "../../core/over.ts";
 import type { Runtime } from "../../core/runtime.ts";
 
 /**
- * Runs `work`, and gives it up when `limitMs` pass without a call of `touch`: its signal aborts and
+ * Runs `work`, and abandons it when `limitMs` pass without a call of `touch`: its signal aborts and
  * the result is a rejection with an error named TimeoutError.
  */
 export async function withWatchdog<T>(

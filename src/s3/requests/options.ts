@@ -33,7 +33,7 @@ export interface CommonS3Options {
   readonly forcePathStyle?: boolean | undefined;
   /** Default 1,000. */
   readonly connectTimeoutMs?: number | undefined;
-  /** An attempt is given up when nothing arrives for so long. Default 10,000. */
+  /** An attempt is abandoned if nothing arrives for this time, in ms. Default 10,000. */
   readonly requestTimeoutMs?: number | undefined;
   /** Attempts of a request that may be repeated freely (all but PUT of an object). Default 6. */
   readonly attemptsMax?: number | undefined;
@@ -52,13 +52,13 @@ export interface CommonS3Options {
   /**
    * Headers that the bucket, or a proxy before it, requires: `{ "x-amz-request-payer": "requester" }`.
    * Amazon's headers about objects (x-amz-tagging, x-amz-storage-class, …) go along with requests
-   * that create one, all other headers with every request. Headers that the store sets by itself
+   * that create one, all other headers with every request. Headers that the store sets itself
    * are refused.
    */
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /**
    * Encryption that a policy of the bucket demands in each request: `{ algorithm: "aws:kms" }`.
-   * Default: what the bucket does by itself.
+   * Default: the setting of the bucket.
    */
   readonly sse?: ServerSideEncryption | undefined;
   /** Called once per HTTP attempt, for counting. Must not throw. */
@@ -233,7 +233,7 @@ function slashesInFront(text: string): string {
   return /^\/*/.exec(text)?.[0] ?? "";
 }
 
-/** Parts may be empty ("a//b"): S3 knows no directories. */
+/** Parts may be empty ("a//b"): S3 has no directories. */
 function checkPlacePrefix(trimmed: string): string {
   if (trimmed === "") return "";
   const wrong = wrongInKey(trimmed);

@@ -132,6 +132,6 @@ export interface UploadedPart {
   readonly crc32: string | undefined;
 }
 
-/** What an operation is given and what it gives. */
+/** The input of an operation and its output. */
 export type Input<Name extends keyof S3Transport> = Parameters<S3Transport[Name]>[0];
 export type Output<Name extends keyof S3Transport> = ReturnType<S3Transport[Name]>;

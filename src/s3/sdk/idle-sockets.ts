@@ -2,7 +2,7 @@
 import type { S3Client } from "@aws-sdk/client-s3";
 
 /**
- * Closes those of a client that no request uses; requests under way go on. After a freeze (Lambda)
+ * Closes those of a client that no request uses; requests under way continue. After a freeze (Lambda)
  * all of them may be dead, and a request that is repeated would try one after the other. A client
  * without Node's agents (fetch, a stub in a test) has none.
  */

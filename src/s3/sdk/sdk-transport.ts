@@ -243,7 +243,7 @@ function headOf(output: {
 }
 
 /**
- * A client that sends each request once: repeating is the backend's, which must know of every
+ * A client that sends each request once: repeating is the backend's task, which must see every
  * attempt of a conditional write. The time limit of a request, too, is the backend's, because it
  * must also hold while a body arrives and with a caller's client.
  */

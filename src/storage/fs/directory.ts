@@ -9,7 +9,7 @@ import type { Runtime } from "../../core/runtime.ts";
 import type { FileSystem } from "./file-system.ts";
 import { errno, isUnsupported, toStorageError, unlessAbsent } from "./errors.ts";
 
-/** Directories remembered as checked; beyond it the memory starts anew. */
+/** Directories remembered as checked; beyond it the memory is cleared. */
 const CHECKED_MAX = 10_000;
 
 export type DirectoryOptions = Pick<StoreDirectory, "durable" | "runtime" | "files">;
@@ -167,7 +167,7 @@ export async function settleRoot(files: FileSystem, root: string): Promise<void>
 /** Windows has no O_DIRECTORY. */
 const DIRECTORY_FLAGS = constants.O_RDONLY | (constants.O_DIRECTORY ?? 0);
 
-/** Where the platform cannot do it, names are as durable as it makes them by itself. */
+/** Where the platform cannot do it, names are as durable as the system makes them. */
 async function syncDirectory(files: FileSystem, absolute: string): Promise<void> {
   const handle = await files.open(absolute, DIRECTORY_FLAGS);
   try {

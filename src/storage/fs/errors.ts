@@ -55,7 +55,7 @@ export async function unlessAbsent<T>(call: Promise<T>): Promise<T | undefined> 
 }
 
 /**
- * The error a caller gets. `what` says what was tried, as "Cannot write 'a/b'".
+ * The error that a caller receives. `what` names the attempt, as in "Cannot write 'a/b'".
  * What is no system error (a stream of the caller that failed, an error of ours) stays as it is.
  */
 export function toStorageError(error: unknown, what: string, path: string): unknown {

@@ -108,7 +108,7 @@ export class FsBackend extends BaseBackend {
     this.#current = { directory, staging, swapped: new SwappedObjects(directory, staging) };
   }
 
-  /** Closes files that are still open for appending; everything else goes on working. */
+  /** Closes files that are still open for appending; everything else continues to work. */
   override async shutdown(): Promise<void> {
     await this.#appendable.closeAll();
   }

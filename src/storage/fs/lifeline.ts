@@ -29,7 +29,7 @@ export async function openLifeline(token: string): Promise<Lifeline | undefined>
   return { name, close: () => server.close() };
 }
 
-/** Whether anybody listens; undefined when the system does not say. */
+/** Whether a process listens; undefined if the system does not show it. */
 export async function isAnswered(name: string): Promise<boolean | undefined> {
   const socket = connect({ path: `\0${name}` });
   try {

@@ -5,7 +5,7 @@
  * machine, another container) the lock is a lease: the holder writes a beat into the file every
  * sixth of its time, and checks the file before a flush if none succeeded for a quarter. It is expired
  * when its date is further from now than its time, and no beat comes for another third of it, by a
- * clock that nobody sets: no date alone takes a lock from a holder, and none keeps it for ever.
+ * clock that cannot be set: no date alone takes a lock from a holder, and none keeps it for ever.
  *
  * Recovery. Only the holder of a claim on a stale lock may remove it, and a claim names the lock
  * file it is on, as of its last beat. Claims are numbered; claim k counts only when the holders of
@@ -38,7 +38,7 @@ const ATTEMPTS_MAX = 100;
 const LOCK_MODE = 0o600;
 
 /**
- * Tokens of locks that could be neither taken nor released for sure: nobody holds them, although
+ * Tokens of locks that could be neither taken nor released with certainty: nobody holds them, although
  * their files may name this process, which lives on.
  */
 const abandoned = new Set<string>();
@@ -47,7 +47,7 @@ const abandoned = new Set<string>();
 const [BEAT_SHARE, ASK_SHARE, WATCH_SHARE] = [1 / 6, 1 / 4, 1 / 3];
 /** Looks at a silent lock before it is taken. */
 const LOOKS = 10;
-/** No holder can keep others out for longer, whatever it was given or its file says. */
+/** No holder can keep others out for longer, whatever its options or its file contain. */
 const TTL_MAX_MS = 15 * 60_000;
 
 interface LockFile {
@@ -182,7 +182,7 @@ class FsLock implements LockHandle {
     return { nowMs: runtime.nowMs(), steadyMs: runtime.steadyMs() };
   }
 
-  /** By whichever clock says more: one may have been set, or stood still. */
+  /** The larger of the ages by both clocks: one may have been set, or stood still. */
   #silentMs(): number {
     const { nowMs, steadyMs } = this.#clocks();
     return Math.max(nowMs - this.#heard.nowMs, steadyMs - this.#heard.steadyMs);

@@ -39,7 +39,7 @@ export interface LockHolder {
 }
 
 /**
- * `unknown`: on another kernel, or in another container, so that nobody here can tell. `doubted`: so,
+ * `unknown`: on another kernel, or in another container, so that it is undecidable here. `doubted`: so,
  * but no such process is here, and its host has our name.
  */
 export type HolderState = "alive" | "dead" | "doubted" | "unknown";
@@ -106,7 +106,7 @@ export function parseHolder(bytes: Uint8Array): LockHolder | undefined {
 }
 
 /**
- * Whether the holder can still be at work, as far as its kernel is ours and says so: by what it
+ * Whether the holder can still be at work, as far as its kernel is ours and shows it: by what it
  * listens on where that reaches, else by its pid where that means the same process. A process that
  * is only stopped is alive.
  * @param heardMs date of the lock file
@@ -152,7 +152,7 @@ function isOneKernel(holder: Place, here: Place): boolean {
     : holder.bootId === here.bootId;
 }
 
-/** It knows pids only. One that is ours and older than we are is of a container before this one. */
+/** It stores pids only. One that is ours and older than we are is of a container before this one. */
 function isOriginalAlive(pid: number, heardMs: number): boolean {
   if (pid !== process.pid) return isRunning(pid);
   const startedMs = systemRuntime.nowMs() - process.uptime() * 1_000;
@@ -181,7 +181,7 @@ async function readSpace(kind: "pid" | "net"): Promise<string | undefined> {
   return await unlessHidden(readlink(`/proc/self/ns/${kind}`));
 }
 
-/** Undefined where /proc has no such file, or shows it to nobody; ESRCH: its process ended meanwhile. */
+/** Undefined where /proc has no such file, or nobody may read it; ESRCH: its process ended meanwhile. */
 async function unlessHidden(read: Promise<string>): Promise<string | undefined> {
   try {
     return await read;

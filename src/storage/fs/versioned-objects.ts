@@ -17,7 +17,7 @@ import type { SwapName } from "./names.ts";
 /** Versions kept, the current one included. */
 const VERSIONS_KEPT = 16;
 
-/** A read starts anew only when 16 swaps overtook it. */
+/** A read starts again only when 16 swaps overtook it. */
 const READ_ATTEMPTS_MAX = 1_000;
 /** A put without precondition tries again only when another writer was faster. */
 const PUT_ATTEMPTS_MAX = 1_000;
