@@ -1,18 +1,13 @@
 /** The function that compacts a store, and the schedule that starts it. */
-import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { Duration, Stack } from "aws-cdk-lib";
 import { PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
-import { Code, type Function } from "aws-cdk-lib/aws-lambda";
+import type { Function } from "aws-cdk-lib/aws-lambda";
 import { CfnSchedule } from "aws-cdk-lib/aws-scheduler";
 import { Queue, QueueEncryption } from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
-import { InvalidArgumentError } from "opslog-serverless";
 import { LoggedFunction } from "./logged-function.ts";
+import { packagedCode } from "./packaged-code.ts";
 import type { CompactorSettings } from "./store-props.ts";
-
-/** Made by `npm run build` beside this module; the published package holds it. */
-const BUNDLE_DIRECTORY = fileURLToPath(new URL("./compactor/", import.meta.url));
 
 /** The next one goes on where a failed one stopped: nothing is gained by trying the same again. */
 const RETRIES = 0;
@@ -81,16 +76,4 @@ export class Compactor extends Construct {
 
 function rate(minutes: number): string {
   return minutes === 1 ? "rate(1 minute)" : `rate(${minutes} minutes)`;
-}
-
-/** @throws InvalidArgumentError where the package was not built */
-function packagedCode(): Code {
-  if (!existsSync(`${BUNDLE_DIRECTORY}compact.mjs`)) {
-    throw new InvalidArgumentError(
-      `the compactor's bundle is missing: expected ${BUNDLE_DIRECTORY}compact.mjs; run ` +
-        "`npm run build` in a checkout of opslog-serverless, leave the package unbundled, or give " +
-        "compactor.code",
-    );
-  }
-  return Code.fromAsset(BUNDLE_DIRECTORY);
 }

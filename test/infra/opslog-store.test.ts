@@ -273,7 +273,7 @@ describe("the compactor", { timeout: SYNTH_MS }, () => {
     // The sources have none beside them; the built package has.
     const stack = new Stack(new App(), "test");
     expect(() => new OpslogStore(stack, "Store")).toThrow(
-      /bundle is missing: expected .*compact\.mjs; run `npm run build`.*compactor\.code/,
+      /program is missing: expected .*compact\.js; run `npm run build`.*compactor\.code/,
     );
   });
 });

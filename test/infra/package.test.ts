@@ -24,7 +24,17 @@ test("what is built synthesises a store with the bundle", { timeout: SYNTH_MS },
   expect(stdout).toBe("store 8\n");
   const out = await readdir(join(home.path, "out"));
   const asset = out.find((name) => name.startsWith("asset.")) ?? "";
-  expect(await readdir(join(home.path, "out", asset))).toEqual(["compact.mjs"]);
+  const deployed = join(home.path, "out", asset);
+  expect((await readdir(deployed)).toSorted()).toEqual([
+    "chunks",
+    "compact.js",
+    "lambda",
+    "package.json",
+  ]);
+  expect(await compactWith(deployed, await filledStore(home.path))).toMatchObject({
+    outcome: "idle",
+    runs: 1,
+  });
 
   // As Jest and Lambda load it: ES modules cannot be required there.
   const required = program
@@ -37,20 +47,39 @@ test("what is built synthesises a store with the bundle", { timeout: SYNTH_MS },
   expect(await readdir(join(home.path, "out-cjs"))).toContain(asset);
 });
 
+/** A store with one record in its log. */
+async function filledStore(project: string): Promise<string> {
+  const program = `
+    import { Store } from "opslog-serverless";
+    const store = await Store.open("data");
+    await store.set("a", { n: 1 });
+    await store.close();
+  `;
+  await run(process.execPath, ["--input-type=module", "--eval", program], { cwd: project });
+  return join(project, "data");
+}
+
+/** Invokes the deployed function as Lambda does: from a directory that holds nothing else. */
+async function compactWith(directory: string, location: string): Promise<unknown> {
+  const program = `
+    const { handler } = require("./compact.js");
+    const context = { awsRequestId: "1", getRemainingTimeInMillis: () => 60000 };
+    handler({}, context).then((report) => console.log(JSON.stringify(report)));
+  `;
+  const args = ["--no-experimental-require-module", "--eval", program];
+  const env = { OPSLOG_LOCATION: location };
+  const { stdout } = await run(process.execPath, args, { cwd: directory, env });
+  return JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
+}
+
 test("the package ships the bundle and asks for the CDK only of those who use it", () => {
   const { exports, files, scripts, peerDependencies, peerDependenciesMeta, dependencies } = npmPackage; // prettier-ignore
   expect(exports["./cdk"]).toEqual({
-    require: {
-      types: "./dist/cdk/cjs/index.d.ts",
-      default: "./dist/cdk/cjs/index.js",
-    },
-    types: "./dist/cdk/index.d.ts",
-    default: "./dist/cdk/index.js",
+    import: { types: "./dist/cdk/index.d.ts", default: "./dist/cdk/index.js" },
+    require: { types: "./dist/cjs/cdk/index.d.ts", default: "./dist/cjs/cdk/index.js" },
   });
-  expect(files).toEqual(expect.arrayContaining(["dist", "!dist/cdk.out"]));
-  expect(files).not.toContain("!dist/cdk");
-  expect(scripts["build"]).toContain("npm run build:cdk");
-  expect(scripts["build:cdk"]).toMatch(/cp dist\/functions\/compact\.mjs dist\/cdk\/compactor\//);
+  expect(files).toEqual(expect.arrayContaining(["dist", "!dist/functions", "!dist/cdk.out"]));
+  expect(scripts["prepack"]).toContain("scripts/build-package.mjs");
   expect(Object.keys(peerDependencies)).toEqual(["aws-cdk-lib", "constructs"]);
   expect(peerDependenciesMeta).toEqual({
     "aws-cdk-lib": { optional: true },

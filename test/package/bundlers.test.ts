@@ -1,6 +1,6 @@
 /** Handlers of a project that has the package installed, through the bundlers that people use. */
 import { execFile } from "node:child_process";
-import { mkdir, symlink, writeFile } from "node:fs/promises";
+import { access, mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { build, type BuildOptions } from "esbuild";
@@ -175,13 +175,12 @@ test(
 );
 
 test("what package.json exports is published", async () => {
-  const { exports, files } = npmPackage;
+  const { exports } = npmPackage;
   const pathsIn = (target: unknown): string[] =>
     typeof target === "string" ? [target] : Object.values(Object(target)).flatMap(pathsIn);
-  const targets = pathsIn(exports);
-  for (const target of targets.filter((path) => !path.startsWith("./dist/"))) {
-    expect([...files, "package.json"]).toContain(target.replace("./", ""));
-  }
+  const targets = pathsIn(exports).map((path) => access(join(project.installed, path)));
+  expect(targets.length).toBeGreaterThan(30);
+  await Promise.all(targets);
   const entries = Object.keys(exports).map((name) => name.replace(".", "opslog-serverless"));
   const { stdout } = await runModule(
     `for (const name of ${JSON.stringify(entries)}) console.log(import.meta.resolve(name));`,

@@ -34,25 +34,13 @@ export async function projectWithPackage(
     await symlink(join(projectDirectory, "node_modules", name), join(modules, name));
   }
   await mkdir(installed);
-  const published = ["package.json", "esbuild.settings.mjs", "esbuild.settings.d.mts"];
-  for (const name of published) {
-    await copyFile(join(projectDirectory, name), join(installed, name));
-  }
+  await copyFile(join(projectDirectory, "package.json"), join(installed, "package.json"));
   // A copy: what it imports is looked up from where it lies.
   await cp(await oncePerRun("dist", buildPackage), join(installed, "dist"), { recursive: true });
   return { path: home.path, installed, [Symbol.asyncDispose]: () => home[Symbol.asyncDispose]() };
 }
 
-/** `dist`, with a bundle of the compactor that does nothing. */
 async function buildPackage(dist: string): Promise<void> {
-  await mkdir(join(dist, "cdk/compactor"), { recursive: true });
-  await writeFile(join(dist, "cdk/compactor/compact.mjs"), "export const handler = 1;");
-  await Promise.all([compile("src", dist), compile("infra", join(dist, "cdk"))]);
-  await run(process.execPath, [join(projectDirectory, "infra/bundle-cjs.mjs"), join(dist, "cdk")]);
-}
-
-async function compile(project: string, outDir: string): Promise<void> {
-  const tsc = join(projectDirectory, "node_modules/typescript/bin/tsc");
-  const options = ["--sourceMap", "false", "--inlineSources", "false", "--noCheck"];
-  await run(process.execPath, [tsc, "-p", join(projectDirectory, project), "--outDir", outDir, ...options]); // prettier-ignore
+  const script = join(projectDirectory, "scripts/build-package.mjs");
+  await run(process.execPath, [script, dist]);
 }

@@ -1,0 +1,65 @@
+/** The declarations of the package: what the entry points reach, with the sources it was written in. */
+import { execFile } from "node:child_process";
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
+import { promisify } from "node:util";
+import { keepReached } from "./reached-declarations.mjs";
+
+/** @param {Readonly<Record<string, string>>} entries modules by the path of the built file */
+export async function declare(root, outdir, commonJs, entries) {
+  const cache = join(root, "node_modules/.cache");
+  await mkdir(cache, { recursive: true });
+  // Inside the project, so that its packages are found from there.
+  const emitted = await mkdtemp(join(cache, "declarations-"));
+  try {
+    await compile(root, emitted);
+    const paths = Object.values(entries).map((path) => join(emitted, declarationOf(path)));
+    for (const path of paths.filter((each) => each.endsWith(".d.mts"))) {
+      await cp(join(root, relative(emitted, path)), path);
+    }
+    for (const { path, text, needsSource } of await keepReached(paths)) {
+      await publish({ root, outdir, commonJs, emitted, path, text, needsSource });
+    }
+  } finally {
+    await rm(emitted, { recursive: true });
+  }
+}
+
+const declarationOf = (path) => path.replace(/\.(m?)[jt]s$/, ".d.$1ts");
+
+async function compile(root, directory) {
+  const tsc = join(root, "node_modules/typescript/bin/tsc");
+  const args = [tsc, "-p", join(root, "tsconfig.build.json"), "--outDir", directory];
+  await promisify(execFile)(process.execPath, args).catch(({ stdout, message }) => {
+    throw new Error(stdout || message);
+  });
+}
+
+/** Writes a declaration for both builds; where asked, its map and the source that it leads to. */
+async function publish({ root, outdir, commonJs, emitted, path, text, needsSource }) {
+  const declaration = relative(emitted, path);
+  const targets = [outdir, commonJs].map((each) => join(each, publishedName(declaration)));
+  for (const to of targets) {
+    await mkdir(dirname(to), { recursive: true });
+    await writeFile(
+      to,
+      needsSource ? text : text.replace(/\n*\/\/# sourceMappingURL=.*\s*$/, "\n"),
+    );
+  }
+  if (!needsSource || path.endsWith(".d.mts")) return;
+  const map = JSON.parse(await readFile(`${path}.map`, "utf8"));
+  const source = declaration.replace(/\.d\.ts$/, ".ts");
+  const packed = join(outdir, "src", source.replace(/^src\//, ""));
+  await mkdir(dirname(packed), { recursive: true });
+  await cp(join(root, source), packed);
+  for (const to of targets) {
+    const sources = [relative(dirname(to), packed)];
+    await writeFile(`${to}.map`, JSON.stringify({ ...map, sourceRoot: undefined, sources }));
+  }
+}
+
+/** Beside the module that it declares. */
+function publishedName(declaration) {
+  if (declaration === "esbuild.settings.d.mts") return "esbuild/index.d.ts";
+  return declaration.replace(/^src\//, "").replace(/^infra\//, "cdk/");
+}
