@@ -28,13 +28,18 @@ export interface RecordsEnv {
 
 export type RecordsApp = Hono<RecordsEnv>;
 
+type Task = (store: Store<JsonValue>) => Promise<Response>;
+/** Runs a task as one invocation, with a store of its own. */
+type Run = (task: Task, context: LambdaContext) => Promise<Response>;
+/** @throws Problem 422 for a record that must not be stored */
+type Check = (id: string, value: JsonValue) => void;
+
 export function createRecordsApp(options: RecordsOptions): RecordsApp {
   const { validate = () => undefined, corsOrigins = [], ...storeOptions } = options;
-  type Task = (store: Store<JsonValue>) => Promise<Response>;
   const run = withStore<JsonValue, Task, Response>(storeOptions, (task, _context, store) =>
     task(store),
   );
-  const check = (id: string, value: JsonValue): void => {
+  const check: Check = (id, value) => {
     const reason = validate(value, id);
     if (reason !== undefined) throw new Problem(422, reason);
   };
@@ -42,7 +47,15 @@ export function createRecordsApp(options: RecordsOptions): RecordsApp {
   app.onError((error) => problemOf(error).toResponse());
   app.notFound(() => new Problem(404, PATHS).toResponse());
   if (corsOrigins.length > 0) app.use("*", corsFor(corsOrigins));
+  addCollection(app, run, check);
+  addRecord(app, run, check);
+  addHistory(app, run);
+  refuseOthers(app);
+  return app;
+}
 
+/** Several records at once: a page of them, and a batch. */
+function addCollection(app: RecordsApp, run: Run, check: Check): void {
   app.get("/records", ({ req, env }) => {
     const page = parsePage(new URL(req.url).searchParams);
     return run((store) => listPage(store, page), env.lambdaContext);
@@ -60,6 +73,10 @@ export function createRecordsApp(options: RecordsOptions): RecordsApp {
       return json(200, JSON.stringify({ operations: operations.length }));
     }, env.lambdaContext);
   });
+}
+
+/** One record: read, written, deleted. */
+function addRecord(app: RecordsApp, run: Run, check: Check): void {
   app.get("/records/:id", ({ req, env }) => {
     const id = idOf(req.url);
     return run(async (store) => {
@@ -98,6 +115,9 @@ export function createRecordsApp(options: RecordsOptions): RecordsApp {
       return new Response(null, { status: 204 });
     }, env.lambdaContext);
   });
+}
+
+function addHistory(app: RecordsApp, run: Run): void {
   app.get("/records/:id/history", ({ req, env }) => {
     const id = idOf(req.url);
     return run(async (store) => {
@@ -109,8 +129,6 @@ export function createRecordsApp(options: RecordsOptions): RecordsApp {
       return json(200, JSON.stringify({ operations }));
     }, env.lambdaContext);
   });
-  refuseOthers(app);
-  return app;
 }
 
 const PATHS = "Expected /records, /records:batch, /records/{id} or /records/{id}/history.";

@@ -23,12 +23,13 @@ export interface Access {
   readonly keyActions: readonly string[];
 }
 
-const MANIFEST = "manifest.json";
-const LEASE = "compact.lease";
-const WRITER_LEASE = "writer.lease";
-const LOG = "ops/*";
-const RUNS = "snapshots/*";
-const ARCHIVES = "archive/*";
+// This directory is compiled by itself and cannot import src/format; a test compares the names.
+export const MANIFEST = "manifest.json";
+export const LEASE = "compact.lease";
+export const WRITER_LEASE = "writer.lease";
+export const LOG = "ops/*";
+export const RUNS = "snapshots/*";
+export const ARCHIVES = "archive/*";
 
 const READ_KEY = ["kms:Decrypt"];
 /** A multipart upload also decrypts: its parts. */

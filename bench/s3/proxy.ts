@@ -33,29 +33,64 @@ export async function latencyProxy(
   latencyMs: number,
   clients: number,
 ): Promise<LatencyProxy> {
-  const { hostname, port } = new URL(target);
-  const agent = new Agent({ keepAlive: true, maxSockets: SOCKETS_MAX });
-  let requests: Record[] = [];
-  let ordinal = 0;
-
-  const forward = async (incoming: IncomingMessage, record: Record): Promise<IncomingMessage> => {
-    const { method, url: path, headers } = incoming;
-    const upstream = httpRequest({ hostname, port, agent, method, path, headers });
-    incoming.on("data", (chunk: Buffer) => (record.bytesUp += chunk.length));
-    incoming.pipe(upstream);
-    return new Promise((resolve, reject) => {
-      upstream.on("response", resolve);
-      upstream.on("error", reject);
-    });
+  const relay = new Relay(target, latencyMs);
+  const servers = Array.from({ length: clients }, (_, client) =>
+    createServer((incoming, outgoing) => relay.serve(client, incoming, outgoing)),
+  );
+  const endpoints = await Promise.all(servers.map(listen));
+  return {
+    endpoints,
+    get requests() {
+      return relay.requests;
+    },
+    reset: () => {
+      relay.requests = [];
+    },
+    [Symbol.asyncDispose]: async () => {
+      relay.close();
+      for (const server of servers) {
+        server.closeAllConnections();
+        await new Promise((resolve) => server.close(resolve));
+      }
+    },
   };
+}
 
-  const pass = async (
-    incoming: IncomingMessage,
-    outgoing: ServerResponse,
-    record: Record,
-  ): Promise<void> => {
-    const answer = await forward(incoming, record);
-    await setTimeout(latencyMs);
+/** Passes requests on to the target, and records them. */
+class Relay {
+  requests: Record[] = [];
+  readonly #target: URL;
+  readonly #latencyMs: number;
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: SOCKETS_MAX });
+  #ordinal = 0;
+
+  constructor(target: string, latencyMs: number) {
+    this.#target = new URL(target);
+    this.#latencyMs = latencyMs;
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  serve(client: number, incoming: IncomingMessage, outgoing: ServerResponse): void {
+    const { searchParams } = new URL(incoming.url ?? "/", this.#target);
+    const kind = kindOf(incoming.method ?? "", searchParams);
+    const counts = { bytesUp: 0, bytesDown: 0, status: undefined };
+    const ordinals = { startOrdinal: ++this.#ordinal, endOrdinal: undefined };
+    const record: Record = { kind, client, ...ordinals, ...counts };
+    this.requests.push(record);
+    // The client sees a broken connection, and the request counts as failed.
+    this.#pass(incoming, outgoing, record).catch(() => {
+      record.status = undefined;
+      record.endOrdinal ??= ++this.#ordinal;
+      outgoing.destroy();
+    });
+  }
+
+  async #pass(incoming: IncomingMessage, outgoing: ServerResponse, record: Record): Promise<void> {
+    const answer = await this.#forward(incoming, record);
+    await setTimeout(this.#latencyMs);
     outgoing.sendDate = false;
     outgoing.writeHead(answer.statusCode ?? 502, endToEnd(answer));
     record.status = answer.statusCode;
@@ -67,42 +102,21 @@ export async function latencyProxy(
       if (last !== undefined && !outgoing.write(last)) await once(outgoing, "drain");
       last = piece;
     }
-    record.endOrdinal = ++ordinal;
+    record.endOrdinal = ++this.#ordinal;
     outgoing.end(last);
-  };
+  }
 
-  const serve = (client: number) => (incoming: IncomingMessage, outgoing: ServerResponse) => {
-    const { searchParams } = new URL(incoming.url ?? "/", target);
-    const kind = kindOf(incoming.method ?? "", searchParams);
-    const counts = { bytesUp: 0, bytesDown: 0, status: undefined };
-    const ordinals = { startOrdinal: ++ordinal, endOrdinal: undefined };
-    const record: Record = { kind, client, ...ordinals, ...counts };
-    requests.push(record);
-    // The client sees a broken connection, and the request counts as failed.
-    pass(incoming, outgoing, record).catch(() => {
-      record.status = undefined;
-      record.endOrdinal ??= ++ordinal;
-      outgoing.destroy();
+  #forward(incoming: IncomingMessage, record: Record): Promise<IncomingMessage> {
+    const { method, url: path, headers } = incoming;
+    const { hostname, port } = this.#target;
+    const upstream = httpRequest({ hostname, port, agent: this.#agent, method, path, headers });
+    incoming.on("data", (chunk: Buffer) => (record.bytesUp += chunk.length));
+    incoming.pipe(upstream);
+    return new Promise((resolve, reject) => {
+      upstream.on("response", resolve);
+      upstream.on("error", reject);
     });
-  };
-  const servers = Array.from({ length: clients }, (_, client) => createServer(serve(client)));
-  const endpoints = await Promise.all(servers.map(listen));
-  return {
-    endpoints,
-    get requests() {
-      return requests;
-    },
-    reset: () => {
-      requests = [];
-    },
-    [Symbol.asyncDispose]: async () => {
-      agent.destroy();
-      for (const server of servers) {
-        server.closeAllConnections();
-        await new Promise((resolve) => server.close(resolve));
-      }
-    },
-  };
+  }
 }
 
 async function listen(server: Server): Promise<string> {

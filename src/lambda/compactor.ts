@@ -65,7 +65,7 @@ export interface CreateCompactor {
 }
 
 /** `createCompactor` where S3 is reached so. */
-export function createCompactorOver(s3: S3Access): CreateCompactor {
+export function makeCreateCompactor(s3: S3Access): CreateCompactor {
   function createCompactor(options: CompactorOptions): Handler<CompactorReport>;
   function createCompactor(options: FleetCompactorOptions): Handler<FleetReport>;
   function createCompactor(

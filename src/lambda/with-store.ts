@@ -35,7 +35,7 @@ export type WithStore = <
 ) => (event: Event, context: Context) => Promise<Result>;
 
 /** `withStore` where S3 is reached so. */
-export function withStoreOver(s3: S3Access): WithStore {
+export function makeWithStore(s3: S3Access): WithStore {
   return (options, handler) => invokeWith(new Invocations(options, s3), handler);
 }
 

@@ -6,7 +6,7 @@ import { assert } from "../core/assert.ts";
 import { maxOf, minOf } from "../core/bulk.ts";
 import { Deferred } from "../core/deferred.ts";
 import { BudgetExceededError, UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
-import { OVER } from "../core/over.ts";
+import { SILENT_ABORT } from "../core/silent-abort.ts";
 import type { Runtime } from "../core/runtime.ts";
 import { decodeFilter, encodeFilter, FILTER_IDS_MAX, filterHash } from "../format/paths.ts";
 import { encodeBody, type SegmentBody, sealSegment } from "../format/segment-body.ts";
@@ -120,7 +120,7 @@ export class FlushGroup {
       throw notSent(deadline);
     }
     sent.waiting--;
-    if (sent.waiting === 0) sent.abandoned.abort(OVER);
+    if (sent.waiting === 0) sent.abandoned.abort(SILENT_ABORT);
     const { path } = sent;
     throw new WriteOutcomeUnknownError(
       `put ${path} was not confirmed before ${deadline.text}: it may or may not take effect`,
@@ -138,7 +138,7 @@ export class FlushGroup {
       const back = new AbortController();
       const lingered = this.#runtime.sleep(this.#settings.lingerMs, back.signal);
       await Promise.race([flushed, lingered]);
-      back.abort(OVER);
+      back.abort(SILENT_ABORT);
     }
     this.#isLeaving = false;
   }

@@ -3,7 +3,7 @@
  * in memory and flush them together, when the buffer is full or after a while. For a single writer
  * only: other writers cannot see what is buffered.
  */
-import { OVER } from "../core/over.ts";
+import { SILENT_ABORT } from "../core/silent-abort.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { Committer } from "./flusher.ts";
 import type { StagedOperation } from "./memtable.ts";
@@ -88,7 +88,7 @@ export class WriteBuffer {
   }
 
   #start(): void {
-    this.#timer?.abort(OVER);
+    this.#timer?.abort(SILENT_ABORT);
     this.#timer = undefined;
     this.#buffered = 0;
     this.#committer.start();

@@ -1,6 +1,6 @@
 /** A moment after which nothing waits for the medium any more, such as the end of an invocation. */
 import { Deferred } from "../core/deferred.ts";
-import { OVER } from "../core/over.ts";
+import { SILENT_ABORT } from "../core/silent-abort.ts";
 import { UnavailableError } from "../core/errors.ts";
 import type { Runtime } from "../core/runtime.ts";
 
@@ -41,7 +41,7 @@ export class Deadline {
 
   /** It will not pass any more; ends its timer. */
   stop(): void {
-    this.#stopped.abort(OVER);
+    this.#stopped.abort(SILENT_ABORT);
   }
 
   /**

@@ -5,7 +5,7 @@
  */
 import { UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import { type Moment, momentOf } from "../core/medium-clock.ts";
-import { OVER } from "../core/over.ts";
+import { SILENT_ABORT } from "../core/silent-abort.ts";
 import { Mutex } from "../core/mutex.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { Precondition, StorageBackend } from "./backend.ts";
@@ -174,7 +174,7 @@ export class Lease {
   /** Gives it up for the next one. A lease taken by another is left alone. */
   async release(): Promise<void> {
     if (this.#stop.signal.aborted) return;
-    this.#stop.abort(OVER);
+    this.#stop.abort(SILENT_ABORT);
     await this.#renewing;
     await this.#turns.run(async () => {
       if (this.#taken) return;

@@ -1,6 +1,6 @@
 /** One HTTP request over Node's own client, on connections that stay open. */
 import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from "node:http";
-import { OVER } from "../../core/over.ts";
+import { SILENT_ABORT } from "../../core/silent-abort.ts";
 import type { Runtime } from "../../core/runtime.ts";
 
 export interface HttpRequest {
@@ -87,7 +87,7 @@ export class HttpClient {
     request.once("socket", (socket) => {
       if (!socket.connecting) return;
       const done = new AbortController();
-      for (const event of [connected, "close"]) socket.once(event, () => done.abort(OVER));
+      for (const event of [connected, "close"]) socket.once(event, () => done.abort(SILENT_ABORT));
       const limit = async (): Promise<void> => {
         await runtime.idle(connectTimeoutMs, done.signal);
         if (done.signal.aborted) return;

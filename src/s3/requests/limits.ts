@@ -1,5 +1,5 @@
 /** Time limits that run from the last sign of life instead of from the beginning. */
-import { OVER } from "../../core/over.ts";
+import { SILENT_ABORT } from "../../core/silent-abort.ts";
 import type { Runtime } from "../../core/runtime.ts";
 
 /**
@@ -29,6 +29,6 @@ export async function withWatchdog<T>(
   try {
     return await Promise.race([work(abort.signal, touch), expiry()]);
   } finally {
-    done.abort(OVER);
+    done.abort(SILENT_ABORT);
   }
 }

@@ -22,12 +22,11 @@ import { makeRoot, settleRoot, StoreDirectory } from "./directory.ts";
 import { toStorageError, unlessAbsent } from "./errors.ts";
 import { listNames, listTree } from "./list.ts";
 import { LOCK_TTL_MS, takeLock } from "./lock.ts";
-import { checkLockPath, checkObjectPath } from "./paths.ts";
 import { deletePaths, FILE_TAG, putFile, removeEmptyDirectories } from "./put.ts";
 import type { Bound } from "./put.ts";
 import { type FileFound, readFile } from "./read.ts";
 import { Staging } from "./staging.ts";
-import { SwapName } from "./names.ts";
+import { checkLockPath, checkObjectPath, SwapName } from "./names.ts";
 import { SwappedObjects } from "./versioned-objects.ts";
 import { checkPrefix } from "../paths.ts";
 

@@ -6,8 +6,7 @@ import type { DirectoryEntry } from "./file-system.ts";
 import type { StoreDirectory } from "./directory.ts";
 import { toStorageError, unlessAbsent } from "./errors.ts";
 import { factsOf } from "./read.ts";
-import { isBackendsOwn } from "./paths.ts";
-import { SwapName } from "./names.ts";
+import { isBackendsOwn, SwapName } from "./names.ts";
 import type { SwappedObjects } from "./versioned-objects.ts";
 
 /** Calls under way at once: Node has four threads for them. */

@@ -15,7 +15,7 @@ import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import { LockedError, UnavailableError } from "../../core/errors.ts";
 import { Mutex } from "../../core/mutex.ts";
-import { OVER } from "../../core/over.ts";
+import { SILENT_ABORT } from "../../core/silent-abort.ts";
 import type { LockHandle } from "../backend.ts";
 import type { StoreDirectory } from "./directory.ts";
 import { toStorageError, unlessAbsent } from "./errors.ts";
@@ -25,7 +25,8 @@ import { encodeHolder, isThisProcess, parseHolder } from "./process-identity.ts"
 import { sharesPids, stateOf, thisProcess } from "./process-identity.ts";
 import type { LockHolder } from "./process-identity.ts";
 import { readFile, readHandle } from "./read.ts";
-import { CLAIM_PREFIX, STAGING_DIRECTORY, writeAll } from "./staging.ts";
+import { STAGING_DIRECTORY } from "./names.ts";
+import { CLAIM_PREFIX, writeAll } from "./staging.ts";
 import type { StagedFile, Staging } from "./staging.ts";
 
 /** How long a holder may be silent, if its kernel cannot be queried. */
@@ -192,7 +193,7 @@ class FsLock implements LockHandle {
   async release(): Promise<void> {
     if (this.#released) return;
     const { directory, path, lifeline } = this.#own;
-    this.#stop.abort(OVER);
+    this.#stop.abort(SILENT_ABORT);
     await this.#keeping;
     try {
       await this.abandon();

@@ -12,9 +12,8 @@ import type { OpenFile } from "./file-system.ts";
 import type { StoreDirectory } from "./directory.ts";
 import { errno, isFull, isUnsupported, mayHaveHappened } from "./errors.ts";
 import { toStorageError, unlessAbsent } from "./errors.ts";
+import { STAGING_DIRECTORY } from "./names.ts";
 import { factsOf } from "./read.ts";
-
-export const STAGING_DIRECTORY = ".tmp";
 
 /** Older leftovers belong to crashed processes: no write stays in staging that long. */
 const LEFTOVER_AGE_MS = 3_600_000;

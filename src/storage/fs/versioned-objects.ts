@@ -10,9 +10,8 @@ import type { StoreDirectory } from "./directory.ts";
 import { isAbsent, unlessAbsent } from "./errors.ts";
 import { readFile } from "./read.ts";
 import type { FileFound } from "./read.ts";
-import { STAGING_DIRECTORY } from "./staging.ts";
 import type { StagedFile, Staging } from "./staging.ts";
-import type { SwapName } from "./names.ts";
+import { STAGING_DIRECTORY, type SwapName } from "./names.ts";
 
 /** Versions kept, the current one included. */
 const VERSIONS_KEPT = 16;

@@ -1,0 +1,15 @@
+/** Policies name the objects that the store really writes. */
+import { expect, test } from "vitest";
+import * as granted from "../../infra/store-access.ts";
+import * as paths from "../../src/format/paths.ts";
+
+test("policies and the format name the same objects", () => {
+  expect(granted).toMatchObject({
+    MANIFEST: paths.MANIFEST_PATH,
+    LEASE: paths.COMPACT_LEASE_PATH,
+    WRITER_LEASE: paths.WRITER_LEASE_PATH,
+    LOG: `${paths.LOG_PREFIX}*`,
+    RUNS: `${paths.RUNS_PREFIX}*`,
+    ARCHIVES: `${paths.ARCHIVE_PREFIX}*`,
+  });
+});
