@@ -35,8 +35,9 @@ export default defineConfig({
     restoreMocks: true,
     globalSetup: ["test/support/run-directory.ts"],
     setupFiles: ["test/support/no-unhandled.ts"],
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
+    // No test takes a tenth of it where nothing else runs, or the test states its own.
+    testTimeout: 40_000,
+    hookTimeout: 40_000,
     teardownTimeout: 5_000,
     reporters: ["default", new S3SuitesNotice(endpoint), ...jsonReporters],
     projects: [

@@ -280,6 +280,7 @@ describe("runs:", () => {
       const stack = await compile(file, (code) => `${code}\napp.synth();`);
       await runModule(`await import(${JSON.stringify(stack)});`, project.path, {
         PATH: process.env["PATH"] ?? "",
+        CDK_VALIDATION: "false",
       });
       const template = await readFile(join(project.path, "cdk.out/stack.template.json"), "utf8");
       expect(template).toContain(file === "stack.ts" ? "OPSLOG_LOCATION" : "AWS::Lambda::Function");

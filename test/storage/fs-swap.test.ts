@@ -10,6 +10,7 @@ import { Staging } from "../../src/storage/fs/staging.ts";
 import type { LinkOutcome } from "../../src/storage/fs/staging.ts";
 import { SwapName } from "../../src/storage/fs/names.ts";
 import { SwappedObjects } from "../../src/storage/fs/versioned-objects.ts";
+import { repeat } from "../support/effort.ts";
 import { bundleWorker } from "./fs-processes.ts";
 import type { Workers } from "./fs-processes.ts";
 import { getText, openFs } from "./open-fs.ts";
@@ -28,20 +29,22 @@ async function swap(backend: FsBackend, path: string, content: string): Promise<
   return result.etag;
 }
 
-test("4 processes with 200 increments each lose none", async () => {
+const INCREMENTS = repeat({ quick: 60, full: 200 });
+
+test(`4 processes with ${INCREMENTS} increments each lose none`, async () => {
   const { backend, path } = await openFs();
   await backend.put("manifest.json", Buffer.from("0"), { ifAbsent: true });
   const started = Array.from({ length: 4 }, () =>
-    workers.start(["increment", path, "manifest.json", "200"]),
+    workers.start(["increment", path, "manifest.json", String(INCREMENTS)]),
   );
   for (const worker of started) expect(await worker.answer()).toEqual({ ready: true });
   for (const worker of started) worker.finish();
   for (const worker of started) expect(await worker.answer()).toEqual({ done: true });
-  expect(await getText(backend, "manifest.json")).toBe("800");
+  expect(await getText(backend, "manifest.json")).toBe(String(4 * INCREMENTS));
   const versions = (await readdir(join(path, "manifests"))).toSorted();
   expect(versions).toHaveLength(16);
-  expect(versions.at(-1)).toBe("0000000000000801.json");
-  expect(await readFile(join(path, "manifest.json"), "utf8")).toBe("800");
+  expect(versions.at(-1)).toBe(`${String(4 * INCREMENTS + 1).padStart(16, "0")}.json`);
+  expect(await readFile(join(path, "manifest.json"), "utf8")).toBe(String(4 * INCREMENTS));
   expect(await readdir(join(path, ".tmp"))).toEqual([]);
 });
 
