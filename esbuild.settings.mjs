@@ -1,6 +1,6 @@
 /**
  * `opslog-serverless/esbuild`: how functions are bundled for Lambda, by esbuild.config.mjs, in the
- * tests, in the benchmark, and by whoever wants their cold start.
+ * tests, in the benchmark, and by users who need their cold start.
  *
  *     await build({ ...settings, entryPoints: ["functions/tasks.ts"], outdir: "dist" });
  */
@@ -11,8 +11,8 @@ import { dirname } from "node:path";
 const UNDICI = new Set(["WebSocket", "CloseEvent", "MessageEvent"]);
 
 /**
- * An import of a builtin module reads all it exports, and that loads much of Node for exports nobody
- * asks for: with node:http all of undici from Node 22 on, 25-50 ms of a cold start; with the others
+ * An import of a builtin module reads all it exports, and that loads much of Node for unused
+ * exports: with node:http all of undici from Node 22 on, 25-50 ms of a cold start; with the others
  * 5-10 ms. Asking the process for the module does not.
  */
 export const lazyBuiltins = {
@@ -31,7 +31,7 @@ export const lazyBuiltins = {
       const exported = Object.keys(process.getBuiltinModule(path)).filter(
         (name) => name !== "default" && !UNDICI.has(name),
       );
-      // Calls without effects: those whose names nobody imports fall away.
+      // Calls without effects: those whose names are not imported are removed.
       const lines = exported.map((name) => `export const ${name} = /* @__PURE__ */ of("${name}");`);
       const head = [`const builtin = ${get(path)};`, "const of = (name) => builtin[name];"];
       return { contents: [...head, "export default builtin;", ...lines].join("\n") };
@@ -59,7 +59,7 @@ export const environmentCredentials = {
 };
 
 /**
- * A banner that gives the ES modules which esbuild writes a `require`. Without it the AWS SDK's
+ * A banner that defines `require` in the ES modules which esbuild writes. Without it the AWS SDK's
  * CommonJS files end in: Dynamic require of "node:https" is not supported.
  */
 export const requireBanner =

@@ -5,7 +5,7 @@ import type { Assignment, Figures } from "./tasks.ts";
 
 const MEASURE = fileURLToPath(new URL("measure.mjs", import.meta.url));
 
-/** What a process answered; undefined when it failed, and standard error tells why. */
+/** What a process answered; undefined if it failed; standard error shows why. */
 export async function measure(assignment: Assignment): Promise<Figures | undefined> {
   const child = spawn(process.execPath, [MEASURE, JSON.stringify(assignment)], {
     stdio: ["ignore", "pipe", "inherit"],

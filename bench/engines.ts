@@ -1,4 +1,4 @@
-/** The stores compared, behind what the measurements need of them. Each is loaded when asked for. */
+/** The stores compared, behind what the measurements need of them. Each is loaded when it is needed. */
 
 export type EngineName = "ours" | "ours, fsync: false" | "original";
 export const ENGINES: readonly EngineName[] = ["ours", "ours, fsync: false", "original"];

@@ -38,7 +38,7 @@ const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 const FAILED: Figures = { failed: 1 };
 
-/** Each engine once a round, in alternating order. @param prepare gives the location to work on */
+/** Each engine once a round, in alternating order. @param prepare returns the location to work on */
 async function compare(
   what: string,
   task: Task,

@@ -3,6 +3,6 @@ import { createCompactor } from "opslog-serverless/lambda";
 
 export const handler = createCompactor({
   location: process.env["OPSLOG_LOCATION"],
-  // For CloudWatch; nobody reads them where the function runs locally.
+  // For CloudWatch; they are useless where the function runs locally.
   metrics: process.env["AWS_LAMBDA_FUNCTION_NAME"] !== undefined,
 });

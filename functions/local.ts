@@ -36,7 +36,7 @@ await main().catch((error: unknown) => {
 async function main(): Promise<void> {
   const port = wholeNumber("PORT", 3000, 0, 65_535);
   const compactMs = wholeNumber("OPSLOG_COMPACT_SECONDS", 60, 1, 86_400) * 1_000;
-  // Also shows whether the location can be used at all, before anybody relies on it.
+  // Also shows whether the location can be used at all, before any program relies on it.
   await compactOnce();
 
   const server = createServer((request, response) => void serve(request, response));

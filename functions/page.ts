@@ -1,4 +1,4 @@
-/** Pages of a list: what is asked for, and how the next one is named. */
+/** Pages of a list: the requested range, and the name of the next one. */
 import type { Store } from "opslog-serverless";
 import { json, type JsonValue, Problem } from "./http.ts";
 

@@ -21,7 +21,7 @@ export interface RecordsOptions extends WithStoreOptions<JsonValue> {
   readonly corsOrigins?: readonly string[] | undefined;
 }
 
-/** `app.fetch(request, { lambdaContext })`; hono/aws-lambda gives it. */
+/** `app.fetch(request, { lambdaContext })`; hono/aws-lambda passes it. */
 export interface RecordsEnv {
   Bindings: { readonly lambdaContext: LambdaContext };
 }
@@ -158,7 +158,7 @@ function corsFor(origins: readonly string[]): ReturnType<typeof cors> {
   });
 }
 
-/** From the path as sent: what a router decodes no longer tells "%2F" from "/". */
+/** From the path as sent: what a router decodes no longer distinguishes "%2F" from "/". */
 function idOf(url: string): string {
   const [, , encoded = ""] = new URL(url).pathname.split("/");
   try {

@@ -7,9 +7,9 @@ import { RecordsStack } from "./records-stack.ts";
 export interface ExampleOptions {
   /** Directory of the bundles of the functions. */
   readonly functions: string;
-  /** Context, as in cdk.json. The CLI gives it by itself. */
+  /** Context, as in cdk.json. The CLI passes it itself. */
   readonly context?: Record<string, unknown>;
-  /** Where the assembly goes. The CLI tells it by itself. */
+  /** Where the assembly goes. The CLI passes it itself. */
   readonly outdir?: string;
 }
 

@@ -9,7 +9,7 @@ import { LoggedFunction } from "./logged-function.ts";
 import { packagedCode } from "./packaged-code.ts";
 import type { CompactorSettings } from "./store-props.ts";
 
-/** The next one goes on where a failed one stopped: nothing is gained by trying the same again. */
+/** The next one continues where a failed one stopped: repeating the same gains nothing. */
 const RETRIES = 0;
 /** The least that is allowed. An event that is older has a successor already. */
 const EVENT_AGE_MAX = Duration.minutes(1);

@@ -102,12 +102,12 @@ export class OpslogStore extends Construct {
     return this.#grant(grantee, maintainAccess(this.#place()));
   }
 
-  /** A metric of the compactor; statistic as its kind wants, period 5 minutes unless told. */
+  /** A metric of the compactor; statistic as its kind requires, period 5 minutes by default. */
   metric(name: MetricName, options?: MetricOptions): Metric {
     return storeMetric(this.location, name, options);
   }
 
-  /** What the bucket's policy must refuse for this store; in it already unless told otherwise. */
+  /** What the bucket's policy must refuse for this store; already in it by default. */
   get bucketPolicyStatements(): PolicyStatement[] {
     const place = this.#place();
     const tls = this.#sharesBucket ? tlsStatements(place) : [];

@@ -9,7 +9,7 @@ import { OpslogStore } from "./opslog-store.ts";
 export interface RecordsStackProps extends StackProps {
   /** Directory of the bundles that `node esbuild.config.mjs` makes. */
   readonly functions: string;
-  /** ARN of an SNS topic that hears of alarms. Default: nobody does. */
+  /** ARN of an SNS topic that receives alarms. Default: none. */
   readonly alarmTopicArn?: string | undefined;
 }
 

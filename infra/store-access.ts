@@ -37,7 +37,7 @@ const WRITE_KEY = ["kms:Decrypt", "kms:GenerateDataKey"];
 
 /** Any kind of reading, eager and lazy, archives included. */
 export function readAccess(place: StorePlace): Access {
-  // An eager store that finds no manifest lists `snapshots/`, to tell a new store from a lost one.
+  // An eager store that finds no manifest lists `snapshots/`, to distinguish a new store from a lost one.
   return { permissions: [get(place), list(place, LOG, RUNS)], keyActions: READ_KEY };
 }
 
@@ -107,7 +107,7 @@ function put(place: StorePlace, ...paths: readonly string[]): Permission {
 
 /**
  * IfExists: a GET of an absent object is answered 404 only to those who may list the bucket, and
- * that check names no prefix. With 403 instead, no reader could tell an absent manifest.
+ * that check names no prefix. With 403 instead, no reader could recognise an absent manifest.
  */
 function list({ bucketArn, prefix }: StorePlace, ...paths: readonly string[]): Permission {
   const prefixes = paths.map((path) => `${prefix}/${path}`);

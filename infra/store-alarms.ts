@@ -20,7 +20,7 @@ export const METRICS = {
   BacklogAgeMs: "Maximum",
   /** Since the last publication, while there is a backlog. */
   CompactionLagMs: "Maximum",
-  /** Runs of the store: what a point read may have to ask. */
+  /** Runs of the store: a point read may look into each of them. */
   Runs: "Maximum",
   /** Runs that should be merged and do not fit into the time of an invocation. */
   WaitingRunBytes: "Maximum",
@@ -36,7 +36,7 @@ export type MetricName = keyof typeof METRICS;
 const NAMESPACE = "Opslog";
 const DIMENSION = "Store";
 const PERIOD_LEAST = Duration.minutes(5);
-/** One bad period is no reason to wake anybody: the next pass goes on where the last stopped. */
+/** One bad period does not need a person: the next pass continues where the last stopped. */
 const PERIODS = 3;
 
 /** @param location the store's, `s3://bucket/prefix`: the metric's only dimension */

@@ -1,4 +1,4 @@
-/** What a store can be asked for, its defaults, and what is refused. Decides only; makes nothing. */
+/** The props of a store, their defaults, and what is refused. Creates nothing. */
 import { Duration, type RemovalPolicy, Token } from "aws-cdk-lib";
 import type { IAlarmAction } from "aws-cdk-lib/aws-cloudwatch";
 import type { IKey } from "aws-cdk-lib/aws-kms";

@@ -10,7 +10,7 @@ export interface Row {
   readonly name: string;
   readonly bytes: number;
   readonly gzipBytes: number;
-  /** Medians; the import is the same for both, and told once, of all. */
+  /** Medians; the import is the same for both, and reported once, of all. */
   readonly importMs: number;
   readonly ops: Readonly<Record<Op, Figures>>;
 }

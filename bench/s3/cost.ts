@@ -40,7 +40,7 @@ export interface CountedRequest {
 
 export interface Cost {
   readonly requests: Readonly<Record<RequestKind, number>>;
-  /** Answers of the server that told of a failure of its own, and requests without an answer. */
+  /** Answers of the server that reported a failure of its own, and requests without an answer. */
   readonly failed: number;
   /** Dependent round trips, of the client that had most. */
   readonly trips: number;

@@ -13,7 +13,7 @@ export interface OpenOptions {
   readonly endpoint: string;
   /** A writer among others. Without: read only. */
   readonly agentId?: string;
-  /** Everything resident. The original knows nothing else. */
+  /** Everything resident. The original has no other mode. */
   readonly eager?: boolean;
 }
 
@@ -135,7 +135,7 @@ async function openOriginal(place: Place, options: OpenOptions): Promise<BenchSt
   };
 }
 
-/** It knows no order and no scan; its `filter` gives no ids. */
+/** It has no order and no scan; its `filter` returns no ids. */
 async function* filtered(
   store: OriginalStore<object>,
   prefix: string,

@@ -7,7 +7,7 @@ export const ENGINES: readonly EngineName[] = ["ours", "original"];
 export type Task =
   /** Makes a compacted store. Not measured. */
   | { readonly name: "fill"; readonly records: number }
-  /** Adds single writes that nobody compacts, by several writers. Not measured. */
+  /** Adds single writes that are not compacted, by several writers. Not measured. */
   | { readonly name: "log"; readonly writes: number }
   | { readonly name: "point-read"; readonly records: number }
   | { readonly name: "read-many"; readonly records: number; readonly neighbours: boolean }

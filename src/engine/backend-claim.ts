@@ -30,7 +30,7 @@ export class BackendClaim {
     const claims = claimsOf.get(backend) ?? { location, count: 0 };
     if (claims.location !== location) {
       throw new InvalidArgumentError(
-        `this backend is in use for ${claims.location}; make another one for ${location}`,
+        `this backend is in use for ${claims.location}; create another one for ${location}`,
         { path: location },
       );
     }

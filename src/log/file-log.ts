@@ -104,7 +104,7 @@ export class FileLog implements Log {
           if (isOriginalLog(object.path)) continue; // Its manifest decides whether it counts.
           if (!isLikeLog(object.path)) continue; // Of something else that uses the place.
           throw new FormatVersionError(
-            `${object.path} is not a log file this version of opslog-serverless knows: ` +
+            `${object.path} is not a log file that this version of opslog-serverless supports: ` +
               "a newer one wrote it, or it does not belong here",
             { path: object.path },
           );

@@ -118,7 +118,7 @@ function sortOut(
       if (isOriginalLog(path)) continue; // Its manifest decides whether it counts.
       if (!isLikeLog(path)) continue; // Of something else that uses the place.
       throw new FormatVersionError(
-        `${path} is not a log segment this version of opslog-serverless knows: a newer one wrote it, ` +
+        `${path} is not a log segment that this version of opslog-serverless supports: a newer one wrote it, ` +
           "or it does not belong here",
         { path },
       );

@@ -65,7 +65,7 @@ export class BucketBackend extends BaseBackend {
       if (this.#held && current !== undefined) {
         throw new InvalidArgumentError(
           `this backend is in use for s3://${current.bucket}/${current.prefix}; ` +
-            `make another one for s3://${place.bucket}/${place.prefix}`,
+            `create another one for s3://${place.bucket}/${place.prefix}`,
         );
       }
       this.#bucket = new S3Bucket(this.#connection, place);

@@ -6,7 +6,7 @@ import type { View } from "../view/view.ts";
 export interface Backlog {
   /** Live segments: flushes that no snapshot holds yet. */
   readonly segments: number;
-  /** As given to `open`. */
+  /** As passed to `open`. */
   readonly location: string;
 }
 
@@ -19,7 +19,7 @@ export interface BacklogOptions {
 export class BacklogAlarm {
   readonly #location: string;
   readonly #options: BacklogOptions;
-  readonly #asking = new Set<Promise<void>>();
+  readonly #calls = new Set<Promise<void>>();
   #hasWarned = false;
 
   constructor(location: string, options: BacklogOptions) {
@@ -37,21 +37,21 @@ export class BacklogAlarm {
       this.#warn(backlog);
       return;
     }
-    const asking = this.#ask(onBacklog, backlog);
-    this.#asking.add(asking);
+    const call = this.#call(onBacklog, backlog);
+    this.#calls.add(call);
     // What `onWarning` throws, `settle` rejects with.
-    asking.then(
-      () => this.#asking.delete(asking),
+    call.then(
+      () => this.#calls.delete(call),
       () => undefined,
     );
   }
 
   /** Resolves when every call of `onBacklog` has settled. */
   async settle(): Promise<void> {
-    await Promise.all(this.#asking);
+    await Promise.all(this.#calls);
   }
 
-  async #ask(
+  async #call(
     onBacklog: (backlog: Backlog) => void | Promise<void>,
     backlog: Backlog,
   ): Promise<void> {
@@ -68,12 +68,12 @@ export class BacklogAlarm {
     this.#options.onWarning(
       `backlog: ${segments} segments of ${location} wait for a compaction, more than ` +
         `${this.#options.backlogSegments}: run compact() or the scheduled compactor more often, ` +
-        "or give the option onBacklog",
+        "or set the option onBacklog",
     );
   }
 }
 
-/** At least so many: where lists are unread, all that they name count as compacted. */
+/** A lower bound: if lists are unread, all that they name count as compacted. */
 function countWaiting({
   segments,
   unreadLists,

@@ -261,6 +261,6 @@ function isNews(
 function expired(reason: string): FollowerExpiredError {
   return new FollowerExpiredError(
     `what changed since the last look cannot be reported any more: ${reason}. Read what you follow ` +
-      "again (scan, readMany, hydrate); tail and watch go on with what changes from now on",
+      "again (scan, readMany, hydrate); tail and watch continue with what changes from now on",
   );
 }

@@ -31,7 +31,7 @@ export async function takeWriterLock({
   if (lease === undefined) {
     throw new LockedError(
       `Store is locked by another agent. Lock key: ${path}. Its lease ends ${ttlMs} ms ` +
-        "after its holder stops; open with an agentId to write beside others",
+        "after its holder stops; open with an agentId to write together with others",
       { path },
     );
   }

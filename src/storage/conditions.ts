@@ -83,7 +83,7 @@ export class Conditions {
     await unlimited.delete([path]).catch((cause: unknown) => {
       const reason = messageOf(cause);
       throw new WriteOutcomeUnknownError(
-        `${refusal.message}. ${path} was written and could not be taken back: ${reason}`,
+        `${refusal.message}. ${path} was written and could not be deleted: ${reason}`,
         { path, cause: refusal },
       );
     });
@@ -123,7 +123,7 @@ async function isRefusedAgain(
     } catch (cause) {
       const reason = messageOf(cause);
       throw new WriteOutcomeUnknownError(
-        `${path} was written, but whether If-None-Match is honoured could not be seen: ${reason}`,
+        `${path} was written, but whether If-None-Match is honoured could not be determined: ${reason}`,
         { path, cause },
       );
     }

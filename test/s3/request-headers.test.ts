@@ -106,10 +106,10 @@ test.each([
   [{ headers: { "content-md5": "x" } }, /the store itself sets/],
   [{ headers: { "x-amz-meta-opslog-upload": "x" } }, /the store itself sets/],
   [{ headers: { "x-y": "a\n" } }, /with a text that it cannot/],
-  [{ headers: { "x y": "a" } }, /names and texts that HTTP can carry, found "x y"/],
+  [{ headers: { "x y": "a" } }, /names and texts that HTTP can represent, found "x y"/],
   [{ sse: { customerKey: new Uint8Array(16) } }, /must be 32 bytes/],
   [{ sse: { algorithm: "AES256", kmsKeyId: "k" } as const }, /need a KMS algorithm/],
-  [{ sse: { algorithm: "aws:kms", kmsKeyId: "a\nb" } as const }, /HTTP can carry/],
+  [{ sse: { algorithm: "aws:kms", kmsKeyId: "a\nb" } as const }, /HTTP can represent/],
 ])("%j is refused", (options, message) => {
   expect(() => headersFor(options)).toThrow(InvalidArgumentError);
   expect(() => headersFor(options)).toThrow(message);

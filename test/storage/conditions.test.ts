@@ -56,7 +56,7 @@ describe("a lazy writer without a verdict", () => {
     const store = await open(LAZY);
     const error = await rejection(store.set("x", 1));
     expect(error).toBeInstanceOf(WriteOutcomeUnknownError);
-    expect(String(error)).toMatch(/does not honour If-None-Match.*could not be taken back/);
+    expect(String(error)).toMatch(/does not honour If-None-Match.*could not be deleted/);
     expect(await rejection(store.set("x", 2))).toBeInstanceOf(NotSupportedError);
   });
 

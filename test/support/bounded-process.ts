@@ -34,7 +34,7 @@ async function bundle(directory: string): Promise<void> {
     format: "esm",
     target: "node20",
     mainFields: ["module", "main"],
-    // The SDK asks for an optional package of its own by `require`, which ES modules lack.
+    // The SDK loads an optional package of its own by `require`, which ES modules lack.
     banner: {
       js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
     },

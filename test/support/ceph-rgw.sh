@@ -5,7 +5,7 @@
 #   ceph-rgw.sh start [DIR]   starts mon, osd and radosgw (about 15 s); prints KEY=VALUE lines to export
 #   ceph-rgw.sh bucket NAME   makes a bucket there, unless it is there already
 #   ceph-rgw.sh stop  [DIR]   stops just what it started in DIR
-# DIR is made anew by start; default /tmp/opslog-ceph-rgw. Ports, so that two can run side by side:
+# start creates DIR again; default /tmp/opslog-ceph-rgw. Ports, so that two can run side by side:
 # RGW_PORT (7480), MON_PORT (3300), MON_V1_PORT (6789).
 #   export $(test/support/ceph-rgw.sh start)
 set -Eeuo pipefail

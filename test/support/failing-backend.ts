@@ -7,9 +7,9 @@ export type Fate =
   | "works"
   /** Nothing happens, and the caller learns it. */
   | "refused"
-  /** It takes effect; the caller learns that nobody knows. */
+  /** It takes effect; the caller receives an unknown outcome. */
   | "answer lost"
-  /** It takes no effect; the caller learns that nobody knows. */
+  /** It takes no effect; the caller receives an unknown outcome. */
   | "never lands"
   /** As "never lands", but it takes effect at `landLate`. Only a `put` does. */
   | "lands late";
@@ -25,7 +25,7 @@ export interface FailingBackend {
   landLate(): Promise<void>;
 }
 
-/** Calls that ask or change something at the medium. */
+/** Calls that read or change something at the medium. */
 const CALLS = new Set(["get", "put", "delete", "create", "exists", "append", "lock"]);
 const READS = new Set(["get", "list", "exists", "isInPlace"]);
 

@@ -1,5 +1,5 @@
 /**
- * For every suite: a promise that rejects with nobody to handle it fails the test in which it does.
+ * For every suite: a rejected promise without a handler fails the test in which it rejects.
  * Outside of tests it ends the process, with everything else in it. Processes that tests start are
  * ended by Node itself, and their suites look at the exit code and at stderr.
  */
@@ -21,7 +21,7 @@ function unhandledRejections(): unknown[] {
 const unhandled = unhandledRejections();
 
 afterEach(async () => {
-  // Node tells of it once the microtasks that could still handle it have run.
+  // Node reports it once the microtasks that could still handle it have run.
   await setImmediate();
   expect(unhandled.splice(0), "unhandled rejections").toEqual([]);
 });

@@ -1,4 +1,4 @@
-/** Bundles and builds that several test files use are made once in a run, by whoever comes first. */
+/** Bundles and builds that several test files use are made once in a run, by the first file that needs them. */
 import { mkdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -10,7 +10,7 @@ const MAKING_MS_MAX = 120_000;
 /**
  * @param name of the directory, the same for the same content
  * @param make fills the directory that it is passed
- * @returns the filled directory; whoever uses it changes nothing in it
+ * @returns the filled directory; its users change nothing in it
  */
 export async function oncePerRun(
   name: string,

@@ -25,7 +25,7 @@ export interface RecordedRequest {
 
 export type Fault =
   | undefined
-  /** The connection breaks before the server hears of the request. */
+  /** The connection breaks before the server receives the request. */
   | "drop-before"
   /** The server carries it out; the connection breaks instead of the answer. */
   | "drop-after"
@@ -65,7 +65,7 @@ export interface RecordingProxy extends AsyncDisposable {
 }
 
 /**
- * `answerDelayMs` holds every answer for so long, as a distant server would: requests sent in
+ * `answerDelayMs` delays every answer, as a distant server would: requests sent in
  * parallel then overlap for sure, which counting round trips needs. Default 0.
  */
 export async function recordingProxy(
@@ -224,7 +224,7 @@ function toAnswer({ status, body, headers, ...cut }: ScriptedAnswer): Answer {
   return { status, body: Buffer.from(body), headers: kept, ...cut };
 }
 
-/** Bodies are passed on whole, so framing headers are set anew; HEAD keeps its length. */
+/** Bodies are passed on whole, so framing headers are set again; HEAD keeps its length. */
 function flat(response: IncomingMessage, method: string | undefined): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(response.headers)) {

@@ -1,4 +1,4 @@
-/** Reads sources as text and tells what breaks the house rules. Pure but for `readSources`. */
+/** Reads sources as text and reports what breaks the house rules. Pure, except for `readSources`. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -16,7 +16,7 @@ export const RANKS: Readonly<Record<string, number>> = {
   "storage/fs": 2,
   log: 3,
   runs: 3,
-  // S3 as a medium: the requests, what is asked of objects, and two clients that send it.
+  // S3 as a medium: the requests, the operations on objects, and two clients that send them.
   "s3/requests": 3,
   "s3/objects": 4,
   s3: 5,
@@ -56,7 +56,7 @@ const IMPORT =
   /^[ \t]*(?:import|export)\b(?:[^;"'`(]*?\bfrom)?\s*["']([^"'\n]+)["']|\bimport\(\s*["']([^"'\n]+)["']/gm;
 
 const RUNTIME = "core/runtime.ts";
-/** Time, chance and what only one realm knows, and what stands in for them. */
+/** Time, randomness and what works in one realm only, and their replacements. */
 const BANNED: readonly { readonly pattern: RegExp; readonly use: string }[] = [
   { pattern: /\bDate\.now\b/, use: "runtime.nowMs()" },
   { pattern: /\bnew Date\(\)/, use: "new Date(runtime.nowMs())" },

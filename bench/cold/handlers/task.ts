@@ -1,4 +1,4 @@
-/** What every handler that is measured is asked to do: read one record, or write one. */
+/** What every measured handler does: read one record, or write one. */
 export interface TaskEvent {
   readonly op: "read" | "write";
   readonly id: string;

@@ -78,7 +78,7 @@ async function settle(
     }
     if (failure.kind !== "no-upload") throw bucket.error(failure, call);
     throw new UnavailableError(
-      `the upload of '${path}' was aborted by someone else before it was complete`,
+      `the upload of '${path}' was aborted by another client before it was complete`,
       { path, cause: failure.cause },
     );
   }

@@ -73,8 +73,8 @@ function decoded(page: ListedPage, bucketUrl: string, start: string): ListedPage
     if (key?.startsWith(start) === true) return key;
     const form = page.encoded ? "percent-encoded (EncodingType is url)" : "not encoded";
     throw new NotSupportedError(
-      `S3 ListObjectsV2 of ${bucketUrl}${start} listed the key ${JSON.stringify(listed)} and says that it is ${form}: ` +
-        `expected keys below ${JSON.stringify(start)}. This server encodes keys otherwise than it says; ` +
+      `S3 ListObjectsV2 of ${bucketUrl}${start} listed the key ${JSON.stringify(listed)} and declares it as ${form}: ` +
+        `expected keys below ${JSON.stringify(start)}. This server encodes keys otherwise than it declares; ` +
         "a prefix of letters, digits and hyphens avoids that",
       { path: listed },
     );

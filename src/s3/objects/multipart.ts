@@ -108,7 +108,7 @@ async function uploadParts(
       bytes += part.byteLength;
       if (partNumber > PARTS_MAX || bytes > OBJECT_BYTES_MAX) {
         throw new InvalidArgumentError(
-          `'${upload.path}' is larger than S3 takes: at most ${OBJECT_BYTES_MAX} bytes`,
+          `'${upload.path}' is larger than S3 accepts: at most ${OBJECT_BYTES_MAX} bytes`,
           { path: upload.path },
         );
       }

@@ -155,7 +155,7 @@ class SettledPut {
       return { status: "conflict", dateMs };
     } catch (error) {
       throw new WriteOutcomeUnknownError(
-        `${this.#name()} may have landed, and reading it back failed: ${messageOf(error)}`,
+        `${this.#name()} may have taken effect, and reading it back failed: ${messageOf(error)}`,
         { path: this.#path, cause: error },
       );
     }
@@ -207,7 +207,7 @@ class SettledPut {
 
   #unknown(failure: Failure): WriteOutcomeUnknownError {
     return new WriteOutcomeUnknownError(
-      `${this.#name()} may or may not have landed: ${failure.name}: ${failure.message}`,
+      `${this.#name()} may or may not have taken effect: ${failure.name}: ${failure.message}`,
       { path: this.#path, cause: failure.cause },
     );
   }

@@ -146,7 +146,7 @@ export function toOpslogError(
     case "credentials":
       return new AccessDeniedError(
         `${what}. Check the credentials ${credentialsFrom}: they are missing, wrong or expired, ` +
-          "or hold what no header can (a line break at the end)",
+          "or contain what no header can (a line break at the end)",
         details,
       );
     case "clock-skew":

@@ -80,7 +80,7 @@ function checkHeaders(headers: Readonly<Record<string, string>>): Record<string,
     const name = given.toLowerCase();
     if (!NAME.test(name) || typeof value !== "string" || !VALUE.test(value)) {
       throw new InvalidArgumentError(
-        `headers: expected names and texts that HTTP can carry, found ${JSON.stringify(given)}` +
+        `headers: expected names and texts that HTTP can represent, found ${JSON.stringify(given)}` +
           (typeof value === "string" ? " with a text that it cannot" : `: ${typeof value}`),
       );
     }

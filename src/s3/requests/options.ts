@@ -171,7 +171,7 @@ export function resolvePlace(location: string, settings: S3Settings): S3Place {
   if (settings.bucket === undefined) {
     if (place !== null) return place;
     throw new InvalidArgumentError(
-      `no bucket: open "s3://bucket/prefix", or give S3Backend the option bucket; ` +
+      `no bucket: open "s3://bucket/prefix", or pass the option bucket to S3Backend; ` +
         `found location ${JSON.stringify(location)}`,
     );
   }
@@ -180,7 +180,7 @@ export function resolvePlace(location: string, settings: S3Settings): S3Place {
     // Whichever were taken, some caller would find an empty store where its data should be.
     throw new InvalidArgumentError(
       `location ${location} and the options of S3Backend (bucket ${JSON.stringify(given.bucket)}, ` +
-        `prefix ${JSON.stringify(given.prefix)}) name different places: give one of them`,
+        `prefix ${JSON.stringify(given.prefix)}) name different places: pass one of them`,
     );
   }
   return given;

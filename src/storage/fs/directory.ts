@@ -71,7 +71,7 @@ export class StoreDirectory {
     const stats = await unlessAbsent(this.files.lstat(this.absolute(directory)));
     if (stats?.isSymbolicLink() === true) {
       throw new AccessDeniedError(
-        `'${directory}' is a symbolic link; inside a store none is followed`,
+        `'${directory}' is a symbolic link; links inside a store are not followed`,
         { path: directory },
       );
     }

@@ -138,9 +138,12 @@ async function readEntries(directory: StoreDirectory, parent: string): Promise<D
     const link = entries.find((entry) => entry.isSymbolicLink());
     if (link !== undefined) {
       const path = parent + link.name;
-      throw new AccessDeniedError(`'${path}' is a symbolic link; inside a store none is followed`, {
-        path,
-      });
+      throw new AccessDeniedError(
+        `'${path}' is a symbolic link; links inside a store are not followed`,
+        {
+          path,
+        },
+      );
     }
     return entries.filter((entry) => !isBackendsOwn(parent + entry.name));
   } catch (error) {

@@ -235,7 +235,7 @@ function cannotLink(error: unknown): boolean {
 function noHardLinks(root: string, cause: unknown): NotSupportedError {
   return new NotSupportedError(
     `The file system of '${root}' has no hard links (${errno(cause)}), so that no store can be written ` +
-      "there: FAT, exFAT and some network and container mounts are such; take a directory of another",
+      "there: FAT, exFAT and some network and container mounts have none; use a directory on another one",
     { path: root, cause },
   );
 }
