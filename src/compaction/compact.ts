@@ -10,7 +10,7 @@ import type { StorageBackend } from "../storage/backend.ts";
 import { BackendClaim } from "../engine/backend-claim.ts";
 import { backendFor, checkBackend } from "../engine/resolve-backend.ts";
 import { checkFlag, checkNames, warningsTo } from "../core/options.ts";
-import { createParts } from "../engine/engine.ts";
+import { createEngine } from "../engine/engine.ts";
 
 export interface CompactOptions extends SettingOptions {
   /** Default `new FsBackend()`. */
@@ -71,7 +71,7 @@ export async function compactMetered(
   try {
     // Compaction copies records without looking into them: it needs no schema.
     const schema = { version: Number.MAX_SAFE_INTEGER, migrate: undefined };
-    const parts = createParts({
+    const engine = createEngine({
       backend,
       location: claim.location,
       runtime,
@@ -80,7 +80,7 @@ export async function compactMetered(
       schema,
       meter,
     });
-    const { report } = await new Compactor({ ...parts, limits: DEFAULT_LIMITS }).pass({
+    const { report } = await new Compactor({ ...engine, limits: DEFAULT_LIMITS }).pass({
       full,
       signal,
       leftMs,

@@ -22,7 +22,7 @@ import { ManifestStore } from "../view/manifest-store.ts";
 import type { WarmLooks } from "../view/freshness.ts";
 import type { Schema } from "../core/schema.ts";
 
-export interface StoreParts {
+export interface Engine {
   /** Counts what this store asks of the medium, and holds it to its budget. */
   readonly backend: StorageBackend;
   readonly meter: CostMeter;
@@ -50,8 +50,8 @@ export interface StoreParts {
 /** Beside the default bound for runs; a parsed segment takes a few times its bytes. */
 const SEGMENT_CACHE_BYTES_MAX = 8 * 1024 * 1024;
 
-/** What `createParts` is given. */
-export interface GivenParts {
+/** What `createEngine` is given. */
+export interface EngineOptions {
   /** As the caller made it, also when others share it: what is warm is found by it. */
   readonly backend: StorageBackend;
   /** What the backend is bound to. */
@@ -72,7 +72,7 @@ export interface GivenParts {
 }
 
 /** One protocol, two media: files that grow get a file log, everything else one object per flush. */
-export function createParts(given: GivenParts): StoreParts {
+export function createEngine(given: EngineOptions): Engine {
   const { location, runtime, onWarning, schema, costBudget, deadline } = given;
   const { meter = new CostMeter() } = given;
   const guard = costBudget && { budget: costBudget, onWarning };
@@ -118,7 +118,7 @@ function settingsOn(backend: StorageBackend, settings: ProtocolSettings): Protoc
 
 /** How a store gets a writer that flushes together with those of others. */
 function joinGroup(
-  { backend, runtime, settings, deadline, flushLingerMs: lingerMs }: GivenParts,
+  { backend, runtime, settings, deadline, flushLingerMs: lingerMs }: EngineOptions,
   warm: Warm,
   meter: CostMeter,
   guard: BudgetGuard | undefined,

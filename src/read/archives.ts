@@ -13,7 +13,7 @@ import { originalPeriod } from "../legacy/archive.ts";
 import { type ArchiveSegment, validateArchiveSegment } from "../legacy/validate.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { View } from "../view/view.ts";
-import type { StoreParts } from "../engine/engine.ts";
+import type { Engine } from "../engine/engine.ts";
 import { migrateRecord } from "../core/schema.ts";
 
 const PERIOD_CHARACTERS_MAX = 128;
@@ -59,7 +59,7 @@ export function defaultPeriod(nowMs: number): string {
  * @throws CorruptionError, FormatVersionError, SchemaTooNewError
  */
 export async function loadArchive(
-  { backend, schema }: StoreParts,
+  { backend, schema }: Engine,
   view: View,
   segment: string,
 ): Promise<Map<string, unknown> | undefined> {

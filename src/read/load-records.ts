@@ -12,7 +12,7 @@ import type { SegmentRef } from "../log/log.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import { RunReader } from "../runs/run-reader.ts";
 import { renewView, settleView, type View } from "../view/view.ts";
-import type { StoreParts } from "../engine/engine.ts";
+import type { Engine } from "../engine/engine.ts";
 import { ResidentEntry } from "./resident-entry.ts";
 import { migrateRecord } from "../core/schema.ts";
 import { runMissing } from "./merged-view.ts";
@@ -51,8 +51,8 @@ const VIEWS_MAX = 50;
 const SCAN_RECORDS_MIN = 100;
 const SCAN_SHARE = 0.2;
 
-export async function gather(parts: StoreParts, options: GatherOptions): Promise<Gathered> {
-  const gathering = new Gathering(parts, options);
+export async function gather(engine: Engine, options: GatherOptions): Promise<Gathered> {
+  const gathering = new Gathering(engine, options);
   const wantsNone = options.wanted !== "all" && options.wanted.size === 0;
   if (wantsNone && options.settles !== true) return gathering.result();
   for (let attempt = 1; attempt <= VIEWS_MAX; attempt++) {
@@ -64,7 +64,7 @@ export async function gather(parts: StoreParts, options: GatherOptions): Promise
 }
 
 class Gathering {
-  readonly #parts: StoreParts;
+  readonly #engine: Engine;
   readonly #wanted: Wanted;
   readonly #hashes: ReadonlySet<string>;
   readonly #onCorrupt: (error: CorruptionError) => void;
@@ -79,8 +79,8 @@ class Gathering {
   #baseFingerprint: string | undefined;
   #replaces = false;
 
-  constructor(parts: StoreParts, options: GatherOptions) {
-    this.#parts = parts;
+  constructor(engine: Engine, options: GatherOptions) {
+    this.#engine = engine;
     this.#view = options.view;
     this.#wanted = options.wanted;
     this.#hashes = new Set(options.wanted === "all" ? [] : [...options.wanted].map(filterHash));
@@ -122,7 +122,7 @@ class Gathering {
     if (failure === undefined && gone.size === 0) return true;
     if (failure !== undefined && !(failure instanceof RunGoneError)) throw failure;
     const before = this.#view.etag;
-    this.#view = await renewView(this.#parts.manifests, this.#view, gone);
+    this.#view = await renewView(this.#engine.manifests, this.#view, gone);
     if (failure !== undefined && this.#view.etag === before) throw runMissing(this.#view, failure);
     return false;
   }
@@ -147,12 +147,12 @@ class Gathering {
     if (unreadLists.length === 0) return;
     const isNeeded = (ref: SegmentRef): boolean => this.#merged.has(ref.key) || this.#admits(ref);
     if (!this.#settles && !segments.some(isNeeded)) return;
-    this.#view = await settleView(this.#parts.manifests, this.#view);
+    this.#view = await settleView(this.#engine.manifests, this.#view);
     for (const error of this.#view.corrupt) if (!corrupt.includes(error)) this.#onCorrupt(error);
   }
 
   async #readSegments(gone: Set<string>): Promise<void> {
-    const { log, segmentCache } = this.#parts;
+    const { log, segmentCache } = this.#engine;
     const missing: SegmentRef[] = [];
     for (const ref of this.#view.segments) {
       if (this.#merged.has(ref.key) || !this.#admits(ref)) continue;
@@ -189,7 +189,7 @@ class Gathering {
   }
 
   async #readRun(run: RunInfo): Promise<void> {
-    const { backend, cache, onWarning } = this.#parts;
+    const { backend, cache, onWarning } = this.#engine;
     const reader = new RunReader(backend, cache, run, onWarning);
     const scanFrom = Math.max(SCAN_RECORDS_MIN, run.records * SCAN_SHARE);
     if (this.#wanted !== "all" && this.#wanted.size < scanFrom) {
@@ -245,7 +245,7 @@ class Gathering {
 
   /** Winners only: what another write has replaced need not be of a version known here. */
   #migrate(): void {
-    const { schema } = this.#parts;
+    const { schema } = this.#engine;
     for (const [id, { version, schema: from, value }] of this.#entries) {
       if (value === undefined || from === schema.version) continue;
       const migrated = migrateRecord(schema, id, value, from);

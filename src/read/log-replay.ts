@@ -8,7 +8,7 @@ import type { LogOperation } from "../core/operation.ts";
 import { compareVersions, type Version, wins } from "../core/version.ts";
 import { openSegments, type Segment } from "../format/segment-codec.ts";
 import { readSegmentBytes, type SegmentRef } from "../log/log.ts";
-import type { StoreParts } from "../engine/engine.ts";
+import type { Engine } from "../engine/engine.ts";
 import { ResidentEntry } from "./resident-entry.ts";
 
 /** What the header of its segment holds of an operation. */
@@ -52,7 +52,7 @@ const WINDOW_BYTES_MAX = 128 * 1024;
 const HELD_BYTES_MAX = 2 * 1024 * 1024;
 
 export class LiveOperations {
-  readonly #parts: Pick<StoreParts, "backend" | "log">;
+  readonly #engine: Pick<Engine, "backend" | "log">;
   /** By their lowest clock. */
   readonly #refs: readonly SegmentRef[];
   readonly #onCorrupt: (error: CorruptionError) => void;
@@ -64,11 +64,11 @@ export class LiveOperations {
   readonly #unreadable = new Set<string>();
 
   constructor(
-    parts: Pick<StoreParts, "backend" | "log">,
+    engine: Pick<Engine, "backend" | "log">,
     refs: readonly SegmentRef[],
     onCorrupt: (error: CorruptionError) => void,
   ) {
-    this.#parts = parts;
+    this.#engine = engine;
     this.#refs = refs.toSorted((a, b) => a.lo - b.lo);
     this.#onCorrupt = onCorrupt;
     this.#holds = bytesOf(refs) <= HELD_BYTES_MAX;
@@ -174,7 +174,7 @@ export class LiveOperations {
       else if (this.#unreadable.has(ref.key)) continue;
       else append(segments, await this.#readLarge(ref));
     }
-    for await (const read of this.#parts.log.read(missing)) {
+    for await (const read of this.#engine.log.read(missing)) {
       if (read.status === "found") add(read.ref, read.segments);
       if (read.status === "gone") this.#gone.add(read.ref.key);
       if (read.status === "corrupt") this.#onCorrupt(read.error);
@@ -184,7 +184,7 @@ export class LiveOperations {
 
   /** As `Log.read` does, but decoded as it is taken. */
   async #readLarge(ref: SegmentRef): Promise<OpenSegment[]> {
-    const bytes = await readSegmentBytes(this.#parts.backend, ref);
+    const bytes = await readSegmentBytes(this.#engine.backend, ref);
     if (bytes === undefined) {
       this.#gone.add(ref.key);
       return [];

@@ -8,7 +8,7 @@ import type { RunCache } from "../runs/run-objects.ts";
 import { RunReader } from "../runs/run-reader.ts";
 import { BLOCK_BYTES_MAX } from "../runs/run-writer.ts";
 import { entryOf, type LiveOperation } from "./log-replay.ts";
-import type { StoreParts } from "../engine/engine.ts";
+import type { Engine } from "../engine/engine.ts";
 import type { IdRange } from "./merged-view.ts";
 
 /** Of the reads under way for all runs together; each run holds about three reads. */
@@ -35,7 +35,7 @@ export interface RunsRange extends IdRange {
 
 /** The entries of each run within the range, read ahead with bounded memory for all together. */
 export function scansOf(
-  { backend, cache: sharedCache, onWarning }: StoreParts,
+  { backend, cache: sharedCache, onWarning }: Engine,
   runs: readonly RunInfo[],
   { recordsWanted, ...range }: RunsRange = {},
 ): EntryBatches[] {
@@ -61,13 +61,13 @@ function firstBytesOf({ bytes, records }: RunInfo, recordsWanted: number): numbe
 
 /** Winners that lie in runs which `known` does not name: what has changed since. */
 export async function* streamChanges(
-  parts: StoreParts,
+  engine: Engine,
   runs: readonly RunInfo[],
   known: readonly RunInfo[],
 ): AsyncGenerator<RunEntry[]> {
   const knownPaths = new Set(known.map(({ path }) => path));
   if (runs.every(({ path }) => knownPaths.has(path))) return;
-  const marked = scansOf(parts, runs).map((scan, at) =>
+  const marked = scansOf(engine, runs).map((scan, at) =>
     mark(scan, !knownPaths.has(runs[at]?.path ?? "")),
   );
   for await (const batch of mergeSorted<MarkedEntry>(marked)) {
@@ -78,13 +78,13 @@ export async function* streamChanges(
 
 /** Leaves out operations that the runs hold, or a later one on the same record. */
 export async function aboveRuns(
-  parts: StoreParts,
+  engine: Engine,
   { clock, runs }: Pick<Manifest, "clock" | "runs">,
   operations: readonly LiveOperation[],
 ): Promise<readonly LiveOperation[]> {
   const low = operations.filter(({ version }) => version.clock <= clock);
   const ids = new Set(low.map(({ operation }) => operation.id));
-  const winners = await lookUpRuns(parts, runs, ids);
+  const winners = await lookUpRuns(engine, runs, ids);
   return operations.filter((each) => {
     const winner = winners.get(each.operation.id);
     return wins(entryOf(each), winner);
@@ -93,7 +93,7 @@ export async function aboveRuns(
 
 /** Winners of these ids, tombstones included. @throws RunGoneError, CorruptionError */
 export async function lookUpRuns(
-  { backend, cache, onWarning }: StoreParts,
+  { backend, cache, onWarning }: Engine,
   runs: readonly RunInfo[],
   ids: ReadonlySet<string>,
 ): Promise<Map<string, RunEntry>> {

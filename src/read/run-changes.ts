@@ -2,7 +2,7 @@
 import type { RunEntry } from "../core/version.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import { type EntryBatches, mergeSorted } from "../runs/merge.ts";
-import type { StoreParts } from "../engine/engine.ts";
+import type { Engine } from "../engine/engine.ts";
 import { scansOf } from "./merged-runs.ts";
 
 /** An id whose winner is another one in the runs that came than in those that went. */
@@ -19,12 +19,12 @@ export interface RunChange {
  * @throws RunGoneError, with the path of the run
  */
 export async function* runChanges(
-  parts: StoreParts,
+  engine: Engine,
   before: readonly RunInfo[],
   after: readonly RunInfo[],
 ): AsyncGenerator<RunChange[]> {
-  const went = new Reader(mergeSorted(scansOf(parts, withoutThose(before, after))));
-  const came = new Reader(mergeSorted(scansOf(parts, withoutThose(after, before))));
+  const went = new Reader(mergeSorted(scansOf(engine, withoutThose(before, after))));
+  const came = new Reader(mergeSorted(scansOf(engine, withoutThose(after, before))));
   try {
     for (;;) {
       await went.fill();

@@ -3,7 +3,7 @@ import { type CorruptionError, UnavailableError } from "../core/errors.ts";
 import { wins } from "../core/version.ts";
 import type { View } from "../view/view.ts";
 import { gather, type Gathered, type GatherOptions } from "../read/load-records.ts";
-import type { StoreParts } from "../engine/engine.ts";
+import type { Engine } from "../engine/engine.ts";
 
 /** How often a compaction may come in between. */
 const VIEWS_MAX = 50;
@@ -24,19 +24,19 @@ export interface CatchUp {
  * @returns both, under one view
  */
 export async function catchUp(
-  parts: StoreParts,
+  engine: Engine,
   { wanted, gathered: first, arrived, onCorrupt, settles }: CatchUp,
 ): Promise<Gathered> {
   let gathered = first;
   for (let attempt = 1; attempt <= VIEWS_MAX; attempt++) {
     const { view } = gathered;
     const common = { ...baseOf(view), onCorrupt };
-    const late = await gather(parts, { ...common, view, wanted: arrived, merged: new Set() });
+    const late = await gather(engine, { ...common, view, wanted: arrived, merged: new Set() });
     // All of it was read again, whatever was purged.
     if (late.view.etag === view.etag) return join(gathered, { ...late, replaces: false });
     const merged = mergedNames(view);
     const newer = { ...common, view: late.view, wanted, merged, settles };
-    gathered = join(gathered, await gather(parts, newer));
+    gathered = join(gathered, await gather(engine, newer));
   }
   throw new UnavailableError("refresh: compactions replaced the view faster than it could be read");
 }

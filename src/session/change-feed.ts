@@ -12,11 +12,11 @@ import type { SegmentRef } from "../log/log.ts";
 import type { View } from "../view/view.ts";
 import { type Base, ChangedObjects, type KnownSegment, writersOf } from "./changed-objects.ts";
 import { asDelta, publicOperation } from "./history.ts";
-import type { StoreParts } from "../engine/engine.ts";
-import type { Records } from "./memtable.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { Memtable } from "./memtable.ts";
 import type { ResidentEntry } from "../read/resident-entry.ts";
 import { migrateRecord, type Schema } from "../core/schema.ts";
-import { type NewOperation, tellChange, tellUnknown, type Told } from "./pending-changes.ts";
+import { type NewOperation, changesFor, changesForUnknown, type Told } from "./pending-changes.ts";
 
 /** What a store has when changes are requested. */
 export interface FollowedState {
@@ -33,8 +33,8 @@ export interface FollowedState {
 export type TakeNews = () => Operation<unknown>[];
 
 export class Follower {
-  readonly #parts: StoreParts;
-  readonly #records: Records;
+  readonly #engine: Engine;
+  readonly #records: Memtable;
   /** What the follower has; undefined until the first `tail` or `watch`. */
   #base: Base | undefined;
   /** What the follower has of records that changed in memory since. */
@@ -44,8 +44,8 @@ export class Follower {
   /** Changed while an own write was on top: reported when that fails. */
   #deferred = new Set<string>();
 
-  constructor(parts: StoreParts, records: Records) {
-    this.#parts = parts;
+  constructor(engine: Engine, records: Memtable) {
+    this.#engine = engine;
     this.#records = records;
   }
 
@@ -111,7 +111,7 @@ export class Follower {
         [...this.#before.keys(), ...operations.keys()],
       );
     }
-    const objects = new ChangedObjects(this.#parts, base, state.view, this.#records);
+    const objects = new ChangedObjects(this.#engine, base, state.view, this.#records);
     const found = await objects.find(operations, this.#deferred, {
       // What memory had before is known, or it has not changed.
       isSettled: (id) =>
@@ -131,7 +131,7 @@ export class Follower {
       if (this.#before.has(id)) return this.#tell(id, own, state);
       const change = found.get(id);
       if (change === undefined) return [];
-      return tellUnknown({ ...change, id, ts: this.#ts(state) });
+      return changesForUnknown({ ...change, id, ts: this.#ts(state) });
     };
     return this.#take(read.known, state, tell, [...this.#before.keys(), ...found.keys()]);
   }
@@ -175,13 +175,13 @@ export class Follower {
   #tell(id: string, operations: readonly NewOperation[], state: FollowedState): Told[] {
     const after = this.#records.durable(id);
     const before = this.#before.has(id) ? this.#before.get(id) : after;
-    return tellChange({ id, before, after, operations, ts: this.#ts(state) });
+    return changesFor({ id, before, after, operations, ts: this.#ts(state) });
   }
 
   /** Of a net change. */
   #ts({ view }: FollowedState): string {
     const { lastCheckpoint } = view.manifest.stats ?? {};
-    return lastCheckpoint ?? new Date(this.#parts.runtime.nowMs()).toISOString();
+    return lastCheckpoint ?? new Date(this.#engine.runtime.nowMs()).toISOString();
   }
 
   #has(id: string, { complete }: FollowedState): boolean {
@@ -211,7 +211,7 @@ export class Follower {
     for (const ref of state.view.segments) {
       const held = base.known.get(ref.key);
       const inMemory =
-        ref.segments ?? state.segments(ref.key) ?? this.#parts.segmentCache.get(ref.key);
+        ref.segments ?? state.segments(ref.key) ?? this.#engine.segmentCache.get(ref.key);
       if (held?.writers !== undefined || (held !== undefined && base.isWhole))
         known.set(ref.key, held);
       else if (inMemory !== undefined) take(ref, inMemory);
@@ -219,7 +219,7 @@ export class Follower {
       else if (base.isWhole) known.set(ref.key, { ref, writers: undefined });
       else missing.push(ref);
     }
-    for await (const read of this.#parts.log.read(missing)) {
+    for await (const read of this.#engine.log.read(missing)) {
       if (read.status === "found") take(read.ref, read.segments);
       else if (read.status === "corrupt") {
         state.onCorrupt(read.error);
@@ -231,7 +231,7 @@ export class Follower {
 
   /** New operations by id, in version order. */
   #byRecord(segments: readonly Segment[]): Map<string, NewOperation[]> {
-    const { schema } = this.#parts;
+    const { schema } = this.#engine;
     const all = segments.flatMap((segment) =>
       segment.operations.map((operation): NewOperation => {
         const version = versionOf(segment, operation);

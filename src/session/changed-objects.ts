@@ -11,8 +11,8 @@ import type { SegmentRef } from "../log/log.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import type { View } from "../view/view.ts";
 import { gather } from "../read/load-records.ts";
-import type { StoreParts } from "../engine/engine.ts";
-import { type Records } from "./memtable.ts";
+import type { Engine } from "../engine/engine.ts";
+import { type Memtable } from "./memtable.ts";
 import { ResidentEntry } from "../read/resident-entry.ts";
 import { runChanges } from "../read/run-changes.ts";
 import { lookUpRuns } from "../read/merged-runs.ts";
@@ -74,15 +74,15 @@ function writerKey({ agent, w }: Pick<Version, "agent" | "w">): string {
 }
 
 export class ChangedObjects {
-  readonly #parts: StoreParts;
+  readonly #engine: Engine;
   readonly #base: Base;
   readonly #view: View;
-  readonly #records: Records;
+  readonly #records: Memtable;
   readonly #toldWriters: ReadonlySet<string>;
   readonly #candidates = new Map<string, Candidate>();
 
-  constructor(parts: StoreParts, base: Base, view: View, records: Records) {
-    this.#parts = parts;
+  constructor(engine: Engine, base: Base, view: View, records: Memtable) {
+    this.#engine = engine;
     this.#base = base;
     this.#view = view;
     this.#records = records;
@@ -150,7 +150,7 @@ export class ChangedObjects {
     const { runs, archive } = this.#view.manifest;
     // The tombstone of an archive has the version of what it replaces, which was reported.
     const mayArchive = archive.length !== manifest.archive.length;
-    for await (const changes of runChanges(this.#parts, manifest.runs, runs)) {
+    for await (const changes of runChanges(this.#engine, manifest.runs, runs)) {
       for (const { id, before, after } of changes) {
         if (isSettled(id)) continue;
         if (after === undefined && before?.text === undefined) continue;
@@ -196,7 +196,7 @@ export class ChangedObjects {
     }
     if (doubtful.size === 0) return winners;
     const { manifest, etag } = this.#view;
-    const gathered = await gather(this.#parts, {
+    const gathered = await gather(this.#engine, {
       view: this.#view,
       wanted: doubtful,
       merged: new Set(),
@@ -219,7 +219,7 @@ export class ChangedObjects {
 
   #highest({ operations, entry }: Candidate): ResidentEntry | undefined {
     const last = operations.at(-1);
-    const { version: schema } = this.#parts.schema;
+    const { version: schema } = this.#engine.schema;
     const logged = last && new ResidentEntry(last.version, schema, last.operation.data);
     const merged = entry && this.#entryOf(entry);
     return merged !== undefined && wins(merged, logged) ? merged : logged;
@@ -227,7 +227,7 @@ export class ChangedObjects {
 
   #entryOf({ id, version, schema, text }: RunEntry): ResidentEntry {
     if (text === undefined) return new ResidentEntry(version, schema, undefined);
-    const value = migrateRecord(this.#parts.schema, id, parseRecord(id, text), schema);
+    const value = migrateRecord(this.#engine.schema, id, parseRecord(id, text), schema);
     return new ResidentEntry(version, schema, value);
   }
 
@@ -236,7 +236,7 @@ export class ChangedObjects {
     const { view, known } = this.#base;
     const current = new Set(this.#view.manifest.runs.map(({ path }) => path));
     const stayed = view.manifest.runs.filter(({ path }) => current.has(path));
-    const held = await lookUpRuns(this.#parts, stayed, ids);
+    const held = await lookUpRuns(this.#engine, stayed, ids);
     const filters = [...known.values()].map(({ ref }) => ref.filter);
     return [...ids].filter((id) => {
       const hash = filterHash(id);

@@ -5,12 +5,12 @@
  */
 import { SILENT_ABORT } from "../core/silent-abort.ts";
 import type { Runtime } from "../core/runtime.ts";
-import type { Committer } from "./flusher.ts";
+import type { Flusher } from "./flusher.ts";
 import type { StagedOperation } from "./memtable.ts";
 
 export type WriteMode = "immediate" | "group" | "async";
 
-export interface WriteBufferOptions {
+export interface CommitQueueOptions {
   readonly writeMode: WriteMode;
   /** Operations that fill the buffer. */
   readonly groupCommitSize: number;
@@ -21,18 +21,18 @@ export interface WriteBufferOptions {
 /** Above this an "async" write waits as well: memory must not outgrow what the log can take. */
 const BUFFER_BYTES_MAX = 64 * 1024 * 1024;
 
-export class WriteBuffer {
-  readonly #committer: Committer;
+export class CommitQueue {
+  readonly #flusher: Flusher;
   readonly #runtime: Runtime;
-  readonly #options: WriteBufferOptions;
+  readonly #options: CommitQueueOptions;
   /** Operations taken in since the last flush began. */
   #buffered = 0;
   #timer: AbortController | undefined;
   /** Of writes that were acknowledged as buffered: the next call rejects with it. */
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(committer: Committer, runtime: Runtime, options: WriteBufferOptions) {
-    this.#committer = committer;
+  constructor(flusher: Flusher, runtime: Runtime, options: CommitQueueOptions) {
+    this.#flusher = flusher;
     this.#runtime = runtime;
     this.#options = options;
   }
@@ -40,19 +40,19 @@ export class WriteBuffer {
   /**
    * Takes in staged operations. Resolves as the write mode promises: when they are durable, or
    * when they are buffered.
-   * @throws as `Committer.commit`; with what an earlier, buffered write failed with
+   * @throws as `Flusher.commit`; with what an earlier, buffered write failed with
    */
   async commit(operations: readonly StagedOperation[]): Promise<void> {
     const { writeMode, groupCommitSize } = this.#options;
-    if (writeMode === "immediate") return this.#committer.commit(operations);
-    if (this.#failure !== undefined) this.#committer.unstage(operations);
+    if (writeMode === "immediate") return this.#flusher.commit(operations);
+    if (this.#failure !== undefined) this.#flusher.unstage(operations);
     this.#throwFailure();
-    const done = this.#committer.enqueue(operations);
+    const done = this.#flusher.enqueue(operations);
     this.#buffered += operations.length;
     const isFull = this.#buffered >= groupCommitSize;
     if (isFull) this.#start();
     else void this.#startLater();
-    const waits = writeMode === "group" ? isFull : this.#committer.queuedBytes > BUFFER_BYTES_MAX;
+    const waits = writeMode === "group" ? isFull : this.#flusher.queuedBytes > BUFFER_BYTES_MAX;
     if (waits) return done;
     this.#tellLater(done);
   }
@@ -73,7 +73,7 @@ export class WriteBuffer {
   async flush(): Promise<void> {
     this.#start();
     try {
-      await this.#committer.flush();
+      await this.#flusher.flush();
     } catch (error) {
       this.#failure = undefined;
       throw error;
@@ -91,7 +91,7 @@ export class WriteBuffer {
     this.#timer?.abort(SILENT_ABORT);
     this.#timer = undefined;
     this.#buffered = 0;
-    this.#committer.start();
+    this.#flusher.start();
   }
 
   async #startLater(): Promise<void> {

@@ -4,7 +4,7 @@ import { AccessDeniedError, StoreNotFoundError } from "../core/errors.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
 import type { View } from "../view/view.ts";
 import { lookWhole, type TimedView } from "../view/freshness.ts";
-import type { StoreParts } from "../engine/engine.ts";
+import type { Engine } from "../engine/engine.ts";
 
 /**
  * Publishes generation 1 without runs, so that others can open the store beside a writer that has
@@ -12,7 +12,7 @@ import type { StoreParts } from "../engine/engine.ts";
  * @param absent a look that found no manifest; one that another process published since is as good
  */
 export async function publishFirstManifest(
-  { manifests, runtime, settings }: StoreParts,
+  { manifests, runtime, settings }: Engine,
   absent: LoadedManifest,
 ): Promise<void> {
   await manifests.prove(absent.manifest, { runtime, settings }).catch((error: unknown) => {
@@ -41,7 +41,7 @@ export async function publishFirstManifest(
  * @returns throws CorruptionError when a manifest was lost
  */
 export function lostManifestGuard(
-  { manifests }: Pick<StoreParts, "manifests">,
+  { manifests }: Pick<Engine, "manifests">,
   confirmed: View | undefined,
 ): (view: View) => Promise<void> {
   let last = confirmed;
@@ -54,12 +54,12 @@ export function lostManifestGuard(
 
 /** Before its first compaction a store may be a log alone, which a snapshot does not look at. */
 export async function checkExists(
-  parts: StoreParts,
+  engine: Engine,
   { view: seen, listedAt }: Pick<TimedView, "view" | "listedAt">,
   location: string,
 ): Promise<void> {
   const isBlind = seen.etag === undefined && listedAt === undefined;
-  const view = isBlind ? (await lookWhole(parts)).view : seen;
+  const view = isBlind ? (await lookWhole(engine)).view : seen;
   if (view.etag !== undefined || view.segments.length > 0) return;
   throw new StoreNotFoundError(
     `Cannot open in readOnly mode: no existing store found at ${location}`,

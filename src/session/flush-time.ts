@@ -2,18 +2,18 @@
 import { WriteOutcomeUnknownError } from "../core/errors.ts";
 import type { TakenClocks } from "../core/hybrid-clock.ts";
 import type { WrittenSegment } from "../log/log.ts";
-import type { StoreParts } from "../engine/engine.ts";
+import type { Engine } from "../engine/engine.ts";
 import type { Replica } from "./replica.ts";
 
 export class FlushTime {
-  readonly #parts: Pick<StoreParts, "clock" | "onWarning">;
+  readonly #engine: Pick<Engine, "clock" | "onWarning">;
   readonly #replica: Pick<Replica, "view" | "times">;
 
   constructor(
-    parts: Pick<StoreParts, "clock" | "onWarning">,
+    engine: Pick<Engine, "clock" | "onWarning">,
     replica: Pick<Replica, "view" | "times">,
   ) {
-    this.#parts = parts;
+    this.#engine = engine;
     this.#replica = replica;
   }
 
@@ -23,7 +23,7 @@ export class FlushTime {
    * @param calledMs when the newest call came, by the steady clock; undefined: the view began since
    */
   needsLook(calledMs: number | undefined): boolean {
-    const { clock } = this.#parts;
+    const { clock } = this.#engine;
     const { view, times } = this.#replica;
     if (clock.isDoubtful) return true;
     if (calledMs === undefined || !clock.isDragged(view.clock)) return false;
@@ -32,7 +32,7 @@ export class FlushTime {
 
   /** @throws InvalidArgumentError when the store's clocks are used up */
   take(count: number): TakenClocks {
-    const { clock, onWarning } = this.#parts;
+    const { clock, onWarning } = this.#engine;
     const above = this.#replica.view.clock;
     const aheadMs = clock.takeWarning(above);
     if (aheadMs !== undefined) {
@@ -46,7 +46,7 @@ export class FlushTime {
 
   /** H6. @throws WriteOutcomeUnknownError: the write is durable, but may order below earlier ones */
   checkStoodStill(clocks: TakenClocks, { dateMs, ref }: WrittenSegment): void {
-    if (!this.#parts.clock.stoodStill(clocks, dateMs)) return;
+    if (!this.#engine.clock.stoodStill(clocks, dateMs)) return;
     throw new WriteOutcomeUnknownError(
       `${ref.path} was written while both clocks of this process stood still, perhaps since before the call: ` +
         "it may order below what others wrote meanwhile",

@@ -10,7 +10,7 @@ import type { Mutex } from "../core/mutex.ts";
 import { DATE_SKEW_MS, lagMsMax } from "../core/settings.ts";
 import type { LogWriter, WrittenSegment } from "../log/log.ts";
 import { buildFlush, type BuiltFlush, type PendingWrite } from "./flush-builder.ts";
-import type { StoreParts } from "../engine/engine.ts";
+import type { Engine } from "../engine/engine.ts";
 import { FlushTime } from "./flush-time.ts";
 import { isWithin } from "../view/freshness.ts";
 import { type StagedOperation } from "./memtable.ts";
@@ -26,7 +26,7 @@ const LOOKS_MAX = 3;
 /** JSON around a record in its line, roughly. */
 const LINE_BYTES = 200;
 
-export interface CommitterOptions {
+export interface FlusherOptions {
   readonly agentId: string;
   /** Schema version that records are written under. */
   readonly schema: number;
@@ -43,12 +43,12 @@ interface Pending extends PendingWrite {
   readonly done: Deferred;
 }
 
-export class Committer {
-  readonly #parts: StoreParts;
+export class Flusher {
+  readonly #engine: Engine;
   readonly #replica: Replica;
   /** Flushes and refreshes take turns. */
   readonly #turns: Mutex;
-  readonly #options: CommitterOptions;
+  readonly #options: FlusherOptions;
   readonly #writer: LogWriter;
   readonly #time: FlushTime;
   #queue: Pending[] = [];
@@ -62,13 +62,13 @@ export class Committer {
   /** After a failure memory may lack what landed all the same. */
   #mustRefresh = false;
 
-  constructor(parts: StoreParts, replica: Replica, turns: Mutex, options: CommitterOptions) {
-    this.#parts = parts;
+  constructor(engine: Engine, replica: Replica, turns: Mutex, options: FlusherOptions) {
+    this.#engine = engine;
     this.#replica = replica;
     this.#turns = turns;
     this.#options = options;
-    this.#writer = parts.log.createWriter(options.agentId);
-    this.#time = new FlushTime(parts, replica);
+    this.#writer = engine.log.createWriter(options.agentId);
+    this.#time = new FlushTime(engine, replica);
   }
 
   get mustRefresh(): boolean {
@@ -109,7 +109,7 @@ export class Committer {
       throw new InvalidArgumentError(`one write holds at most ${BATCH_BYTES_MAX} bytes, ${found}`);
     }
     const done = new Deferred();
-    const calledMs = this.#parts.runtime.steadyMs();
+    const calledMs = this.#engine.runtime.steadyMs();
     const pending = { operations, bytes, done, calledMs };
     this.#queue.push(pending);
     this.#unsettled.add(pending);
@@ -213,7 +213,7 @@ export class Committer {
 
   /** A stale clock would lose to what others wrote meanwhile; another's look may be stale (RECENT). */
   async #freshen(): Promise<boolean> {
-    const { runtime, settings } = this.#parts;
+    const { runtime, settings } = this.#engine;
     const ageMsMax = Math.min(settings.refreshEveryMs, this.#lagMsMax / 2);
     const isYoung = isWithin(this.#replica.times.listedAt, momentOf(runtime), ageMsMax);
     if (isYoung && !this.#mustRefresh && this.#replica.hasLooked) return false;
@@ -236,7 +236,7 @@ export class Committer {
     const { records } = this.#replica;
     return buildFlush(group, {
       first,
-      ts: new Date(this.#parts.runtime.nowMs()).toISOString(),
+      ts: new Date(this.#engine.runtime.nowMs()).toISOString(),
       durable: (id) =>
         this.#replica.isResident(id) ? { value: records.durable(id)?.value } : "unknown",
     });
@@ -255,7 +255,7 @@ export class Committer {
 
   /** How long after the date of its view a flush counts, by what the view's manifest promises. */
   get #lagMsMax(): number {
-    const { settings, backend } = this.#parts;
+    const { settings, backend } = this.#engine;
     const { generation, tombstoneGraceMs } = this.#replica.view.manifest;
     const promisedMs = generation === 0 ? undefined : tombstoneGraceMs;
     return lagMsMax(settings, promisedMs, backend.dateSkewMs ?? DATE_SKEW_MS);

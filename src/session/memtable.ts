@@ -45,7 +45,7 @@ class StagedList {
   }
 }
 
-export class Records {
+export class Memtable {
   #entries = new Map<string, ResidentEntry>();
   readonly #staged = new Map<string, StagedList>();
   /** In insertion order: an update keeps its place, a record set after its deletion goes last. */

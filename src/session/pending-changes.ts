@@ -36,7 +36,7 @@ export interface ResidentChange {
 /** A purge leaves nothing of a deleted record, not even a version: it is reported before all others. */
 const NO_VERSION: Version = { clock: 0, agent: "", w: "" };
 
-export function tellChange({ id, before, after, operations, ts }: ResidentChange): Told[] {
+export function changesFor({ id, before, after, operations, ts }: ResidentChange): Told[] {
   // What had lost already when it came into view changes nothing, now or ever.
   const visible = operations.filter(
     ({ version }) => isAbove(version, before) && !isAbove(version, after),
@@ -59,7 +59,7 @@ export function tellChange({ id, before, after, operations, ts }: ResidentChange
  * the winner, and the winner itself where they do not lead there.
  * @param winner what the store holds
  */
-export function tellUnknown({
+export function changesForUnknown({
   id,
   after: winner,
   operations,

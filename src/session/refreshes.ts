@@ -8,7 +8,7 @@ import type { Operation } from "../core/operation.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import type { TakeNews } from "./change-feed.ts";
 import { type Freshness, isWithin } from "../view/freshness.ts";
-import type { StoreParts } from "../engine/engine.ts";
+import type { Engine } from "../engine/engine.ts";
 import type { Replica } from "./replica.ts";
 import { changedTooOften, runMissing, VIEWS_MAX } from "../read/merged-view.ts";
 
@@ -23,7 +23,7 @@ export interface RefreshesOptions {
 }
 
 export class Refreshes {
-  readonly #parts: Pick<StoreParts, "runtime" | "settings">;
+  readonly #engine: Pick<Engine, "runtime" | "settings">;
   readonly #replica: Replica;
   readonly #turns: Mutex;
   readonly #options: RefreshesOptions;
@@ -32,12 +32,12 @@ export class Refreshes {
   #running: Promise<void> | undefined;
 
   constructor(
-    parts: Pick<StoreParts, "runtime" | "settings">,
+    engine: Pick<Engine, "runtime" | "settings">,
     replica: Replica,
     turns: Mutex,
     options: RefreshesOptions,
   ) {
-    this.#parts = parts;
+    this.#engine = engine;
     this.#replica = replica;
     this.#turns = turns;
     this.#options = options;
@@ -79,7 +79,7 @@ export class Refreshes {
 
   #isFresh(wanted: Freshness): boolean {
     if (wanted === "strong") return true;
-    const { runtime, settings } = this.#parts;
+    const { runtime, settings } = this.#engine;
     const { manifestAt, listedAt } = this.#replica.times;
     const now = momentOf(runtime);
     if (wanted === "snapshot") return isWithin(manifestAt, now, settings.refreshEveryMs);

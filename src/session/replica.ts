@@ -21,8 +21,8 @@ import {
 } from "../view/freshness.ts";
 import { Lookups } from "./lookups.ts";
 import { OperationCounts } from "./operation-counts.ts";
-import type { StoreParts } from "../engine/engine.ts";
-import { Records } from "./memtable.ts";
+import type { Engine } from "../engine/engine.ts";
+import { Memtable } from "./memtable.ts";
 import { ABSENT, type ResidentEntry } from "../read/resident-entry.ts";
 
 /** One operation of a flush that is durable now. */
@@ -45,11 +45,11 @@ export interface ReplicaOptions {
 const LOOKUPS_MAX = 50;
 
 export class Replica {
-  readonly records = new Records();
+  readonly records = new Memtable();
   readonly history: History;
   readonly #follower: Follower;
   readonly #lookups = new Lookups();
-  readonly #parts: StoreParts;
+  readonly #engine: Engine;
   readonly #options: ReplicaOptions;
   readonly #reported = new Set<string>();
   #view: View;
@@ -68,19 +68,19 @@ export class Replica {
   readonly #operations = new OperationCounts();
 
   /** Opens a view; no record is resident yet. */
-  static async open(parts: StoreParts, options: ReplicaOptions): Promise<Replica> {
-    return new Replica(parts, options, await openLook(parts, options.freshness));
+  static async open(engine: Engine, options: ReplicaOptions): Promise<Replica> {
+    return new Replica(engine, options, await openLook(engine, options.freshness));
   }
 
-  constructor(parts: StoreParts, options: ReplicaOptions, { view, ...times }: TimedView) {
-    this.#parts = parts;
+  constructor(engine: Engine, options: ReplicaOptions, { view, ...times }: TimedView) {
+    this.#engine = engine;
     this.#options = options;
     this.#view = view;
     this.#baseFingerprint = view.original?.fingerprint;
     this.#times = times;
     this.#hasLooked = options.freshness === "strong";
     this.history = new History({ agentId: options.agentId, schema: options.version });
-    this.#follower = new Follower(parts, this.records);
+    this.#follower = new Follower(engine, this.records);
     for (const error of view.corrupt) this.onCorrupt(error);
     options.onView?.(view);
   }
@@ -142,8 +142,8 @@ export class Replica {
   async refresh(kind: "strong" | "snapshot" = "strong"): Promise<void> {
     const isWhole = kind === "strong";
     const { view, ...times } = isWhole
-      ? await lookWhole(this.#parts, this.#view)
-      : await lookAgainAtManifest(this.#parts, { view: this.viewWithOwn, ...this.#times });
+      ? await lookWhole(this.#engine, this.#view)
+      : await lookAgainAtManifest(this.#engine, { view: this.viewWithOwn, ...this.#times });
     for (const error of view.corrupt) this.onCorrupt(error);
     this.#options.onView?.(view);
     if (this.#complete) {
@@ -163,7 +163,7 @@ export class Replica {
     const arrived = new Set([...all].filter((id) => !wanted.has(id)));
     const settles = this.#follower.isFollowing;
     const onCorrupt = (error: CorruptionError): void => this.onCorrupt(error);
-    const found = await catchUp(this.#parts, { wanted, gathered, arrived, onCorrupt, settles });
+    const found = await catchUp(this.#engine, { wanted, gathered, arrived, onCorrupt, settles });
     this.#install(found, all);
   }
 
@@ -180,9 +180,9 @@ export class Replica {
     const listed = new Set(view.segments.map(({ key }) => key));
     const isListed = ({ key, path }: SegmentRef): boolean => listed.has(key) || listed.has(path);
     this.#ownParts = this.#ownParts.filter((part) => wanted !== "all" && isListed(part));
-    const parts = this.#ownParts.map(({ key }) => key);
+    const engine = this.#ownParts.map(({ key }) => key);
     // A lazy store's history is what it wrote itself, as in the original.
-    const live = new Set([...listed, ...parts]);
+    const live = new Set([...listed, ...engine]);
     this.history.retain(live, wanted === "all" ? segments : new Map());
     this.#operations.retain(live, segments, this.#ownParts);
   }
@@ -284,7 +284,7 @@ export class Replica {
     const base = { baseGeneration, baseFingerprint };
     // What was reported to a follower must not be reported again because it was deleted late.
     const settles = wanted === "all" || this.#follower.isFollowing;
-    return gather(this.#parts, { view, wanted, merged, ...base, onCorrupt, settles });
+    return gather(this.#engine, { view, wanted, merged, ...base, onCorrupt, settles });
   }
 
   /** What cannot be read and is left out: reported once, or thrown under `onCorrupt: "throw"`. */
@@ -292,6 +292,6 @@ export class Replica {
     if (this.#options.onCorrupt === "throw") throw error;
     if (this.#reported.has(error.message)) return;
     this.#reported.add(error.message);
-    this.#parts.onWarning(`skipped what cannot be read: ${error.message}`);
+    this.#engine.onWarning(`skipped what cannot be read: ${error.message}`);
   }
 }

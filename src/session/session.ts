@@ -12,16 +12,16 @@ import type { View } from "../view/view.ts";
 import { BackendClaim } from "../engine/backend-claim.ts";
 import { BacklogAlarm } from "./backlog-alarm.ts";
 import { checkExists, lostManifestGuard, publishFirstManifest } from "./first-manifest.ts";
-import { Committer } from "./flusher.ts";
+import { Flusher } from "./flusher.ts";
 import type { Freshness } from "../view/freshness.ts";
 import { describeManifest, type ManifestInfo } from "../read/manifest-info.ts";
 import type { ResolvedOptions } from "./options.ts";
-import { createParts, type StoreParts } from "../engine/engine.ts";
-import type { Records } from "./memtable.ts";
+import { createEngine, type Engine } from "../engine/engine.ts";
+import type { Memtable } from "./memtable.ts";
 import { Refreshes } from "./refreshes.ts";
 import { Replica } from "./replica.ts";
 import { checkSchema, migrationOf } from "../core/schema.ts";
-import { WriteBuffer } from "./commit-queue.ts";
+import { CommitQueue } from "./commit-queue.ts";
 import { takeWriterLock, type WriterLock } from "./writer-lock.ts";
 
 /** How often a compaction that the user called is tried again after losing a race. */
@@ -51,10 +51,10 @@ interface Held {
 export class Session {
   readonly options: ResolvedOptions;
   readonly replica: Replica;
-  readonly parts: StoreParts;
+  readonly engine: Engine;
   readonly refreshes: Refreshes;
-  readonly #committer: Committer | undefined;
-  readonly #writes: WriteBuffer | undefined;
+  readonly #flusher: Flusher | undefined;
+  readonly #writes: CommitQueue | undefined;
   readonly #claim: BackendClaim;
   readonly #lock: WriterLock | undefined;
   readonly #backlog: BacklogAlarm;
@@ -82,23 +82,23 @@ export class Session {
     const schema = { version, migrate };
     const place = { backend, location: claim.location };
     const given = { ...options, ...place, runtime, schema, meter, deadline };
-    const parts = createParts({ ...given, flushLingerMs });
+    const engine = createEngine({ ...given, flushLingerMs });
     const backlog = new BacklogAlarm(location, options);
     let lock: WriterLock | undefined;
     try {
-      if (!readOnly && agentId === "") lock = await takeWriterLock(parts);
+      if (!readOnly && agentId === "") lock = await takeWriterLock(engine);
       const onView = (view: View): void => backlog.look(view);
-      const replica = await Replica.open(parts, { ...options, onView });
+      const replica = await Replica.open(engine, { ...options, onView });
       if (!options.skipLoad) {
-        const { etag } = await parts.manifests.confirm(replica.view);
-        if (etag === undefined && !readOnly) await publishFirstManifest(parts, replica.view);
+        const { etag } = await engine.manifests.confirm(replica.view);
+        if (etag === undefined && !readOnly) await publishFirstManifest(engine, replica.view);
       }
-      if (readOnly) await checkExists(parts, { view: replica.view, ...replica.times }, location);
+      if (readOnly) await checkExists(engine, { view: replica.view, ...replica.times }, location);
       if (!options.skipLoad) {
-        checkSchema(parts.schema, replica.view.manifest.schema, "a record of this store");
+        checkSchema(engine.schema, replica.view.manifest.schema, "a record of this store");
         await replica.loadAll();
       }
-      return new Session(parts, options, replica, { claim, lock, backlog });
+      return new Session(engine, options, replica, { claim, lock, backlog });
     } catch (error) {
       // The first error is reported; a lock left behind is recovered as after a crash.
       await Promise.allSettled([lock?.release()]);
@@ -109,54 +109,54 @@ export class Session {
   }
 
   constructor(
-    parts: StoreParts,
+    engine: Engine,
     options: ResolvedOptions,
     replica: Replica,
     { claim, lock, backlog }: Held,
   ) {
     const { agentId, version: schema, blindWrites, readOnly } = options;
-    this.parts = parts;
+    this.engine = engine;
     this.options = options;
     this.replica = replica;
     this.#claim = claim;
     this.#lock = lock;
     this.#backlog = backlog;
     this.#turns = new Mutex();
-    this.refreshes = new Refreshes(parts, replica, this.#turns, {
+    this.refreshes = new Refreshes(engine, replica, this.#turns, {
       freshness: options.freshness,
-      mustRefresh: () => this.#committer?.mustRefresh === true,
-      onRefreshed: () => this.#committer?.refreshed(),
+      mustRefresh: () => this.#flusher?.mustRefresh === true,
+      onRefreshed: () => this.#flusher?.refreshed(),
     });
-    const checkManifest = lostManifestGuard(parts, options.skipLoad ? undefined : replica.view);
+    const checkManifest = lostManifestGuard(engine, options.skipLoad ? undefined : replica.view);
     const checkAllowed = async (seenMs: number): Promise<void> => {
       await checkManifest(replica.view);
       await lock?.check(seenMs);
     };
     const writing = { agentId, schema, blindWrites, checkAllowed };
     if (readOnly) return;
-    this.#committer = new Committer(parts, replica, this.#turns, writing);
-    this.#writes = new WriteBuffer(this.#committer, parts.runtime, options);
+    this.#flusher = new Flusher(engine, replica, this.#turns, writing);
+    this.#writes = new CommitQueue(this.#flusher, engine.runtime, options);
   }
 
-  get records(): Records {
+  get records(): Memtable {
     return this.replica.records;
   }
 
   /** @throws ReadOnlyError */
-  get committer(): Committer {
-    if (this.#committer === undefined) throw new ReadOnlyError();
-    return this.#committer;
+  get flusher(): Flusher {
+    if (this.#flusher === undefined) throw new ReadOnlyError();
+    return this.#flusher;
   }
 
   /** @throws ReadOnlyError */
-  get writes(): WriteBuffer {
+  get writes(): CommitQueue {
     if (this.#writes === undefined) throw new ReadOnlyError();
     return this.#writes;
   }
 
   /** Operations that no snapshot holds yet: in the log, as far as it was seen, or buffered. */
   get operationCount(): number {
-    return this.replica.operationCount + (this.#committer?.queuedOperations ?? 0);
+    return this.replica.operationCount + (this.#flusher?.queuedOperations ?? 0);
   }
 
   describeManifest(): ManifestInfo {
@@ -170,7 +170,7 @@ export class Session {
   }
 
   /** An update must not be computed from another store's cached view. */
-  async lookUpToChange(id: string): Promise<void> {
+  async loadForUpdate(id: string): Promise<void> {
     if (this.replica.hasLooked) await this.lookup([id]);
     else await this.lookup([id], "strong");
   }
@@ -194,10 +194,10 @@ export class Session {
    */
   async compact(): Promise<CompactionReport> {
     await this.writes.flush();
-    const migration = migrationOf(this.parts.schema);
-    const { deadline } = this.parts;
+    const migration = migrationOf(this.engine.schema);
+    const { deadline } = this.engine;
     const within = deadline && { signal: deadline.signal, leftMs: () => deadline.leftMs };
-    const compactor = new Compactor({ ...this.parts, limits: DEFAULT_LIMITS });
+    const compactor = new Compactor({ ...this.engine, limits: DEFAULT_LIMITS });
     for (let pass = 1; ; pass++) {
       const { report, replaced } = await compactor.pass({ migration, ...within });
       for (const step of replaced) this.replica.adopt(step);
@@ -239,12 +239,12 @@ export class Session {
     try {
       return (await this.compact()).outcome !== "busy";
     } catch (error) {
-      this.parts.onWarning(`checkpoint failed, the log keeps growing: ${String(error)}`);
+      this.engine.onWarning(`checkpoint failed, the log keeps growing: ${String(error)}`);
       return false;
     }
   }
 
-  /** For writes that bypass the committer. @throws LockedError once another single writer took over */
+  /** For writes that bypass the flusher. @throws LockedError once another single writer took over */
   async checkWriter(): Promise<void> {
     await this.#lock?.check(this.replica.view.dateMs);
   }
@@ -264,7 +264,7 @@ export class Session {
       async () => {
         if (checkpointOnClose && !readOnly && this.replica.operationCount > 0) await this.compact();
       },
-      async () => this.#committer?.close(),
+      async () => this.#flusher?.close(),
       async () => this.#lock?.release(),
       () => this.#claim.release(),
       () => this.#backlog.settle(),

@@ -3,7 +3,7 @@ import { LockedError, UnavailableError } from "../core/errors.ts";
 import { messageOf } from "../core/realm.ts";
 import { WRITER_LEASE_PATH, WRITER_LOCK_PATH } from "../format/paths.ts";
 import { Lease } from "../storage/lease.ts";
-import type { StoreParts } from "../engine/engine.ts";
+import type { Engine } from "../engine/engine.ts";
 
 export interface WriterLock {
   /**
@@ -16,11 +16,7 @@ export interface WriterLock {
 }
 
 /** @throws LockedError while another single writer has the store open */
-export async function takeWriterLock({
-  backend,
-  runtime,
-  settings,
-}: StoreParts): Promise<WriterLock> {
+export async function takeWriterLock({ backend, runtime, settings }: Engine): Promise<WriterLock> {
   if (backend.lock !== undefined) {
     const handle = await backend.lock(WRITER_LOCK_PATH);
     return { check: async () => handle.confirm?.(), release: () => handle.release() };

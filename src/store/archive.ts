@@ -110,7 +110,7 @@ export class Archiver {
 
   /** @throws LockedError when another holds it for as long as a dead one could */
   async #takeLease(): Promise<Lease> {
-    const { backend, runtime, settings } = this.#session.parts;
+    const { backend, runtime, settings } = this.#session.engine;
     const options = { path: COMPACT_LEASE_PATH, ttlMs: settings.leaseTtlMs };
     const waitMsMax = settings.leaseTtlMs + LEASE_GRAIN_MS;
     let pauseMs = PAUSE_MS_FIRST;
@@ -138,7 +138,7 @@ export class Archiver {
     const stored = await this.#takeStored(chosen);
     if (stored === undefined) return undefined;
     await session.checkWriter();
-    const prepared = await prepareArchive(session.parts, { ...stored, period: this.#call.period });
+    const prepared = await prepareArchive(session.engine, { ...stored, period: this.#call.period });
     if (prepared === undefined || lease.lost) return undefined;
     if (!(await this.#publish(prepared))) return undefined;
     // Before any look that may fail: a caller that awaits this must not see them any more.
@@ -168,14 +168,14 @@ export class Archiver {
   async #takeStored(
     chosen: ReadonlyMap<string, ResidentEntry>,
   ): Promise<{ loaded: LoadedManifest; records: RunEntry[] } | undefined> {
-    const { parts, options, replica } = this.#session;
+    const { engine, options, replica } = this.#session;
     const view = replica.viewWithOwn;
     const onCorrupt = (error: CorruptionError): void => {
       if (options.onCorrupt === "throw") throw error;
       options.onWarning(`skipped what cannot be read: ${error.message}`);
     };
     const gathered = await gather(
-      { ...parts, schema: UNMIGRATED },
+      { ...engine, schema: UNMIGRATED },
       {
         view,
         wanted: new Set(chosen.keys()),
@@ -187,7 +187,7 @@ export class Archiver {
     const records: RunEntry[] = [];
     for (const [id, seen] of chosen) {
       const { version, schema, value, text } = gathered.entries.get(id) ?? ABSENT;
-      const migrated = migrateRecord(parts.schema, id, value, schema);
+      const migrated = migrateRecord(engine.schema, id, value, schema);
       if (!isSame(seen, new ResidentEntry(version, schema, migrated))) return undefined;
       records.push({ id, version, schema, text });
     }
@@ -197,7 +197,7 @@ export class Archiver {
   async #publish(prepared: PreparedArchive): Promise<boolean> {
     this.#sent.push(prepared);
     try {
-      const published = await publishArchive(this.#session.parts, prepared);
+      const published = await publishArchive(this.#session.engine, prepared);
       if (published !== undefined) this.#sent = [];
       return published !== undefined;
     } catch (error) {

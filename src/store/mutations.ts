@@ -50,7 +50,7 @@ export class Mutations {
   }
 
   async #update(id: string, change: (current: unknown) => unknown): Promise<void> {
-    await this.#session.lookUpToChange(id);
+    await this.#session.loadForUpdate(id);
     const before = this.#session.records.visible.get(id);
     const next = change(before);
     if (isPromise(next)) {
@@ -68,7 +68,7 @@ export class Mutations {
 
   /** Moves the records that the caller chooses into an archive; returns their number. */
   async archive(candidates: ArchiveCall["candidates"], segment?: string): Promise<number> {
-    const { runtime } = this.#session.parts;
+    const { runtime } = this.#session.engine;
     const period = checkPeriod(segment ?? defaultPeriod(runtime.nowMs()));
     const call = { period, candidates };
     return this.#runAlone(() => new Archiver(this.#session, call).run());
@@ -118,7 +118,7 @@ export class Mutations {
         );
       }
     } catch (error) {
-      this.#session.committer.unstage(operations);
+      this.#session.flusher.unstage(operations);
       throw error;
     } finally {
       this.#batch = undefined;
@@ -130,7 +130,7 @@ export class Mutations {
     if (this.#batch === undefined) return this.#writeChecked(makeOperation, check);
     const operation = makeOperation();
     check();
-    this.#session.committer.stage(operation);
+    this.#session.flusher.stage(operation);
     this.#batch.push(operation);
     // Programs written for the original rely on undefined here; the batch is what is awaited.
     return undefined as unknown as Promise<void>;
@@ -145,7 +145,7 @@ export class Mutations {
   }
 
   async #write(operation: StagedOperation): Promise<void> {
-    this.#session.committer.stage(operation);
+    this.#session.flusher.stage(operation);
     await this.#commit([operation]);
   }
 
@@ -157,8 +157,8 @@ export class Mutations {
 
   /** What memory does not show, also after a failed write, is checked before the flush instead. */
   #checkPresent(id: string): void {
-    const { replica, records, committer } = this.#session;
-    const known = replica.isReadable(id) && !committer.mustRefresh && replica.hasLooked;
+    const { replica, records, flusher } = this.#session;
+    const known = replica.isReadable(id) && !flusher.mustRefresh && replica.hasLooked;
     if (known && !records.visible.has(id)) throw new RecordNotFoundError(id);
   }
 }

@@ -76,11 +76,11 @@ export class ResidentReads<T> {
 
   /** If this store has not seen the archive yet, it looks for it. */
   async loadArchive(segment: string): Promise<Map<string, T>> {
-    const { parts, replica } = this.#session;
-    let records = await loadArchive(parts, replica.view, segment);
+    const { engine, replica } = this.#session;
+    let records = await loadArchive(engine, replica.view, segment);
     if (records === undefined) {
       await this.#session.refresh();
-      records = await loadArchive(parts, replica.view, segment);
+      records = await loadArchive(engine, replica.view, segment);
     }
     if (records === undefined)
       throw new StoreNotFoundError(`Archive segment '${segment}' not found`);

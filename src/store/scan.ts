@@ -55,16 +55,16 @@ export class Scans<T> {
 
   /** View and memory are taken at one moment: they stand for each other. */
   #batches({ range, limit }: ResolvedScan): AsyncIterable<readonly ScanEntry[]> {
-    const { parts, replica } = this.#session;
+    const { engine, replica } = this.#session;
     const known = this.#knownWithin(range);
     if (replica.complete) return fromSorted(known);
     return streamView<ScanEntry>(
-      parts.manifests,
+      engine.manifests,
       replica.viewWithOwn,
       range,
       async (view, rest) => {
         const log = await this.#readLog(view, rest);
-        const runs = scansOf(parts, log.view.manifest.runs, { ...rest, recordsWanted: limit });
+        const runs = scansOf(engine, log.view.manifest.runs, { ...rest, recordsWanted: limit });
         const memory = fromSorted(known.filter(({ id }) => isWithin(rest, id)));
         const original = await readOriginal(log.view, rest);
         return {
@@ -103,14 +103,14 @@ export class Scans<T> {
         }
       });
       if (gone.size === 0) return { view, sources: [fromMap(winners, range)] };
-      view = await this.#settle(await renewView(this.#session.parts.manifests, view, gone));
+      view = await this.#settle(await renewView(this.#session.engine.manifests, view, gone));
     }
     throw changedTooOften();
   }
 
   /** One list names many segments that need not be read. */
   async #settle(view: View): Promise<View> {
-    const settled = await settleView(this.#session.parts.manifests, view);
+    const settled = await settleView(this.#session.engine.manifests, view);
     for (const error of settled.corrupt) this.#session.replica.onCorrupt(error);
     return settled;
   }
@@ -120,8 +120,8 @@ export class Scans<T> {
     refs: readonly SegmentRef[],
     take: (segment: Segment) => void,
   ): Promise<ReadonlySet<string>> {
-    const { replica, parts } = this.#session;
-    const { log, segmentCache } = parts;
+    const { replica, engine } = this.#session;
+    const { log, segmentCache } = engine;
     const missing: SegmentRef[] = [];
     for (const ref of refs) {
       const held = ref.segments ?? replica.history.segments(ref.key) ?? segmentCache.get(ref.key);
@@ -142,7 +142,7 @@ export class Scans<T> {
   #valueOf({ id, schema, text, known }: ScanEntry): unknown {
     if (known !== undefined) return known.value;
     if (text === undefined) return undefined;
-    return migrateRecord(this.#session.parts.schema, id, parseRecord(id, text), schema);
+    return migrateRecord(this.#session.engine.schema, id, parseRecord(id, text), schema);
   }
 }
 

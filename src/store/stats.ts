@@ -18,12 +18,12 @@ export interface StoreStats {
   readonly cost: Cost;
 }
 
-export function describeStats({ records, replica, parts, operationCount }: Session): StoreStats {
+export function describeStats({ records, replica, engine, operationCount }: Session): StoreStats {
   return {
     activeRecords: records.visible.size,
     opsCount: operationCount,
     archiveSegments: archiveNames(replica.view).length,
     corruptSegments: replica.corruptCount,
-    cost: parts.meter.cost,
+    cost: engine.meter.cost,
   };
 }

@@ -11,7 +11,7 @@ import { RunGoneError } from "../runs/run-gone.ts";
 import { makeView, renewView, settleView, type View } from "../view/view.ts";
 import { publicOperation } from "../session/history.ts";
 import { type LiveOperation, LiveOperations } from "../read/log-replay.ts";
-import type { StoreParts } from "../engine/engine.ts";
+import type { Engine } from "../engine/engine.ts";
 import type { ResidentReads } from "./reads.ts";
 import { aboveRuns, lookUpRuns, scansOf, streamChanges } from "../read/merged-runs.ts";
 import { migrateRecord } from "../core/schema.ts";
@@ -28,20 +28,20 @@ interface Progress {
 
 export class Streams<T> {
   readonly #session: Session;
-  readonly #parts: StoreParts;
+  readonly #engine: Engine;
   readonly #reads: ResidentReads<T>;
   /** Of the snapshot streamed last: what came into the runs since is not in it. */
   #base: View | undefined;
 
   constructor(session: Session, reads: ResidentReads<T>) {
     this.#session = session;
-    this.#parts = session.parts;
+    this.#engine = session.engine;
     this.#reads = reads;
   }
 
   /** As `Store.streamSnapshot` documents. */
   async *snapshot(): AsyncGenerator<[string, T]> {
-    const view = await renewView(this.#parts.manifests, this.#session.replica.view);
+    const view = await renewView(this.#engine.manifests, this.#session.replica.view);
     this.#base = view;
     let isWhole = false;
     try {
@@ -60,8 +60,8 @@ export class Streams<T> {
   }
 
   #ofRuns(first: View): AsyncGenerator<RunEntry[]> {
-    return streamView(this.#parts.manifests, first, {}, (view, range) => {
-      return Promise.resolve({ view, sources: scansOf(this.#parts, view.manifest.runs, range) });
+    return streamView(this.#engine.manifests, first, {}, (view, range) => {
+      return Promise.resolve({ view, sources: scansOf(this.#engine, view.manifest.runs, range) });
     });
   }
 
@@ -81,7 +81,7 @@ export class Streams<T> {
   /** As `Store.getWalOps` documents. */
   async *operations(since = ""): AsyncGenerator<Operation<T>> {
     await this.#session.flush();
-    const { manifests, log } = this.#parts;
+    const { manifests, log } = this.#engine;
     const look = await makeView(manifests, log, this.#session.replica.view);
     let view = await settleView(manifests, look);
     for (const error of view.corrupt) this.#session.replica.onCorrupt(error);
@@ -89,7 +89,7 @@ export class Streams<T> {
     const progress = { after: { clock: -1, agent: "", w: "" }, undone: new UndoneRecords() };
     for (let attempt = 1; attempt <= VIEWS_MAX; attempt++) {
       checkTellable(base, view);
-      const live = new LiveOperations(this.#parts, view.segments, (error) =>
+      const live = new LiveOperations(this.#engine, view.segments, (error) =>
         this.#session.replica.onCorrupt(error),
       );
       try {
@@ -119,7 +119,7 @@ export class Streams<T> {
     yield* this.#netChanges(view, base, progress);
     for await (const batch of live.inOrder()) {
       const rest = batch.filter(({ version }) => compareVersions(version, progress.after) > 0);
-      const above = await aboveRuns(this.#parts, view.manifest, rest);
+      const above = await aboveRuns(this.#engine, view.manifest, rest);
       await this.#tellUndone(view, above, progress);
       const shown = above.filter((each) =>
         progress.undone.shows(each, live.isUndone(each.version)),
@@ -139,7 +139,7 @@ export class Streams<T> {
     if (original !== undefined) return;
     const asked = operations.map(({ operation }) => operation.id);
     const ids = new Set(asked.filter((id) => undone.asksFor(id)));
-    const winners = await lookUpRuns(this.#parts, runs, ids);
+    const winners = await lookUpRuns(this.#engine, runs, ids);
     for (const id of ids) {
       const text = winners.get(id)?.text;
       undone.tell(id, text === undefined ? undefined : parseRecord(id, text));
@@ -158,7 +158,7 @@ export class Streams<T> {
     if (manifest.generation === base.generation) return;
     const at = new Date(lastModifiedMs ?? dateMs).toISOString();
     const ts = manifest.stats?.lastCheckpoint ?? at;
-    for await (const batch of streamChanges(this.#parts, manifest.runs, base.runs)) {
+    for await (const batch of streamChanges(this.#engine, manifest.runs, base.runs)) {
       const later = batch.filter(({ version }) => compareVersions(version, after) > 0);
       for (const { id, text } of later) {
         if (undone.expects(id))
@@ -189,7 +189,7 @@ export class Streams<T> {
   }
 
   #handOut(id: string, value: unknown, version: number): T {
-    return this.#reads.record(migrateRecord(this.#parts.schema, id, value, version));
+    return this.#reads.record(migrateRecord(this.#engine.schema, id, value, version));
   }
 }
 

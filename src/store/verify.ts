@@ -16,7 +16,7 @@ import { BackendClaim } from "../engine/backend-claim.ts";
 import { backendFor } from "../engine/resolve-backend.ts";
 import { checkBackend } from "../engine/resolve-backend.ts";
 import { checkNames } from "../core/options.ts";
-import { createParts, type StoreParts } from "../engine/engine.ts";
+import { createEngine, type Engine } from "../engine/engine.ts";
 import { checkFilter, checkRetired, findGarbage } from "./verify-objects.ts";
 
 export interface VerifyOptions extends SettingOptions {
@@ -71,7 +71,7 @@ export async function verify(location: string, options: VerifyOptions = {}): Pro
     const schema = { version: Number.MAX_SAFE_INTEGER, migrate: undefined };
     const onWarning = (): void => undefined;
     const runtime = systemRuntime;
-    const parts = createParts({
+    const engine = createEngine({
       backend,
       location: claim.location,
       runtime,
@@ -80,7 +80,7 @@ export async function verify(location: string, options: VerifyOptions = {}): Pro
       schema,
     });
     for (let look = 1; ; look++) {
-      const report = await checkView(parts);
+      const report = await checkView(engine);
       if (report !== "overtaken") return report;
       if (look === LOOKS_MAX) {
         throw new CorruptionError(`runs were replaced ${LOOKS_MAX} times while they were checked`);
@@ -91,20 +91,20 @@ export async function verify(location: string, options: VerifyOptions = {}): Pro
   }
 }
 
-async function checkView(parts: StoreParts): Promise<VerifyReport | "overtaken"> {
-  const view = await settleView(parts.manifests, await makeView(parts.manifests, parts.log));
-  await parts.manifests.confirm(view);
+async function checkView(engine: Engine): Promise<VerifyReport | "overtaken"> {
+  const view = await settleView(engine.manifests, await makeView(engine.manifests, engine.log));
+  await engine.manifests.confirm(view);
   const problems = [...view.corrupt];
-  const base = await checkOriginal(parts, view);
+  const base = await checkOriginal(engine, view);
   if (base === "overtaken") return base;
   append(problems, base.problems);
   for (const run of view.manifest.runs) {
-    const found = await checkRunOf(parts, run, view);
+    const found = await checkRunOf(engine, run, view);
     if (found === "overtaken") return found;
     append(problems, found);
   }
-  append(problems, await checkArchives(parts.backend, view));
-  const lists = await checkLists(parts, view);
+  append(problems, await checkArchives(engine.backend, view));
+  const lists = await checkLists(engine, view);
   if (lists === "overtaken") return lists;
   // The damage of a list that a view had to read is reported already.
   const told = new Set(problems.map(({ message }) => message));
@@ -112,12 +112,12 @@ async function checkView(parts: StoreParts): Promise<VerifyReport | "overtaken">
     problems,
     lists.filter(({ message }) => !told.has(message)),
   );
-  append(problems, await checkRetired(parts.backend, view.manifest));
+  append(problems, await checkRetired(engine.backend, view.manifest));
   // Those of the original were read with the view.
   const listed = view.segments.filter((ref) => ref.segments === undefined);
   let segments = view.segments.length - listed.length;
   let operations = segments;
-  for await (const read of parts.log.read(listed)) {
+  for await (const read of engine.log.read(listed)) {
     if (read.status === "corrupt") problems.push(read.error);
     if (read.status !== "found") continue; // Gone: it was compacted meanwhile.
     for (const segment of read.segments) {
@@ -128,7 +128,7 @@ async function checkView(parts: StoreParts): Promise<VerifyReport | "overtaken">
   }
   const { runs, generation } = view.manifest;
   const records = runs.reduce((sum, run) => sum + run.records, base.records);
-  const garbage = await findGarbage(parts.backend, view.manifest);
+  const garbage = await findGarbage(engine.backend, view.manifest);
   const clocksAheadMs = clocksAhead(view);
   const counts = { runs: runs.length, records, segments, operations };
   return { problems, generation, ...counts, garbage, clocksAheadMs };
@@ -142,7 +142,7 @@ function clocksAhead({ clock, dateMs }: View): number {
 
 /** Reads the snapshot of a store of the original, which has neither checksums nor runs. */
 async function checkOriginal(
-  { manifests }: StoreParts,
+  { manifests }: Engine,
   view: View,
 ): Promise<{ records: number; problems: CorruptionError[] } | "overtaken"> {
   const { original } = view;
@@ -162,7 +162,7 @@ async function checkOriginal(
 
 /** Lists of segments that the runs hold already. */
 async function checkLists(
-  { manifests }: StoreParts,
+  { manifests }: Engine,
   view: View,
 ): Promise<CorruptionError[] | "overtaken"> {
   const problems: CorruptionError[] = [];
@@ -178,7 +178,7 @@ async function checkLists(
 }
 
 async function checkRunOf(
-  { backend, manifests }: StoreParts,
+  { backend, manifests }: Engine,
   run: RunInfo,
   view: View,
 ): Promise<CorruptionError[] | "overtaken"> {

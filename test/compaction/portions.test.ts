@@ -13,7 +13,7 @@ import { FsBackend } from "../../src/storage/fs/fs-backend.ts";
 import { Deadline } from "../../src/storage/deadline.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import { compact, type CompactOptions } from "../../src/compaction/compact.ts";
-import { createParts, type GivenParts } from "../../src/engine/engine.ts";
+import { createEngine, type EngineOptions } from "../../src/engine/engine.ts";
 import { Store } from "../../src/store/store.ts";
 import { encoded } from "../log/support.ts";
 import { manualRuntime, type ManualRuntime } from "../support/manual-runtime.ts";
@@ -139,7 +139,7 @@ test("runs too large for a pass hold up neither the log nor what is due, and are
   const settings = { ...DEFAULT_SETTINGS, segmentGraceMs: 0, gcGraceMs: 0 };
   const pass = async (limits: Partial<CompactionLimits>, ms: number): Promise<CompactionReport> => {
     const compactor = new Compactor({
-      ...createParts({ ...given(backend, runtime), settings }),
+      ...createEngine({ ...given(backend, runtime), settings }),
       limits: { ...DEFAULT_LIMITS, ...limits },
     });
     const endMs = runtime.nowMs() + ms;
@@ -205,7 +205,7 @@ test("a medium that is slower than assumed holds up neither the log nor what is 
 });
 
 /** What a compactor works with. */
-function given(backend: MemoryBackend, runtime: ManualRuntime): GivenParts {
+function given(backend: MemoryBackend, runtime: ManualRuntime): EngineOptions {
   const schema = { version: Number.MAX_SAFE_INTEGER, migrate: undefined };
   const onWarning = (message: string): never => {
     throw new Error(message);
@@ -224,8 +224,8 @@ test("a purge waits until all that was listed is merged, in however many portion
   const settings = { ...DEFAULT_SETTINGS, ...graces };
   const limits: CompactionLimits = { ...DEFAULT_LIMITS, logSegmentsMax: 1 };
   const pass = async (full: boolean, leftMs: number): Promise<CompactionReport> => {
-    const parts = createParts({ ...given(backend, runtime), settings });
-    const { log } = parts;
+    const engine = createEngine({ ...given(backend, runtime), settings });
+    const { log } = engine;
     const offer = log.offer.bind(log);
     // The newest first: the manifest's clock, and so the floor, is above what still waits.
     log.offer = async function* () {
@@ -234,7 +234,7 @@ test("a purge waits until all that was listed is merged, in however many portion
         yield { ...part, units: newestFirst };
       }
     };
-    return (await new Compactor({ ...parts, limits }).pass({ full, leftMs: () => leftMs })).report;
+    return (await new Compactor({ ...engine, limits }).pass({ full, leftMs: () => leftMs })).report;
   };
   const clockOf = (unit: { readonly segments: readonly { readonly hi: number }[] }): number =>
     unit.segments[0]?.hi ?? 0;
@@ -262,9 +262,9 @@ test("on a directory, too, the log is merged in portions, file by file", async (
   }
   await backend.initialize(location, { readOnly: false });
   const runtime = manualRuntime();
-  const parts = createParts({ ...given(new MemoryBackend(), runtime), backend, location });
+  const engine = createEngine({ ...given(new MemoryBackend(), runtime), backend, location });
   const limits = { ...DEFAULT_LIMITS, logSegmentsMax: 2 };
-  const compactor = new Compactor({ ...parts, limits });
+  const compactor = new Compactor({ ...engine, limits });
   const cutOff = await compactor.pass({ leftMs: () => 0 });
   expect(cutOff.report).toMatchObject({ publications: 1, segments: 2, more: true });
   const rest = await compactor.pass();

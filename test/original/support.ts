@@ -7,7 +7,7 @@ import { DEFAULT_LIMITS } from "../../src/compaction/plan.ts";
 import type { CompactionReport, CompactorParts } from "../../src/compaction/report.ts";
 import { DEFAULT_SETTINGS } from "../../src/core/settings.ts";
 import { decodeManifest, type Manifest } from "../../src/format/manifest-codec.ts";
-import { createParts } from "../../src/engine/engine.ts";
+import { createEngine } from "../../src/engine/engine.ts";
 import type { StorageBackend } from "../../src/storage/backend.ts";
 import { compact } from "../../src/compaction/compact.ts";
 import { type Fixture, type MakeMedium, type Medium, setUp } from "../store/fixture.ts";
@@ -216,14 +216,14 @@ export async function manifestOf({ medium }: Fixture): Promise<Manifest> {
 /** What a compaction works with, of its own. */
 export async function withParts<R>(
   { medium }: Fixture,
-  work: (parts: CompactorParts) => Promise<R>,
+  work: (engine: CompactorParts) => Promise<R>,
 ): Promise<R> {
   const { location, runtime } = medium;
   return withBackend(medium, (backend) => {
     const onWarning = (message: string): void => expect.unreachable(message);
     const schema = { version: 1, migrate: undefined };
     const given = { backend, location, runtime, settings: DEFAULT_SETTINGS, onWarning, schema };
-    return work({ ...createParts(given), limits: DEFAULT_LIMITS });
+    return work({ ...createEngine(given), limits: DEFAULT_LIMITS });
   });
 }
 

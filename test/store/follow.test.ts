@@ -11,7 +11,7 @@ import type { Operation } from "../../src/core/operation.ts";
 import { resolveSettings } from "../../src/core/settings.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import type { StoreOptions } from "../../src/session/options.ts";
-import { createParts } from "../../src/engine/engine.ts";
+import { createEngine } from "../../src/engine/engine.ts";
 import { Store } from "../../src/store/store.ts";
 import { dice, type Dice } from "../processes/random.ts";
 import { scaleDateSkew } from "../support/date-skew.ts";
@@ -215,7 +215,7 @@ class Scene {
   }
 
   async #compact(): Promise<void> {
-    const parts = createParts({
+    const engine = createEngine({
       backend: this.#backend,
       location: "memory",
       runtime: this.#runtime,
@@ -223,7 +223,7 @@ class Scene {
       onWarning: (message) => expect.unreachable(message),
       schema: { version: 1, migrate: undefined },
     });
-    const compactor = new Compactor({ ...parts, limits: DEFAULT_LIMITS });
+    const compactor = new Compactor({ ...engine, limits: DEFAULT_LIMITS });
     await compactor.pass({ full: this.#random.chance(0.5) });
   }
 }

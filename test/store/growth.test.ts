@@ -1,7 +1,7 @@
 /** What n operations cost grows with n, not with its square. */
 import { expect, test } from "vitest";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
-import { type StagedOperation, Records } from "../../src/session/memtable.ts";
+import { type StagedOperation, Memtable } from "../../src/session/memtable.ts";
 import type { StoreOptions } from "../../src/session/options.ts";
 import { Store } from "../../src/store/store.ts";
 import { growthOf, LINEAR_MAX } from "../support/growth.ts";
@@ -13,21 +13,22 @@ function staged(count: number): StagedOperation[] {
 const one = (operation: StagedOperation): StagedOperation[] => [operation];
 
 test.each([
-  ["together", (records: Records, all: StagedOperation[]) => records.unstage(all)],
+  ["together", (records: Memtable, all: StagedOperation[]) => records.unstage(all)],
   [
     "one by one",
-    (records: Records, all: StagedOperation[]) => all.forEach((each) => records.unstage(one(each))),
+    (records: Memtable, all: StagedOperation[]) =>
+      all.forEach((each) => records.unstage(one(each))),
   ],
   [
     "one by one, the last first",
-    (records: Records, all: StagedOperation[]) =>
+    (records: Memtable, all: StagedOperation[]) =>
       all.toReversed().forEach((each) => records.unstage(one(each))),
   ],
   // prettier-ignore
-  ["one by one, from the middle", (records: Records, all: StagedOperation[]) => [...all.slice(all.length / 2), ...all].forEach((each) => records.unstage(one(each)))],
+  ["one by one, from the middle", (records: Memtable, all: StagedOperation[]) => [...all.slice(all.length / 2), ...all].forEach((each) => records.unstage(one(each)))],
 ])("operations on one record are staged and taken off %s", async (_, unstage) => {
   const growth = await growthOf(5_000, (size) => {
-    const records = new Records();
+    const records = new Memtable();
     const all = staged(size);
     for (const each of all) records.stage(each);
     expect(records.visible.get("x")).toBe(size - 1);
@@ -38,7 +39,7 @@ test.each([
 });
 
 test("what is staged shows in the order of the calls, whatever is taken off between", () => {
-  const records = new Records();
+  const records = new Memtable();
   const all = staged(10);
   for (const each of all) records.stage(each);
   const seen: unknown[] = [];

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import type { Version } from "../../src/core/version.ts";
 import { ResidentEntry } from "../../src/read/resident-entry.ts";
-import { type NewOperation, tellChange } from "../../src/session/pending-changes.ts";
+import { type NewOperation, changesFor } from "../../src/session/pending-changes.ts";
 
 const TS = "2026-01-02T03:04:05.678Z";
 const at = (clock: number): Version => ({ clock, agent: "a", w: "0".repeat(16) });
@@ -15,7 +15,7 @@ function operation(clock: number, data: unknown, undoes?: Version): NewOperation
 
 /** Deleted, restored by an undo under version 3, and what stands there now. */
 function afterUndo(value: unknown): unknown[] {
-  const told = tellChange({
+  const told = changesFor({
     id: "x",
     before: new ResidentEntry(at(1), 1, 1),
     after: new ResidentEntry(at(3), 1, value),

@@ -4,7 +4,7 @@ import type { CompactionReport } from "../../../src/compaction/report.ts";
 import type { CompactionLimits } from "../../../src/compaction/plan.ts";
 import { RUNS_PREFIX } from "../../../src/format/paths.ts";
 import { Deadline } from "../../../src/storage/deadline.ts";
-import { createParts } from "../../../src/engine/engine.ts";
+import { createEngine } from "../../../src/engine/engine.ts";
 import { checkExpected, checkWarning } from "../expected.ts";
 import type { SimProcess } from "../sim-process.ts";
 import { SETTINGS, type ShortPasses, type SimMedium, type World } from "../world.ts";
@@ -30,13 +30,13 @@ export async function compactorPass(
   // What one process is set to must not break what another has promised to readers.
   const segmentGraceMs = process.prng.pick([SETTINGS.segmentGraceMs, 1_500, 0]);
   const settings = { ...world.settingsFor(process), segmentGraceMs };
-  const parts = createParts({ ...given, settings, onWarning, schema });
+  const engine = createEngine({ ...given, settings, onWarning, schema });
   const endMs = process.steadyMs() + (short?.passMs ?? Infinity);
   const deadline = short && new Deadline(process, () => endMs - process.steadyMs());
   if (short !== undefined) readRunsSlowly(backend, process, short.runBytesPerMs);
   const within = deadline && { signal: deadline.signal, leftMs: () => deadline.leftMs };
   try {
-    const { report } = await new Compactor({ ...parts, limits }).pass({ full, ...within });
+    const { report } = await new Compactor({ ...engine, limits }).pass({ full, ...within });
     const { outcome, generation, publications, more } = report;
     world.kernel.trace(`${process.name} ${outcome} ${generation}`);
     if (publications > 1) world.oracle.counts.portions++;
