@@ -37,7 +37,7 @@ describe("dependent round trips", () => {
 });
 
 describe("the cost of a call", () => {
-  test("sums bytes, counts kinds, and tells failures apart", () => {
+  test("sums bytes, counts kinds, and distinguishes failures", () => {
     const cost = costOf([request(1, 2), { ...request(3, 4), kind: "PUT", status: 503 }]);
     expect(cost).toMatchObject({ trips: 2, bytesDown: 20, bytesUp: 2, failed: 1 });
     expect(cost.requests).toMatchObject({ GET: 1, PUT: 1, LIST: 0 });

@@ -51,7 +51,7 @@ describe("a plot", () => {
     expect(other).toContain('points="84.0,330.0 342.0,52.0"');
   });
 
-  test("labels its axes in units, and knows light and dark", () => {
+  test("labels its axes in units, and supports light and dark", () => {
     const svg = toSvg(plot);
     for (const label of ["1 KB", "100 KB", "1 MB", "1,000,000", "records"]) {
       expect(svg).toContain(`>${label}<`);

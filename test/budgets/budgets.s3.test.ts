@@ -42,7 +42,7 @@ describe("opening", () => {
     },
   );
 
-  test("freshness snapshot asks for the manifest alone", async () => {
+  test("freshness snapshot requests the manifest only", async () => {
     const open = (): Promise<unknown> =>
       openCounted("large", { skipLoad: true, freshness: "snapshot" });
     const { requests } = await cost("lazy open, snapshot, cold", open);

@@ -11,7 +11,7 @@ const at = (base: number, digit = "0"): string => runPaths(base, digit.repeat(16
 const archived = (base: number, digit: string): string =>
   archivePath({ period: "2026-Q4", base, rand: digit.repeat(16) });
 
-test("garbage is what an earlier base left behind and nobody mentions", () => {
+test("garbage is what an earlier base left behind and no manifest mentions", () => {
   const kept = run(1, 1);
   const manifest = {
     ...EMPTY_MANIFEST,
@@ -64,7 +64,7 @@ test("of archives too, but never one of the original, or an application's own", 
   expect(orphans(EMPTY_MANIFEST, listed)).toEqual([]);
 });
 
-test("a list that nobody mentions is garbage too", () => {
+test("a list that no manifest mentions is garbage, too", () => {
   const rand = "e".repeat(16);
   const manifest = { ...EMPTY_MANIFEST, generation: 1 };
   expect(orphans(manifest, [retiredListPath(0, rand)])).toEqual([retiredListPath(0, rand)]);

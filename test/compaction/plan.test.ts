@@ -180,7 +180,7 @@ describe("without log", () => {
     expect(plan(more, { newest: more[0], ...within(2) })).toEqual({ step: undefined, waiting: expect.arrayContaining(more.slice(0, 3)) }); // prettier-ignore
   });
 
-  test("a purge that does not fit waits and is told; what fits is merged meanwhile", () => {
+  test("a purge that does not fit waits and is reported; what fits is merged meanwhile", () => {
     const runs = runsOfSizes(10, 10, 10, 10, 1_000);
     const planned = plan(runs, { wantsPurge: true, ...within(10) });
     expect(sizes(planned)).toEqual([10, 10, 10, 10]);
@@ -204,7 +204,7 @@ describe("without log", () => {
     expect(planned).toEqual({ step: undefined, waiting: large.slice(0, 2) });
   });
 
-  test("runs that are asked for are merged, with those no larger, or one of them alone", () => {
+  test("runs that are requested are merged, with those no larger, or one of them alone", () => {
     const runs = runsOfSizes(1_000, 500, 100, 10);
     const isAsked = ({ bytes }: RunInfo): boolean => bytes === 100 || bytes === 1_000;
     expect(sizes(plan(runs, { isAsked }))).toEqual([10, 100, 500, 1_000]);

@@ -132,7 +132,7 @@ test.each([{ segmentGraceMs: 0 }, { segmentGraceMs: 60_000 }])(
   60_000,
 );
 
-test("runs too large for a pass hold up neither the log nor what is due, and are told", async () => {
+test("runs too large for a pass hold up neither the log nor what is due, and are reported", async () => {
   const runtime = manualRuntime();
   const backend = new Distant(runtime);
   await backend.initialize("store", { readOnly: false });

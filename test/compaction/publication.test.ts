@@ -156,7 +156,7 @@ test("a floor that falls, or a run that is listed twice, never reaches the store
   expect(() => publish(loaded(kept, 1), 2, both)).toThrow(AssertionError);
 });
 
-test("the first publication has no history, and tells when the store was created", () => {
+test("the first publication has no history, and reports when the store was created", () => {
   const first = publish(loaded(EMPTY_MANIFEST, 50), 1_000).manifest;
   expect(first).toMatchObject({ generation: 1, lineage: [], history: [], retired: [] });
   expect(first.stats).toEqual({
@@ -229,7 +229,7 @@ test("what was promised to writers by one manifest is never taken back by the ne
   expect(third.manifest.tombstoneGraceMs).toBe(7_001);
 });
 
-test("whoever publishes without deleting leaves everything to a compaction", () => {
+test("publishing without deleting leaves everything to a compaction", () => {
   const manifest = { ...EMPTY_MANIFEST, generation: 1, retired: [{ path: "a", at: 5 }] };
   const { due, manifest: next } = publish(loaded(manifest, 5), 1e12, { keepsDue: true });
   expect(due).toEqual([]);

@@ -52,7 +52,7 @@ describe("an error", () => {
     expect(inspect(error)).not.toContain("undefined");
   });
 
-  test("tells of what it concerns", () => {
+  test("names what it concerns", () => {
     const error = new errors.CorruptionError("bad", { path: "ops/1", id: "a", offset: 0 });
     expect(error).toMatchObject({ path: "ops/1", id: "a", offset: 0 });
   });

@@ -69,7 +69,7 @@ describe("a store that is dragged", () => {
     expect(clock.isDragged(0)).toBe(false);
   });
 
-  test("is told of once in a process, when it is by more than a minute", () => {
+  test("is reported once in a process, when it is by more than a minute", () => {
     const { clock, other } = scene();
     expect(clock.takeWarning((T_MS + 60_000) * 1_024)).toBeUndefined();
     expect(clock.takeWarning((T_MS + 61_000) * 1_024)).toBe(61_000);

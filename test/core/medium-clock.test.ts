@@ -110,7 +110,7 @@ describe("an estimate", () => {
 });
 
 describe("a process that was frozen", () => {
-  test.each([60, 400, 90_000])("for %d ms knows nothing for sure until an answer", (ms) => {
+  test.each([60, 400, 90_000])("for %d ms is uncertain until an answer", (ms) => {
     const { clock, state, ask, pass, errorMs } = process();
     for (let request = 0; request < 60; request++) {
       pass(37);

@@ -27,7 +27,7 @@ describe.each([
     expect(await sweep({ specimen, ...how })).toEqual([]);
   });
 
-  test("is told by verify, with object and offset", async () => {
+  test("is reported by verify, with object and offset", async () => {
     await using place = await reused(onDirectory, specimen.image);
     const ends = specimen.flushes.map(
       (flush) => [flush.path, flush.offset + flush.length] as const,

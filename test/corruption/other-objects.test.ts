@@ -23,7 +23,7 @@ function bytesOf(image: Image, pattern: RegExp): { path: string; bytes: Buffer }
   throw new Error(`no object is named like ${pattern.source}`);
 }
 
-test("one bit of an index of several parts, or of its run, is told and never believed", async () => {
+test("one bit of an index of several parts, or of its run, is reported and never believed", async () => {
   await using place = await inMemory(new Map());
   const store = await openAt(place, {});
   await store.batch(() => {
@@ -85,7 +85,7 @@ async function upgraded(): Promise<Image> {
   return filesIn(location);
 }
 
-test("one bit of the list of the original's objects deletes nothing else, and is told", async () => {
+test("one bit of the list of the original's objects deletes nothing else, and is reported", async () => {
   const image = await upgraded();
   const { path, bytes } = bytesOf(image, /retired$/);
   const originals = [...image.keys()].filter((name) => /^(ops|snapshots)\/[a-z]+-\d+\./.test(name));
@@ -107,7 +107,7 @@ test("one bit of the list of the original's objects deletes nothing else, and is
   }
 });
 
-test("one bit of an archive of the original is told once the store is upgraded", async () => {
+test("one bit of an archive of the original is reported once the store is upgraded", async () => {
   const image = await upgraded();
   const { path, bytes } = bytesOf(image, /^archive\/.*json$/);
   for (let at = 0; at < bytes.length; at += 11 * SPARSER) {

@@ -102,7 +102,7 @@ describe("with a checksum that holds, refuses", () => {
     expect(() => decode(Buffer.from(text))).toThrow(CorruptionError);
   });
 
-  test("an archive of a newer format, as such, and before its checksum is asked for", () => {
+  test("an archive of a newer format, as such, and before its checksum is checked", () => {
     const newer = Buffer.from(`${header.replace('"format":1', '"format":2')}\n${a}\n`);
     expect(() => decode(newer)).toThrow(FormatVersionError);
     expect(() => decodeArchive(newer, "0".repeat(64), PATH)).toThrow(FormatVersionError);

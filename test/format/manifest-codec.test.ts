@@ -227,7 +227,7 @@ describe("what this code never writes is refused although its checksum holds", (
   });
 });
 
-test("a newer format is told from damage", () => {
+test("a newer format is distinguished from damage", () => {
   const decode = (text: string): unknown => decodeManifest(Buffer.from(text), PATH);
   const newer = '{"format":9,"kind":"manifest"}\n';
   expect(() => decode(newer)).toThrow(FormatVersionError);

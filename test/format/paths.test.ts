@@ -183,7 +183,7 @@ describe("filters", () => {
   });
 });
 
-test("impossible clocks are told", () => {
+test("impossible clocks are reported", () => {
   expect(paths.clocksPlausible({ lo: 1, hi: CLOCK_MAX })).toBe(true);
   for (const [lo, hi] of [
     [0, 1],
@@ -221,7 +221,7 @@ describe("names of the original", () => {
     expect(paths.isOriginalLog(path)).toBe(false);
   });
 
-  test("batches have an order; snapshots are told from our runs", () => {
+  test("batches have an order; snapshots are distinguished from our runs", () => {
     const batch = "ops/wal-1/batch-1766400000001-0012.jsonl";
     expect(paths.originalBatchOrder(batch)).toEqual([1_766_400_000_001, 12]);
     expect(paths.originalBatchOrder("ops/wal-1/other.jsonl")).toBeUndefined();

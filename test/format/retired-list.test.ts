@@ -26,7 +26,7 @@ test("with any byte changed, or cut short anywhere, it is refused", () => {
   expect(() => decodeRetiredList(Buffer.from("{}\n"), PATH)).toThrow(CorruptionError);
 });
 
-test("a newer format is told from damage", () => {
+test("a newer format is distinguished from damage", () => {
   const newer = Buffer.from('{"format":2,"kind":"retired"}\n');
   expect(() => decodeRetiredList(newer, PATH)).toThrow(FormatVersionError);
 });

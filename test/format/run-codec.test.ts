@@ -134,7 +134,7 @@ describe("several lines", () => {
   });
 });
 
-test("a header of a newer format is told apart from a foreign one", () => {
+test("a header of a newer format is distinguished from a foreign one", () => {
   const header = (text: string) => caught(() => decodeRunHeader(text, place));
   expect(decodeRunHeader(encodeRunHeader(0), place)).toBe(0);
   expect(header('{"format":2,"kind":"run","anything":1}')).toBeInstanceOf(FormatVersionError);

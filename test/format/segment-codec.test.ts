@@ -188,7 +188,7 @@ describe("segments of one object", () => {
   });
 });
 
-test("a newer format is told from damage", () => {
+test("a newer format is distinguished from damage", () => {
   const newer = sealed({ format: 2 }, ["anything"]);
   expect(() => decodeSegment(newer, place)).toThrow(FormatVersionError);
   expect(() => decodeSegment(newer, place)).toThrow("ops/x.jsonl has format 2");

@@ -125,7 +125,7 @@ describe.concurrent("the local server", () => {
     expect(await server.ended).toBe(0);
   });
 
-  test("finishes a request that is under way when it is told to stop", async () => {
+  test("finishes a request that is under way when it is stopped", async () => {
     await using data = await tempDir();
     const server = start({ OPSLOG_LOCATION: data.path });
     const [, url = ""] = (await server.printed(/Ctrl-C/)).match(/on (http:\S+)/) ?? [];
@@ -207,7 +207,7 @@ describe.concurrent("the local server", () => {
     expect(local.text()).not.toContain("    at ");
   });
 
-  test("tells of a compaction that fails in one line, and goes on", async () => {
+  test("reports a compaction that fails in one line, and continues", async () => {
     await using data = await tempDir();
     const server = start({ OPSLOG_LOCATION: data.path, OPSLOG_COMPACT_SECONDS: "1" });
     await server.printed(/Ctrl-C/);

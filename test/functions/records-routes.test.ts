@@ -162,7 +162,7 @@ describe("a batch", () => {
 });
 
 describe("history", () => {
-  test("tells the operations on a record since the last compaction", async () => {
+  test("reports the operations on a record since the last compaction", async () => {
     const backend = new MemoryBackend();
     const send = api(backend);
     const history = async (): Promise<unknown> =>
@@ -184,7 +184,7 @@ describe("history", () => {
 });
 
 describe("what may be stored", () => {
-  test("can be told by the application", async () => {
+  test("can be set by the application", async () => {
     const validate: RecordsOptions["validate"] = (value, id) =>
       typeof value === "string" ? undefined : `${id} must be a text`;
     const send = api(new MemoryBackend(), { validate });

@@ -110,7 +110,7 @@ describe("bad requests", () => {
     await expectProblem(api()("GET", target), 404, /Expected \/records/);
   });
 
-  test("other methods are told which are allowed", async () => {
+  test("for other methods the response lists those allowed", async () => {
     const send = api();
     const one = await expectProblem(send("POST", "/records/a", { body: "1" }), 405, /POST/);
     expect(one.headers).toMatchObject({ allow: "GET, HEAD, PUT, DELETE" });
@@ -171,7 +171,7 @@ describe("a store that fails", () => {
     logged.mockRestore();
   });
 
-  test("a missing location is an error of the setup, told in the log", async () => {
+  test("a missing location is an error of the setup, reported in the log", async () => {
     const logged = vi.spyOn(console, "error").mockImplementation(() => undefined);
     const handler = toHandler(createRecordsApp({ location: undefined }));
     const call = handler(httpEvent({ method: "GET", target: "/records" }), lambdaContext());

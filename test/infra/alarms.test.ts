@@ -110,7 +110,7 @@ describe("alarms", { timeout: SYNTH_MS }, () => {
     expect(makeStore({ alarms: false }).store.alarms).toEqual([]);
   });
 
-  test("are not all: each metric can be asked for", () => {
+  test("are not all: each metric is available", () => {
     const { stack, store } = makeStore();
     const metric = store.metric("CompactionLagMs", { period: Duration.minutes(1) });
     expect(metric).toMatchObject({ namespace: "Opslog", metricName: "CompactionLagMs" });

@@ -120,7 +120,7 @@ describe("by default", { timeout: SYNTH_MS }, () => {
 });
 
 describe("a bucket of its own", { timeout: SYNTH_MS }, () => {
-  test("with a KMS key: whoever is granted the store is granted the key", () => {
+  test("with a KMS key: a grant of the store includes the key", () => {
     const both = makeStore((stack) => ({ encryptionKey: new Key(stack, "Key") }));
     both.store.grantRead(new Role(both.stack, "Reader", ofLambda));
     both.store.grantReadWrite(new Role(both.stack, "Handler", ofLambda));
@@ -247,7 +247,7 @@ describe("an existing bucket", { timeout: SYNTH_MS }, () => {
 });
 
 describe("the compactor", { timeout: SYNTH_MS }, () => {
-  test("takes schedule, size, retention, and leaves the concurrency alone when told", () => {
+  test("takes schedule, size, retention, and leaves the concurrency alone if the prop says so", () => {
     const resources = resourcesOf(
       makeStore({
         compactor: {

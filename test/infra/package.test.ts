@@ -72,7 +72,7 @@ async function compactWith(directory: string, location: string): Promise<unknown
   return JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
 }
 
-test("the package ships the bundle and asks for the CDK only of those who use it", () => {
+test("the package contains the bundle and requires the CDK only from its users", () => {
   const { exports, files, scripts, peerDependencies, peerDependenciesMeta, dependencies } = npmPackage; // prettier-ignore
   expect(exports["./cdk"]).toEqual({
     import: { types: "./dist/cdk/index.d.ts", default: "./dist/cdk/index.js" },

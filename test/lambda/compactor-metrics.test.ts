@@ -44,7 +44,7 @@ describe("the time of an invocation", () => {
   });
 });
 
-test("the report tells what was merged, what the store consists of, and what was deleted", async () => {
+test("the report reports what was merged, what the store consists of, and what was deleted", async () => {
   const backend = new MemoryBackend();
   const compact = createCompactor({ location: "store", backend, log, gcGraceMs: 0, segmentGraceMs: 0 }); // prettier-ignore
   await put("store", backend, "a", "b", "c");

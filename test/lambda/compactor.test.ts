@@ -14,7 +14,7 @@ async function writeRecords(
 }
 
 describe.each(Object.entries(MEDIA))("createCompactor on %s", (_name, open) => {
-  test("compacts, tells what it did, and has nothing to do afterwards", async () => {
+  test("compacts, reports what it did, and has nothing to do afterwards", async () => {
     await using medium = await open();
     await writeRecords(medium, 3);
     const before = await readAll(medium);
@@ -79,7 +79,7 @@ class Racing extends MemoryBackend {
 }
 
 describe("createCompactor", () => {
-  test("goes on after a lost race while there is time", async () => {
+  test("continues after a lost race while there is time", async () => {
     const backend = new Racing(2);
     const options = { location: "store", backend: () => backend, metrics: false, log: () => undefined }; // prettier-ignore
     await writeRecords(options, 2);

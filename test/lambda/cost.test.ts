@@ -28,7 +28,7 @@ async function put(medium: Medium, flushes: number): Promise<void> {
 }
 
 describe.each(Object.entries(MEDIA))("the cost of an invocation on %s", (_name, open) => {
-  test("is told once it is over, before its result is", async () => {
+  test("is reported once it is over, before its result is", async () => {
     await using medium = await open();
     const { costs, options } = told(medium);
     let inHandler: Cost | undefined;
@@ -59,7 +59,7 @@ describe.each(Object.entries(MEDIA))("the cost of an invocation on %s", (_name, 
     expect([costs.get("request-0")?.requests.put, puts]).toEqual([0, [first + 1, first + 2, first + 7]]); // prettier-ignore
   });
 
-  test("is told of a failed one, too", async () => {
+  test("is reported for a failed one, too", async () => {
     await using medium = await open();
     const { costs, options } = told(medium);
     const handler = withStore<number>(options, async (_event, _context, store) => {
@@ -70,7 +70,7 @@ describe.each(Object.entries(MEDIA))("the cost of an invocation on %s", (_name, 
     expect(costs.get("one")?.requests.put).toBeGreaterThan(0);
   });
 
-  test("is bounded by costBudget, for each invocation anew", async () => {
+  test("is bounded by costBudget, for each invocation", async () => {
     await using medium = await open();
     const { costs, options } = told(medium);
     const costBudget = { requests: 12, onBreach: "throw" } as const;
@@ -105,7 +105,7 @@ describe.each(Object.entries(MEDIA))("the cost of an invocation on %s", (_name, 
 });
 
 describe("withStore", () => {
-  test("logs the cost as a line of JSON when asked to", async () => {
+  test("logs the cost as a line of JSON if the option says so", async () => {
     using log = vi.spyOn(console, "log").mockImplementation(() => undefined);
     const options = { location: "store", backend: new MemoryBackend() };
     const handler = (logCost?: boolean): Promise<unknown> =>
@@ -140,7 +140,7 @@ describe("withStore", () => {
     expect(warnings).toEqual(["onCost failed: Error: no meter"]);
   });
 
-  test("tells what an opening cost that failed", async () => {
+  test("reports what an opening cost that failed", async () => {
     const costs: Cost[] = [];
     const onCost = (cost: Cost): void => void costs.push(cost);
     const handler = withStore(
@@ -151,7 +151,7 @@ describe("withStore", () => {
     expect(costs.map(requestsOf)).toEqual([1]);
   });
 
-  test("asks for a compaction, and has been answered when the invocation is over", async () => {
+  test("calls onBacklog, which has settled when the invocation is over", async () => {
     const backend = new MemoryBackend();
     const medium = { location: "store", backend: () => backend, [Symbol.asyncDispose]: async () => {} }; // prettier-ignore
     await put(medium, 6);

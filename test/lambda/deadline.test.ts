@@ -75,7 +75,7 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
 }
 
 describe("when the invocation's time runs out", () => {
-  test("a write that is not confirmed has an unknown outcome, told before the end", async () => {
+  test("a write that is not confirmed has an unknown outcome, reported before the end", async () => {
     const runtime = manualRuntime();
     const backend = new Stuck();
     const options = { location: "store", backend };
@@ -135,7 +135,7 @@ describe("when the invocation's time runs out", () => {
     expect(reader.entries()).toEqual([["in time", 1]]);
   });
 
-  test("the handler's own failure is told beside it", async () => {
+  test("the handler's own failure is reported together with it", async () => {
     const runtime = manualRuntime();
     const backend = new Stuck();
     backend.stuckAt = "put ops/";
@@ -221,7 +221,7 @@ describe("the deadline", () => {
     });
   });
 
-  test("is none for a context that knows no time, and copes with one that has no end", async () => {
+  test("is none for a context without a time limit, and copes with one that has no end", async () => {
     const backend = new MemoryBackend();
     const handler = withStore<number>({ location: "store", backend }, (_event, _context, store) =>
       store.set("a", 1),

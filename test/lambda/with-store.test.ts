@@ -104,7 +104,7 @@ describe.each(Object.entries(MEDIA))("withStore on %s", (_name, open) => {
     ]);
   });
 
-  test("a write that failed and that nobody looked at fails the invocation", async () => {
+  test("a write that failed and was not awaited fails the invocation", async () => {
     await using medium = await open();
     const handler = withStore(medium, async (_event, _context, store) => {
       void store.delete("absent");

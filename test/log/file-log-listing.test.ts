@@ -49,7 +49,7 @@ test("listing refuses log files of others and ignores what is no log", async () 
   );
 });
 
-test("log files of the original are no part of ours, but told of when they are not empty", async () => {
+test("log files of the original are no part of ours, but are reported when they are not empty", async () => {
   const { backend, log } = await scene();
   await backend.writeBlob("ops/agent-a b-1766400000000.jsonl", "");
   expect(await log().list()).toMatchObject({ segments: [], corrupt: [], originalLog: undefined });

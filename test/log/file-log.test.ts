@@ -54,7 +54,7 @@ describe("a writer", () => {
     expect(one?.w).not.toBe(two?.w);
   });
 
-  test("goes on in the next file of its stream above 1 MB", async () => {
+  test("continues in the next file of its stream above 1 MB", async () => {
     const { writer, files, ids } = await scene();
     const own = writer();
     for (let n = 1; n <= 4; n++) await own.write(draft([`r${n}`], n, "x".repeat(600_000)));
@@ -95,7 +95,7 @@ describe("a writer", () => {
     },
   );
 
-  test("asks for a successor before it asks for its file: both may go in between", async () => {
+  test("checks for a successor before it checks its file: both may go in between", async () => {
     const { backend, log, writer, ids } = await scene();
     const compactor = log();
     let units: readonly LogUnit[] | undefined;

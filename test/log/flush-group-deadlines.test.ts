@@ -42,7 +42,7 @@ describe("a deadline", () => {
     expect((await other).ref.path).toBe(backend.sent[0]?.path);
   });
 
-  test("that has passed, though no timer has told yet, keeps a flush from being sent", async () => {
+  test("that has passed, though no timer has run yet, prevents a flush from being sent", async () => {
     const { runtime, backend, join } = await scene();
     const held = holdPuts(backend);
     const first = join().write(draft(["a"], 1));

@@ -36,7 +36,7 @@ describe("flushes of one moment", () => {
     expect(new Set(written.map(({ w }) => w)).size).toBe(3);
   });
 
-  test("are told where their own part lies: it can be read alone", async () => {
+  test("return where their own part lies: it can be read alone", async () => {
     const { backend, join } = await scene();
     const drafts = [draftOf("a", "x", 7), draftOf("b", "y", 3)];
     const written = await Promise.all(drafts.map((one) => join().write(one)));
@@ -56,7 +56,7 @@ describe("flushes of one moment", () => {
     expect(written.map(({ countsUntilMs }) => countsUntilMs)).toEqual([400, 400]);
   });
 
-  test("share an object only as far as its name tells which ids lie inside", async () => {
+  test("share an object only as long as its name can list the ids inside", async () => {
     const { backend, join } = await scene();
     const flushes = Array.from({ length: 40 }, (_, at) => join().write(draft([`id-${at}`], 1)));
     const large = join().write(draft(Array.from({ length: 50 }, (_, at) => `large-${at}`), 1)); // prettier-ignore

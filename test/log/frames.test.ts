@@ -89,7 +89,7 @@ describe("a torn end is no frame and no report", () => {
 });
 
 describe("damage is reported", () => {
-  test("any byte flipped in any frame costs that frame, and is told", () => {
+  test("any byte flipped in any frame costs that frame, and is reported", () => {
     for (let at = 0; at < FILE.length; at++) {
       const hit = OFFSETS.findLastIndex((offset) => offset <= at);
       const damaged = flip(FILE, at, 1);
@@ -126,7 +126,7 @@ describe("damage is reported", () => {
     expect(performance.now() - startedMs).toBeLessThan(5_000);
   });
 
-  test("a frame cut short before a good one is told, with its place", () => {
+  test("a frame cut short before a good one is reported, with its place", () => {
     const bytes = Buffer.concat([FILE.subarray(0, (OFFSETS[1] ?? 0) + 40), FRAMES[2] ?? FILE]);
     const { frames, corrupt } = scanFrames(bytes, START);
     expect(frames).toHaveLength(2);
@@ -135,7 +135,7 @@ describe("damage is reported", () => {
     expect(corrupt[0]?.message).toContain(`${PATH} at byte ${OFFSETS[1]}`);
   });
 
-  test("foreign lines are told, and what follows them is read", () => {
+  test("foreign lines are reported, and what follows them is read", () => {
     const foreign = Buffer.from('{"ts":"2026","op":"set","id":"x","data":{}}\nhello\n');
     expect(scan(Buffer.concat([foreign, FILE]))).toMatchObject({ reports: 1 });
     expect(scan(Buffer.concat([foreign, FILE])).found).toHaveLength(3);

@@ -58,7 +58,7 @@ async function conflictAfter(work: () => Promise<unknown>): Promise<PutResult> {
 }
 
 describe("a writer", () => {
-  test("writes one object per flush, its name tells what is inside", async () => {
+  test("writes one object per flush, and its name shows what is inside", async () => {
     const { backend, log } = await scene();
     const writer = log.createWriter("web-7");
     const one = await writer.write(draft(["a", "b"], 5));
@@ -201,7 +201,7 @@ describe("listing", () => {
     );
   });
 
-  test("one slow answer holds nobody up, and comes all the same", async () => {
+  test("one slow answer delays no other, and arrives all the same", async () => {
     const { backend, log } = await scene();
     const writer = log.createWriter("a");
     for (let n = 1; n <= 200; n++) await writer.write(draft([`r${n}`], n));

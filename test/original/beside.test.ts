@@ -126,7 +126,7 @@ test("a manifest that changes while its log is read is looked at again", async (
   expect(await fixture.entries()).toEqual([["new", 2], ["newer", 3]]); // prettier-ignore
 });
 
-test("a manifest of the original is told from one of ours", async () => {
+test("a manifest of the original is distinguished from one of ours", async () => {
   const backend = new MemoryBackend();
   await backend.initialize("x", { readOnly: false });
   await backend.writeBlob("manifest.json", manifestText({ activeAgentOps: { a: "ops/agent-a-2.jsonl" } })); // prettier-ignore

@@ -136,7 +136,7 @@ describe("streamSnapshotFile", () => {
     expect(found.records.find(([id]) => id === "__proto__")).toEqual(["__proto__", 1]);
   });
 
-  test("lines are read as they are asked for, and longer than a read they are whole", async () => {
+  test("lines are read as they are consumed, and longer than a read they are whole", async () => {
     const long = Array.from({ length: 40 }, (_, n) => [`r${n}`, "ü".repeat(100_000)] as const);
     const text = [header, ...long.map(([id, data]) => JSON.stringify({ id, data })), "torn"].join(
       "\n",
@@ -150,7 +150,7 @@ describe("streamSnapshotFile", () => {
     await expect(stream.next()).rejects.toThrow(CorruptionError);
   });
 
-  test("tells what is missing or damaged, and where", async () => {
+  test("reports what is missing or damaged, and where", async () => {
     const path = await directory();
     const missing = collect(path, "snapshots/none.jsonl");
     await expect(missing).rejects.toThrow(StoreNotFoundError);

@@ -153,7 +153,7 @@ function compatCases(make: MakeMedium): void {
     expect(await entries()).toEqual([["r5", "new"]]);
   });
 
-  test("manifest.json tells the records of the last checkpoint", async () => {
+  test("manifest.json reports the records of the last checkpoint", async () => {
     const { open, objects } = await setUp(make);
     const store = await open();
     for (let n = 0; n < 7; n++) await store.set(`r${n}`, n);

@@ -87,7 +87,7 @@ export function goldenSuite(name: string, place: Place): void {
     expect(damage.length > 0).toBe(copy.golden.damaged > 0);
   });
 
-  test("damage is reported, or refused when asked", async () => {
+  test("damage is reported, or refused if the option says so", async () => {
     const { open, golden } = await setUp();
     const store = await open({ readOnly: true });
     expect(store.stats().corruptSegments).toBe(golden.damaged);

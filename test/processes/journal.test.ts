@@ -31,7 +31,7 @@ test("an older value in place of an acknowledged one is a loss", () => {
   expect(violations({ a: "1.1" }, ...lines)).toEqual(["a: found 1.1, expected 1.2"]);
 });
 
-test("a record that is back after its acknowledged deletion is told", () => {
+test("a record that is back after its acknowledged deletion is reported", () => {
   const lines = ["1.1 set + a", "1.2 delete + a"];
   expect(violations({}, ...lines)).toEqual([]);
   expect(violations({ a: "1.1" }, ...lines)).toEqual(["a: found 1.1, expected absent"]);

@@ -173,7 +173,7 @@ describe.runIf(canUnshare)("containers that share a directory", () => {
   });
 });
 
-test("a holder that was frozen while nobody came goes on", async () => {
+test("a holder that was frozen while nobody came continues", async () => {
   const path = await newDirectory();
   const holder = await start(path, undefined);
   await holder.answer();

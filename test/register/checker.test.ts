@@ -84,7 +84,7 @@ describe("Q1 ORDER", () => {
     expect(rules({ writes: [bulk, write(122, b)] })).toEqual(["Q1 ORDER"]);
   });
 
-  test("a batch of 100,000 outruns whoever is called within 98 ms of it", () => {
+  test("a batch of 100,000 outruns a write that is called within 98 ms of it", () => {
     const last = { clock: clockAt(0, 99_999), endedMs: 20 };
     const bulk = write(0, { ...last, operations: 100_000 });
     const b = write(60, { clock: clockAt(60) });
@@ -101,7 +101,7 @@ describe("Q1 ORDER", () => {
     expect(rules({ writes: [first, { ...second, medium: "another" }] })).toEqual([]);
   });
 
-  test("of other records, of what was not acknowledged, and of concurrent calls nothing is asked", () => {
+  test("of other records, of what was not acknowledged, and of concurrent calls nothing is required", () => {
     const b = write(100, { clock: clockAt(0, 2) });
     expect(rules({ writes: [a, { ...b, id: "y" }] })).toEqual([]);
     expect(rules({ writes: [{ ...a, outcome: "unknown", endedMs: Infinity }, b] })).toEqual([]);
@@ -132,7 +132,7 @@ describe("Q1 ORDER in a world of lies", () => {
     expect(rules({ writes: [ahead, b] }, LYING)).toEqual([]);
   });
 
-  test("who knows may not", () => {
+  test("a store that detected it may not", () => {
     const b = write(100, { clock: clockAt(59_999) });
     expect(rules({ writes: [ahead, b] }, LYING)).toEqual(["Q1 ORDER, dragged and known"]);
   });
@@ -239,7 +239,7 @@ test("Q7 PROGRAM-ORDER: calls of one store ascend, whatever became of them, over
   expect(rules({ writes: [a, { ...b, invokedMs: 10 }] }, PLAIN)).toEqual([]);
 });
 
-test("Q8 ESTIMATE: is off by no more than was promised, where nobody lies", () => {
+test("Q8 ESTIMATE: is off by no more than was promised, where no clock is wrong", () => {
   const writes = [write(0, { clock: clockAt(0), estimateErrorMs: -7 })];
   expect(rules({ writes })).toEqual(["Q8 ESTIMATE"]);
   expect(rules({ writes: [write(0, { clock: clockAt(0), estimateErrorMs: 7 })] })).toEqual([

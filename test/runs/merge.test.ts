@@ -78,7 +78,7 @@ test("sources that descend are merged from the highest id to the lowest", async 
   await expect(wrong).rejects.toThrow(AssertionError);
 });
 
-test("what is merged is given before more is waited for, when that is asked for", async () => {
+test("what is merged is returned before more is awaited, if the option says so", async () => {
   const [first, second] = [record("a"), record("b")];
   let asked = 0;
   async function* slow(): AsyncGenerator<RunEntry[]> {

@@ -52,7 +52,7 @@ describe("an index that lies is not believed", () => {
     ["a filter that denies everything", (content) => ({ ...content, bloom: new BloomFilter(Buffer.alloc(250), 7) })], // prettier-ignore
   ];
 
-  test.each(forgeries)("sealed anew with %s", async (_, forge) => {
+  test.each(forgeries)("sealed again with %s", async (_, forge) => {
     const written = await writeEntries(entries);
     const { backend, run } = written;
     const { offset = 0, length = 0 } = run.partitions[0] ?? {};
@@ -84,7 +84,7 @@ describe("an index that lies is not believed", () => {
 });
 
 test.each(["ids", "content"] as const)(
-  "a run replaced by another of the same length, with other %s, is told by object and offset",
+  "a run replaced by another of the same length, with other %s, is reported by object and offset",
   async (which) => {
     const { backend, reader } = await writeEntries(entries);
     const { run: foreign } = await otherRun(which);
@@ -106,7 +106,7 @@ test.each(["ids", "content"] as const)(
   },
 );
 
-test("a block that arrives cut short is told by object and offset", async () => {
+test("a block that arrives cut short is reported by object and offset", async () => {
   const { backend, reader } = await writeEntries(entries);
   backend.onGet = (path, result): GetResult => {
     if (path !== RUN_PATH || result.status !== "found") return result;

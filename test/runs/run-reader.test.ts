@@ -196,7 +196,7 @@ describe("a scan that may stop soon", async () => {
     },
   );
 
-  test("gives everything when it goes on after all", async () => {
+  test("returns everything if it continues after all", async () => {
     const reverse = reader().scan({ reverse: true, firstBytes: 40_000 });
     expect(await collect(reverse)).toEqual(entries.toReversed());
   });

@@ -48,7 +48,7 @@ describe.each(CLIENTS)("with the %s client:", (client) => {
     expect(s3.seen()).toBe("PUT 200 PUT 403 PUT 200 PUT 403 PUT 200 PUT 403 PUT 200");
   });
 
-  test("a refusal that the server's own time does not cure is told, with what to do", async () => {
+  test("a refusal that the server's own time does not cure is reported, with what to do", async () => {
     await using s3 = await scriptedWith(client)([s3Error(403, "RequestTimeTooSkewed")]);
     const error = await rejection(s3.backend.get("x"));
     expect(error).toBeInstanceOf(AccessDeniedError);

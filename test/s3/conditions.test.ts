@@ -85,7 +85,7 @@ describe.each(CLIENTS)("with the %s client:", (client) => {
     await store.close();
   });
 
-  test("where swaps are ignored nobody compacts, and writers lose nothing", async () => {
+  test("where swaps are ignored no compaction runs, and writers lose nothing", async () => {
     server.ignored = ["if-match"];
     const store = await open(LAZY);
     await store.set("x", 1);

@@ -161,7 +161,7 @@ describe("LightS3Backend", () => {
     expect(path).toBe("/bucket/store/a%20b/%C3%A9%21.json");
   });
 
-  test("asks for credentials before each request", async () => {
+  test("requests credentials before each request", async () => {
     let asked = 0;
     const credentials = async (): Promise<typeof CREDENTIALS> => {
       asked++;

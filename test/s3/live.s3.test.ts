@@ -161,7 +161,7 @@ describe("S3Backend on a live server", () => {
     await backend.shutdown();
   });
 
-  test.each(["test", "nobody"])("wrong credentials of '%s' are told as such", async (user) => {
+  test.each(["test", "nobody"])("wrong credentials of '%s' are reported as such", async (user) => {
     const client = new S3Client({
       endpoint: proxy.endpoint,
       forcePathStyle: true,

@@ -17,7 +17,7 @@ const dateMs = Date.parse(DATE);
 describe.each(CLIENTS)("with the %s client:", (client) => {
   const scripted = scriptedWith(client);
 
-  test("a get tells body, size, bare etag and the server's dates", async () => {
+  test("a get returns body, size, bare etag and the server's dates", async () => {
     const modified = "Wed, 31 Dec 2025 10:00:00 GMT";
     await using s3 = await scripted([
       ok("hello", { date: DATE, etag: 'W/"abc"', "last-modified": modified }),
@@ -38,7 +38,7 @@ describe.each(CLIENTS)("with the %s client:", (client) => {
     expect(s3.requests[0]?.requestHeaders["if-none-match"]).toBe('"abc"');
   });
 
-  test("a server that wants If-None-Match unquoted is found out, with the right result", async () => {
+  test("a server that requires If-None-Match unquoted is detected, with the right result", async () => {
     await using s3 = await scripted(({ requestHeaders }) =>
       requestHeaders["if-none-match"] === "abc"
         ? { status: 304, body: "" }

@@ -135,7 +135,7 @@ test.each(CLIENTS)(
   },
 );
 
-test("neither a backend nor a location gives away what it was told", async () => {
+test("neither a backend nor a location reveals its secrets", async () => {
   const options = {
     region: "us-east-1",
     endpoint: "http://user:hunter2@127.0.0.1:1",

@@ -60,7 +60,7 @@ describe("a lazy writer without a verdict", () => {
     expect(await rejection(store.set("x", 2))).toBeInstanceOf(NotSupportedError);
   });
 
-  test("does not know its outcome where the repeated write is not answered; the next one tells", async () => {
+  test("has an unknown outcome if the repeated write is not answered; the next one decides", async () => {
     const store = await open(LAZY);
     let puts = 0;
     medium.answer = async (_, put) => {
@@ -127,7 +127,7 @@ describe("a verdict", () => {
     expect(withProof(proven, { ...SCOPE, client: "client/15" })).toBe(proven);
   });
 
-  test("is kept at birth, used by writers, and asked for again by another client's compaction", async () => {
+  test("is kept at birth, used by writers, and probed again by another client's compaction", async () => {
     const born = await open({ agentId: "a" });
     expect(await medium.verdicts()).toEqual([SCOPE]);
     await born.set("x", 1);
@@ -141,7 +141,7 @@ describe("a verdict", () => {
     expect(newer.calls.filter((call) => call.includes(".probe"))).toHaveLength(5);
   });
 
-  test("of one server is nothing to a writer who asks another", async () => {
+  test("of one server is void for a writer on another", async () => {
     await open({ agentId: "a" });
     const elsewhere = new AskedMedium(medium.shared);
     elsewhere.proofScope = { ...SCOPE, endpoint: "https://two" };

@@ -35,7 +35,7 @@ test("all that wait when it passes are given up; what was done before stands", a
   await expect(after).rejects.toThrow(UnavailableError);
 });
 
-test("what is given up may fail later, before or after it passed, and nobody is told", async () => {
+test("what is given up may fail later, before or after it passed, and no rejection is unhandled", async () => {
   const { runtime, deadline } = deadlineIn(100);
   const failing = new Deferred<never>();
   const dropped = new Deferred<never>();

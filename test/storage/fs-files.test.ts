@@ -148,7 +148,7 @@ test("the backend's own paths hold no objects", async () => {
   expect(await backend.listBlobs(".tmpx")).toEqual([".lock"]);
 });
 
-test("deleteBlobDir removes emptied directories; writing makes them anew", async () => {
+test("deleteBlobDir removes emptied directories; writing creates them again", async () => {
   const { backend, path } = await openFs();
   const { backend: other } = await openFs(path);
   await backend.writeBlob("data/deep/x", "x");

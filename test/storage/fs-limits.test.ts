@@ -106,7 +106,7 @@ describe("survived", () => {
   });
 });
 
-test("what is not permitted is told with the call, and not as a want of permissions", async () => {
+test("what is not permitted is reported with the call, and not as a want of permissions", async () => {
   const path = await testDirectory();
   const unlink = (): Promise<void> => Promise.reject(refusal("EPERM", "unlink"));
   const backend = new FsBackend({ files: { ...nodeFileSystem, unlink } });

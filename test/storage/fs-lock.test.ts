@@ -206,7 +206,7 @@ test("only .lock can be locked", async () => {
   await expect(backend.writeBlob(".lock", "x")).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
 });
 
-test("a process that cannot accept who asks for it goes on", async () => {
+test("a process that cannot accept connections continues", async () => {
   const listen = vi.spyOn(Server.prototype, "listen");
   const { backend } = await openFs();
   const held = await backend.lock(".lock");

@@ -144,7 +144,7 @@ describe("expiry", () => {
 });
 
 describe("confirm", () => {
-  test("asks nobody while renewals keep up", async () => {
+  test("sends no request while renewals succeed", async () => {
     const { backend, runtime, take } = await scene();
     const lease = await taken(take());
     for (let n = 0; n < 9; n++) {
@@ -174,7 +174,7 @@ describe("confirm", () => {
     expect(await lease.confirm(seenMs === 0 ? 0 : runtime.nowMs())).toBe(false);
   });
 
-  test("a clock set back hides nothing that the medium tells, one set forward costs a request", async () => {
+  test("a clock set back hides nothing that the medium shows, one set forward costs a request", async () => {
     const { backend, runtime, take } = await scene();
     const holder = another(runtime.nowMs());
     const lease = await taken(take(holder));
@@ -252,7 +252,7 @@ describe("a write that fails", () => {
     }
   });
 
-  test("at releasing: the caller is told, the lease ends by its age", async () => {
+  test("at releasing: the call rejects, the lease ends by its age", async () => {
     const { backend, runtime, take } = await scene();
     const lease = await taken(take());
     backend.failing = { error: new UnavailableError("down"), landing: false };
@@ -272,7 +272,7 @@ test("a date from the future keeps nobody out: its holder is gone, and the clock
   expect(next.lost).toBe(false);
 });
 
-test("a holder that was frozen while its clock was set back asks before it goes on", async () => {
+test("a holder that was frozen while its clock was set back checks the lease before it continues", async () => {
   const { runtime, take } = await scene();
   const frozen = another();
   let steadyMs = 0;

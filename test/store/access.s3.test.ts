@@ -61,7 +61,7 @@ describe("live server", () => {
     await expectRefused(`s3://${live.bucket}-not/x`, {}, StoreNotFoundError, message);
   });
 
-  test("wrong credentials are told as such, without the secret", async () => {
+  test("wrong credentials are reported as such, without the secret", async () => {
     const client = new S3Client({
       endpoint: proxy.endpoint,
       forcePathStyle: true,

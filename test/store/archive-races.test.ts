@@ -71,7 +71,7 @@ async function contents(backend: StorageBackend): Promise<[string[], string[]]> 
   return [reader.entries().map(([id]) => id), archived];
 }
 
-test("a record that changes while it is fetched is asked about again", async () => {
+test("the predicate is called again for a record that changes while it is fetched", async () => {
   const inner = await fill();
   let isArmed = false;
   // Who has no regard for the lease compacts twice, so that what was to be read is not there.
@@ -101,7 +101,7 @@ test("a record that changes while it is fetched is asked about again", async () 
   expect(await contents(inner)).toEqual([["a", "c"], ["b"]]);
 });
 
-test("a publication that another came before is made anew", async () => {
+test("a publication that another preceded is made again", async () => {
   const inner = await fill();
   let isFirst = true;
   const backend = hooked(inner, async (name, path, call) => {
@@ -151,7 +151,7 @@ test("a publication that arrives late counts, once", async () => {
   expect(warnings).toEqual([]);
 });
 
-test("a publication that may still arrive is told as such, and harms nothing when it does", async () => {
+test("a publication that may still arrive is reported as such, and harms nothing when it does", async () => {
   const inner = await fill();
   const { backend, held } = withLostPublication(inner, () => true);
   const { store } = await openArchiver(backend);
@@ -171,7 +171,7 @@ test("a publication that may still arrive is told as such, and harms nothing whe
   expect(store.entries().map(([id]) => id)).toEqual(["a", "c"]);
 });
 
-test("an archive waits for the lease, and gives up when nobody gives it back", async () => {
+test("an archive waits for the lease, and gives up when it is not released", async () => {
   const backend = await fill();
   const options = { path: LEASE, ttlMs: 5_000 };
   const patient = await openArchiver(backend, { leaseTtlMs: 5_000 });

@@ -117,7 +117,7 @@ describe.each(MEDIA)("on %s", (_, makeMedium) => {
       expect(await fixture.entries()).toEqual(fixture.all);
     });
 
-    test("of a newer version is told as such", async () => {
+    test("of a newer version is reported as such", async () => {
       const fixture = await fill();
       const content = '{"format":2,"kind":"manifest","anything":true}\n';
       await fixture.files.write(await one(fixture.files, "manifest"), content);
@@ -205,7 +205,7 @@ describe.each(MEDIA)("on %s", (_, makeMedium) => {
       expect(await fixture.entries()).toEqual(fixture.all);
     });
 
-    test("cut short, too long, or missing is told", async () => {
+    test("cut short, too long, or missing is reported", async () => {
       const fixture = await fill();
       const name = await one(fixture.files, "run");
       const whole = await fixture.files.read(name);

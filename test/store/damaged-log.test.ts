@@ -42,7 +42,7 @@ describe.each([
   ["memory", memoryMedium],
   ["a directory", directoryMedium],
 ] as const)("on %s", (_, makeMedium) => {
-  test('"skip" goes on without it, warns once by name and counts it', async () => {
+  test('"skip" continues without it, warns once by name and counts it', async () => {
     const fixture = await fill(makeMedium);
     const { name } = await damage(fixture);
     const store = await fixture.open({ checkpointOnClose: false });

@@ -47,7 +47,7 @@ describe.runIf(root)("a full disk", () => {
     expect(String(error)).toMatch(/disk full|ENOSPC/);
   }
 
-  test("rejects what does not fit, keeps what was acknowledged, goes on once there is room", async () => {
+  test("rejects what does not fit, keeps what was acknowledged, continues once there is room", async () => {
     const disk = await smallDisk();
     if (disk === undefined) return;
     const location = join(disk, "store");
@@ -185,7 +185,7 @@ describe.runIf(root)("without permission", () => {
     expect(store.entries()).toEqual([["a", 1], ["b", 2]]); // prettier-ignore
   });
 
-  test("to the backend's own directory: told, also when something was left behind in it", async () => {
+  test("to the backend's own directory: reported, also when something was left behind in it", async () => {
     const location = await filled();
     await chown(location, NOBODY, NOBODY);
     expect(await asNobody("write", location)).toEqual(denied("store/"));

@@ -236,6 +236,6 @@ afterAll(() => {
   expect(expired).toBeLessThan(compared / 2);
 });
 
-test.each(SEEDS)("what is told is what changed, seed %i", async (seed) => {
+test.each(SEEDS)("what is reported is what changed, seed %i", async (seed) => {
   await new Scene(seed).run();
 });

@@ -90,7 +90,7 @@ test.each([7_200_000, -7_200_000])(
   },
 );
 
-test("stores of one process depend on no clock: what one was told counts for the next", async () => {
+test("stores of one process depend on no clock: what one has seen counts for the next", async () => {
   const objects = await Objects.open();
   // No time is known in 1970: clocks are counted.
   objects.trueMs = 1_000_000;
@@ -133,7 +133,7 @@ describe("a process that was frozen", () => {
     expect(await valueOf(objects)).toBe(3);
   });
 
-  test("and whose clocks both stood still hears that the outcome is unknown (H6)", async () => {
+  test("and whose clocks both stood still rejects as outcome unknown (H6)", async () => {
     const objects = await Objects.open();
     const { store, clocks } = await start(objects, "a");
     await store.set("x", 1);

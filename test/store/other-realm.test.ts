@@ -49,7 +49,7 @@ describe("in another realm", () => {
     expect(await backend.listBlobs("")).toContain("blob");
   });
 
-  test("async functions are refused where a synchronous one is asked for", async () => {
+  test("async functions are refused where a synchronous one is required", async () => {
     const backend = new other.MemoryBackend();
     const store = await other.Store.open<number>("m", { backend });
     await store.set("a", 1);
@@ -60,7 +60,7 @@ describe("in another realm", () => {
     await store.close();
   });
 
-  test("an error of the system is told apart, and its words are passed on", async () => {
+  test("an error of the system is recognised, and its message is passed on", async () => {
     await using directory = await tempDir();
     const path = join(directory.path, "none");
     await expect(other.Store.open(path, { readOnly: true })).rejects.toMatchObject({

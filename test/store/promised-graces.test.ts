@@ -117,7 +117,7 @@ const PATIENT = {
   refreshEveryMs: 24 * HOUR_MS,
 };
 
-test.each(SETS)("whoever purges $name loses nobody's write", async ({ hasty, waitMs }) => {
+test.each(SETS)("a process that purges $name loses nobody's write", async ({ hasty, waitMs }) => {
   for (const isFounded of [true, false]) {
     await using place = new Place();
     const other = await place.open("other");

@@ -71,7 +71,7 @@ describe.runIf(root)("a directory that its readers cannot write to", () => {
     }
   });
 
-  test("a watch there tells of every write, and of checkpoints nothing", async () => {
+  test("a watch there reports of every write, and of checkpoints nothing", async () => {
     const { location, writer } = await openWriter();
     const [reader] = await follow(location, 1);
     reader?.go("watch");

@@ -72,7 +72,7 @@ describe.each(MEDIA)("on %s", (_, makeMedium) => {
     expect(fixture.warnings.join()).toContain("without its index");
   });
 
-  test("a run cut short is told by a scan and by a lookup", async () => {
+  test("a run cut short is reported by a scan and by a lookup", async () => {
     const fixture = await filled();
     const path = await replace(fixture, "run", (bytes) => bytes.subarray(0, -1));
     const store = await cold(fixture);

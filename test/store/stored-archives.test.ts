@@ -100,7 +100,7 @@ describe("a damaged archive", () => {
     }
   });
 
-  test("of a newer format asks for an update", async () => {
+  test("of a newer format requires an update", async () => {
     const stored = await fill();
     const newer = stored.bytes.toString().replace('{"format":1', '{"format":2');
     await stored.backend.writeBlob(stored.path, newer);

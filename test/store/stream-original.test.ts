@@ -72,7 +72,7 @@ test("nothing is missing when it is upgraded in between", async () => {
   expect(state.get("b")).toEqual({ n: 12 });
 });
 
-test("when the original makes a new snapshot in between, that is told", async () => {
+test("when the original makes a new snapshot in between, that is reported", async () => {
   const fixture = await written();
   const store = await reader(fixture);
   const state = rebuilt(store, async () => {

@@ -25,11 +25,11 @@ function afterUndo(value: unknown): unknown[] {
   return told.map(({ operation: { op, data } }) => [op, data]);
 }
 
-test("a deletion that was undone is not told", () => {
+test("a deletion that was undone is not reported", () => {
   expect(afterUndo(1)).toEqual([]);
 });
 
-test("what an undo restored and an archive took away is told as gone", () => {
+test("what an undo restored and an archive removed is reported as gone", () => {
   // The tombstone of an archive has the version of what it stands for: here, of the undo.
   expect(afterUndo(undefined)).toEqual([["delete", undefined]]);
 });

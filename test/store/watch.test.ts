@@ -99,7 +99,7 @@ test("looks never overlap; close and a second watch wait for the one under way",
   expect(second).toEqual(["a"]);
 });
 
-test("a look that fails is told once while it goes on, and what it missed comes later", async () => {
+test("a look that fails is reported once while it continues, and what it missed comes later", async () => {
   const { runtime, backend, store, writer, warnings, told, callback } = await scene();
   store.watch(callback, 10);
   backend.before = () => Promise.reject(new UnavailableError("down"));
@@ -118,7 +118,7 @@ test("a look that fails is told once while it goes on, and what it missed comes 
   backend.before = () => Promise.resolve();
 });
 
-test("a lazy watch says that it cannot tell what was collected, and goes on", async () => {
+test("a lazy watch reports that what was collected is unknown, and continues", async () => {
   const { runtime, backend, writer, warnings } = await scene();
   const store = new Store<unknown>({ runtime });
   const onWarning = (message: string): void => void warnings.push(message);
@@ -142,7 +142,7 @@ test("a lazy watch says that it cannot tell what was collected, and goes on", as
   expect(told).toEqual(["a=5"]);
 });
 
-test("a callback that throws or rejects is told, and the watch goes on", async () => {
+test("a callback that throws or rejects is reported, and the watch continues", async () => {
   const { runtime, store, writer, warnings } = await scene();
   const told: string[] = [];
   let failing: "throws" | "rejects" | undefined = "throws";
@@ -184,7 +184,7 @@ test("a callback may use the store, write to it, end the watch and close it", as
   expect(runtime.waitsMs).toEqual([]);
 });
 
-test("an onWarning that throws, or rejects, ends no process: close tells what was thrown", async () => {
+test("an onWarning that throws, or rejects, ends no process: close rejects with what was thrown", async () => {
   const runtime = manualRuntime();
   const backend = new LookedAtBackend({ runtime });
   const open = async (onWarning: () => unknown): Promise<Store<unknown>> => {

@@ -175,7 +175,7 @@ export function upgradingCases(make: MakeMedium): void {
     expect(new Map(await fixture.entries())).toEqual(expected);
   });
 
-  test("an archive that cannot be read is told of, and stays listed", slow, async () => {
+  test("an archive that cannot be read is reported, and stays listed", slow, async () => {
     const path = "archive/archive-2025-Q1.json";
     const objects = { [SNAPSHOT]: snapshotText([]), [LOG]: "", [path]: "nonsense" };
     const fixture = await setUpObjects(make, objects, { archiveSegments: [path, path] });

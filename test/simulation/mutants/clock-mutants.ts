@@ -117,7 +117,7 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
         put: "seen !== undefined;",
       },
     ],
-    test: { file: MEDIUM, name: "knows nothing for sure until an answer" },
+    test: { file: MEDIUM, name: "is uncertain until an answer" },
   },
   {
     name: "an answer over a freeze",
@@ -210,7 +210,7 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
     ],
     test: {
       file: STORE,
-      name: "whose clocks both stood still hears that the outcome is unknown",
+      name: "whose clocks both stood still rejects as outcome unknown",
     },
   },
   {

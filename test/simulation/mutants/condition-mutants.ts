@@ -46,7 +46,7 @@ export const CONDITION_MUTANTS: readonly Mutant[] = [
     ],
     test: {
       file: "storage/conditions.test.ts",
-      name: "of one server is nothing to a writer who asks another",
+      name: "of one server is void for a writer on another",
     },
   },
   {

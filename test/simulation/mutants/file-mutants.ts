@@ -31,7 +31,7 @@ export const FILE_MUTANTS: readonly Mutant[] = [
     ],
     test: {
       file: "log/file-log.test.ts",
-      name: "asks for a successor before it asks for its file",
+      name: "checks for a successor before it checks its file",
     },
   },
   {

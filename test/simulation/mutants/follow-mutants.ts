@@ -39,7 +39,7 @@ export const FOLLOW_MUTANTS: readonly Mutant[] = [
     ],
     test: {
       file: "store/memory.test.ts",
-      name: "is not told of what had lost when it came into view",
+      name: "does not receive what had lost when it came into view",
     },
   },
   {
@@ -53,7 +53,7 @@ export const FOLLOW_MUTANTS: readonly Mutant[] = [
         put: "if (before === undefined && !complete) return;",
       },
     ],
-    test: { file: "store/memory.test.ts", name: "read between two looks is told" },
+    test: { file: "store/memory.test.ts", name: "read between two looks is reported" },
   },
   {
     name: "followers hear of losers",
@@ -66,6 +66,9 @@ export const FOLLOW_MUTANTS: readonly Mutant[] = [
         put: "({ version }) => isAbove(version, undefined) && !isAbove(version, after),",
       },
     ],
-    test: { file: "store/memory.test.ts", name: "an agent is told of others, never of itself" },
+    test: {
+      file: "store/memory.test.ts",
+      name: "an agent receives the changes of others, never its own",
+    },
   },
 ];

@@ -52,7 +52,7 @@ describe("mutants", () => {
     expect([...PINS.keys()].filter((name) => !names.includes(name))).toEqual([]);
   });
 
-  test("the README tells of each what it does", () => {
+  test("the README says of each what it does", () => {
     const table = readFileSync(new URL("../README.md", import.meta.url), "utf8").split("## Mutants")[1]; // prettier-ignore
     const rows = MUTANTS.map((one) => `| ${one.name} | ${one.breaks.join(", ")} | ${one.does} |`);
     expect(rows.filter((row) => table?.includes(row) !== true)).toEqual([]);

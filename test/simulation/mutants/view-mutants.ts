@@ -87,7 +87,7 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
         put: "return Math.min(writerLagMs, (promisedMs ?? Infinity) - roomMs(dateSkewMs)) || leastMs;",
       },
     ],
-    test: { file: "store/promised-graces.test.ts", name: "whoever purges" },
+    test: { file: "store/promised-graces.test.ts", name: "a process that purges" },
   },
   {
     name: "grace cut short",

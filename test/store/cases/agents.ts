@@ -74,7 +74,7 @@ export function agentCases(make: MakeMedium): void {
     expect(sorted(await entries())).toEqual(fresh);
   });
 
-  test("every agentId is kept inside the store and told apart", async () => {
+  test("every agentId is kept inside the store and distinguished", async () => {
     const { medium, open, objects, entries } = await setUp(make);
     const ids = [
       "../../x",

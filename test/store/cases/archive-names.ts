@@ -98,7 +98,7 @@ export function archiveRefusalCases(make: MakeMedium): void {
     expect(await store.archive(isDone, "p")).toBe(3);
   });
 
-  test("a predicate that changes what it is shown is told so", async () => {
+  test("a predicate that changes its argument gets an error", async () => {
     const { open } = await setUp(make);
     const store = await open<{ n: number }>(KEEP);
     await store.set("a", { n: 1 });

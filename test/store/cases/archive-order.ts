@@ -40,7 +40,7 @@ export function archiveOrderCases(make: MakeMedium): void {
     expect(await archived(fixture, "p")).toEqual([["a", { n: 1, done: true }]]);
   }); // prettier-ignore
 
-  test("the predicate is asked once for each version of a record", async () => {
+  test("the predicate is called once for each version of a record", async () => {
     const { open } = await setUp(make);
     const store = await open<Task>(KEEP);
     await fill(store);
@@ -88,7 +88,7 @@ export function archiveUndoCases(make: MakeMedium): void {
 }
 
 export function archiveConcurrencyCases(make: MakeMedium): void {
-  test("a record that another changed is asked about as it is now", async () => {
+  test("the predicate is called with a changed record as it is now", async () => {
     const fixture = await setUp(make);
     const a = await fixture.open<Task>({ ...KEEP, agentId: "a" });
     const b = await fixture.open<Task>({ ...KEEP, agentId: "b" });

@@ -134,7 +134,7 @@ export function archiveCases(make: MakeMedium): void {
     expect(found.get("r29")).toBe("29 ".repeat(60_000));
   });
 
-  test("of an archived record nothing is left to delete, and it can be made anew", async () => {
+  test("of an archived record nothing is left to delete, and it can be created again", async () => {
     const fixture = await setUp(make);
     const store = await fixture.open<Task>(KEEP);
     await fill(store);
@@ -146,7 +146,7 @@ export function archiveCases(make: MakeMedium): void {
     expect(await archived(fixture, "p")).toEqual(EVEN);
   });
 
-  test("a lazy store archives what is resident; strictHydration wants everything", async () => {
+  test("a lazy store archives what is resident; strictHydration requires everything", async () => {
     const fixture = await setUp(make);
     const agent = { ...KEEP, agentId: "a" };
     await fill(await fixture.open<Task>(agent));

@@ -15,7 +15,7 @@ async function write({ open }: Fixture, flushes: number): Promise<void> {
 }
 
 export function backlogCases(make: MakeMedium): void {
-  test.each([true, false])("is told once per view, skipLoad %s", async (skipLoad) => {
+  test.each([true, false])("is reported once per view, skipLoad %s", async (skipLoad) => {
     const fixture = await setUp(make);
     const { medium, open, flushes, warnings } = fixture;
     await write(fixture, LIMIT);

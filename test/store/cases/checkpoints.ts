@@ -71,7 +71,7 @@ export function checkpointCases(make: MakeMedium): void {
     expect((await objects("snapshots/")).size).toBe(0);
   });
 
-  test("compact without a store tells what it did", async () => {
+  test("compact without a store reports what it did", async () => {
     const { medium, open, entries } = await setUp(make);
     const store = await open({ agentId: "w" });
     for (const id of ["a", "b"]) await store.set(id, 1);
@@ -122,7 +122,7 @@ export function checkpointCases(make: MakeMedium): void {
     expect([store.stats().opsCount, store.count()]).toEqual([0, 7]);
   });
 
-  test("getManifest tells the state of the last look, in the original's words", async () => {
+  test("getManifest returns the state of the last look, under the original's names", async () => {
     const { open, objects } = await setUp(make);
     const store = await open();
     await store.set("a", 1);

@@ -34,7 +34,7 @@ function costOf(store: Store<unknown>): Cost {
 }
 
 export function costCases(make: MakeMedium): void {
-  test("counts what the store asks of its medium, from opening on", async () => {
+  test("counts the requests of the store to its medium, from opening on", async () => {
     const { medium, open } = await setUp(make);
     const watched = watchBackend(medium.backend());
     const store = await open({ backend: watched.backend });
@@ -68,7 +68,7 @@ export function costCases(make: MakeMedium): void {
     expect(costOf(store)).toEqual(after);
   });
 
-  test("tells stores over one backend apart, also at work at the same time", async () => {
+  test("distinguishes stores over one backend, also when they work at the same time", async () => {
     const { medium, open } = await setUp(make);
     const backend = medium.backend();
     const [busy, idle] = [
@@ -89,7 +89,7 @@ export function costCases(make: MakeMedium): void {
     expect(costOf(idle).requests.list).toBe(idleBefore.requests.list);
   });
 
-  test("starts anew with each opening, and is not told by a closed store", async () => {
+  test("starts at zero with each opening, and a closed store does not report it", async () => {
     const { medium, open } = await setUp(make);
     const store = await open<number>({ agentId: "a" });
     for (let n = 0; n < 5; n++) await store.set("a", n);
@@ -129,7 +129,7 @@ export function costCases(make: MakeMedium): void {
     expect(await readOne()).toBe(0);
   });
 
-  test("compact tells its cost, at the prices asked for", async () => {
+  test("compact reports its cost, at the prices of its options", async () => {
     const { medium, open } = await setUp(make);
     const writer = await open<number>({ agentId: "w" });
     await writer.set("a", 1);
@@ -142,7 +142,7 @@ export function costCases(make: MakeMedium): void {
   });
 
   describe("a budget", () => {
-    test("that warns tells it once and goes on", async () => {
+    test("that warns does so once, and the call continues", async () => {
       const { open, warnings } = await setUp(make);
       const store = await open<number>({ agentId: "a", costBudget: { requests: 6 } });
       for (let n = 0; n < 10; n++) await store.set("a", n);

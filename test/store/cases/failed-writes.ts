@@ -50,7 +50,7 @@ export function failedWriteCases(make: MakeMedium): void {
     expect(await entries()).toEqual([["a", 1]]);
   });
 
-  test("when it may have landed, the caller is told, and the next call looks first", async () => {
+  test("when it may have taken effect, the call rejects, and the next call looks first", async () => {
     const { medium, open, entries } = await setUp(make);
     const watched = watchBackend(medium.backend());
     const store = await open({ backend: watched.backend });

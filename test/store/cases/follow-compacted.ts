@@ -15,7 +15,7 @@ function byId(entries: Iterable<[string, unknown]>): [string, unknown][] {
 }
 
 export function compactedCases(make: MakeMedium): void {
-  test("what was compacted between two looks is told as the net change", async () => {
+  test("what was compacted between two looks is reported as the net change", async () => {
     const { open } = await setUp(make);
     const writer = await open();
     await writer.set("changed", 1);
@@ -78,7 +78,7 @@ export function compactedCases(make: MakeMedium): void {
     expect(await reader.tail()).toMatchObject([{ op: "set", id: "x", agent: "a", clock }]);
   });
 
-  test("a lazy store that holds nothing is told what was compacted, once, and what is gone", async () => {
+  test("a lazy store that holds nothing receives what was compacted, once, and what is gone", async () => {
     const { medium, open } = await setUp(make);
     const writer = await open({ agentId: "w" });
     for (const id of ["changed", "deleted", "same"]) await writer.set(id, 1);
@@ -113,7 +113,7 @@ export function compactedCases(make: MakeMedium): void {
     expect(brief(await lazy.tail())).toEqual(["delete same"]);
   });
 
-  test("what was collected cannot be told: FOLLOWER_EXPIRED, then it goes on", async () => {
+  test("what was collected cannot be reported: FOLLOWER_EXPIRED, then following continues", async () => {
     const { medium, open } = await setUp(make);
     const writer = await open({ agentId: "w" });
     await writer.set("a", 1);

@@ -35,7 +35,7 @@ function tailCases(make: MakeMedium): void {
     expect(() => Object.assign(told[2]?.data ?? {}, { n: 2 })).toThrow(TypeError);
   });
 
-  test("an agent is told of others, never of itself", async () => {
+  test("an agent receives the changes of others, never its own", async () => {
     const { openCounting } = await setUp(make);
     const [a, b] = [await openCounting({ agentId: "a" }), await openCounting({ agentId: "b" })];
     await a.set("x", 1);
@@ -48,7 +48,7 @@ function tailCases(make: MakeMedium): void {
     expect(told).toMatchObject({ op: "set", id: "x", data: 3, agent: "a", clock: 3 });
   });
 
-  test("a single writer is told of agents, by tail as by refresh", async () => {
+  test("a single writer receives the changes of agents, by tail as by refresh", async () => {
     const { open } = await setUp(make);
     const writer = await open();
     const agent = await open({ agentId: "a" });
@@ -61,7 +61,7 @@ function tailCases(make: MakeMedium): void {
     expect(brief(await writer.tail()), "what came into view by refresh").toEqual(["set x 2"]);
   });
 
-  test("what came into view before a write is told all the same", async () => {
+  test("what came into view before a write is reported all the same", async () => {
     const { open } = await setUp(make);
     const [a, b] = [await open({ agentId: "a", refreshEveryMs: 0 }), await open({ agentId: "b" })];
     await a.tail();
@@ -75,7 +75,7 @@ function tailCases(make: MakeMedium): void {
     expect(brief(await a.tail())).toEqual(["set x theirs again"]);
   });
 
-  test("an undo whose target was told is an operation; a pair that comes at once is none", async () => {
+  test("an undo whose target was reported is an operation; a pair that comes at once is none", async () => {
     const { open } = await setUp(make);
     const writer = await open();
     const reader = await open({ readOnly: true });
@@ -94,7 +94,7 @@ function tailCases(make: MakeMedium): void {
     expect(reader.entries()).toEqual(writer.entries());
   });
 
-  test("a lazy store is told of records that are not resident, too", async () => {
+  test("a lazy store receives changes of records that are not resident, too", async () => {
     const { medium, open } = await setUp(make);
     const writer = await open({ agentId: "w" });
     await writer.set("a", 1);
@@ -113,7 +113,7 @@ function tailCases(make: MakeMedium): void {
     expect(await reader.tail()).toEqual([]);
   });
 
-  test("a lazy store is not told of what had lost when it came into view", async () => {
+  test("a lazy store does not receive what had lost when it came into view", async () => {
     const { medium, openCounting, open } = await setUp(make);
     const [ahead, late] = [
       await openCounting({ agentId: "a" }),
@@ -132,7 +132,7 @@ function tailCases(make: MakeMedium): void {
     expect(await lazy.read("x")).toBe(5);
   });
 
-  test("what a lazy store read between two looks is told all the same", async () => {
+  test("what a lazy store read between two looks is reported all the same", async () => {
     const { open } = await setUp(make);
     const writer = await open({ agentId: "w" });
     await writer.set("a", 1);
@@ -188,7 +188,7 @@ function tailCases(make: MakeMedium): void {
     expect(reader.get("a")).toEqual(changed?.data);
   });
 
-  test("a look that fails has told nothing", async () => {
+  test("a look that fails has reported nothing", async () => {
     const { medium, open } = await setUp(make);
     const writer = await open({ agentId: "w" });
     const { backend } = watchBackend(medium.backend());

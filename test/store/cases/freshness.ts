@@ -48,7 +48,7 @@ function isLook(call: string): boolean {
 }
 
 export function freshnessCases(make: MakeMedium): void {
-  test("strong: an opening and a refresh see all there is; a read only when it is asked to", async () => {
+  test("strong: an opening and a refresh see all there is; a read only if it says so", async () => {
     const { other, here } = await scene(make);
     for (const skipLoad of [true, false]) {
       const store = await here({ readOnly: true, skipLoad });

@@ -85,7 +85,7 @@ export function graceCases(make: MakeMedium): void {
     expect((await entries()).length).toBe(6);
   });
 
-  test("a follower is told of nothing twice, whatever becomes of the segments", async () => {
+  test("a follower receives nothing twice, whatever becomes of the segments", async () => {
     const fixture = await setUp(make);
     const { medium, open } = fixture;
     const writer = await open({ agentId: "w", ...GRACE });

@@ -96,7 +96,7 @@ export function historyCases(make: MakeMedium): void {
     expect(update).toMatchObject({ encoding: "delta", prev });
   });
 
-  test("a reopened single writer goes on undoing what is still in the log", async () => {
+  test("a reopened single writer continues undoing what is still in the log", async () => {
     const { open } = await setUp(make);
     const first = await open<number>(KEEP);
     await first.set("a", 1);
@@ -113,7 +113,7 @@ export function historyCases(make: MakeMedium): void {
     expect(again.count()).toBe(0);
   });
 
-  test("a lazy single writer that hydrates goes on with what was there before it", async () => {
+  test("a lazy single writer that hydrates continues with what was there before it", async () => {
     const { open } = await setUp(make);
     await (await open<number>(KEEP)).close();
     const first = await open<number>(KEEP);

@@ -46,7 +46,7 @@ async function expectNotOpen(store: Store<unknown>): Promise<void> {
 }
 
 export function lifecycleCases(make: MakeMedium): void {
-  test("before open and after close every call tells that the store is not open", async () => {
+  test("before open and after close every call rejects because the store is not open", async () => {
     const { medium } = await setUp(make);
     const store = new Store<unknown>();
     await store.close();
@@ -88,7 +88,7 @@ export function lifecycleCases(make: MakeMedium): void {
     expect(new Map(await entries()).get("c")).toBe(3);
   });
 
-  test("eagerly every record is resident, lazily none until it is asked for", async () => {
+  test("eagerly every record is resident, lazily none until it is read", async () => {
     const { open } = await setUp(make);
     const writer = await open({ agentId: "w" });
     await writer.batch(() => {

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { type MakeMedium, setUp } from "../fixture.ts";
 
 export function orderCases(make: MakeMedium): void {
-  test("insertion order: an update keeps its place, a record set anew goes last", async () => {
+  test("insertion order: an update keeps its place, a record that is set again comes last", async () => {
     const { open } = await setUp(make);
     const store = await open<number>();
     for (const id of ["z", "m", "a"]) await store.set(id, 1);

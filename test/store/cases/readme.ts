@@ -88,7 +88,7 @@ function usageCases(make: MakeMedium): void {
 }
 
 function detailCases(make: MakeMedium): void {
-  test("checkpointThreshold is 100; stats tells records, operations and archives", async () => {
+  test("checkpointThreshold is 100; stats reports records, operations and archives", async () => {
     const { open } = await setUp(make);
     const store = await open();
     await store.batch(() => {

@@ -6,7 +6,7 @@ import { idsOf, readers } from "./scan.ts";
 
 export function scanRaceCases(make: MakeMedium): void {
   test.each([false, true])(
-    "a scan goes on after its last id when its runs are deleted meanwhile (reverse: %s)",
+    "a scan continues after its last id when its runs are deleted meanwhile (reverse: %s)",
     async (reverse) => {
       const fixture = await setUp(make);
       const store = await fixture.open({ agentId: "a", ...AT_ONCE });

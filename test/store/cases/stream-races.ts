@@ -52,7 +52,7 @@ function compactionCases(make: MakeMedium): void {
     expect(state).toEqual(new Map(store.entries()));
   });
 
-  test("a snapshot goes on after its last id when its runs are deleted meanwhile", async () => {
+  test("a snapshot continues after its last id when its runs are deleted meanwhile", async () => {
     const fixture = await setUp(make);
     const store = await fixture.open({ agentId: "a", ...AT_ONCE });
     await fill(store, 8_000, 1_000);

@@ -120,7 +120,7 @@ export function togetherCases(make: MakeMedium): void {
       expect(sorted(await entries())).toEqual([["own-a", 1], ["own-b", 1], ["own-c", 1]]); // prettier-ignore
     });
 
-    test("a follower is told of the others in its object, never of itself", async () => {
+    test("a follower receives the changes of the others in its object, never its own", async () => {
       const { openAll } = await together(make);
       const [a, b] = await openAll(["a", "b"], { skipLoad });
       expect([await a?.tail(), await b?.tail()]).toEqual([[], []]);

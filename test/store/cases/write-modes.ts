@@ -86,7 +86,7 @@ export function writeModeCases(make: MakeMedium): void {
   });
 
   test.each(MODES)(
-    "%s: a failed flush is told to the next call, and memory follows",
+    "%s: a failed flush is reported to the next call, and memory follows",
     async (mode) => {
       const { medium, open, entries } = await setUp(make);
       const watched = watchBackend(medium.backend());
@@ -162,7 +162,7 @@ export function writeModeCases(make: MakeMedium): void {
     expect(await entries()).toHaveLength(5);
   });
 
-  test("async: a checkpoint that cannot flush is told to the next call", async () => {
+  test("async: after a checkpoint that cannot flush, the next call rejects", async () => {
     const { medium, open } = await setUp(make);
     const watched = watchBackend(medium.backend());
     const options = { groupCommitMs: LATER_MS, checkpointThreshold: 2, checkpointOnClose: false };
