@@ -4,7 +4,7 @@
  */
 
 import { safeMessage } from "./describe.ts";
-import { isErrorNamed } from "./realm.ts";
+import { isError, isErrorNamed } from "./realm.ts";
 
 /** What the caller can do about an error. */
 export type ErrorAction =
@@ -33,11 +33,29 @@ function safeCause(cause: unknown): unknown {
   return isErrorNamed(cause, "SyntaxError") ? new SyntaxError(safeMessage(cause.message)) : cause;
 }
 
+function hasCodeAndAction(error: object): boolean {
+  return [Reflect.get(error, "code"), Reflect.get(error, "action")].every(
+    (field) => typeof field === "string",
+  );
+}
+
+/** The names of the classes of an error, its own first. */
+function classNamesOf(error: object): string[] {
+  const names: string[] = [];
+  let prototype: unknown = Object.getPrototypeOf(error);
+  while (typeof prototype === "object" && prototype !== null) {
+    names.push(prototype.constructor.name);
+    prototype = Object.getPrototypeOf(prototype);
+  }
+  return names;
+}
+
 /**
  * Base of all errors of this package. Each class spells out its own name, which its errors take: a
  * bundler that minifies renames classes, and logs, alarms and Lambda's errorType go by the name.
  */
 export abstract class OpslogError extends Error {
+  static override readonly name: string = "OpslogError";
   /** Stable, machine-readable; never reused for another meaning. */
   abstract readonly code: string;
   abstract readonly action: ErrorAction;
@@ -45,6 +63,16 @@ export abstract class OpslogError extends Error {
   declare readonly path: string | undefined;
   declare readonly id: string | undefined;
   declare readonly offset: number | undefined;
+
+  /**
+   * An error of another copy of this package (its CommonJS build, beside its ES modules) is an
+   * instance, too: such errors are recognised by `code`, `action` and the names of their classes.
+   * @internal
+   */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    if (Function.prototype[Symbol.hasInstance].call(this, value)) return true;
+    return isError(value) && hasCodeAndAction(value) && classNamesOf(value).includes(this.name);
+  }
 
   constructor(message: string, details: ErrorDetails = {}) {
     const { cause } = details;

@@ -3,6 +3,7 @@
  * a second one meanwhile, it would write the records of the first store there.
  */
 import { InvalidArgumentError } from "../core/errors.ts";
+import { processWide } from "../core/process-wide.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 
 interface Claims {
@@ -10,7 +11,9 @@ interface Claims {
   count: number;
 }
 
-const claimsOf = new WeakMap<StorageBackend, Claims>();
+/** Stores of another copy of this package claim the same instances. */
+const allClaims = (): WeakMap<StorageBackend, Claims> =>
+  processWide("claims", () => new WeakMap<StorageBackend, Claims>());
 
 export class BackendClaim {
   /** Resolved once: it does not follow the working directory. */
@@ -27,7 +30,7 @@ export class BackendClaim {
     options: { readonly readOnly: boolean },
   ): Promise<BackendClaim> {
     const location = backend.resolveLocation?.(given) ?? given;
-    const claims = claimsOf.get(backend) ?? { location, count: 0 };
+    const claims = allClaims().get(backend) ?? { location, count: 0 };
     if (claims.location !== location) {
       throw new InvalidArgumentError(
         `this backend is in use for ${claims.location}; create another one for ${location}`,
@@ -35,7 +38,7 @@ export class BackendClaim {
       );
     }
     claims.count++;
-    claimsOf.set(backend, claims);
+    allClaims().set(backend, claims);
     const claim = new BackendClaim(backend, location);
     try {
       await backend.initialize(location, options);
@@ -58,9 +61,9 @@ export class BackendClaim {
 
   /** Whether this was the last claim. */
   #giveBack(): boolean {
-    const claims = claimsOf.get(this.#backend);
+    const claims = allClaims().get(this.#backend);
     if (claims === undefined || --claims.count > 0) return false;
-    claimsOf.delete(this.#backend);
+    allClaims().delete(this.#backend);
     return true;
   }
 }

@@ -33,7 +33,7 @@ export async function projectWithPackage(
     await mkdir(dirname(join(modules, name)), { recursive: true });
     await symlink(join(projectDirectory, "node_modules", name), join(modules, name));
   }
-  await mkdir(installed);
+  await mkdir(installed, { recursive: true });
   await copyFile(join(projectDirectory, "package.json"), join(installed, "package.json"));
   // A copy: what it imports is looked up from where it lies.
   await cp(await oncePerRun("dist", buildPackage), join(installed, "dist"), { recursive: true });

@@ -16,6 +16,7 @@ import { constants } from "node:fs";
 import { LockedError, UnavailableError } from "../../core/errors.ts";
 import { Mutex } from "../../core/mutex.ts";
 import { SILENT_ABORT } from "../../core/silent-abort.ts";
+import { processWide } from "../../core/process-wide.ts";
 import type { LockHandle } from "../backend.ts";
 import type { StoreDirectory } from "./directory.ts";
 import { toStorageError, unlessAbsent } from "./errors.ts";
@@ -42,7 +43,7 @@ const LOCK_MODE = 0o600;
  * Tokens of locks that could be neither taken nor released with certainty: nobody holds them, although
  * their files may name this process, which lives on.
  */
-const abandoned = new Set<string>();
+const abandoned = (): Set<string> => processWide("abandoned", () => new Set<string>());
 
 /** Shares of a lock's time: between beats, without a beat before a check, of silence before it is taken. */
 const [BEAT_SHARE, ASK_SHARE, WATCH_SHARE] = [1 / 6, 1 / 4, 1 / 3];
@@ -208,10 +209,10 @@ class FsLock implements LockHandle {
   /** As `release`; if it fails, this process at least will not be kept out by it. */
   async abandon(): Promise<void> {
     const { directory, staging, path, token } = this.#own;
-    abandoned.add(token);
+    abandoned().add(token);
     const found = await readLock(directory, path);
     if (found?.holder?.token === token) await staging.remove(path);
-    abandoned.delete(token);
+    abandoned().delete(token);
   }
 
   /** Removes a stale lock, unless another process is recovering it or has done so. */
@@ -255,7 +256,7 @@ async function refuseUnlessGone(
   found: LockFile,
 ): Promise<void> {
   const { holder, lastModifiedMs } = found;
-  if (holder === undefined || abandoned.has(holder.token)) return;
+  if (holder === undefined || abandoned().has(holder.token)) return;
   const state = await stateOf(holder, lastModifiedMs);
   if (state === "dead") return;
   const file = directory.absolute(path);
