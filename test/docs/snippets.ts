@@ -1,6 +1,6 @@
 /** The code of the documents, as it stands there. */
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { projectDirectory } from "../functions/support.ts";
 
@@ -90,8 +90,13 @@ export function scriptsOf({ text }: Document): string[] {
   return [...new Set([...named, ...short])];
 }
 
-/** Files of the project that a document names. */
+/** Files of the project that a document names; those of src also by room and name. */
 export function filesOf({ text }: Document): string[] {
-  const found = text.matchAll(/(?<![\w./-])((?:test|infra|functions|src|bench|docs)\/[\w./-]+\.(?:sh|ts|mjs|yaml|md))\b/g); // prettier-ignore
-  return [...new Set([...found].map(([, path = ""]) => path))];
+  const rooms = readdirSync(join(projectDirectory, "src")).filter((name) => !name.includes("."));
+  const folders = ["test", "infra", "functions", "src", "bench", "docs", "scripts", ...rooms];
+  const names = new RegExp(
+    `(?<![\\w./-])((?:${folders.join("|")})/[\\w./-]+\\.(?:sh|ts|mjs|yaml|md))\\b`,
+    "g",
+  );
+  return [...new Set([...text.matchAll(names)].map(([, path = ""]) => path))];
 }
