@@ -70,15 +70,18 @@ export class FileLog implements Log {
 
   async list(isEnough: IsEnough = () => false): Promise<LogListing> {
     const { files, dateMs, originalLog } = await this.#listFiles();
-    const known: ScannedFile[] = [];
+    const present = new Set(files.map(({ path }) => path));
+    const known: Pick<ScannedFile, "frames" | "corrupt">[] = [];
     let segments = 0;
     for (const part of inParts(files)) {
       if (known.length > 0 && isEnough(segments)) break;
-      const scanned = await mapParallel(part, READS_PARALLEL, (file) => this.#scan(file));
+      const scanned = await mapParallel(part, READS_PARALLEL, async (file) =>
+        asOfListing(file, await this.#scan(file), present),
+      );
       for (const file of scanned) known.push(file);
       segments = scanned.reduce((sum, { frames }) => sum + frames.length, segments);
     }
-    this.#forgetAllBut(files);
+    this.#forgetAllBut(present);
     return {
       segments: known.flatMap(({ frames }) => frames),
       corrupt: known.flatMap(({ corrupt }) => corrupt),
@@ -133,8 +136,7 @@ export class FileLog implements Log {
     return known;
   }
 
-  #forgetAllBut(files: readonly LogFile[]): void {
-    const present = new Set(files.map(({ path }) => path));
+  #forgetAllBut(present: ReadonlySet<string>): void {
     for (const path of this.#scanned.keys()) if (!present.has(path)) this.#scanned.delete(path);
   }
 
@@ -200,6 +202,23 @@ export class FileLog implements Log {
   async deleteUnits(units: readonly LogUnit[]): Promise<void> {
     for (const path of units.flatMap(({ paths }) => paths)) await this.#backend.delete([path]);
   }
+}
+
+/**
+ * FENCE: an owner appends one frame at a time, and nothing after one that it finds behind the seal.
+ * So only the last frame may be such a one, where the successor was listed or the file grew since.
+ */
+function asOfListing(
+  { stream, k, bytes }: LogFile,
+  scanned: ScannedFile,
+  present: ReadonlySet<string>,
+): Pick<ScannedFile, "frames" | "corrupt"> {
+  const { frames, corrupt } = scanned;
+  const last = frames.at(-1);
+  if (last?.range === undefined) return scanned;
+  const isGrown = last.range.offset + last.range.length > bytes;
+  if (!isGrown && !present.has(logFilePath(stream, k + 1))) return scanned;
+  return { frames: [...frames.slice(0, -1), { ...last, mayVanish: true }], corrupt };
 }
 
 /** Always one, also of no files: an empty directory is offered too. */

@@ -23,6 +23,8 @@ export interface SegmentRef {
   readonly hi: number;
   readonly filter: IdFilter;
   readonly bytes: number;
+  /** It may lie behind its file's seal: then it goes with the file, and its owner repeats it. */
+  readonly mayVanish?: boolean;
   /** Where it was read already: a log of the original opslog is read whole, at once. */
   readonly segments?: readonly Segment[];
 }

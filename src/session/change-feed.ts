@@ -213,7 +213,7 @@ export class Follower {
       const inMemory =
         ref.segments ?? state.segments(ref.key) ?? this.#engine.segmentCache.get(ref.key);
       if (held?.writers !== undefined || (held !== undefined && base.isWhole))
-        known.set(ref.key, held);
+        known.set(ref.key, held.ref.mayVanish === true ? { ...held, ref } : held);
       else if (inMemory !== undefined) take(ref, inMemory);
       // What a complete store does not hold cannot be read, which was reported.
       else if (base.isWhole) known.set(ref.key, { ref, writers: undefined });

@@ -86,7 +86,12 @@ export class ChangedObjects {
     this.#base = base;
     this.#view = view;
     this.#records = records;
-    this.#toldWriters = new Set([...base.known.values()].flatMap(({ writers = [] }) => writers));
+    const current = new Set([...view.segments.map(({ key }) => key), ...view.published]);
+    // What the follower read meanwhile may lack a frame that went with its file.
+    const told = [...base.known.values()].filter(
+      ({ ref }) => ref.mayVanish !== true || current.has(ref.key),
+    );
+    this.#toldWriters = new Set(told.flatMap(({ writers = [] }) => writers));
   }
 
   /**
