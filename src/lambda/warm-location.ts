@@ -1,7 +1,9 @@
 /** What lives as long as the process: the location and one backend for all its invocations. */
 import { InvalidArgumentError } from "../core/errors.ts";
+import { checkBackend } from "../engine/resolve-backend.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import { FsBackend } from "../storage/fs/fs-backend.ts";
+import { KeptOpenBackend } from "../storage/kept-open-backend.ts";
 import type { S3Access } from "./s3-access.ts";
 
 export interface LocationOptions {
@@ -50,9 +52,12 @@ export class WarmLocation {
           `${found}; is the environment variable it is read from (OPSLOG_LOCATION) set?`,
       );
     }
-    const own = typeof backend === "function" ? backend() : backend;
+    const own = checkBackend(typeof backend === "function" ? backend() : backend);
     const used = own ?? this.#defaultBackend(location);
-    return { location: used.resolveLocation?.(location) ?? location, backend: keepOpen(used) };
+    return {
+      location: used.resolveLocation?.(location) ?? location,
+      backend: new KeptOpenBackend(used),
+    };
   }
 
   #defaultBackend(location: string): StorageBackend {
@@ -62,26 +67,4 @@ export class WarmLocation {
 
 export function isS3Location(location: string): boolean {
   return /^s3:\/\//i.test(location);
-}
-
-/** The same backend, bound once and not shut down by the stores that use it one after the other. */
-function keepOpen(backend: StorageBackend): StorageBackend {
-  let bound: Promise<void> | undefined;
-  const initialize: StorageBackend["initialize"] = (location, options) => {
-    bound ??= backend.initialize(location, options).catch((error: unknown) => {
-      bound = undefined; // The next invocation may find the permission granted.
-      throw error;
-    });
-    return bound;
-  };
-  const shutdown: StorageBackend["shutdown"] = async () => {};
-  return new Proxy(backend, {
-    get: (target, name) => {
-      if (name === "initialize") return initialize;
-      if (name === "shutdown") return shutdown;
-      const value: unknown = Reflect.get(target, name, target);
-      // A backend with private fields works only as its own `this`.
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
 }

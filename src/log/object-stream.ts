@@ -4,7 +4,7 @@ import type { Runtime } from "../core/runtime.ts";
 import { segmentPath, streamName } from "../format/paths.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import { Conditions } from "../storage/conditions.ts";
-import { beyondBudget } from "../storage/metered-backend.ts";
+import { beyondBudget } from "../storage/wrapped-backend.ts";
 
 /** How many clones of one process may have taken a name before we do. */
 const STREAMS_MAX = 5;

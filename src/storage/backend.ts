@@ -124,7 +124,8 @@ export interface LockHandle {
   release(): Promise<void>;
 }
 
-export interface StorageBackend {
+/** What differs from medium to medium. */
+export interface Medium {
   /**
    * The location, written so that it means the same place whatever the process does afterwards (a
    * relative directory depends on the working directory). Called once per opening, and what it returns
@@ -192,7 +193,10 @@ export interface StorageBackend {
   readonly lockTtlMs?: number | undefined;
   /** How far any of its dates may be from the true time, in ms. Default 60,000. */
   readonly dateSkewMs?: number | undefined;
+}
 
+/** Calls for files of the application's own; `BaseBackend` writes them once, over any medium. */
+export interface BlobCalls {
   /** Writes a file of the application's own at a relative path, replacing what is there. */
   writeBlob(path: string, content: Uint8Array | string): Promise<void>;
   /** @throws StoreNotFoundError when there is no such blob */
@@ -209,3 +213,6 @@ export interface StorageBackend {
   /** Deletes every blob below `prefix`. */
   deleteBlobDir(prefix: string): Promise<void>;
 }
+
+/** A medium together with the blob calls over it. */
+export interface StorageBackend extends Medium, BlobCalls {}

@@ -7,7 +7,7 @@ import { NotSupportedError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import { covers, coversServer, type ProofScope, withProof } from "../core/proof-scope.ts";
 import { messageOf } from "../core/realm.ts";
 import type { PutOptions, PutResult, StorageBackend } from "./backend.ts";
-import { beyondBudget } from "./metered-backend.ts";
+import { beyondBudget } from "./wrapped-backend.ts";
 import { probe, type ProbeOptions } from "./probe.ts";
 
 /** Accepted creates of a name that exists; once could be a deletion in between. */

@@ -1,7 +1,6 @@
 /**
  * The backend as a store uses it that has a deadline. Nothing is begun after it and nothing is
- * waited for beyond it: a pending read fails, a pending write has an unknown outcome. Blob calls,
- * which are the application's, pass through.
+ * waited for beyond it: a pending read fails, a pending write has an unknown outcome.
  */
 import { UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import {
@@ -11,6 +10,7 @@ import {
   type GetResult,
   type ListPage,
   type LockHandle,
+  type Medium,
   type Precondition,
   PUT_TIMEOUT_MS,
   type PutOptions,
@@ -26,7 +26,7 @@ export class DeadlineBackend extends WrappedBackend {
   override readonly lock?: (path: string) => Promise<LockHandle>;
   readonly #deadline: Deadline;
 
-  constructor(inner: StorageBackend, deadline: Deadline) {
+  constructor(inner: Medium, deadline: Deadline) {
     super(inner);
     this.#deadline = deadline;
     const { appendable } = inner;
@@ -36,26 +36,31 @@ export class DeadlineBackend extends WrappedBackend {
     if (take !== undefined) this.lock = take;
   }
 
-  get(path: string, options: GetOptions = {}): Promise<GetResult> {
-    const { signal } = this.#deadline;
+  protected override around(inner: Medium): StorageBackend {
+    return new DeadlineBackend(inner, this.#deadline);
+  }
+
+  override get(path: string, options: GetOptions = {}): Promise<GetResult> {
+    const signal = this.#signalFor(options);
     return this.#read("get", path, () => this.inner.get(path, { ...options, signal }));
   }
 
-  put(
+  override put(
     path: string,
     body: Uint8Array | AsyncIterable<Uint8Array>,
     precondition: Precondition,
     options: PutOptions = {},
   ): Promise<PutResult> {
-    const { signal, leftMs } = this.#deadline;
+    const { leftMs } = this.#deadline;
+    const signal = this.#signalFor(options);
     // The medium's own verdict is better than ours: it may be that nothing was written.
     const timeoutMs = Math.min(options.timeoutMs ?? PUT_TIMEOUT_MS, leftMs);
     const limited = { ...options, timeoutMs, signal };
     return this.#write("put", path, () => this.inner.put(path, body, precondition, limited));
   }
 
-  async *list(prefix: string, options: RequestOptions = {}): AsyncGenerator<ListPage> {
-    const { signal } = this.#deadline;
+  override async *list(prefix: string, options: RequestOptions = {}): AsyncGenerator<ListPage> {
+    const signal = this.#signalFor(options);
     const listed = this.inner.list(prefix, { ...options, signal });
     const pages = listed[Symbol.asyncIterator]();
     try {
@@ -70,11 +75,17 @@ export class DeadlineBackend extends WrappedBackend {
     }
   }
 
-  delete(paths: readonly string[], options: RequestOptions = {}): Promise<void> {
-    const { signal } = this.#deadline;
+  override delete(paths: readonly string[], options: RequestOptions = {}): Promise<void> {
+    const signal = this.#signalFor(options);
     return this.#read("delete", paths[0] ?? "", () =>
       this.inner.delete(paths, { ...options, signal }),
     );
+  }
+
+  /** Aborts with the deadline, or with the caller's own signal. */
+  #signalFor({ signal }: RequestOptions): AbortSignal {
+    const passed = this.#deadline.signal;
+    return signal === undefined ? passed : AbortSignal.any([passed, signal]);
   }
 
   #files(appendable: AppendableStorage): AppendableStorage {

@@ -9,7 +9,7 @@ import { SILENT_ABORT } from "../core/silent-abort.ts";
 import { Mutex } from "../core/mutex.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { Precondition, StorageBackend } from "./backend.ts";
-import { beyondBudget } from "./metered-backend.ts";
+import { beyondBudget } from "./wrapped-backend.ts";
 
 /** No holder can block others for longer, whatever its options or its object contain. */
 const TTL_MAX_MS = 15 * 60_000;

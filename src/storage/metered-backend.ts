@@ -1,7 +1,6 @@
 /**
  * The backend as one store uses it: every request is counted for this store, however many share
- * the instance, and refused when it would exceed the store's budget. Blob calls, which are the
- * application's, pass through uncounted.
+ * the instance, and refused when it would exceed the store's budget.
  */
 import { breachOf, type CostBudget, type RequestKind } from "../core/cost.ts";
 import type { CostMeter } from "../core/cost-meter.ts";
@@ -14,10 +13,12 @@ import type {
   GetResult,
   ListPage,
   LockHandle,
+  Medium,
   OnRequest,
   Precondition,
   PutOptions,
   PutResult,
+  RequestOptions,
   StorageBackend,
 } from "./backend.ts";
 import { WrappedBackend } from "./wrapped-backend.ts";
@@ -38,27 +39,18 @@ interface Call {
   readonly bytesOut?: number;
 }
 
-/**
- * The same backend without its budget: for what settles the outcome of a write already sent, and
- * for what releases. Refusing these would turn "nothing was written" into "unknown", and
- * leave others locked out.
- */
-export function beyondBudget(backend: StorageBackend): StorageBackend {
-  return backend instanceof MeteredBackend ? backend.unlimited : backend;
-}
-
 export class MeteredBackend extends WrappedBackend {
   override readonly appendable: AppendableStorage | undefined;
   override readonly lock?: (path: string) => Promise<LockHandle>;
-  readonly unlimited: MeteredBackend;
+  readonly #unlimited: MeteredBackend;
   readonly #meter: CostMeter;
   readonly #guard: BudgetGuard | undefined;
 
-  constructor(inner: StorageBackend, meter: CostMeter, guard?: BudgetGuard) {
+  constructor(inner: Medium, meter: CostMeter, guard?: BudgetGuard) {
     super(inner);
     this.#meter = meter;
     this.#guard = guard;
-    this.unlimited = guard === undefined ? this : new MeteredBackend(inner, meter);
+    this.#unlimited = guard === undefined ? this : new MeteredBackend(inner, meter);
     const { appendable } = inner;
     this.appendable = appendable && this.#meteredFiles(appendable);
     const take = inner.lock?.bind(inner);
@@ -66,15 +58,26 @@ export class MeteredBackend extends WrappedBackend {
     if (take !== undefined) this.lock = (path) => this.#lock(path, take);
   }
 
-  get(path: string, options: GetOptions = {}): Promise<GetResult> {
+  override withoutBudget(): StorageBackend | undefined {
+    const inner = super.withoutBudget();
+    if (inner !== undefined) return new MeteredBackend(inner, this.#meter);
+    return this.#guard === undefined ? undefined : this.#unlimited;
+  }
+
+  protected override around(inner: Medium): StorageBackend {
+    return new MeteredBackend(inner, this.#meter, this.#guard);
+  }
+
+  override get(path: string, options: GetOptions = {}): Promise<GetResult> {
     return this.#call(
       { kind: "get", path },
-      (onRequest) => this.inner.get(path, { ...options, onRequest }),
+      options,
+      (counted) => this.inner.get(path, counted),
       (result) => (result.status === "found" ? result.body.byteLength : 0),
     );
   }
 
-  put(
+  override put(
     path: string,
     body: Uint8Array | AsyncIterable<Uint8Array>,
     precondition: Precondition,
@@ -83,8 +86,8 @@ export class MeteredBackend extends WrappedBackend {
     const bytesOut = isBytes(body) ? body.byteLength : 0;
     const isCounted = isBytes(body) || this.inner.reportsRequests === true;
     const sent = isCounted ? body : this.#countedStream(body);
-    return this.#call({ kind: "put", path, bytesOut }, (onRequest) =>
-      this.inner.put(path, sent, precondition, { ...options, onRequest }),
+    return this.#call({ kind: "put", path, bytesOut }, options, (counted) =>
+      this.inner.put(path, sent, precondition, counted),
     );
   }
 
@@ -96,15 +99,15 @@ export class MeteredBackend extends WrappedBackend {
   }
 
   /** Page by page: each is a request that the budget may refuse. */
-  async *list(prefix: string): AsyncGenerator<ListPage> {
+  override async *list(prefix: string, options: RequestOptions = {}): AsyncGenerator<ListPage> {
     let count: OnRequest | undefined;
     const onRequest: OnRequest = (kind, bytesOut) => count?.(kind, bytesOut) ?? ignore;
     let pages: AsyncIterator<ListPage> | undefined;
     try {
       for (;;) {
-        const page = await this.#call({ kind: "list", path: prefix }, (counted) => {
-          count = counted;
-          pages ??= this.inner.list(prefix, { onRequest })[Symbol.asyncIterator]();
+        const page = await this.#call({ kind: "list", path: prefix }, options, (counted) => {
+          count = counted.onRequest;
+          pages ??= this.inner.list(prefix, { ...counted, onRequest })[Symbol.asyncIterator]();
           return pages.next();
         });
         if (page.done === true) return;
@@ -117,11 +120,11 @@ export class MeteredBackend extends WrappedBackend {
     }
   }
 
-  async delete(paths: readonly string[]): Promise<void> {
+  override async delete(paths: readonly string[], options: RequestOptions = {}): Promise<void> {
     const [first] = paths;
     if (first === undefined) return;
-    await this.#call({ kind: "delete", path: first }, (onRequest) =>
-      this.inner.delete(paths, { onRequest }),
+    await this.#call({ kind: "delete", path: first }, options, (counted) =>
+      this.inner.delete(paths, counted),
     );
   }
 
@@ -133,7 +136,7 @@ export class MeteredBackend extends WrappedBackend {
         return file && this.#meteredFile(file, path);
       },
       exists: (path) =>
-        this.unlimited.#count({ kind: "head", path }, () => appendable.exists(path)),
+        this.#unlimited.#count({ kind: "head", path }, () => appendable.exists(path)),
     };
   }
 
@@ -141,7 +144,7 @@ export class MeteredBackend extends WrappedBackend {
     return {
       append: (bytes) =>
         this.#count({ kind: "put", path, bytesOut: bytes.byteLength }, () => file.append(bytes)),
-      isInPlace: () => this.unlimited.#count({ kind: "head", path }, () => file.isInPlace()),
+      isInPlace: () => this.#unlimited.#count({ kind: "head", path }, () => file.isInPlace()),
       close: () => file.close(),
     };
   }
@@ -149,26 +152,33 @@ export class MeteredBackend extends WrappedBackend {
   async #lock(path: string, take: (path: string) => Promise<LockHandle>): Promise<LockHandle> {
     const handle = await this.#count({ kind: "put", path }, () => take(path));
     const release = (): Promise<void> =>
-      this.unlimited.#count({ kind: "delete", path }, () => handle.release());
+      this.#unlimited.#count({ kind: "delete", path }, () => handle.release());
     return { confirm: async () => handle.confirm?.(), release };
   }
 
-  /** Counts what the medium reports, or else the call. */
-  async #call<R>(
+  /** Counts what the medium reports, or else the call; the caller's `onRequest` is called as well. */
+  async #call<R, Options extends RequestOptions>(
     call: Call,
-    act: (onRequest: OnRequest) => Promise<R>,
+    options: Options,
+    act: (options: Options) => Promise<R>,
     bytesInOf: (result: R) => number = () => 0,
   ): Promise<R> {
     if (this.inner.reportsRequests !== true) {
-      return this.#count(call, () => act(() => ignore), bytesInOf);
+      return this.#count(call, () => act(options), bytesInOf);
     }
     this.#check(call);
     const arrived = this.#meter.expect(call.kind);
+    const onRequest: OnRequest = (kind, bytesOut) => {
+      arrived();
+      const ended = this.#meter.begin(kind, bytesOut);
+      const told = options.onRequest?.(kind, bytesOut);
+      return (bytesIn) => {
+        ended(bytesIn);
+        told?.(bytesIn);
+      };
+    };
     try {
-      return await act((kind, bytesOut) => {
-        arrived();
-        return this.#meter.begin(kind, bytesOut);
-      });
+      return await act({ ...options, onRequest });
     } finally {
       arrived();
     }

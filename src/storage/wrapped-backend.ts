@@ -1,37 +1,42 @@
-/** A backend around another: what a wrapper does not change passes through. */
+/**
+ * A decorator of a medium: what it does not change passes through. It wraps the medium alone; the
+ * blob calls are those of `BaseBackend`, over the decorated calls.
+ */
 import type { ProofScope } from "../core/proof-scope.ts";
 import type { MediumTime } from "../core/medium-clock.ts";
-import type {
-  AppendableStorage,
-  GetOptions,
-  GetResult,
-  ListPage,
-  LockHandle,
-  Precondition,
-  PutOptions,
-  PutResult,
-  RequestOptions,
-  StorageBackend,
-} from "./backend.ts";
+import type { AppendableStorage, LockHandle, Medium, StorageBackend } from "./backend.ts";
+import { BaseBackend } from "./base-backend.ts";
 
-export abstract class WrappedBackend implements StorageBackend {
+/**
+ * The same backend without its budget: for what settles the outcome of a write already sent, and
+ * for what releases. Refusing these would turn "nothing was written" into "unknown", and
+ * leave others locked out. Decorators around the budget stay.
+ */
+export function beyondBudget(backend: StorageBackend): StorageBackend {
+  return backend instanceof WrappedBackend ? (backend.withoutBudget() ?? backend) : backend;
+}
+
+export abstract class WrappedBackend extends BaseBackend {
   abstract readonly appendable: AppendableStorage | undefined;
+  /** Present if the medium has a lock of its own. */
   abstract readonly lock?: (path: string) => Promise<LockHandle>;
-  protected readonly inner: StorageBackend;
+  protected readonly inner: Medium;
+  #unlimited: StorageBackend | undefined;
 
-  constructor(inner: StorageBackend) {
+  constructor(inner: Medium) {
+    super();
     this.inner = inner;
   }
 
-  abstract get(path: string, options?: GetOptions): Promise<GetResult>;
-  abstract put(
-    path: string,
-    body: Uint8Array | AsyncIterable<Uint8Array>,
-    precondition: Precondition,
-    options?: PutOptions,
-  ): Promise<PutResult>;
-  abstract list(prefix: string, options?: RequestOptions): AsyncIterable<ListPage>;
-  abstract delete(paths: readonly string[], options?: RequestOptions): Promise<void>;
+  /** The same decorator around another medium. */
+  protected abstract around(inner: Medium): StorageBackend;
+
+  /** Undefined if nothing below has a budget. */
+  withoutBudget(): StorageBackend | undefined {
+    if (!(this.inner instanceof WrappedBackend)) return undefined;
+    const inner = this.inner.withoutBudget();
+    return inner && (this.#unlimited ??= this.around(inner));
+  }
 
   get lockTtlMs(): number | undefined {
     return this.inner.lockTtlMs;
@@ -57,35 +62,11 @@ export abstract class WrappedBackend implements StorageBackend {
     return this.inner.resolveLocation?.(location) ?? location;
   }
 
-  initialize(location: string, options: { readonly readOnly: boolean }): Promise<void> {
+  override initialize(location: string, options: { readonly readOnly: boolean }): Promise<void> {
     return this.inner.initialize(location, options);
   }
 
-  shutdown(): Promise<void> {
+  override shutdown(): Promise<void> {
     return this.inner.shutdown();
-  }
-
-  writeBlob(path: string, content: Uint8Array | string): Promise<void> {
-    return this.inner.writeBlob(path, content);
-  }
-
-  readBlob(path: string): Promise<Buffer> {
-    return this.inner.readBlob(path);
-  }
-
-  readBlobRange(path: string, offset: number, length: number): Promise<Buffer> {
-    return this.inner.readBlobRange(path, offset, length);
-  }
-
-  listBlobs(prefix: string): Promise<string[]> {
-    return this.inner.listBlobs(prefix);
-  }
-
-  deleteBlob(path: string): Promise<void> {
-    return this.inner.deleteBlob(path);
-  }
-
-  deleteBlobDir(prefix: string): Promise<void> {
-    return this.inner.deleteBlobDir(prefix);
   }
 }

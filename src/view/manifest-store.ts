@@ -16,7 +16,7 @@ import { ByteCache, type Sized } from "../runs/byte-cache.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import type { Precondition, StorageBackend } from "../storage/backend.ts";
 import { Conditions } from "../storage/conditions.ts";
-import { beyondBudget } from "../storage/metered-backend.ts";
+import { beyondBudget } from "../storage/wrapped-backend.ts";
 import { checkManifestPresent, lacksManifest, listRuns } from "./lost-manifest.ts";
 
 /** A manifest as one response gave it. */
