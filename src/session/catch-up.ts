@@ -3,6 +3,7 @@ import { type CorruptionError, UnavailableError } from "../core/errors.ts";
 import { wins } from "../core/version.ts";
 import type { View } from "../view/view.ts";
 import { gather, type Gathered, type GatherOptions } from "../read/load-records.ts";
+import { mergedNames } from "./log-ledger.ts";
 import type { Engine } from "../engine/engine.ts";
 
 /** How often a compaction may come in between. */
@@ -39,15 +40,6 @@ export async function catchUp(
     gathered = join(gathered, await gather(engine, newer));
   }
   throw new UnavailableError("refresh: compactions replaced the view faster than it could be read");
-}
-
-/** Runs by path and segments by key that what was gathered of a view stands for. */
-export function mergedNames({ manifest, segments, original }: View): Set<string> {
-  return new Set([
-    ...manifest.runs.map(({ path }) => path),
-    ...segments.map(({ key }) => key),
-    ...(original === undefined ? [] : [original.fingerprint]),
-  ]);
 }
 
 function baseOf({

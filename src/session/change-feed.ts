@@ -30,7 +30,7 @@ export interface FollowedState {
 }
 
 /** Returns the changes and marks them delivered. @throws FollowerExpiredError, once */
-export type TakeNews = () => Operation<unknown>[];
+export type TakeChanges = () => Operation<unknown>[];
 
 export class Follower {
   readonly #engine: Engine;
@@ -98,7 +98,7 @@ export class Follower {
    *   deleted what the view names: it is too old to tell them
    * @throws RunGoneError when the view names a run that is not there
    */
-  async prepare(state: FollowedState): Promise<TakeNews | undefined> {
+  async prepare(state: FollowedState): Promise<TakeChanges | undefined> {
     const base = (this.#base ??= baseOf(state, new Map()));
     const read = await this.#readLog(base, state);
     if (read === undefined) return undefined;
@@ -141,7 +141,7 @@ export class Follower {
     state: FollowedState,
     tell: (id: string) => Told[],
     ids: readonly string[],
-  ): TakeNews {
+  ): TakeChanges {
     const told: Told[] = [];
     const ofId: string[] = [];
     const deferred = new Set<string>();

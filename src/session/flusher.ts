@@ -6,7 +6,6 @@ import { Deferred } from "../core/deferred.ts";
 import { InvalidArgumentError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import type { TakenClocks } from "../core/hybrid-clock.ts";
 import { momentOf } from "../core/medium-clock.ts";
-import type { Mutex } from "../core/mutex.ts";
 import { DATE_SKEW_MS, lagMsMax } from "../core/settings.ts";
 import type { LogWriter, WrittenSegment } from "../log/log.ts";
 import { buildFlush, type BuiltFlush, type PendingWrite } from "./flush-builder.ts";
@@ -15,7 +14,7 @@ import { FlushTime } from "./flush-time.ts";
 import { isWithin } from "../view/freshness.ts";
 import { type StagedOperation } from "./memtable.ts";
 import { ResidentEntry } from "../read/resident-entry.ts";
-import type { Replica } from "./replica.ts";
+import type { LockedReplica, Replica } from "./replica.ts";
 
 /** A batch above this is refused before anything is written. */
 export const BATCH_BYTES_MAX = 64 * 1024 * 1024;
@@ -46,8 +45,6 @@ interface Pending extends PendingWrite {
 export class Flusher {
   readonly #engine: Engine;
   readonly #replica: Replica;
-  /** Flushes and refreshes take turns. */
-  readonly #turns: Mutex;
   readonly #options: FlusherOptions;
   readonly #writer: LogWriter;
   readonly #time: FlushTime;
@@ -59,24 +56,13 @@ export class Flusher {
   #flushing = false;
   /** Date of the last flush, by the medium's clock. */
   #writtenMs = 0;
-  /** After a failure memory may lack what landed all the same. */
-  #mustRefresh = false;
 
-  constructor(engine: Engine, replica: Replica, turns: Mutex, options: FlusherOptions) {
+  constructor(engine: Engine, replica: Replica, options: FlusherOptions) {
     this.#engine = engine;
     this.#replica = replica;
-    this.#turns = turns;
     this.#options = options;
     this.#writer = engine.log.createWriter(options.agentId);
     this.#time = new FlushTime(engine, replica);
-  }
-
-  get mustRefresh(): boolean {
-    return this.#mustRefresh;
-  }
-
-  refreshed(): void {
-    this.#mustRefresh = false;
   }
 
   /** Shows an operation to readers at once; `commit` or `unstage` must follow. */
@@ -147,18 +133,20 @@ export class Flusher {
     this.#flushing = true;
     // Writes of the same moment share the flush.
     await Promise.resolve();
-    while (this.#queue.length > 0) await this.#turns.run(() => this.#flushGroup());
+    while (this.#queue.length > 0) {
+      await this.#replica.withLock((locked) => this.#flushGroup(locked));
+    }
     this.#flushing = false;
   }
 
-  async #flushGroup(): Promise<void> {
+  async #flushGroup(locked: LockedReplica): Promise<void> {
     const group = this.#takeGroup();
     try {
-      await this.#write(group);
+      await this.#write(locked, group);
     } catch (error) {
       // What is queued behind was built on values that are rolled back now: it fails as well.
       const failed = [...group, ...this.#queue.splice(0)];
-      this.#mustRefresh = true;
+      locked.distrust();
       this.#fail(failed, error);
     }
   }
@@ -177,9 +165,9 @@ export class Flusher {
     for (const write of writes) this.#settle(write).reject(error);
   }
 
-  async #write(group: readonly Pending[]): Promise<void> {
+  async #write(locked: LockedReplica, group: readonly Pending[]): Promise<void> {
     const { agentId: agent, schema: v } = this.#options;
-    await this.#prepare(group);
+    await this.#prepare(locked, group);
     const clocks = this.#time.take(operationsIn(group));
     const flush = this.#build(group, clocks);
     for (const { write, error } of flush.refused) this.#fail([write], error);
@@ -191,45 +179,40 @@ export class Flusher {
     this.#writtenMs = written.dateMs;
     this.#checkLate(written);
     this.#time.checkStoodStill(clocks, written);
-    this.#commitMemory(flush, written);
+    this.#commitMemory(locked, flush, written);
   }
 
   /** Looks until there is nothing more to look for: the clocks are taken in that very step (H4, H5). */
-  async #prepare(group: readonly Pending[]): Promise<void> {
+  async #prepare(locked: LockedReplica, group: readonly Pending[]): Promise<void> {
     const { checkAllowed } = this.#options;
     const calledMs = group.at(-1)?.calledMs ?? 0;
-    let hasLooked = await this.#freshen();
+    let hasLooked = await this.#freshen(locked);
     const needsLook = (): boolean => this.#time.needsLook(hasLooked ? undefined : calledMs);
     for (let round = 1; round <= LOOKS_MAX; round++) {
       if (needsLook()) {
-        await this.#look();
+        await locked.refresh();
         hasLooked = true;
       }
-      await this.#lookUp(group);
+      await this.#lookUp(locked, group);
       await checkAllowed(Math.max(this.#replica.view.dateMs, this.#writtenMs));
       if (!needsLook()) return;
     }
   }
 
   /** A stale clock would lose to what others wrote meanwhile; another's look may be stale (RECENT). */
-  async #freshen(): Promise<boolean> {
+  async #freshen(locked: LockedReplica): Promise<boolean> {
     const { runtime, settings } = this.#engine;
     const ageMsMax = Math.min(settings.refreshEveryMs, this.#lagMsMax / 2);
     const isYoung = isWithin(this.#replica.times.listedAt, momentOf(runtime), ageMsMax);
-    if (isYoung && !this.#mustRefresh && this.#replica.hasLooked) return false;
-    await this.#look();
+    if (isYoung && !this.#replica.mustRefresh && this.#replica.hasLooked) return false;
+    await locked.refresh();
     return true;
   }
 
-  async #look(): Promise<void> {
-    await this.#replica.refresh();
-    this.#mustRefresh = false;
-  }
-
-  async #lookUp(group: readonly Pending[]): Promise<void> {
+  async #lookUp(locked: LockedReplica, group: readonly Pending[]): Promise<void> {
     if (this.#options.blindWrites) return;
     const ids = group.flatMap(({ operations }) => operations.map(({ id }) => id));
-    await this.#replica.lookup(new Set(ids), () => this.#replica.refresh());
+    await locked.lookup(new Set(ids));
   }
 
   #build(group: readonly Pending[], { first }: TakenClocks): BuiltFlush<Pending> {
@@ -261,7 +244,11 @@ export class Flusher {
     return lagMsMax(settings, promisedMs, backend.dateSkewMs ?? DATE_SKEW_MS);
   }
 
-  #commitMemory({ built }: BuiltFlush<Pending>, written: WrittenSegment): void {
+  #commitMemory(
+    locked: LockedReplica,
+    { built }: BuiltFlush<Pending>,
+    written: WrittenSegment,
+  ): void {
     const { agentId: agent, schema } = this.#options;
     const committed = built.flatMap(({ write, operations }) =>
       operations.map(({ id, clock }, at) => {
@@ -270,7 +257,7 @@ export class Flusher {
       }),
     );
     const operations = built.flatMap((one) => one.operations);
-    this.#replica.commit(committed, { agent, w: written.w, v: schema, operations }, written);
+    locked.commit(committed, { agent, w: written.w, v: schema, operations }, written);
     for (const { write } of built) {
       this.unstage(write.operations);
       this.#settle(write).resolve();

@@ -3,30 +3,20 @@
  * the next, so that at most one runs and one waits, whatever the number of callers.
  */
 import { momentOf } from "../core/medium-clock.ts";
-import type { Mutex } from "../core/mutex.ts";
 import type { Operation } from "../core/operation.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
-import type { TakeNews } from "./change-feed.ts";
+import type { TakeChanges } from "./change-feed.ts";
 import { type Freshness, isWithin } from "../view/freshness.ts";
 import type { Engine } from "../engine/engine.ts";
-import type { Replica } from "./replica.ts";
+import type { LockedReplica, Replica } from "./replica.ts";
 import { changedTooOften, runMissing, VIEWS_MAX } from "../read/merged-view.ts";
 
 type Kind = "strong" | "snapshot";
 
-export interface RefreshesOptions {
-  readonly freshness: Freshness;
-  /** After a failed write memory may lack what landed. */
-  readonly mustRefresh: () => boolean;
-  /** A strong one has ended. */
-  readonly onRefreshed: () => void;
-}
-
 export class Refreshes {
   readonly #engine: Pick<Engine, "runtime" | "settings">;
   readonly #replica: Replica;
-  readonly #turns: Mutex;
-  readonly #options: RefreshesOptions;
+  readonly #freshness: Freshness;
   /** Those that have not begun yet: they serve calls made now. */
   readonly #waiting = new Map<Kind, Promise<void>>();
   #running: Promise<void> | undefined;
@@ -34,22 +24,20 @@ export class Refreshes {
   constructor(
     engine: Pick<Engine, "runtime" | "settings">,
     replica: Replica,
-    turns: Mutex,
-    options: RefreshesOptions,
+    freshness: Freshness,
   ) {
     this.#engine = engine;
     this.#replica = replica;
-    this.#turns = turns;
-    this.#options = options;
+    this.#freshness = freshness;
   }
 
   /** @param kind "snapshot": a manifest requested now, and no listing */
   refresh(kind: Kind = "strong"): Promise<void> {
     const shared = this.#waiting.get("strong") ?? this.#waiting.get(kind);
     if (shared !== undefined) return shared;
-    const refreshed = this.#turns.run(() => {
+    const refreshed = this.#replica.withLock((locked) => {
       this.#waiting.delete(kind);
-      const running = this.#refresh(kind);
+      const running = locked.refresh(kind);
       this.#running = running;
       return running.finally(() => {
         if (this.#running === running) this.#running = undefined;
@@ -61,7 +49,7 @@ export class Refreshes {
 
   /** As the options of the user say. */
   asDeclared(): Promise<void> {
-    return this.refresh(this.#options.freshness === "snapshot" ? "snapshot" : "strong");
+    return this.refresh(this.#freshness === "snapshot" ? "snapshot" : "strong");
   }
 
   /**
@@ -69,8 +57,8 @@ export class Refreshes {
    * @param asked default: the store's; where that is "strong", as of the store's last look
    */
   async freshen(asked?: Freshness): Promise<void> {
-    if (this.#options.mustRefresh() || asked === "strong") return this.refresh();
-    const wanted = asked ?? this.#options.freshness;
+    if (this.#replica.mustRefresh || asked === "strong") return this.refresh();
+    const wanted = asked ?? this.#freshness;
     if (this.#isFresh(wanted)) return;
     // The one that is under way may be young enough. Its failure goes to the callers it serves.
     await Promise.allSettled([this.#running]);
@@ -91,21 +79,21 @@ export class Refreshes {
     deliver: (told: Operation<unknown>[]) => void,
     isWanted: () => boolean,
   ): Promise<void> {
-    await this.#turns.run(async () => {
+    await this.#replica.withLock(async (locked) => {
       this.#replica.follow();
-      const take = await this.#news();
+      const take = await this.#pendingChanges(locked);
       if (isWanted()) deliver(take());
     });
   }
 
   /** Refreshes until nothing is deleted that the report of changes needs. */
-  async #news(): Promise<TakeNews> {
+  async #pendingChanges(locked: LockedReplica): Promise<TakeChanges> {
     let gone: { readonly etag: string | undefined } | undefined;
     for (let look = 1; look <= VIEWS_MAX; look++) {
-      await this.#refresh("strong");
+      await locked.refresh();
       const { view } = this.#replica;
       try {
-        const take = await this.#replica.news();
+        const take = await this.#replica.pendingChanges();
         if (take !== undefined) return take;
       } catch (error) {
         if (!(error instanceof RunGoneError)) throw error;
@@ -114,10 +102,5 @@ export class Refreshes {
       }
     }
     throw changedTooOften();
-  }
-
-  async #refresh(kind: Kind): Promise<void> {
-    await this.#replica.refresh(kind);
-    if (kind === "strong") this.#options.onRefreshed();
   }
 }

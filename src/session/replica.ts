@@ -4,11 +4,12 @@
  */
 import type { Replaced } from "../compaction/report.ts";
 import { type CorruptionError, UnavailableError } from "../core/errors.ts";
-import type { SegmentRef, WrittenSegment } from "../log/log.ts";
+import type { WrittenSegment } from "../log/log.ts";
+import { Mutex } from "../core/mutex.ts";
 import type { Segment } from "../format/segment-codec.ts";
 import type { View } from "../view/view.ts";
-import { type FollowedState, Follower, type TakeNews } from "./change-feed.ts";
-import { catchUp, mergedNames } from "./catch-up.ts";
+import { type FollowedState, Follower, type TakeChanges } from "./change-feed.ts";
+import { catchUp } from "./catch-up.ts";
 import { gather, type Gathered, type Wanted } from "../read/load-records.ts";
 import { History } from "./history.ts";
 import {
@@ -20,7 +21,7 @@ import {
   type TimedView,
 } from "../view/freshness.ts";
 import { Lookups } from "./lookups.ts";
-import { OperationCounts } from "./operation-counts.ts";
+import { LogLedger } from "./log-ledger.ts";
 import type { Engine } from "../engine/engine.ts";
 import { Memtable } from "./memtable.ts";
 import { ABSENT, type ResidentEntry } from "../read/resident-entry.ts";
@@ -41,6 +42,27 @@ export interface ReplicaOptions {
   readonly freshness: Freshness;
 }
 
+/** What may change memory only while nothing else does: exists inside `withLock`. */
+export interface LockedReplica {
+  /** Makes every record resident. */
+  loadAll(): Promise<void>;
+  /**
+   * Looks again; what is resident afterwards stands for a view (under "snapshot": a manifest) begun
+   * after the call. Lookups may be under way.
+   */
+  refresh(kind?: "strong" | "snapshot"): Promise<void>;
+  /** As `Replica.lookup`. */
+  lookup(ids: Iterable<string>): Promise<void>;
+  /** Takes in a flush of this store's own: durable now, and part of every later look. */
+  commit(
+    operations: readonly CommittedOperation[],
+    segment: Segment,
+    written: WrittenSegment,
+  ): void;
+  /** After a failed write: memory may lack what landed all the same, until the next strong refresh. */
+  distrust(): void;
+}
+
 /** How often a lookup starts again because a refresh came in between. */
 const LOOKUPS_MAX = 50;
 
@@ -56,16 +78,12 @@ export class Replica {
   #times: LookTimes;
   /** This store has made a look of its own: what it writes orders above all acknowledged before. */
   #hasLooked: boolean;
-  /** Written here since the view's listing. */
-  #ownSegments: SegmentRef[] = [];
-  /** Of these, and of earlier ones: parts of objects that others' segments share, while they live. */
-  #ownParts: SegmentRef[] = [];
-  /** Runs by path and segments by key that the resident records stand for. */
-  #merged = new Set<string>();
-  /** Of the original's store that they were loaded from, until its upgrade is adopted. */
-  #baseFingerprint: string | undefined;
+  readonly #ledger: LogLedger;
+  /** Flushes and refreshes take turns; reads never wait. */
+  readonly #mutex = new Mutex();
+  readonly #locked: LockedReplica;
+  #mustRefresh = false;
   #complete = false;
-  readonly #operations = new OperationCounts();
 
   /** Opens a view; no record is resident yet. */
   static async open(engine: Engine, options: ReplicaOptions): Promise<Replica> {
@@ -76,13 +94,32 @@ export class Replica {
     this.#engine = engine;
     this.#options = options;
     this.#view = view;
-    this.#baseFingerprint = view.original?.fingerprint;
+    this.#ledger = new LogLedger(view);
     this.#times = times;
     this.#hasLooked = options.freshness === "strong";
     this.history = new History({ agentId: options.agentId, schema: options.version });
     this.#follower = new Follower(engine, this.records);
+    this.#locked = {
+      loadAll: () => this.#loadAll(),
+      refresh: (kind = "strong") => this.#refresh(kind),
+      lookup: (ids) => this.lookup(ids, () => this.#refresh("strong")),
+      commit: (operations, segment, written) => this.#commit(operations, segment, written),
+      distrust: () => {
+        this.#mustRefresh = true;
+      },
+    };
     for (const error of view.corrupt) this.onCorrupt(error);
     options.onView?.(view);
+  }
+
+  /** Runs flushes, refreshes and loads one at a time, in the order of the calls. */
+  withLock<R>(work: (locked: LockedReplica) => Promise<R>): Promise<R> {
+    return this.#mutex.run(() => work(this.#locked));
+  }
+
+  /** A write failed since the last strong refresh: memory may lack what landed all the same. */
+  get mustRefresh(): boolean {
+    return this.#mustRefresh;
   }
 
   get view(): View {
@@ -91,7 +128,7 @@ export class Replica {
 
   /** The view with what was written here since. */
   get viewWithOwn(): View {
-    return { ...this.#view, segments: [...this.#view.segments, ...this.#ownSegments] };
+    return this.#ledger.withOwn(this.#view);
   }
 
   get times(): LookTimes {
@@ -114,7 +151,7 @@ export class Replica {
 
   /** Operations in the log, not yet compacted, as far as this store has read or written them. */
   get operationCount(): number {
-    return this.#operations.total;
+    return this.#ledger.operationCount;
   }
 
   isResident(id: string): boolean {
@@ -126,8 +163,7 @@ export class Replica {
     return this.#complete || this.records.isReadable(id);
   }
 
-  /** Makes every record resident. Not to be called while a refresh or a commit is under way. */
-  async loadAll(): Promise<void> {
+  async #loadAll(): Promise<void> {
     if (this.#complete) return;
     const gathered = await this.#gather(this.viewWithOwn, "all", new Set());
     this.#install(gathered, "all");
@@ -135,11 +171,7 @@ export class Replica {
     this.history.adoptLog();
   }
 
-  /**
-   * Looks again; what is resident afterwards stands for a view (under "snapshot": a manifest) begun
-   * after the call. Not to be called while a commit is under way; lookups may be.
-   */
-  async refresh(kind: "strong" | "snapshot" = "strong"): Promise<void> {
+  async #refresh(kind: "strong" | "snapshot"): Promise<void> {
     const isWhole = kind === "strong";
     const { view, ...times } = isWhole
       ? await lookWhole(this.#engine, this.#view)
@@ -147,14 +179,16 @@ export class Replica {
     for (const error of view.corrupt) this.onCorrupt(error);
     this.#options.onView?.(view);
     if (this.#complete) {
-      this.#install(await this.#gather(view, "all", this.#merged), "all");
+      this.#install(await this.#gather(view, "all", this.#ledger.merged), "all");
     } else {
       const wanted = this.records.residentIds;
-      const gathered = await this.#gather(view, wanted, this.#merged);
+      const gathered = await this.#gather(view, wanted, this.#ledger.merged);
       await this.#lookups.whileClosed(() => this.#installWithLookups(gathered, wanted));
     }
     this.#times = times;
-    this.#hasLooked ||= isWhole;
+    if (!isWhole) return;
+    this.#hasLooked = true;
+    this.#mustRefresh = false;
   }
 
   /** What lookups made resident meanwhile stands for the old view: it is brought up, too. */
@@ -174,17 +208,8 @@ export class Replica {
 
   #installView({ view, segments }: Gathered, wanted: Wanted): void {
     this.#view = view;
-    this.#baseFingerprint = view.original?.fingerprint;
-    this.#ownSegments = [];
-    this.#merged = mergedNames(view);
-    const listed = new Set(view.segments.map(({ key }) => key));
-    const isListed = ({ key, path }: SegmentRef): boolean => listed.has(key) || listed.has(path);
-    this.#ownParts = this.#ownParts.filter((part) => wanted !== "all" && isListed(part));
-    const engine = this.#ownParts.map(({ key }) => key);
-    // A lazy store's history is what it wrote itself, as in the original.
-    const live = new Set([...listed, ...engine]);
+    const live = this.#ledger.install(view, segments, wanted === "all");
     this.history.retain(live, wanted === "all" ? segments : new Map());
-    this.#operations.retain(live, segments, this.#ownParts);
   }
 
   #installRecords({ entries, replaces }: Gathered, wanted: Wanted): void {
@@ -200,7 +225,7 @@ export class Replica {
     }
   }
 
-  /** From now on `news` returns what others change. */
+  /** From now on `pendingChanges` returns what others change. */
   follow(): void {
     this.#follower.begin(this.#followed());
   }
@@ -218,13 +243,13 @@ export class Replica {
    * What others changed since it was reported last.
    * @returns to be called at once: returns it, and marks it delivered; undefined: refresh first
    */
-  news(): Promise<TakeNews | undefined> {
+  pendingChanges(): Promise<TakeChanges | undefined> {
     return this.#follower.prepare(this.#followed());
   }
 
   /**
    * Makes these ids resident, absent ones included.
-   * @param refresh calls this replica's `refresh` when no commit is under way
+   * @param refresh refreshes this replica under its lock
    */
   async lookup(ids: Iterable<string>, refresh: () => Promise<void>): Promise<void> {
     const wanted = [...ids];
@@ -253,8 +278,7 @@ export class Replica {
     throw new UnavailableError("lookup: the view was refreshed faster than records could be read");
   }
 
-  /** Takes in a flush of this store's own: durable now, and part of every later look. */
-  commit(
+  #commit(
     operations: readonly CommittedOperation[],
     segment: Segment,
     { ref }: WrittenSegment,
@@ -262,24 +286,17 @@ export class Replica {
     this.history.add(ref.key, segment, (id) => this.records.durable(id)?.version);
     for (const { id, entry } of operations) this.records.merge(id, entry);
     this.#follower.own(ref, segment);
-    this.#ownSegments.push(ref);
-    if (ref.key !== ref.path) this.#ownParts.push(ref);
-    this.#merged.add(ref.key);
-    this.#operations.add(ref.key, operations.length);
+    this.#ledger.add(ref, operations.length);
   }
 
-  /** A compaction made `runs` out of `sources`: what stands for all of them stands for those. */
-  adopt({ runs, sources }: Replaced): void {
-    if (!sources.every((source) => this.#merged.has(source))) return;
-    for (const run of runs) this.#merged.add(run);
-    const base = this.#baseFingerprint;
-    if (base !== undefined && sources.includes(base)) this.#baseFingerprint = undefined;
+  recordCompaction(replaced: Replaced): void {
+    this.#ledger.recordCompaction(replaced);
   }
 
   #gather(view: View, wanted: Wanted, merged: ReadonlySet<string>): Promise<Gathered> {
     // Memory stands for the view held now, so it is this view's generation that a purge outdates.
     const baseGeneration = this.#view.manifest.generation;
-    const baseFingerprint = this.#baseFingerprint;
+    const { baseFingerprint } = this.#ledger;
     const onCorrupt = (error: CorruptionError): void => this.onCorrupt(error);
     const base = { baseGeneration, baseFingerprint };
     // What was reported to a follower must not be reported again because it was deleted late.

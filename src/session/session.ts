@@ -1,11 +1,7 @@
 /** Everything that exists only while a store is open. */
-import { Compactor } from "../compaction/compactor.ts";
-import type { CompactionReport } from "../compaction/report.ts";
 import type { Deadline } from "../storage/deadline.ts";
-import { DEFAULT_LIMITS } from "../compaction/plan.ts";
 import { CostMeter } from "../core/cost-meter.ts";
 import { NotOpenError, ReadOnlyError } from "../core/errors.ts";
-import { Mutex } from "../core/mutex.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { View } from "../view/view.ts";
@@ -18,16 +14,12 @@ import { describeManifest, type ManifestInfo } from "../read/manifest-info.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { createEngine, type Engine } from "../engine/engine.ts";
 import type { Memtable } from "./memtable.ts";
+import { Checkpoints } from "./checkpoints.ts";
 import { Refreshes } from "./refreshes.ts";
 import { Replica } from "./replica.ts";
-import { checkSchema, migrationOf } from "../core/schema.ts";
+import { checkSchema } from "../core/schema.ts";
 import { CommitQueue } from "./commit-queue.ts";
 import { takeWriterLock, type WriterLock } from "./writer-lock.ts";
-
-/** How often a compaction that the user called is tried again after losing a race. */
-const COMPACTIONS_MAX = 20;
-/** Of the checkpoint threshold: operations after which a checkpoint that could not run is retried. */
-const RETRY_SHARE = 0.1;
 
 /** What a store is made of that its users have no part in. */
 export interface StoreInternals {
@@ -58,12 +50,8 @@ export class Session {
   readonly #claim: BackendClaim;
   readonly #lock: WriterLock | undefined;
   readonly #backlog: BacklogAlarm;
-  /** Flushes and refreshes take turns; reads never wait. */
-  readonly #turns: Mutex;
-  #checkpointing: Promise<void> | undefined;
+  readonly checkpoints: Checkpoints;
   #closed = false;
-  /** Operations that the last checkpoint left in the log. */
-  #checkpointed = 0;
 
   /** @throws as `Store.open` documents; nothing stays locked or open then */
   static async open(
@@ -96,7 +84,7 @@ export class Session {
       if (readOnly) await checkExists(engine, { view: replica.view, ...replica.times }, location);
       if (!options.skipLoad) {
         checkSchema(engine.schema, replica.view.manifest.schema, "a record of this store");
-        await replica.loadAll();
+        await replica.withLock((locked) => locked.loadAll());
       }
       return new Session(engine, options, replica, { claim, lock, backlog });
     } catch (error) {
@@ -121,12 +109,8 @@ export class Session {
     this.#claim = claim;
     this.#lock = lock;
     this.#backlog = backlog;
-    this.#turns = new Mutex();
-    this.refreshes = new Refreshes(engine, replica, this.#turns, {
-      freshness: options.freshness,
-      mustRefresh: () => this.#flusher?.mustRefresh === true,
-      onRefreshed: () => this.#flusher?.refreshed(),
-    });
+    this.refreshes = new Refreshes(engine, replica, options.freshness);
+    this.checkpoints = new Checkpoints(this);
     const checkManifest = lostManifestGuard(engine, options.skipLoad ? undefined : replica.view);
     const checkAllowed = async (seenMs: number): Promise<void> => {
       await checkManifest(replica.view);
@@ -134,7 +118,7 @@ export class Session {
     };
     const writing = { agentId, schema, blindWrites, checkAllowed };
     if (readOnly) return;
-    this.#flusher = new Flusher(engine, replica, this.#turns, writing);
+    this.#flusher = new Flusher(engine, replica, writing);
     this.#writes = new CommitQueue(this.#flusher, engine.runtime, options);
   }
 
@@ -176,7 +160,7 @@ export class Session {
   }
 
   async loadAll(): Promise<void> {
-    await this.#turns.run(() => this.replica.loadAll());
+    await this.replica.withLock((locked) => locked.loadAll());
   }
 
   /** Picks up what others made durable before the call. */
@@ -186,62 +170,6 @@ export class Session {
 
   async flush(): Promise<void> {
     await this.#writes?.flush();
-  }
-
-  /**
-   * Compacts what is in the log now. Resolves without doing anything while another compactor is at
-   * work.
-   */
-  async compact(): Promise<CompactionReport> {
-    await this.writes.flush();
-    const migration = migrationOf(this.engine.schema);
-    const { deadline } = this.engine;
-    const within = deadline && { signal: deadline.signal, leftMs: () => deadline.leftMs };
-    const compactor = new Compactor({ ...this.engine, limits: DEFAULT_LIMITS });
-    for (let pass = 1; ; pass++) {
-      const { report, replaced } = await compactor.pass({ migration, ...within });
-      for (const step of replaced) this.replica.adopt(step);
-      const isUnfinished = report.outcome === "lost" || report.more;
-      if (isUnfinished && deadline?.hasPassed !== true && pass < COMPACTIONS_MAX) continue;
-      await this.refresh();
-      return report;
-    }
-  }
-
-  /**
-   * Compacts once the log holds enough operations. The write that triggers it is made durable first;
-   * after that a failure is a warning, and a later write tries again.
-   */
-  async checkpointIfDue(): Promise<void> {
-    const due = this.#checkpointed + this.options.checkpointThreshold;
-    if (this.operationCount < due) return;
-    this.#checkpointing ??= this.#checkpoint();
-    await this.#checkpointing;
-  }
-
-  async #checkpoint(): Promise<void> {
-    const { checkpointThreshold, writeMode } = this.options;
-    try {
-      // An immediate write is durable by now; what fails of others is not its caller's.
-      if (writeMode !== "immediate") await this.flush();
-      const compacted = await this.compactOrWarn();
-      // What had to stay (damaged log) must not bring the next one at once; after another's lease,
-      // perhaps a dead one's, or a failure it is tried again soon.
-      const soon = checkpointThreshold - Math.ceil(checkpointThreshold * RETRY_SHARE);
-      this.#checkpointed = this.replica.operationCount - (compacted ? 0 : soon);
-    } finally {
-      this.#checkpointing = undefined;
-    }
-  }
-
-  /** As `compact`; false if another compactor holds the lease, or it failed, which is a warning. */
-  async compactOrWarn(): Promise<boolean> {
-    try {
-      return (await this.compact()).outcome !== "busy";
-    } catch (error) {
-      this.engine.onWarning(`checkpoint failed, the log keeps growing: ${String(error)}`);
-      return false;
-    }
   }
 
   /** For writes that bypass the flusher. @throws LockedError once another single writer took over */
@@ -260,9 +188,10 @@ export class Session {
     const { checkpointOnClose, readOnly } = this.options;
     const steps = [
       () => this.flush(),
-      async () => this.#checkpointing,
+      () => this.checkpoints.settle(),
       async () => {
-        if (checkpointOnClose && !readOnly && this.replica.operationCount > 0) await this.compact();
+        if (checkpointOnClose && !readOnly && this.replica.operationCount > 0)
+          await this.checkpoints.compact();
       },
       async () => this.#flusher?.close(),
       async () => this.#lock?.release(),

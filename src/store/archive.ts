@@ -72,7 +72,7 @@ export class Archiver {
     await session.refresh();
     if (this.#choose().size === 0) return 0;
     // With an empty log the count of records stays right. It also upgrades the original's stores.
-    if (session.replica.view.original === undefined) await session.compactOrWarn();
+    if (session.replica.view.original === undefined) await session.checkpoints.compactOrWarn();
     const archived = await this.#archive();
     if (archived > 0) await this.#checkpoint();
     return archived;
@@ -81,7 +81,8 @@ export class Archiver {
   async #archive(): Promise<number> {
     for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
       try {
-        if (this.#session.replica.view.original !== undefined) await this.#session.compact();
+        if (this.#session.replica.view.original !== undefined)
+          await this.#session.checkpoints.compact();
         const archived = await this.#underLease((lease) => this.#attempt(lease));
         if (archived !== undefined) return archived;
       } catch (error) {
@@ -235,7 +236,7 @@ export class Archiver {
     const session = this.#session;
     try {
       await session.refresh();
-      if (session.operationCount > 0) await session.compactOrWarn();
+      if (session.operationCount > 0) await session.checkpoints.compactOrWarn();
     } catch (error) {
       session.options.onWarning(`archived, but the store could not look again: ${String(error)}`);
     }

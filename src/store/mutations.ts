@@ -152,13 +152,13 @@ export class Mutations {
   async #commit(operations: readonly StagedOperation[]): Promise<void> {
     const { writes } = this.#session;
     await writes.commit(operations);
-    await writes.waitFor(this.#session.checkpointIfDue());
+    await writes.waitFor(this.#session.checkpoints.ifDue());
   }
 
   /** What memory does not show, also after a failed write, is checked before the flush instead. */
   #checkPresent(id: string): void {
-    const { replica, records, flusher } = this.#session;
-    const known = replica.isReadable(id) && !flusher.mustRefresh && replica.hasLooked;
+    const { replica, records } = this.#session;
+    const known = replica.isReadable(id) && !replica.mustRefresh && replica.hasLooked;
     if (known && !records.visible.has(id)) throw new RecordNotFoundError(id);
   }
 }

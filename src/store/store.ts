@@ -235,7 +235,7 @@ export class Store<T = Fields> {
   /** Merges the log into a new snapshot; without effect while another compactor is at work. */
   async compact(): Promise<void> {
     this.#mutations();
-    await this.#session().compact();
+    await this.#session().checkpoints.compact();
   }
 
   /** Picks up what others made durable, or under freshness "snapshot" compacted, before the call. */

@@ -164,8 +164,8 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "session/flusher.ts",
-        find: "if (isYoung && !this.#mustRefresh && this.#replica.hasLooked) return false;",
-        put: "if (isYoung && !this.#mustRefresh) return false;",
+        find: "if (isYoung && !this.#replica.mustRefresh && this.#replica.hasLooked) return false;",
+        put: "if (isYoung && !this.#replica.mustRefresh) return false;",
       },
     ],
     test: {

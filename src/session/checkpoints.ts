@@ -1,0 +1,98 @@
+/** Compactions that an open store runs itself: when its user calls for one, and when the log is long. */
+import { Compactor } from "../compaction/compactor.ts";
+import { DEFAULT_LIMITS } from "../compaction/plan.ts";
+import type { CompactionReport } from "../compaction/report.ts";
+import { migrationOf } from "../core/schema.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { CommitQueue } from "./commit-queue.ts";
+import type { ResolvedOptions } from "./options.ts";
+import type { Replica } from "./replica.ts";
+
+/** How often a compaction that the user called is tried again after losing a race. */
+const COMPACTIONS_MAX = 20;
+/** Of the checkpoint threshold: operations after which a checkpoint that could not run is retried. */
+const RETRY_SHARE = 0.1;
+
+/** What a checkpoint works on: the open session. */
+interface Checkpointed {
+  readonly engine: Engine;
+  readonly options: Pick<ResolvedOptions, "checkpointThreshold" | "writeMode">;
+  readonly replica: Pick<Replica, "operationCount" | "recordCompaction">;
+  readonly writes: Pick<CommitQueue, "flush">;
+  /** Operations that no snapshot holds yet. */
+  readonly operationCount: number;
+  flush(): Promise<void>;
+  refresh(): Promise<void>;
+}
+
+export class Checkpoints {
+  readonly #session: Checkpointed;
+  #running: Promise<void> | undefined;
+  /** Operations that the last checkpoint left in the log. */
+  #remaining = 0;
+
+  constructor(session: Checkpointed) {
+    this.#session = session;
+  }
+
+  /**
+   * Compacts what is in the log now. Resolves without doing anything while another compactor is at
+   * work.
+   */
+  async compact(): Promise<CompactionReport> {
+    await this.#session.writes.flush();
+    const migration = migrationOf(this.#session.engine.schema);
+    const { deadline } = this.#session.engine;
+    const within = deadline && { signal: deadline.signal, leftMs: () => deadline.leftMs };
+    const compactor = new Compactor({ ...this.#session.engine, limits: DEFAULT_LIMITS });
+    for (let pass = 1; ; pass++) {
+      const { report, replaced } = await compactor.pass({ migration, ...within });
+      for (const step of replaced) this.#session.replica.recordCompaction(step);
+      const isUnfinished = report.outcome === "lost" || report.more;
+      if (isUnfinished && deadline?.hasPassed !== true && pass < COMPACTIONS_MAX) continue;
+      await this.#session.refresh();
+      return report;
+    }
+  }
+
+  /**
+   * Compacts once the log holds enough operations. The write that triggers it is made durable first;
+   * after that a failure is a warning, and a later write tries again.
+   */
+  async ifDue(): Promise<void> {
+    const due = this.#remaining + this.#session.options.checkpointThreshold;
+    if (this.#session.operationCount < due) return;
+    this.#running ??= this.#checkpoint();
+    await this.#running;
+  }
+
+  async #checkpoint(): Promise<void> {
+    const { checkpointThreshold, writeMode } = this.#session.options;
+    try {
+      // An immediate write is durable by now; what fails of others is not its caller's.
+      if (writeMode !== "immediate") await this.#session.flush();
+      const compacted = await this.compactOrWarn();
+      // What had to stay (damaged log) must not bring the next one at once; after another's lease,
+      // perhaps a dead one's, or a failure it is tried again soon.
+      const soon = checkpointThreshold - Math.ceil(checkpointThreshold * RETRY_SHARE);
+      this.#remaining = this.#session.replica.operationCount - (compacted ? 0 : soon);
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  /** As `compact`; false if another compactor holds the lease, or it failed, which is a warning. */
+  async compactOrWarn(): Promise<boolean> {
+    try {
+      return (await this.compact()).outcome !== "busy";
+    } catch (error) {
+      this.#session.engine.onWarning(`checkpoint failed, the log keeps growing: ${String(error)}`);
+      return false;
+    }
+  }
+
+  /** Resolves when no checkpoint runs. */
+  async settle(): Promise<void> {
+    await this.#running;
+  }
+}
