@@ -45,11 +45,13 @@ import {
  *   bucket whose policy cannot be changed from here
  */
 export class OpslogStore extends Construct {
+  /** The bucket that holds the store. */
   readonly bucket: AnyBucket;
   /** Where in the bucket the store lies, without a "/" at its end. */
   readonly prefix: string;
   /** `s3://bucket/prefix`: what `Store.open`, `withStore` and `createCompactor` take. */
   readonly location: string;
+  /** The function that compacts the store. */
   readonly compactor: Function;
   /** Takes the events that the schedule could not hand to the compactor. */
   readonly deadLetterQueue: Queue;

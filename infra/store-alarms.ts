@@ -31,6 +31,7 @@ export const METRICS = {
   DurationMs: "Maximum",
 } as const;
 
+/** Names of the metrics that the compactor emits. */
 export type MetricName = keyof typeof METRICS;
 
 const NAMESPACE = "Opslog";

@@ -10,6 +10,7 @@ import { InvalidArgumentError } from "opslog-serverless";
 /** Under `exactOptionalPropertyTypes` the CDK's Bucket is no IBucket. */
 export type AnyBucket = Bucket | IBucket;
 
+/** Options of the compactor. */
 export interface CompactorProps {
   /** How often a pass begins: whole minutes, 1 minute to 1 day. Default 1 minute. */
   readonly every?: Duration | undefined;
@@ -31,6 +32,7 @@ export interface CompactorProps {
   readonly code?: Code | undefined;
 }
 
+/** Which alarms there are, and whom they notify. */
 export interface AlarmProps {
   /** What every alarm does when it rings, and when it stops. Default: nothing. */
   readonly actions?: readonly IAlarmAction[] | undefined;
@@ -40,6 +42,7 @@ export interface AlarmProps {
   readonly backlogSegments?: number | undefined;
 }
 
+/** Options of `OpslogStore`. */
 export interface OpslogStoreProps {
   /**
    * A bucket that is there already; the store is then a prefix of it. Default: a bucket of its own,
@@ -70,6 +73,7 @@ export interface OpslogStoreProps {
   readonly serverAccessLogsBucket?: IBucket | undefined;
   /** New bucket: what becomes of it with the stack. Default RETAIN. */
   readonly removalPolicy?: RemovalPolicy | undefined;
+  /** Schedule, size and code of the compactor. Default: those of `CompactorProps`. */
   readonly compactor?: CompactorProps | undefined;
   /** Thresholds and actions; false: no alarms. */
   readonly alarms?: AlarmProps | false | undefined;

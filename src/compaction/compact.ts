@@ -12,6 +12,7 @@ import { backendFor, checkBackend } from "../engine/resolve-backend.ts";
 import { checkFlag, checkNames, warningsTo } from "../core/options.ts";
 import { createEngine } from "../engine/engine.ts";
 
+/** Options of `compact`. */
 export interface CompactOptions extends SettingOptions {
   /** Default `new FsBackend()`. */
   readonly backend?: StorageBackend | undefined;
@@ -23,6 +24,7 @@ export interface CompactOptions extends SettingOptions {
   readonly prices?: PriceOptions | undefined;
 }
 
+/** What `compact` did. */
 export interface CompactReport extends CompactionReport {
   /** What it took: on S3 HTTP attempts, as they are billed; on other media calls. */
   readonly cost: Cost;

@@ -9,6 +9,7 @@ import type { ManifestStore } from "../view/manifest-store.ts";
 import type { Pace } from "../engine/pace.ts";
 import type { CompactionLimits } from "./plan.ts";
 
+/** What a compaction did. */
 export interface CompactionReport {
   /**
    * `published`: at least one new manifest, also where the pass then lost a race or its time was up
@@ -24,11 +25,13 @@ export interface CompactionReport {
   readonly publications: number;
   /** Log segments and operations merged. */
   readonly segments: number;
+  /** Operations in the merged segments. */
   readonly operations: number;
   /** Runs replaced by the new ones. */
   readonly runsMerged: number;
   /** Lines and bytes of the new runs. */
   readonly records: number;
+  /** Bytes of the new runs. */
   readonly bytes: number;
   /** Objects deleted: merged log, retired and orphaned runs. */
   readonly deleted: number;
@@ -36,6 +39,7 @@ export interface CompactionReport {
   readonly collected: number;
   /** Runs that the manifest names, and objects that wait to be deleted (`gcGraceMs`). */
   readonly runs: number;
+  /** Objects that wait for `gcGraceMs` before they are deleted. */
   readonly retired: number;
   /** What the pass found when it began. */
   readonly backlog: FoundBacklog;
@@ -45,12 +49,15 @@ export interface CompactionReport {
   readonly more: boolean;
   /** Runs that should be merged, too large for the time of this pass; 0 where there are none. */
   readonly waiting: WaitingRuns;
+  /** How long the pass took, in ms. */
   readonly durationMs: number;
 }
 
 /** What a merge of runs that did not fit into the time would read. */
 export interface WaitingRuns {
+  /** Number of runs. */
   readonly runs: number;
+  /** Their bytes. */
   readonly bytes: number;
 }
 
@@ -58,6 +65,7 @@ export interface WaitingRuns {
 export interface FoundBacklog {
   /** At least so many, where `isCut`: there were more than could be listed in good time. */
   readonly segments: number;
+  /** Whether the listing ended before the log did. */
   readonly isCut: boolean;
   /** Since the oldest of them was written (in a directory: its file, last); 0 without any. */
   readonly ageMs: number;

@@ -24,9 +24,13 @@ export interface Cost {
 
 /** US dollars. HEAD costs as much as GET. */
 export interface ListPrices {
+  /** For a million GET or HEAD requests. */
   readonly getPerMillion: number;
+  /** For a million PUT or POST requests. */
   readonly putPerMillion: number;
+  /** For a million LIST requests. */
   readonly listPerMillion: number;
+  /** For a million DELETE requests. */
   readonly deletePerMillion: number;
   /** Of `bytesIn`, per 2^30 bytes: what leaves the store's region. */
   readonly egressPerGb: number;

@@ -58,10 +58,14 @@ export abstract class OpslogError extends Error {
   static override readonly name: string = "OpslogError";
   /** Stable, machine-readable; never reused for another meaning. */
   abstract readonly code: string;
+  /** What the caller can do about the error. */
   abstract readonly action: ErrorAction;
   // Declared only: what an error does not concern is no property, and no line where it is printed.
+  /** Object, file or bucket concerned, where there is one. */
   declare readonly path: string | undefined;
+  /** Id of the record concerned, where there is one. */
   declare readonly id: string | undefined;
+  /** Byte offset inside `path`, where it is known. */
   declare readonly offset: number | undefined;
 
   /**

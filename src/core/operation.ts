@@ -16,7 +16,9 @@ export type Fields = Record<string, unknown>;
 export interface Operation<T = Fields> {
   /** ISO 8601 with ms, by the writer's clock; for people, never for order. */
   readonly ts: string;
+  /** What was done. */
   readonly op: "set" | "delete";
+  /** Id of the record. */
   readonly id: string;
   /** The record written; absent for a delete. */
   readonly data?: T;
@@ -26,6 +28,7 @@ export interface Operation<T = Fields> {
   readonly encoding?: "delta";
   /** Only with `agentId`. */
   readonly agent?: string;
+  /** The clock of its writer; orders operations on one record. */
   readonly clock?: number;
 }
 

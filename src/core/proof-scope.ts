@@ -2,6 +2,7 @@
 export interface ProofScope {
   /** URL of the server, without the bucket; "" where that is unknown. */
   readonly endpoint: string;
+  /** The bucket, or what stands for it on another medium. */
   readonly bucket: string;
   /** Name and version of what sends the requests. */
   readonly client: string;

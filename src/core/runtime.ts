@@ -4,6 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 
+/** The clock and the source of randomness that a store uses. */
 export interface Runtime {
   /** Wall clock, ms since 1970. For labels and ages only: no safety rule may depend on it. */
   nowMs(): number;

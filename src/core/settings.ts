@@ -2,6 +2,7 @@
 import { describeValue } from "./describe.ts";
 import { InvalidArgumentError } from "./errors.ts";
 
+/** Settings that all processes of one store should share. Times are in ms. */
 export interface ProtocolSettings {
   /** How long a holder of a lease may be silent; 900,000 at most. Default 60,000. */
   readonly leaseTtlMs: number;
@@ -33,6 +34,7 @@ export interface ProtocolSettings {
 /** The settings as options: all may be left out, or be `undefined`. */
 export type SettingOptions = { readonly [Name in keyof ProtocolSettings]?: number | undefined };
 
+/** The protocol settings that apply where none are passed. */
 export const DEFAULT_SETTINGS: ProtocolSettings = {
   leaseTtlMs: 60_000,
   gcGraceMs: 3_600_000,

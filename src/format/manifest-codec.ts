@@ -56,12 +56,15 @@ export interface ArchiveInfo {
   readonly crc?: string;
 }
 
+/** The counts that a manifest holds. */
 export interface ManifestStats {
   /** Records that are not deleted or archived: exact after a full merge, else by the log's `prev`. */
   readonly activeRecords: number;
+  /** Records in the archive. */
   readonly archivedRecords: number;
   /** ISO 8601, by the medium's clock. */
   readonly created: string;
+  /** When the last checkpoint was written, in ISO 8601. */
   readonly lastCheckpoint: string;
 }
 

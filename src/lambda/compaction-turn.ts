@@ -12,6 +12,7 @@ import type { OpenLocation } from "./warm-location.ts";
  * pass's, `backlog` the first one's.
  */
 export interface CompactorReport extends CompactReport {
+  /** Passes of this invocation. */
   readonly passes: number;
   /** Passes that another compactor was faster than. */
   readonly conflicts: number;

@@ -20,6 +20,7 @@ interface CommonOptions extends Omit<CompactOptions, "backend"> {
   readonly metrics?: boolean | undefined;
 }
 
+/** Options of `createCompactor` for one store. */
 export interface CompactorOptions extends LocationOptions, CommonOptions {}
 
 /** For several stores: `locations` or `discover`. */
@@ -31,7 +32,9 @@ export type StoreOutcome =
   | { readonly location: string; readonly outcome: "failed"; readonly error: unknown }
   | { readonly location: string; readonly outcome: "skipped" };
 
+/** What the compactor of several stores did. */
 export interface FleetReport {
+  /** One outcome for each store. */
   readonly stores: readonly StoreOutcome[];
 }
 

@@ -2,5 +2,6 @@
 export interface LambdaContext {
   /** Names the invocation; the agent that its writes are recorded under. */
   readonly awsRequestId: string;
+  /** How long the invocation may still run, in ms. */
   getRemainingTimeInMillis(): number;
 }

@@ -7,6 +7,19 @@ import { type WithStore, makeWithStore } from "./with-store.ts";
 export type * from "./types.ts";
 
 const s3 = /* @__PURE__ */ sdkAccess();
+/**
+ * Wraps a Lambda handler: each invocation has an open store, which is flushed before it returns.
+ * @example
+ * export const handler = withStore({ location: "s3://bucket/tasks" }, async (event, context, store) => {
+ *   await store.set(event.id, event);
+ * });
+ */
 export const withStore: WithStore = /* @__PURE__ */ makeWithStore(s3);
+/** The same as a Middy middleware: the store is `context.store`. */
 export const storeMiddleware: MakeStoreMiddleware = /* @__PURE__ */ storeMiddlewareOver(s3);
+/**
+ * Makes the handler of a scheduled function that compacts one store, or several.
+ * @example
+ * export const handler = createCompactor({ location: "s3://bucket/tasks" });
+ */
 export const createCompactor: CreateCompactor = /* @__PURE__ */ makeCreateCompactor(s3);

@@ -6,6 +6,7 @@ import type { S3Access } from "./s3-access.ts";
 
 /** What is used of a Middy request. */
 export interface MiddlewareRequest {
+  /** The context of the invocation, to which the middleware adds `store`. */
   readonly context: LambdaContext;
   /** What the invocation has failed with, in `onError`. */
   readonly error?: unknown;
@@ -14,9 +15,13 @@ export interface MiddlewareRequest {
 /** The context a handler behind the middleware gets. */
 export type StoreContext<T> = LambdaContext & { readonly store: Store<T> };
 
+/** A middleware that opens a store before the handler and closes it after. */
 export interface StoreMiddleware {
+  /** Opens the store. */
   before(request: MiddlewareRequest): Promise<void>;
+  /** Flushes and closes the store. */
   after(request: MiddlewareRequest): Promise<void>;
+  /** Closes the store after a handler that failed. */
   onError(request: MiddlewareRequest): Promise<void>;
 }
 

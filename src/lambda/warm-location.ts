@@ -6,6 +6,7 @@ import { FsBackend } from "../storage/fs/fs-backend.ts";
 import { KeptOpenBackend } from "../storage/kept-open-backend.ts";
 import type { S3Access } from "./s3-access.ts";
 
+/** Where a store is. */
 export interface LocationOptions {
   /**
    * `s3://bucket/prefix`, or a directory. Checked at the first invocation, so that a module whose

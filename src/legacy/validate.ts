@@ -9,36 +9,53 @@ import type { Operation } from "../core/operation.ts";
 
 /** A whole store in one object, as early versions of the original wrote it. */
 export interface Snapshot<T = Record<string, unknown>> {
+  /** Version of the format. */
   version: number;
+  /** When the snapshot was written, in ISO 8601. */
   timestamp: string;
+  /** The records by id. */
   records: Record<string, T>;
 }
 
+/** The counts that a manifest holds. */
 export interface ManifestStats {
+  /** Records that are not archived. */
   activeRecords: number;
+  /** Records in the archive. */
   archivedRecords: number;
+  /** Operations in the log. */
   opsCount: number;
   /** ISO 8601. */
   created: string;
+  /** When the last checkpoint was written, in ISO 8601. */
   lastCheckpoint: string;
 }
 
 /** `manifest.json` of the original. */
 export interface Manifest {
+  /** Version of the format. */
   version: number;
+  /** Path of the current snapshot. */
   currentSnapshot: string;
+  /** Path of the log that follows the snapshot. */
   activeOps: string;
   /** Multi-writer mode: log path by agentId. */
   activeAgentOps?: Record<string, string>;
+  /** Paths of the archive segments. */
   archiveSegments: string[];
+  /** Counts at the last checkpoint. */
   stats: ManifestStats;
 }
 
 /** One archived period, as the original stores it. */
 export interface ArchiveSegment<T = Record<string, unknown>> {
+  /** Version of the format. */
   version: number;
+  /** Name of the period, as `2026-Q1`. */
   period: string;
+  /** When the segment was written, in ISO 8601. */
   timestamp: string;
+  /** The archived records by id. */
   records: Record<string, T>;
 }
 

@@ -4,6 +4,7 @@ import { archiveName, LOG_PREFIX, MANIFEST_PATH } from "../format/paths.ts";
 import type { ManifestStats } from "../legacy/validate.ts";
 import type { View } from "../view/view.ts";
 
+/** What `Store.getManifest` returns. */
 export interface ManifestInfo {
   /** Path of the newest run; "manifest.json" while there is none and the manifest is everything. */
   readonly currentSnapshot: string;

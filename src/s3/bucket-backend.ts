@@ -31,7 +31,9 @@ import type { S3Transport } from "./requests/transport.ts";
  * refused with NotSupportedError, or WriteOutcomeUnknownError for a write.
  */
 export class BucketBackend extends BaseBackend {
+  /** How long the holder of the lock may be silent, in ms. */
   readonly lockTtlMs: number | undefined;
+  /** Calls report each HTTP attempt. */
   readonly reportsRequests = true;
   readonly #connection: S3Connection;
   #bucket: S3Bucket | undefined;
@@ -87,10 +89,12 @@ export class BucketBackend extends BaseBackend {
     this.#connection.close();
   }
 
+  /** Reads an object, or a part of it. */
   override async get(path: string, options: GetOptions = {}): Promise<GetResult> {
     return getObject(this.#open(options), checkPath(path), options);
   }
 
+  /** Writes an object, under a precondition. */
   override async put(
     path: string,
     body: Uint8Array | AsyncIterable<Uint8Array>,
@@ -104,10 +108,12 @@ export class BucketBackend extends BaseBackend {
       : putStream(bucket, path, body, precondition, options);
   }
 
+  /** Lists objects below a prefix, page by page. */
   override list(prefix: string, options: RequestOptions = {}): AsyncIterable<ListPage> {
     return listObjects(this.#open(options), checkPrefix(prefix));
   }
 
+  /** Deletes objects; absent ones are fine. */
   override async delete(paths: readonly string[], options: RequestOptions = {}): Promise<void> {
     for (const path of paths) checkPath(path);
     await deleteObjects(this.#open(options), paths);

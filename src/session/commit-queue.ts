@@ -8,6 +8,7 @@ import type { Runtime } from "../core/runtime.ts";
 import type { Flusher } from "./flusher.ts";
 import type { StagedOperation } from "./memtable.ts";
 
+/** When a write resolves: once it is durable, or once it is buffered; see `StoreOptions.writeMode`. */
 export type WriteMode = "immediate" | "group" | "async";
 
 export interface CommitQueueOptions {

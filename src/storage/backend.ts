@@ -15,7 +15,9 @@ export interface Dated {
   readonly dateMs: number;
 }
 
+/** A part of an object. */
 export interface ByteRange {
+  /** First byte, from 0. */
   readonly offset: number;
   /** May reach past the end: the result then holds what is there. */
   readonly length: number;
@@ -24,6 +26,7 @@ export interface ByteRange {
 /** Called when a request is sent; the function it returns is called once, when the request has ended. */
 export type OnRequest = (kind: RequestKind, bytesOut: number) => (bytesIn: number) => void;
 
+/** What every call on a medium accepts. */
 export interface RequestOptions {
   /**
    * Once it aborts nothing more is sent, and what is under way may be broken off; what the call
@@ -34,13 +37,17 @@ export interface RequestOptions {
   readonly onRequest?: OnRequest | undefined;
 }
 
+/** Options of `StorageBackend.get`. */
 export interface GetOptions extends RequestOptions {
+  /** The part to read. Default: everything. */
   readonly range?: ByteRange | undefined;
   /** Answers `unchanged` without a body while the object still has this etag. */
   readonly ifNoneMatch?: string | undefined;
 }
 
+/** An object, or the part of it that was requested. */
 export interface FoundObject extends Dated {
+  /** Distinguishes it from the other results of a `get`. */
   readonly status: "found";
   /** The requested range, or everything. */
   readonly body: Uint8Array;
@@ -48,9 +55,11 @@ export interface FoundObject extends Dated {
   readonly etag: string;
   /** Size of the whole object, also when a range was read. */
   readonly objectBytes: number;
+  /** When the object was written, in ms since 1970 by the medium's clock. */
   readonly lastModifiedMs: number;
 }
 
+/** What a `get` found: the object, no change since `ifNoneMatch`, or no object. */
 export type GetResult =
   | FoundObject
   | ({ readonly status: "unchanged" } & Dated)
@@ -62,6 +71,7 @@ export type Precondition = { readonly ifAbsent: true } | { readonly ifMatch: str
 /** Default of `timeoutMs` below. */
 export const PUT_TIMEOUT_MS = 20_000;
 
+/** Options of `StorageBackend.put`. */
 export interface PutOptions extends RequestOptions {
   /** How long the same request may be repeated until its outcome is known. Default 20,000. */
   readonly timeoutMs?: number | undefined;
@@ -80,13 +90,18 @@ export type PutResult =
     } & Dated)
   | ({ readonly status: "conflict" } & Dated);
 
+/** An object in a listing. */
 export interface ListedObject {
+  /** Path relative to the location. */
   readonly path: string;
+  /** Size in bytes. */
   readonly bytes: number;
+  /** When the object was written, in ms since 1970 by the medium's clock. */
   readonly lastModifiedMs: number;
 }
 
 export interface ListPage extends Dated {
+  /** The objects of this page, by path. */
   readonly objects: readonly ListedObject[];
   /** More pages follow. */
   readonly truncated: boolean;
@@ -104,6 +119,7 @@ export interface AppendFile {
    * here: it was neither deleted, nor moved, nor replaced by a copy of itself, nor was its directory.
    */
   isInPlace(): Promise<boolean>;
+  /** Closes the file. */
   close(): Promise<void>;
 }
 
@@ -111,6 +127,7 @@ export interface AppendFile {
 export interface AppendableStorage {
   /** Creates an empty file durably; `undefined` when the path is already taken. */
   create(path: string): Promise<AppendFile | undefined>;
+  /** Whether there is a file at the path. */
   exists(path: string): Promise<boolean>;
 }
 
@@ -121,6 +138,7 @@ export interface LockHandle {
    * @throws LockedError once another may hold it; UnavailableError when that cannot be determined
    */
   confirm?(): Promise<void>;
+  /** Releases the lock, so that another process can take it. */
   release(): Promise<void>;
 }
 

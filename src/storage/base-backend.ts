@@ -17,6 +17,7 @@ import type {
 } from "./backend.ts";
 import { checkPath, checkPrefix } from "./paths.ts";
 
+/** Base of a backend: implements the blob calls over the calls of the medium. */
 export abstract class BaseBackend implements StorageBackend {
   abstract initialize(location: string, options: { readonly readOnly: boolean }): Promise<void>;
   abstract shutdown(): Promise<void>;

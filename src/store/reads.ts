@@ -8,6 +8,7 @@ import { loadArchive } from "../read/archives.ts";
 import { checkFreshness, type Freshness } from "../view/freshness.ts";
 import type { Session } from "../session/session.ts";
 
+/** Options of a read. */
 export interface ReadOptions {
   /** Default: the store's own; a "strong" store answers as of its last look unless this says "strong". */
   readonly freshness?: Freshness | undefined;

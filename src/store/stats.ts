@@ -2,11 +2,13 @@ import type { Cost } from "../core/cost.ts";
 import { archiveNames } from "../read/manifest-info.ts";
 import type { Session } from "../session/session.ts";
 
+/** What `Store.stats` returns. */
 export interface StoreStats {
   /** Records in memory: all of an eager store. */
   readonly activeRecords: number;
   /** Operations in the log that no snapshot holds yet, as far as this store has seen them. */
   readonly opsCount: number;
+  /** Periods in the archive. */
   readonly archiveSegments: number;
   /** Parts of the log that could not be read and were skipped. */
   readonly corruptSegments: number;

@@ -85,6 +85,7 @@ export class Store<T = Fields> {
     }
   }
 
+  /** Closes the store at the end of an `await using` block. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
@@ -94,6 +95,10 @@ export class Store<T = Fields> {
     return this.#open().reads.get(id);
   }
 
+  /**
+   * Whether a resident record has this id.
+   * @throws NotHydratedError under `strictHydration`
+   */
   has(id: string): boolean {
     return this.#open().reads.has(id);
   }
@@ -108,10 +113,18 @@ export class Store<T = Fields> {
     return this.#open().reads.entries();
   }
 
+  /**
+   * The resident records that the predicate accepts.
+   * @throws NotHydratedError under `strictHydration`
+   */
   filter(predicate: (value: T, id: string) => boolean): T[] {
     return this.#open().reads.filter(predicate);
   }
 
+  /**
+   * How many resident records the predicate accepts; without a predicate, all.
+   * @throws NotHydratedError under `strictHydration`
+   */
   count(predicate?: (value: T, id: string) => boolean): number {
     return this.#open().reads.count(predicate);
   }
@@ -259,6 +272,7 @@ export class Store<T = Fields> {
     this.#open().watch.start(callback, intervalMs);
   }
 
+  /** Ends `watch`. */
   unwatch(): void {
     if (this.#state.name === "open") this.#state.watch.stop();
   }
@@ -268,10 +282,12 @@ export class Store<T = Fields> {
     if (this.#state.name === "open") await this.#state.session.flush();
   }
 
+  /** As `flush`, under the name of the original. */
   async sync(): Promise<void> {
     await this.flush();
   }
 
+  /** Counts, and what the store has cost so far. */
   stats(): StoreStats {
     return describeStats(this.#session());
   }

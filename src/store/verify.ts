@@ -19,15 +19,19 @@ import { checkNames } from "../core/options.ts";
 import { createEngine, type Engine } from "../engine/engine.ts";
 import { checkFilter, checkRetired, findGarbage } from "./verify-objects.ts";
 
+/** Options of `verify`. */
 export interface VerifyOptions extends SettingOptions {
   /** Default `new FsBackend()`. */
   readonly backend?: StorageBackend | undefined;
 }
 
+/** What `verify` found. */
 export interface VerifyReport {
   /** What is wrong, each with object and offset; empty when all is well. */
   readonly problems: readonly CorruptionError[];
+  /** Generation of the manifest that was verified; 0 without one. */
   readonly generation: number;
+  /** Runs that the manifest names. */
   readonly runs: number;
   /**
    * Lines in the runs: a record that several runs hold counts in each, tombstones count. Of a store
@@ -36,6 +40,7 @@ export interface VerifyReport {
   readonly records: number;
   /** Of the log that no run holds yet. */
   readonly segments: number;
+  /** Operations of the log that no run holds yet. */
   readonly operations: number;
   /** Objects that nothing refers to, left by compactions that crashed: the next one deletes them. */
   readonly garbage: readonly string[];

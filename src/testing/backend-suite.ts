@@ -22,6 +22,7 @@ import { swapCases } from "./swap-cases.ts";
 
 export type { BackendUnderTest } from "./support.ts";
 
+/** Options of `backendSuite`. */
 export interface BackendSuiteOptions {
   /** The runner's way to declare a test: vitest's or node:test's `test`. Allow 20 s for each. */
   readonly test: (name: string, fn: () => Promise<void>) => void;

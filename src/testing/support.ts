@@ -4,9 +4,11 @@ import { isError } from "../core/realm.ts";
 import assert from "node:assert/strict";
 import type { FoundObject, GetOptions, ListPage, StorageBackend } from "../storage/backend.ts";
 
+/** A backend and the location that a test uses. */
 export interface BackendUnderTest extends AsyncDisposable {
   /** Initialized, writable, on a location that holds nothing. */
   readonly backend: StorageBackend;
+  /** An empty location, passed to `initialize`. */
   readonly location: string;
   /** One more backend, initialized on the same location: it behaves like another process. */
   reopen?(): Promise<StorageBackend>;

@@ -5,6 +5,7 @@ import { type CommonS3Options, resolveOptions, type S3Settings } from "../reques
 import { LightTransport } from "./light-transport.ts";
 import type { S3Credentials } from "./sigv4.ts";
 
+/** Options of `LightS3Backend`. */
 export interface LightS3BackendOptions extends CommonS3Options {
   /**
    * Credentials, or a function that returns them: called before every request, so it should cache them.

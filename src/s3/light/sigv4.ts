@@ -4,8 +4,11 @@
  */
 import { createHash, createHmac } from "node:crypto";
 
+/** Credentials of AWS Signature Version 4. */
 export interface S3Credentials {
+  /** As `AWS_ACCESS_KEY_ID`. */
   readonly accessKeyId: string;
+  /** As `AWS_SECRET_ACCESS_KEY`. */
   readonly secretAccessKey: string;
   /** Of temporary credentials. */
   readonly sessionToken?: string | undefined;

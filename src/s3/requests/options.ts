@@ -8,6 +8,7 @@ import { withoutSlashesAtEnd, wrongInKey } from "../../storage/paths.ts";
 
 /** One HTTP attempt, also a failed one; repeats are events of their own. */
 export interface S3RequestEvent {
+  /** Kind of the request, by which it is billed. */
   readonly kind: "GET" | "HEAD" | "PUT" | "LIST" | "DELETE" | "POST";
   /** Relative to the location; of a LIST the prefix; none for requests about many objects. */
   readonly path?: string | undefined;

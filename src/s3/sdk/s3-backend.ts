@@ -5,6 +5,7 @@ import { BucketBackend } from "../bucket-backend.ts";
 import { type CommonS3Options, resolveOptions } from "../requests/options.ts";
 import { SdkTransport } from "./sdk-transport.ts";
 
+/** Options of `S3Backend`. */
 export interface S3BackendOptions extends CommonS3Options {
   /**
    * A client of your own; never destroyed by the backend. `region`, `endpoint`, `forcePathStyle`

@@ -30,6 +30,7 @@ import { checkLockPath, checkObjectPath, SwapName } from "./names.ts";
 import { SwappedObjects } from "./versioned-objects.ts";
 import { checkPrefix } from "../paths.ts";
 
+/** Options of `FsBackend`. */
 export interface FsBackendOptions {
   /** Whether a write waits until the disk has it. Default true; false is for tests and scratch. */
   readonly fsync?: boolean | undefined;
@@ -38,6 +39,7 @@ export interface FsBackendOptions {
    * which cannot check whether its process lives; 900,000 at most. Default 15,000.
    */
   readonly lockTtlMs?: number | undefined;
+  /** Clock and source of randomness. Default: those of the system. */
   readonly runtime?: Runtime | undefined;
   /** For tests: what stands in for the system calls. */
   readonly files?: FileSystem | undefined;
@@ -60,7 +62,9 @@ const READS_PARALLEL = 64;
  * no object can lie there and no listing shows them.
  */
 export class FsBackend extends BaseBackend {
+  /** Files that grow in place. */
   readonly appendable: AppendableStorage;
+  /** How long the holder of the lock may be silent, in ms. */
   readonly lockTtlMs: number;
   readonly #durable: boolean;
   readonly #runtime: Runtime;
