@@ -14,8 +14,7 @@ import type {
 } from "../storage/backend.ts";
 import { BaseBackend } from "../storage/base-backend.ts";
 import { checkPath, checkPrefix } from "../storage/paths.ts";
-import { S3Bucket } from "./requests/bucket.ts";
-import { S3Connection } from "./requests/client.ts";
+import { S3Bucket, S3Connection } from "./requests/client.ts";
 import { deleteObjects } from "./objects/delete.ts";
 import { getObject } from "./objects/get.ts";
 import { listObjects } from "./objects/list.ts";

@@ -6,7 +6,7 @@ import {
   OBJECT_BYTES_MAX,
   PART_BYTES_MAX,
   PARTS_MAX,
-} from "../../src/s3/objects/parts.ts";
+} from "../../src/s3/objects/multipart.ts";
 
 const MIB = 1024 * 1024;
 

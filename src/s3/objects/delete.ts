@@ -2,7 +2,7 @@
 import { mapParallel } from "../../core/parallel.ts";
 import { classifyError } from "../requests/errors.ts";
 import type { Failure } from "../requests/errors.ts";
-import type { S3Bucket } from "../requests/bucket.ts";
+import type { S3Bucket } from "../requests/client.ts";
 import { backoffMs, isRepeatable, pause } from "../requests/retry.ts";
 import type { FailedDelete } from "../requests/transport.ts";
 

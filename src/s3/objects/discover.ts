@@ -1,7 +1,6 @@
 /** Finds stores below a prefix, without listing what is in them. */
 import { mapParallel } from "../../core/parallel.ts";
-import { S3Bucket } from "../requests/bucket.ts";
-import { S3Connection } from "../requests/client.ts";
+import { S3Bucket, S3Connection } from "../requests/client.ts";
 import { pagesBelow } from "./list.ts";
 import { resolvePlace, type S3Settings } from "../requests/options.ts";
 import type { S3Transport } from "../requests/transport.ts";

@@ -2,9 +2,7 @@
 import { InvalidArgumentError, UnavailableError } from "../../core/errors.ts";
 import type { ByteRange, GetOptions, GetResult } from "../../storage/backend.ts";
 import { normalizeEtag } from "../requests/etag-form.ts";
-import type { WithBody } from "../requests/client.ts";
-import { dateOf } from "../requests/bucket.ts";
-import type { S3Bucket } from "../requests/bucket.ts";
+import { dateOf, type S3Bucket, type WithBody } from "../requests/client.ts";
 import type { S3Transport } from "../requests/transport.ts";
 
 /** How often a range past the end is looked at again while the object is being replaced. */

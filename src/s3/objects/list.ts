@@ -1,8 +1,8 @@
 /** Listing below a prefix, page by page. */
-import { NotSupportedError, UnavailableError } from "../../core/errors.ts";
+import { InvalidArgumentError, NotSupportedError, UnavailableError } from "../../core/errors.ts";
 import type { ListedObject, ListPage } from "../../storage/backend.ts";
-import { isPath } from "./path.ts";
-import type { S3Bucket } from "../requests/bucket.ts";
+import { checkPath } from "../../storage/paths.ts";
+import type { S3Bucket } from "../requests/client.ts";
 import type { ListedPage } from "../requests/transport.ts";
 
 const PAGE_KEYS = 1_000;
@@ -92,5 +92,16 @@ function decodeName(encoded: string): string | undefined {
     return decodeURIComponent(encoded.replaceAll("+", " "));
   } catch {
     return undefined;
+  }
+}
+
+/** Whether a path of a store can name it. */
+function isPath(text: string): boolean {
+  try {
+    checkPath(text);
+    return true;
+  } catch (error) {
+    if (error instanceof InvalidArgumentError) return false;
+    throw error;
   }
 }

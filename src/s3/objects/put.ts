@@ -17,8 +17,7 @@ import {
 } from "../../storage/backend.ts";
 import { normalizeEtag } from "../requests/etag-form.ts";
 import type { EtagHeader } from "../requests/etag-form.ts";
-import { dateOf } from "../requests/bucket.ts";
-import type { S3Bucket } from "../requests/bucket.ts";
+import { dateOf, type S3Bucket } from "../requests/client.ts";
 import type { Failure, S3Call } from "../requests/errors.ts";
 import { getObject } from "./get.ts";
 import { backoffMs, pause } from "../requests/retry.ts";

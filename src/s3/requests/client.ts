@@ -1,30 +1,21 @@
 /** One attempt of one S3 request; its outcome is a value. Nothing that may have had an effect is repeated here. */
 import { Limiter } from "../../core/limiter.ts";
 import { MediumClock } from "../../core/medium-clock.ts";
-import type { OnRequest } from "../../storage/backend.ts";
+import { assert } from "../../core/assert.ts";
+import type { Runtime } from "../../core/runtime.ts";
+import type { OnRequest, RequestOptions } from "../../storage/backend.ts";
 import { EtagForm } from "./etag-form.ts";
 import { HttpWatch, isByteStream, readAll } from "./http-watch.ts";
-import { classifyError, undatedFailure } from "./errors.ts";
-import type { Failure, S3Call } from "./errors.ts";
-import type { FailureKind } from "./failure-kinds.ts";
-import type { S3Settings } from "./options.ts";
-import type { Exchange, S3Transport } from "./transport.ts";
+import { classifyError, toOpslogError, undatedFailure } from "./errors.ts";
+import type { Failure, FailureKind, S3Call } from "./errors.ts";
+import { keyOf, type S3Place, type S3Settings } from "./options.ts";
+import { type Attempt, repeatIdempotent } from "./retry.ts";
+import type { Exchange, S3Key, S3Transport } from "./transport.ts";
 import { SeenServer } from "./seen-server.ts";
 import { withWatchdog } from "./limits.ts";
 
 /** One attempt of one operation. */
 export type Send<Out> = (transport: S3Transport, exchange: Exchange) => Promise<Out>;
-
-export type Attempt<Out> =
-  | { readonly ok: true; readonly output: Out; readonly dateMs: number }
-  | {
-      readonly ok: false;
-      readonly failure: Failure;
-      /** Present with every failure that is an answer about an object (absent, unchanged …). */
-      readonly dateMs: number | undefined;
-      /** An earlier HTTP attempt of the same call, made by a caller's client, failed, too. */
-      readonly repeated: boolean;
-    };
 
 export interface AttemptOptions {
   /** Shortens the time limit. */
@@ -160,6 +151,91 @@ export class S3Connection {
     this.#answeredMs = undefined;
     await this.#transport.closeIdle();
   }
+}
+
+/** A connection together with the place it serves: what every operation works on. */
+export class S3Bucket {
+  readonly connection: S3Connection;
+  readonly place: S3Place;
+  readonly #call: RequestOptions;
+
+  /** @param call what is called for every request, beside the backend's own, and what ends the call */
+  constructor(connection: S3Connection, place: S3Place, call: RequestOptions = {}) {
+    this.connection = connection;
+    this.place = place;
+    this.#call = call;
+  }
+
+  /** The same for one call. */
+  forCall({ onRequest, signal }: RequestOptions): S3Bucket {
+    if (onRequest === undefined && signal === undefined) return this;
+    return new S3Bucket(this.connection, this.place, { onRequest, signal });
+  }
+
+  /** Ends the call when it aborts. */
+  get signal(): AbortSignal | undefined {
+    return this.#call.signal;
+  }
+
+  /** As `S3Connection.attempt`. */
+  attempt<Out>(send: Send<Out>, call: S3Call, options: AttemptOptions = {}): Promise<Attempt<Out>> {
+    return this.connection.attempt(send, call, { ...options, ...this.#call });
+  }
+
+  /** As `S3Connection.attemptGet`. */
+  attemptGet<Out extends Bodied>(send: Send<Out>, call: S3Call): Promise<Attempt<WithBody<Out>>> {
+    return this.connection.attemptGet(send, call, this.#call);
+  }
+
+  get settings(): S3Settings {
+    return this.connection.settings;
+  }
+
+  /** What is known of the server, whatever the place. */
+  get etags(): EtagForm {
+    return this.connection.etags;
+  }
+
+  get runtime(): Runtime {
+    return this.settings.runtime;
+  }
+
+  /** Names an object in a request. @throws InvalidArgumentError for a key that is too long */
+  object(path: string): S3Key {
+    return { bucket: this.place.bucket, key: keyOf(this.place, path) };
+  }
+
+  repeat<Out>(attempt: () => Promise<Attempt<Out>>): Promise<Attempt<Out>> {
+    return repeatIdempotent(this.settings, attempt, this.signal);
+  }
+
+  error(failure: Failure, call: S3Call): Error {
+    return toOpslogError(failure, call, this.place, this.settings);
+  }
+
+  /** HEAD of an object; undefined when there is none. */
+  async head(path: string): Promise<Answered<Head>> {
+    const call = { operation: "HeadObject", permission: "s3:GetObject", path };
+    const result = await this.repeat(() =>
+      this.attempt((s3, exchange) => s3.headObject(this.object(path), exchange), call),
+    );
+    if (result.ok) return result;
+    if (result.failure.kind === "absent") return { output: undefined, dateMs: dateOf(result) };
+    throw this.error(result.failure, call);
+  }
+}
+
+export type Head = Awaited<ReturnType<S3Transport["headObject"]>>;
+
+export interface Answered<Out> {
+  readonly output: Out | undefined;
+  readonly dateMs: number;
+}
+
+/** The date of an answer about an object; an answer without one is a failure of its own kind. */
+export function dateOf(attempt: { readonly dateMs: number | undefined }): number {
+  assert(attempt.dateMs !== undefined, "an answer about an object has a date");
+  return attempt.dateMs;
 }
 
 /** Failures that are answers about an object; results made of them carry a date. */

@@ -1,7 +1,18 @@
 /** When and how often a request is repeated. The SDK itself repeats nothing. */
 import type { Runtime } from "../../core/runtime.ts";
-import type { Attempt } from "./client.ts";
 import type { Failure } from "./errors.ts";
+
+/** The outcome of one attempt of one operation. */
+export type Attempt<Out> =
+  | { readonly ok: true; readonly output: Out; readonly dateMs: number }
+  | {
+      readonly ok: false;
+      readonly failure: Failure;
+      /** Present with every failure that is an answer about an object (absent, unchanged …). */
+      readonly dateMs: number | undefined;
+      /** An earlier HTTP attempt of the same call, made by a caller's client, failed, too. */
+      readonly repeated: boolean;
+    };
 
 const BACKOFF_BASE_MS = 50;
 const BACKOFF_MS_MAX = 5_000;

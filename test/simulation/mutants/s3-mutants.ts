@@ -8,7 +8,7 @@ export const S3_MUTANTS: readonly Mutant[] = [
     does: "takes what was answered by 500 for not carried out",
     edits: [
       {
-        file: "s3/requests/failure-kinds.ts",
+        file: "s3/requests/errors.ts",
         find: '["unknown", ["InternalError", ',
         put: '["refused", ["InternalError", ',
       },
