@@ -201,6 +201,7 @@ export interface Medium {
    */
   readonly clock?: MediumTime | undefined;
 
+  /** Present where files can grow in place. */
   readonly appendable?: AppendableStorage | undefined;
   /** Advisory lock among processes, where the medium has one of its own. @throws LockedError */
   lock?(path: string): Promise<LockHandle>;
