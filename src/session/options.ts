@@ -1,11 +1,5 @@
 /** Options of `open`: names, defaults, checks. */
-import {
-  type CostBudget,
-  type ListPrices,
-  type PriceOptions,
-  resolveBudget,
-  resolvePrices,
-} from "../core/cost.ts";
+import { type CostBudget, type PriceOptions, resolveBudget, resolvePrices } from "../core/cost.ts";
 import type { Fields } from "../core/operation.ts";
 import { callback, checkFlag, checkNames, positive, warningsTo, wrong } from "../core/options.ts";
 import {
@@ -87,99 +81,68 @@ export interface StoreOptions<T = Fields> extends SettingOptions {
   readonly onBacklog?: ((backlog: Backlog) => void | Promise<void>) | undefined;
 }
 
-export interface ResolvedOptions {
-  readonly checkpointThreshold: number;
-  readonly checkpointOnClose: boolean;
-  readonly version: number;
-  readonly migrate: ((record: unknown, fromVersion: number) => unknown) | undefined;
-  readonly readOnly: boolean;
-  readonly skipLoad: boolean;
-  readonly writeMode: WriteMode;
-  readonly groupCommitSize: number;
-  readonly groupCommitMs: number;
-  /** "" in single-writer mode. */
-  readonly agentId: string;
-  readonly backend: StorageBackend | undefined;
-  readonly freezeRecords: boolean;
-  readonly strictHydration: boolean;
-  readonly blindWrites: boolean;
-  readonly freshness: Freshness;
-  readonly onCorrupt: "skip" | "throw";
-  readonly onWarning: (message: string) => void;
-  readonly prices: ListPrices;
-  readonly costBudget: CostBudget | undefined;
-  readonly backlogSegments: number;
-  readonly onBacklog: ((backlog: Backlog) => void | Promise<void>) | undefined;
-  readonly settings: ProtocolSettings;
-}
+type OptionName = Exclude<keyof StoreOptions, keyof SettingOptions>;
+
+/** The options as they were given, for defaults that depend on another option. */
+type Given = StoreOptions<unknown>;
 
 const AGENT_ID_MAX = 256;
-const DEFAULT_CHECKPOINT_THRESHOLD = 100;
-const NAMES: ReadonlySet<string> = new Set<string>([
-  ...SETTING_NAMES,
-  "checkpointThreshold",
-  "checkpointOnClose",
-  "version",
-  "migrate",
-  "readOnly",
-  "skipLoad",
-  "writeMode",
-  "groupCommitSize",
-  "groupCommitMs",
-  "agentId",
-  "backend",
-  "freezeRecords",
-  "strictHydration",
-  "blindWrites",
-  "freshness",
-  "onCorrupt",
-  "onWarning",
-  "prices",
-  "costBudget",
-  "backlogSegments",
-  "onBacklog",
-]);
+
+/**
+ * Every option beside the protocol settings: how it is checked, and its default. To add one, add it
+ * to `StoreOptions` and here; the compiler refuses one without the other.
+ */
+const OPTIONS = {
+  checkpointThreshold: (value: unknown, name: string, { skipLoad }: Given) =>
+    positive(value, name, skipLoad === true ? Infinity : 100),
+  checkpointOnClose: (value: unknown, name: string, { skipLoad }: Given) =>
+    checkFlag(value, name, skipLoad !== true),
+  version: (value: unknown, name: string) => positive(value, name, 1, Number.MAX_SAFE_INTEGER),
+  migrate: (value: Given["migrate"], name: string) => callback(value, name),
+  readOnly: (value: unknown, name: string) => checkFlag(value, name, false),
+  skipLoad: (value: unknown, name: string) => checkFlag(value, name, false),
+  writeMode: (value: unknown, _name: string, given: Given) => resolveWriteMode(value, given),
+  groupCommitSize: (value: unknown, name: string) => positive(value || undefined, name, 50),
+  groupCommitMs: (value: unknown, name: string) => positive(value || undefined, name, 100),
+  /** "" in single-writer mode. */
+  agentId: (value: unknown) => checkAgentId(value),
+  backend: (value: Given["backend"]) => checkBackend(value),
+  freezeRecords: (value: unknown, name: string) => checkFlag(value, name, true),
+  strictHydration: (value: unknown, name: string) => checkFlag(value, name, false),
+  blindWrites: (value: unknown, name: string) => checkFlag(value, name, false),
+  freshness: (value: unknown) => checkFreshness(value, "strong"),
+  onCorrupt: (value: unknown, name: string) => {
+    if (value === undefined || value === "skip" || value === "throw") return value ?? "skip";
+    throw wrong(name, '"skip" or "throw"', value);
+  },
+  onWarning: (value: Given["onWarning"]) => warningsTo(value),
+  prices: (value: Given["prices"]) => resolvePrices(value),
+  costBudget: (value: Given["costBudget"]) => resolveBudget(value),
+  backlogSegments: (value: unknown, name: string) => positive(value, name, 1_000),
+  onBacklog: (value: Given["onBacklog"], name: string) => callback(value, name),
+} satisfies Record<OptionName, (value: never, name: string, given: Given) => unknown>;
+
+/** Every option with its default filled in, and the protocol settings. */
+export type ResolvedOptions = {
+  readonly [Name in OptionName]: ReturnType<(typeof OPTIONS)[Name]>;
+} & { readonly settings: ProtocolSettings };
+
+const NAMES: ReadonlySet<string> = new Set([...SETTING_NAMES, ...Object.keys(OPTIONS)]);
 
 /** @throws InvalidArgumentError naming the option, what was found and what was expected */
 export function resolveOptions<T>(options: StoreOptions<T> = {}): ResolvedOptions {
   checkNames(options, NAMES);
-  const skipLoad = flag(options, "skipLoad", false);
-  const agentId = checkAgentId(options.agentId);
-  const onWarning = warningsTo(options.onWarning);
-  const { onCorrupt = "skip" } = options;
-  if (onCorrupt !== "skip" && onCorrupt !== "throw")
-    throw wrong("onCorrupt", '"skip" or "throw"', onCorrupt);
-  return {
-    checkpointThreshold:
-      skipLoad && options.checkpointThreshold === undefined
-        ? Number.POSITIVE_INFINITY
-        : positive(
-            options.checkpointThreshold,
-            "checkpointThreshold",
-            DEFAULT_CHECKPOINT_THRESHOLD,
-          ),
-    checkpointOnClose: flag(options, "checkpointOnClose", !skipLoad),
-    version: positive(options.version, "version", 1, Number.MAX_SAFE_INTEGER),
-    migrate: callback(options.migrate, "migrate"),
-    readOnly: flag(options, "readOnly", false),
-    skipLoad,
-    writeMode: resolveWriteMode(options.writeMode, agentId, onWarning),
-    groupCommitSize: positive(options.groupCommitSize || undefined, "groupCommitSize", 50),
-    groupCommitMs: positive(options.groupCommitMs || undefined, "groupCommitMs", 100),
-    agentId,
-    backend: checkBackend(options.backend),
-    freezeRecords: flag(options, "freezeRecords", true),
-    strictHydration: flag(options, "strictHydration", false),
-    blindWrites: flag(options, "blindWrites", false),
-    freshness: checkFreshness(options.freshness, "strong"),
-    onCorrupt,
-    onWarning,
-    prices: resolvePrices(options.prices),
-    costBudget: resolveBudget(options.costBudget),
-    backlogSegments: positive(options.backlogSegments, "backlogSegments", 1_000),
-    onBacklog: callback(options.onBacklog, "onBacklog"),
-    settings: resolveSettings({ ...options }),
-  };
+  const given: Given = options;
+  const resolved = Object.entries(OPTIONS).map(([name, resolve]) => [
+    name,
+    (resolve as (value: unknown, name: string, given: Given) => unknown)(
+      Reflect.get(given, name),
+      name,
+      given,
+    ),
+  ]);
+  const settings = resolveSettings({ ...options });
+  return { ...(Object.fromEntries(resolved) as Omit<ResolvedOptions, "settings">), settings };
 }
 
 function checkAgentId(agentId: unknown): string {
@@ -190,28 +153,14 @@ function checkAgentId(agentId: unknown): string {
   throw wrong("agentId", `${expected}, or undefined for a single writer`, agentId);
 }
 
-function resolveWriteMode(
-  mode: unknown,
-  agentId: string,
-  onWarning: (message: string) => void,
-): WriteMode {
+function resolveWriteMode(mode: unknown, { agentId, onWarning }: Given): WriteMode {
   if (mode === undefined || mode === "immediate") return "immediate";
   if (mode !== "group" && mode !== "async") {
     throw wrong("writeMode", '"immediate", "group" or "async"', mode);
   }
-  if (agentId === "") return mode;
-  onWarning(`writeMode "${mode}" is for a single writer; with agentId it is "immediate"`);
+  if (agentId === undefined) return mode;
+  warningsTo(onWarning)(
+    `writeMode "${mode}" is for a single writer; with agentId it is "immediate"`,
+  );
   return "immediate";
-}
-
-type Flag =
-  | "checkpointOnClose"
-  | "readOnly"
-  | "skipLoad"
-  | "freezeRecords"
-  | "strictHydration"
-  | "blindWrites";
-
-function flag<T>(options: StoreOptions<T>, name: Flag, byDefault: boolean): boolean {
-  return checkFlag(options[name], name, byDefault);
 }
