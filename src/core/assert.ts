@@ -4,8 +4,3 @@ import { AssertionError } from "./errors.ts";
 export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new AssertionError(message);
 }
-
-/** The default branch of a switch that has no hole. */
-export function unreachable(value: never): never {
-  throw new AssertionError(`unreachable value: ${String(value)}`);
-}

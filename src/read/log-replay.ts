@@ -5,7 +5,7 @@
 import { append } from "../core/bulk.ts";
 import { CorruptionError } from "../core/errors.ts";
 import type { LogOperation } from "../core/operation.ts";
-import { compareVersions, type Version, wins } from "../core/version.ts";
+import { compareVersions, keyOf, type Version, wins } from "../core/version.ts";
 import { openSegments, type Segment } from "../format/segment-codec.ts";
 import { readSegmentBytes, type SegmentRef } from "../log/log.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -81,7 +81,7 @@ export class LiveOperations {
 
   /** Whether an operation of a live segment undoes this version; known after `survey`. */
   isUndone(version: Version): boolean {
-    return this.#undone.has(versionKey(version));
+    return this.#undone.has(keyOf(version));
   }
 
   /** By id: how many undos there are; known after `survey`. */
@@ -102,7 +102,7 @@ export class LiveOperations {
       for (let next = rest.next(); next.done !== true; next = rest.next()) {
         const { id, undoes } = next.value;
         if (undoes === undefined) continue;
-        this.#undone.add(versionKey(undoes));
+        this.#undone.add(keyOf(undoes));
         this.#undos.set(id, (this.#undos.get(id) ?? 0) + 1);
       }
     } catch (error) {
@@ -236,8 +236,4 @@ function cutWindows(refs: readonly SegmentRef[]): SegmentRef[][] {
     room -= ref.bytes;
   }
   return windows;
-}
-
-function versionKey({ clock, agent, w }: Version): string {
-  return JSON.stringify([clock, agent, w]);
 }
