@@ -68,6 +68,8 @@ export class SimProcess implements Runtime {
   #isAlive = true;
   #frozenUntilMs = 0;
   #stops: Stop[] = [];
+  /** What comes at the thaw. */
+  readonly #waiting = new Map<() => void, Timer | undefined>();
   #clockOffsetMs: number;
   /** When its clock jumped last. */
   #jumpedMs = Number.NEGATIVE_INFINITY;
@@ -99,6 +101,8 @@ export class SimProcess implements Runtime {
     this.#stops = this.#stops
       .filter(({ fromMs }) => fromMs < nowMs)
       .map((stop) => ({ ...stop, untilMs: Math.min(stop.untilMs, nowMs) }));
+    // Its clocks go on: a request that waited on would last longer than any attempt may.
+    for (const [waiting, timer] of this.#waiting) this.kernel.after(0, waiting, timer);
   }
 
   kill(): void {
@@ -138,7 +142,7 @@ export class SimProcess implements Runtime {
       const frozenMs = this.#frozenUntilMs - this.kernel.nowMs;
       // What waited for the thaw comes in any order.
       if (frozenMs > 0) {
-        return this.deliver(frozenMs + this.prng.below(20), continuation, timer);
+        return this.#afterThaw(frozenMs + this.prng.below(20), arrive, timer);
       }
       const { death, freeze, freezeMsMax, clockJump } = this.#hazards;
       if (this.prng.chance(death)) {
@@ -149,7 +153,7 @@ export class SimProcess implements Runtime {
         const ms = this.prng.between(500, freezeMsMax);
         this.#options.count?.("freezes");
         this.freeze(ms);
-        return this.deliver(ms, continuation, timer);
+        return this.#afterThaw(ms, arrive, timer);
       }
       if (this.prng.chance(clockJump)) {
         this.#options.count?.("clockJumps");
@@ -159,6 +163,14 @@ export class SimProcess implements Runtime {
       continuation();
     };
     this.kernel.after(delayMs, arrive, timer);
+  }
+
+  #afterThaw(ms: number, arrive: () => void, timer: Timer | undefined): void {
+    const waiting = (): void => {
+      if (this.#waiting.delete(waiting)) arrive();
+    };
+    this.#waiting.set(waiting, timer);
+    this.kernel.after(ms, waiting, timer);
   }
 
   #drawOffset(): number {
