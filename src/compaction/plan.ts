@@ -109,10 +109,11 @@ function chooseJoining(input: PlanInput): readonly RunInfo[] {
   const rewritable = bytesWithin(time, limits.assumedBytesPerMs) * JOIN_SHARE;
   const bytesMax = Math.min(limits.joinBytesMax, rewritable);
   const delta = unitBytes(units);
+  const fanout = fanoutOf(runs, delta, limits);
   const choices = [
     ...(wantsAll(input) ? [runs] : []),
-    chooseTier(runs, delta, { runsMax: limits.runsMax, isAsked }),
-    chooseTier(runs, delta, { runsMax: Infinity, isAsked: () => false }),
+    chooseTier(runs, delta, { ...limits, fanout, isAsked }),
+    chooseTier(runs, delta, { runsMax: Infinity, fanout, isAsked: () => false }),
   ];
   return choices.find((choice) => runBytes(choice) <= bytesMax) ?? [];
 }
@@ -139,7 +140,13 @@ function chooseAlone(input: PlanInput): {
   }
   if (newest !== undefined && runs.includes(newest)) {
     const others = runs.filter((run) => run !== newest);
-    const tier = chooseTier(others, newest.bytes, { runsMax: Infinity, isAsked: () => false });
+    const options = { runsMax: Infinity, isAsked: () => false };
+    const wide = chooseTier(others, newest.bytes, {
+      ...options,
+      fanout: fanoutOf(others, newest.bytes, limits),
+    });
+    if (wide.length > 0 && fits([newest, ...wide])) return { chosen: [newest, ...wide], waiting };
+    const tier = chooseTier(others, newest.bytes, options);
     if (!fits([newest, ...tier])) tier.splice(countWithin(tier, bytesMax - newest.bytes));
     if (tier.length > 0) return { chosen: [newest, ...tier], waiting };
   }
@@ -195,14 +202,33 @@ export function countUnits(
 }
 
 /**
- * Size-tiered: the new run takes in every run that is no larger than what it holds already, like a
- * carry in a binary counter, so that a record is rewritten once per doubling of the store; and as
+ * How many times larger than the tier before a tier may grow: twice, or more where `runsMax` tiers
+ * that double do not reach from the new bytes to the whole store.
+ */
+function fanoutOf(
+  runs: readonly RunInfo[],
+  newBytes: number,
+  { runsMax }: CompactionLimits,
+): number {
+  if (newBytes === 0) return 2;
+  const growth = (runBytes(runs) + newBytes) / newBytes;
+  return Math.max(2, growth ** (1 / Math.max(1, runsMax - 1)));
+}
+
+/**
+ * Size-tiered: the new run takes in every run that is smaller than `fanout - 1` times what it holds
+ * already. With a fanout of 2 that is a carry in a binary counter: a record is rewritten once per
+ * doubling of the store; with a larger one `(fanout / 2) * log(store, fanout)` times. And it takes in as
  * many more, the smallest first, as are too many.
  */
 function chooseTier(
   runs: readonly RunInfo[],
   deltaBytes: number,
-  { runsMax, isAsked }: Pick<CompactionLimits, "runsMax"> & Pick<PlanInput, "isAsked">,
+  {
+    runsMax,
+    fanout = 2,
+    isAsked,
+  }: Pick<CompactionLimits, "runsMax"> & Pick<PlanInput, "isAsked"> & { readonly fanout?: number },
 ): RunInfo[] {
   const chosen = runs.filter(isAsked);
   const hasAsked = chosen.length > 0;
@@ -210,7 +236,7 @@ function chooseTier(
   const others = runs.filter((run) => !chosen.includes(run));
   for (const run of others.toSorted((a, b) => a.bytes - b.bytes)) {
     const tooMany = runs.length - chosen.length + 1 > runsMax;
-    if ((bytes === 0 || run.bytes > bytes) && !tooMany) break;
+    if ((bytes === 0 || run.bytes > bytes * (fanout - 1)) && !tooMany) break;
     chosen.push(run);
     bytes += run.bytes;
   }

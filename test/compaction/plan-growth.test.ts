@@ -35,6 +35,14 @@ test("a record is rewritten about once per doubling of the store", () => {
   expect(written / 2_560).toBeLessThanOrEqual(9);
 });
 
+test("a record is rewritten seldom also where eight tiers that double do not reach", () => {
+  const passes = 30_000;
+  const { runs, written } = grow(passes, Infinity, 8);
+  expect(runBytes(runs)).toBe(passes * 10);
+  expect(runs.length).toBeLessThanOrEqual(8);
+  expect(written / (passes * 10)).toBeLessThanOrEqual(1.5 * Math.log2(passes));
+});
+
 test("where larger merges never fit, runs are as few as the bound says, and rewritten as seldom", () => {
   // A pass rewrites 1,000 bytes; the store grows to 40 times that.
   const { runs, written } = grow(4_000, 1_000, 4);

@@ -134,7 +134,13 @@ describe("with the log", () => {
   });
 
   test("runs are merged that are too many, the smallest", () => {
-    expect(sizes(plan(runsOfSizes(1_000, 2_000, 4_000, 8_000), log(10)))).toEqual([1_000]);
+    expect(sizes(plan(runsOfSizes(1_000, 30_000, 40_000, 50_000), log(10)))).toEqual([1_000]);
+  });
+
+  test("tiers grow faster where those that double are too few for the whole store", () => {
+    expect(sizes(plan(runsOfSizes(1_000, 2_000, 4_000, 8_000), log(10)))).toEqual([
+      1_000, 2_000, 4_000, 8_000,
+    ]);
   });
 
   test("larger ones wait, and what is small among them does not", () => {
@@ -171,7 +177,7 @@ describe("without log", () => {
   });
 
   test("what the log became takes in the runs that the log would have joined", () => {
-    const runs = runsOfSizes(10, 20, 9, 1_000);
+    const runs = runsOfSizes(10, 100, 9, 1_000);
     expect(sizes(plan(runs, { newest: runs[0] }))).toEqual([9, 10]);
     const more = runsOfSizes(10, 18, 9, 1_000);
     expect(sizes(plan(more, { newest: more[0] }))).toEqual([9, 10, 18]);
