@@ -1,9 +1,8 @@
 /**
- * The only way into the log: stages operations, writes whatever is pending as one flush, and makes
- * memory agree with what became durable (PROTOCOL, W1 to W6).
+ * Builds and writes one flush: brings the view up to date, takes the clocks, sends the segment, and
+ * makes memory agree with what became durable (PROTOCOL, W2 to W5).
  */
-import { Deferred } from "../core/deferred.ts";
-import { InvalidArgumentError, WriteOutcomeUnknownError } from "../core/errors.ts";
+import { WriteOutcomeUnknownError } from "../core/errors.ts";
 import type { TakenClocks } from "../core/hybrid-clock.ts";
 import { momentOf } from "../core/medium-clock.ts";
 import { DATE_SKEW_MS, lagMsMax } from "../core/settings.ts";
@@ -12,18 +11,11 @@ import { buildFlush, type BuiltFlush, type PendingWrite } from "./flush-builder.
 import type { Engine } from "../engine/engine.ts";
 import { FlushTime } from "./flush-time.ts";
 import { isWithin } from "../view/freshness.ts";
-import { type StagedOperation } from "./memtable.ts";
 import { ResidentEntry } from "../read/resident-entry.ts";
 import type { LockedReplica, Replica } from "./replica.ts";
 
-/** A batch above this is refused before anything is written. */
-export const BATCH_BYTES_MAX = 64 * 1024 * 1024;
-/** Writes of several callers share a flush up to here. */
-const FLUSH_BYTES_MAX = 8 * 1024 * 1024;
 /** A process that is frozen again and again does not look for ever. */
 const LOOKS_MAX = 3;
-/** JSON around a record in its line, roughly. */
-const LINE_BYTES = 200;
 
 export interface FlusherOptions {
   readonly agentId: string;
@@ -35,11 +27,14 @@ export interface FlusherOptions {
   readonly checkAllowed: (seenMs: number) => Promise<void>;
 }
 
-interface Pending extends PendingWrite {
-  readonly bytes: number;
+/** A write on its way into the log. The flusher settles it where its outcome is known. */
+export interface QueuedWrite extends PendingWrite {
   /** When the call came, by the steady clock. */
   readonly calledMs: number;
-  readonly done: Deferred;
+  /** The write is durable, and memory holds it. */
+  resolve(): void;
+  /** Nothing of it counts, or that is not known; memory is as without it. */
+  reject(error: unknown): void;
 }
 
 export class Flusher {
@@ -48,12 +43,6 @@ export class Flusher {
   readonly #options: FlusherOptions;
   readonly #writer: LogWriter;
   readonly #time: FlushTime;
-  #queue: Pending[] = [];
-  /** Queued or being written. */
-  readonly #unsettled = new Set<Pending>();
-  #queuedBytes = 0;
-  #queuedOperations = 0;
-  #flushing = false;
   /** Date of the last flush, by the medium's clock. */
   #writtenMs = 0;
 
@@ -65,112 +54,16 @@ export class Flusher {
     this.#time = new FlushTime(engine, replica);
   }
 
-  /** Shows an operation to readers at once; `commit` or `unstage` must follow. */
-  stage(operation: StagedOperation): void {
-    this.#replica.records.stage(operation);
-  }
-
-  unstage(operations: readonly StagedOperation[]): void {
-    this.#replica.records.unstage(operations);
-  }
-
   /**
-   * Makes staged operations durable, all or nothing.
-   * @throws InvalidArgumentError above 64 MiB, RecordNotFoundError for a delete of nothing,
-   *   UnavailableError when nothing was written, WriteOutcomeUnknownError when it may have been;
-   *   in each case memory is as without them
+   * Writes a group of writes as one flush, and settles each of them that is refused or durable.
+   * @throws what the rest of the group fails with
    */
-  commit(operations: readonly StagedOperation[]): Promise<void> {
-    const done = this.enqueue(operations);
-    this.start();
-    return done;
-  }
-
-  /** As `commit`, but nothing is written before `start`. */
-  enqueue(operations: readonly StagedOperation[]): Promise<void> {
-    const bytes = operations.reduce((sum, { id, text }) => sum + sizeOf(id, text), 0);
-    if (bytes > BATCH_BYTES_MAX) {
-      this.unstage(operations);
-      const found = `found ${bytes} bytes in ${operations.length} operations`;
-      throw new InvalidArgumentError(`one write holds at most ${BATCH_BYTES_MAX} bytes, ${found}`);
-    }
-    const done = new Deferred();
-    const calledMs = this.#engine.runtime.steadyMs();
-    const pending = { operations, bytes, done, calledMs };
-    this.#queue.push(pending);
-    this.#unsettled.add(pending);
-    this.#queuedBytes += bytes;
-    this.#queuedOperations += operations.length;
-    return done.promise;
-  }
-
-  /** Writes what is queued, unless that is under way. */
-  start(): void {
-    if (!this.#flushing && this.#queue.length > 0) void this.#flushAll();
-  }
-
-  /** Of operations queued or being written. */
-  get queuedBytes(): number {
-    return this.#queuedBytes;
-  }
-
-  /** Operations accepted but not durable yet. */
-  get queuedOperations(): number {
-    return this.#queuedOperations;
-  }
-
-  /** Resolves when everything accepted so far is durable; rejects when a part of it failed. */
-  async flush(): Promise<void> {
-    await Promise.all([...this.#unsettled].map(({ done }) => done.promise));
-  }
-
-  async close(): Promise<void> {
-    await this.#writer.close();
-  }
-
-  /** Never rejects: every failure goes to the callers whose writes it concerns. */
-  async #flushAll(): Promise<void> {
-    this.#flushing = true;
-    // Writes of the same moment share the flush.
-    await Promise.resolve();
-    while (this.#queue.length > 0) {
-      await this.#replica.withLock((locked) => this.#flushGroup(locked));
-    }
-    this.#flushing = false;
-  }
-
-  async #flushGroup(locked: LockedReplica): Promise<void> {
-    const group = this.#takeGroup();
-    try {
-      await this.#write(locked, group);
-    } catch (error) {
-      // What is queued behind was built on values that are rolled back now: it fails as well.
-      const failed = [...group, ...this.#queue.splice(0)];
-      locked.distrust();
-      this.#fail(failed, error);
-    }
-  }
-
-  #takeGroup(): Pending[] {
-    let count = 0;
-    for (let bytes = 0; count < this.#queue.length; count++) {
-      bytes += this.#queue[count]?.bytes ?? 0;
-      if (count > 0 && bytes > FLUSH_BYTES_MAX) break;
-    }
-    return this.#queue.splice(0, count);
-  }
-
-  #fail(writes: readonly Pending[], error: unknown): void {
-    this.unstage(writes.flatMap(({ operations }) => operations));
-    for (const write of writes) this.#settle(write).reject(error);
-  }
-
-  async #write(locked: LockedReplica, group: readonly Pending[]): Promise<void> {
+  async write(locked: LockedReplica, group: readonly QueuedWrite[]): Promise<void> {
     const { agentId: agent, schema: v } = this.#options;
     await this.#prepare(locked, group);
     const clocks = this.#time.take(operationsIn(group));
     const flush = this.#build(group, clocks);
-    for (const { write, error } of flush.refused) this.#fail([write], error);
+    for (const { write, error } of flush.refused) write.reject(error);
     const operations = flush.built.flatMap((one) => one.operations);
     if (operations.length === 0) return;
     const countsUntilMs = this.#replica.view.dateMs + this.#lagMsMax;
@@ -182,8 +75,12 @@ export class Flusher {
     this.#commitMemory(locked, flush, written);
   }
 
+  async close(): Promise<void> {
+    await this.#writer.close();
+  }
+
   /** Looks until there is nothing more to look for: the clocks are taken in that very step (H4, H5). */
-  async #prepare(locked: LockedReplica, group: readonly Pending[]): Promise<void> {
+  async #prepare(locked: LockedReplica, group: readonly QueuedWrite[]): Promise<void> {
     const { checkAllowed } = this.#options;
     const calledMs = group.at(-1)?.calledMs ?? 0;
     let hasLooked = await this.#freshen(locked);
@@ -209,13 +106,13 @@ export class Flusher {
     return true;
   }
 
-  async #lookUp(locked: LockedReplica, group: readonly Pending[]): Promise<void> {
+  async #lookUp(locked: LockedReplica, group: readonly QueuedWrite[]): Promise<void> {
     if (this.#options.blindWrites) return;
     const ids = group.flatMap(({ operations }) => operations.map(({ id }) => id));
     await locked.lookup(new Set(ids));
   }
 
-  #build(group: readonly Pending[], { first }: TakenClocks): BuiltFlush<Pending> {
+  #build(group: readonly QueuedWrite[], { first }: TakenClocks): BuiltFlush<QueuedWrite> {
     const { records } = this.#replica;
     return buildFlush(group, {
       first,
@@ -246,37 +143,22 @@ export class Flusher {
 
   #commitMemory(
     locked: LockedReplica,
-    { built }: BuiltFlush<Pending>,
+    { built }: BuiltFlush<QueuedWrite>,
     written: WrittenSegment,
   ): void {
     const { agentId: agent, schema } = this.#options;
     const committed = built.flatMap(({ write, operations }) =>
-      operations.map(({ id, clock }, at) => {
+      operations.map(({ id, clock }, index) => {
         const version = { clock, agent, w: written.w };
-        return { id, entry: new ResidentEntry(version, schema, write.operations[at]?.value) };
+        return { id, entry: new ResidentEntry(version, schema, write.operations[index]?.value) };
       }),
     );
     const operations = built.flatMap((one) => one.operations);
     locked.commit(committed, { agent, w: written.w, v: schema, operations }, written);
-    for (const { write } of built) {
-      this.unstage(write.operations);
-      this.#settle(write).resolve();
-    }
-  }
-
-  #settle(write: Pending): Deferred {
-    if (this.#unsettled.delete(write)) {
-      this.#queuedBytes -= write.bytes;
-      this.#queuedOperations -= write.operations.length;
-    }
-    return write.done;
+    for (const { write } of built) write.resolve();
   }
 }
 
-function operationsIn(group: readonly Pending[]): number {
+function operationsIn(group: readonly QueuedWrite[]): number {
   return group.reduce((sum, { operations }) => sum + operations.length, 0);
-}
-
-function sizeOf(id: string, text: string | undefined): number {
-  return Buffer.byteLength(id) + (text === undefined ? 0 : Buffer.byteLength(text)) + LINE_BYTES;
 }

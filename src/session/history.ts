@@ -115,9 +115,9 @@ export class History {
       this.#own.push({ segment, operation, version, before });
       return;
     }
-    const at = this.#own.findLastIndex((own) => compareVersions(own.version, undoes) === 0);
-    if (at < 0) return;
-    const [undone] = this.#own.splice(at, 1);
+    const index = this.#own.findLastIndex((own) => compareVersions(own.version, undoes) === 0);
+    if (index < 0) return;
+    const [undone] = this.#own.splice(index, 1);
     this.#restored.set(keyOf(version), undone?.before);
   }
 

@@ -45,7 +45,6 @@ export class Session {
   readonly replica: Replica;
   readonly engine: Engine;
   readonly refreshes: Refreshes;
-  readonly #flusher: Flusher | undefined;
   readonly #writes: CommitQueue | undefined;
   readonly #claim: BackendClaim;
   readonly #lock: WriterLock | undefined;
@@ -118,18 +117,12 @@ export class Session {
     };
     const writing = { agentId, schema, blindWrites, checkAllowed };
     if (readOnly) return;
-    this.#flusher = new Flusher(engine, replica, writing);
-    this.#writes = new CommitQueue(this.#flusher, engine.runtime, options);
+    const flusher = new Flusher(engine, replica, writing);
+    this.#writes = new CommitQueue(flusher, replica, engine.runtime, options);
   }
 
   get records(): Memtable {
     return this.replica.records;
-  }
-
-  /** @throws ReadOnlyError */
-  get flusher(): Flusher {
-    if (this.#flusher === undefined) throw new ReadOnlyError();
-    return this.#flusher;
   }
 
   /** @throws ReadOnlyError */
@@ -140,7 +133,7 @@ export class Session {
 
   /** Operations that no snapshot holds yet: in the log, as far as it was seen, or buffered. */
   get operationCount(): number {
-    return this.replica.operationCount + (this.#flusher?.queuedOperations ?? 0);
+    return this.replica.operationCount + (this.#writes?.queuedOperations ?? 0);
   }
 
   describeManifest(): ManifestInfo {
@@ -172,7 +165,7 @@ export class Session {
     await this.#writes?.flush();
   }
 
-  /** For writes that bypass the flusher. @throws LockedError once another single writer took over */
+  /** For writes that bypass the queue. @throws LockedError once another single writer took over */
   async checkWriter(): Promise<void> {
     await this.#lock?.check(this.replica.view.dateMs);
   }
@@ -193,7 +186,7 @@ export class Session {
         if (checkpointOnClose && !readOnly && this.replica.operationCount > 0)
           await this.checkpoints.compact();
       },
-      async () => this.#flusher?.close(),
+      async () => this.#writes?.close(),
       async () => this.#lock?.release(),
       () => this.#claim.release(),
       () => this.#backlog.settle(),

@@ -118,7 +118,7 @@ export class Mutations {
         );
       }
     } catch (error) {
-      this.#session.flusher.unstage(operations);
+      this.#session.writes.unstage(operations);
       throw error;
     } finally {
       this.#batch = undefined;
@@ -130,7 +130,7 @@ export class Mutations {
     if (this.#batch === undefined) return this.#writeChecked(makeOperation, check);
     const operation = makeOperation();
     check();
-    this.#session.flusher.stage(operation);
+    this.#session.writes.stage(operation);
     this.#batch.push(operation);
     // Programs written for the original rely on undefined here; the batch is what is awaited.
     return undefined as unknown as Promise<void>;
@@ -145,7 +145,7 @@ export class Mutations {
   }
 
   async #write(operation: StagedOperation): Promise<void> {
-    this.#session.flusher.stage(operation);
+    this.#session.writes.stage(operation);
     await this.#commit([operation]);
   }
 

@@ -195,11 +195,11 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "acknowledges a flush whose outcome is not known",
     edits: [
       {
-        file: "session/flusher.ts",
-        find: "for (const write of writes) this.#settle(write).reject(error);",
+        file: "session/commit-queue.ts",
+        find: "for (const write of failed) write.reject(error);",
         put:
-          "for (const write of writes) error instanceof WriteOutcomeUnknownError\n" +
-          "      ? this.#settle(write).resolve() : this.#settle(write).reject(error);",
+          'for (const write of failed) (error as Error).name === "WriteOutcomeUnknownError"\n' +
+          "        ? write.resolve() : write.reject(error);",
       },
     ],
   },
@@ -209,7 +209,7 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "writes what was queued behind a flush that failed",
     edits: [
       {
-        file: "session/flusher.ts",
+        file: "session/commit-queue.ts",
         find: "const failed = [...group, ...this.#queue.splice(0)];",
         put: "const failed = [...group];",
       },

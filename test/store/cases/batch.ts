@@ -1,7 +1,7 @@
 /** batch: one flush, all or nothing. */
 import { expect, test } from "vitest";
 import { InvalidArgumentError, RecordNotFoundError } from "../../../src/core/errors.ts";
-import { BATCH_BYTES_MAX } from "../../../src/session/flusher.ts";
+import { BATCH_BYTES_MAX } from "../../../src/session/commit-queue.ts";
 import { type MakeMedium, setUp } from "../fixture.ts";
 import { watchBackend } from "../watched-backend.ts";
 
