@@ -15,7 +15,13 @@ const s3 = /* @__PURE__ */ sdkAccess();
  * });
  */
 export const withStore: WithStore = /* @__PURE__ */ makeWithStore(s3);
-/** The same as a Middy middleware: the store is `context.store`. */
+/**
+ * The same as a Middy middleware: the store is `context.store`.
+ * @example
+ * export const handler = middy(async (event, context) => {
+ *   await context.store.set(event.id, event);
+ * }).use(storeMiddleware({ location: "s3://bucket/tasks" }));
+ */
 export const storeMiddleware: MakeStoreMiddleware = /* @__PURE__ */ storeMiddlewareOver(s3);
 /**
  * Makes the handler of a scheduled function that compacts one store, or several.

@@ -31,6 +31,9 @@ const PAGE_OBJECTS_MAX = 1_000;
  *
  * The data belong to the instance. Stores that share an instance and a location share data; every
  * location is a namespace of its own. Nothing survives the instance; `shutdown` keeps everything.
+ * @example
+ * const backend = new MemoryBackend();
+ * const store = await Store.open("memory", { backend });
  */
 export class MemoryBackend extends BaseBackend {
   readonly #runtime: Runtime;

@@ -37,7 +37,13 @@ export class Store<T = Fields> {
     this.#internals = internals;
   }
 
-  /** A new store, open. */
+  /**
+   * A new store, open. Close it, or declare it with `await using`.
+   * @param location a directory (a path or a `file://` URL), or what the backend serves: `s3://bucket/prefix`
+   * @throws as the method `open`
+   * @example
+   * const store = await Store.open<Task>("./data", { agentId: "worker-1", skipLoad: true });
+   */
   static async open<T = Fields>(location: string, options?: StoreOptions<T>): Promise<Store<T>> {
     const store = new Store<T>();
     await store.open(location, options);
@@ -129,7 +135,12 @@ export class Store<T = Fields> {
     return this.#open().reads.count(predicate);
   }
 
-  /** A record, resident or not; read by ranged reads and resident from then on. */
+  /**
+   * A record, resident or not, or undefined; read by ranged reads and resident from then on.
+   * @throws InvalidArgumentError (id, freshness), CorruptionError, UnavailableError
+   * @example
+   * const task = await store.read("task-1", { freshness: "strong" });
+   */
   async read(id: string, options?: ReadOptions): Promise<T | undefined> {
     return (await this.readMany([id], options)).get(id);
   }
@@ -142,6 +153,8 @@ export class Store<T = Fields> {
   /**
    * Records in id order (UTF-16 code units), resident or not, as of the first `next()`, which throws
    * InvalidArgumentError. Read little ahead; of the log, what lies in the range is held in memory.
+   * @example
+   * for await (const [id, task] of store.scan({ prefix: "task-" })) console.log(id, task.title);
    */
   async *scan(options?: ScanOptions): AsyncGenerator<[string, T]> {
     yield* this.#open().scans.scan(options);
@@ -156,6 +169,8 @@ export class Store<T = Fields> {
    * Creates or replaces a record. Resolves when it is durable.
    * @throws InvalidArgumentError (also for what JSON would lose, see `Storable`), UnavailableError
    *   (nothing written), WriteOutcomeUnknownError
+   * @example
+   * await store.set("task-1", { title: "Build API" });
    */
   set(id: string, value: T): Promise<void> {
     return this.#mutations().set(id, value);
@@ -169,6 +184,8 @@ export class Store<T = Fields> {
   /**
    * Reads a record, changes it, writes what `change` returns; `undefined` deletes it (or leaves it
    * absent). Atomic within this process only: of two processes that update, the later write wins.
+   * @example
+   * await store.update("visits", (current) => ({ count: (current?.count ?? 0) + 1 }));
    */
   async update(id: string, change: (current: T | undefined) => T | undefined): Promise<void> {
     const { reads } = this.#open();
@@ -178,6 +195,11 @@ export class Store<T = Fields> {
   /**
    * Collects the `set` and `delete` calls of a synchronous function into one flush, all or nothing.
    * An error in it reverses everything. Inside, `set` and `delete` act at once and return undefined.
+   * @example
+   * await store.batch(() => {
+   *   store.set("task-1", { title: "Build API" });
+   *   store.delete("task-0");
+   * });
    */
   async batch(fn: () => void): Promise<void> {
     await this.#mutations().batch(fn);
@@ -230,6 +252,8 @@ export class Store<T = Fields> {
    * Moves the resident records that `predicate` accepts into an archive, by default the quarter's in
    * local time ("2026-Q4"), and compacts; returns their number. What others write meanwhile survives.
    * @throws NotHydratedError, LockedError, ConflictError; otherwise as `set`
+   * @example
+   * const moved = await store.archive((task) => task.done, "2026-Q3");
    */
   async archive(predicate: (value: T, id: string) => boolean, segment?: string): Promise<number> {
     return this.#mutations().archive(this.#open().reads.chooser(predicate), segment);
@@ -245,7 +269,12 @@ export class Store<T = Fields> {
     return archiveNames(this.#session().replica.view);
   }
 
-  /** Merges the log into a new snapshot; without effect while another compactor is at work. */
+  /**
+   * Merges the log into a new snapshot; without effect while another compactor is at work.
+   * @throws NotOpenError, ReadOnlyError, CorruptionError, UnavailableError
+   * @example
+   * await store.compact();
+   */
   async compact(): Promise<void> {
     this.#mutations();
     await this.#session().checkpoints.compact();
@@ -259,6 +288,8 @@ export class Store<T = Fields> {
   /**
    * Refreshes; returns in version order what others changed since the last look; of what was compacted
    * since, net changes (docs/following.md). @throws FollowerExpiredError: read again what you follow
+   * @example
+   * for (const { op, id, data } of await store.tail()) console.log(op, id, data);
    */
   async tail(): Promise<Operation<T>[]> {
     return this.#open().watch.tail();
@@ -267,6 +298,8 @@ export class Store<T = Fields> {
   /**
    * Calls back with what `tail` returns, unless that is empty, until `unwatch`, `close` or the next
    * `watch`. Failures go to `onWarning`, and watching continues. @throws InvalidArgumentError, NotOpenError
+   * @example
+   * store.watch((operations) => console.log(`${operations.length} changes`), 5_000);
    */
   watch(callback: (operations: Operation<T>[]) => void, intervalMs = 1000): void {
     this.#open().watch.start(callback, intervalMs);

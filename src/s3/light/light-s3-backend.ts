@@ -18,6 +18,9 @@ export interface LightS3BackendOptions extends CommonS3Options {
  * As `S3Backend`, without the AWS SDK: requests are signed here (Signature Version 4). No profiles,
  * no SSO, no instance metadata, no access point ARNs, and regions of AWS and AWS China only unless
  * `endpoint` is given.
+ * @example
+ * const backend = new LightS3Backend({ region: "eu-central-1" });
+ * const store = await Store.open("s3://bucket/tasks", { backend, skipLoad: true });
  */
 export class LightS3Backend extends BucketBackend {
   /** @throws InvalidArgumentError for unknown option names and unusable values */

@@ -14,7 +14,13 @@ export interface S3BackendOptions extends CommonS3Options {
   readonly client?: S3Client | undefined;
 }
 
-/** Works on AWS S3, MinIO, Ceph RGW and R2 without settings. */
+/**
+ * Keeps a store below an `s3://bucket/prefix` location. Works on AWS S3, MinIO, Ceph RGW and R2
+ * without settings; region and credentials are those that the AWS SDK finds.
+ * @example
+ * const backend = new S3Backend({ region: "eu-central-1" });
+ * const store = await Store.open("s3://bucket/tasks", { backend, agentId: "worker-1" });
+ */
 export class S3Backend extends BucketBackend {
   /** @throws InvalidArgumentError for unknown option names and unusable values */
   constructor(options: S3BackendOptions = {}) {

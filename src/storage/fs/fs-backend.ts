@@ -60,6 +60,8 @@ const READS_PARALLEL = 64;
  * at the path itself is a copy for people and counts only where no version exists. `ifMatch` works
  * for these alone. The names of versions, `.tmp/` (files being written) and `.lock` are reserved:
  * no object can lie there and no listing shows them.
+ * @example
+ * const store = await Store.open("./data", { backend: new FsBackend() });
  */
 export class FsBackend extends BaseBackend {
   /** Files that grow in place. */
