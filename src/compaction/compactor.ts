@@ -14,7 +14,14 @@ import { sortListing } from "../view/merged-segments.ts";
 import { LeasedPass } from "./merge-pass.ts";
 import { isOutdated } from "./migrate.ts";
 import { dueRetired, fillIn, segmentGraceOf } from "./publication.ts";
-import type { CompactionReport, CompactorParts, FoundBacklog, PartialResult, PassOptions, PassResult } from "./report.ts"; // prettier-ignore
+import type {
+  CompactionReport,
+  CompactorParts,
+  FoundBacklog,
+  PartialResult,
+  PassOptions,
+  PassResult,
+} from "./report.ts";
 
 const MERGED = { publications: 0, segments: 0, operations: 0, runsMerged: 0, records: 0, bytes: 0 };
 const NOTHING = {

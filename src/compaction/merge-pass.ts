@@ -15,7 +15,15 @@ import { LogMerge, type MergedLog } from "./merge-log.ts";
 import { MergeStep, type PublishedStep, type StepInput, type StepResult } from "./merge-step.ts";
 import { isOutdated } from "./migrate.ts";
 import { TooSlow } from "../engine/pace.ts";
-import { type CompactionPlan, countUnits, type Planned, planStep, purgeFloorAt, runBytes, wantsPurge } from "./plan.ts"; // prettier-ignore
+import {
+  type CompactionPlan,
+  countUnits,
+  type Planned,
+  planStep,
+  purgeFloorAt,
+  runBytes,
+  wantsPurge,
+} from "./plan.ts";
 import {
   dueRetired,
   fillIn,

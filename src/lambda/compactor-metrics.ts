@@ -36,7 +36,6 @@ export function metricsLine(
   { location, report, failed, durationMs }: MeasuredTurn,
   nowMs: number,
 ): string {
-  // prettier-ignore
   const values: Partial<Record<keyof typeof UNITS, number>> = {
     ...(report && {
       BacklogSegments: report.backlog.segments,

@@ -11,10 +11,22 @@ import { renewView, settleView, type View } from "../view/view.ts";
 import { ResidentEntry } from "../read/resident-entry.ts";
 import type { ResidentReads } from "./reads.ts";
 import { scansOf } from "../read/merged-runs.ts";
-import { isEmptyRange, isWithin, type ResolvedScan, resolveScan, type ScanOptions } from "./scan-range.ts"; // prettier-ignore
+import {
+  isEmptyRange,
+  isWithin,
+  type ResolvedScan,
+  resolveScan,
+  type ScanOptions,
+} from "./scan-range.ts";
 import { migrateRecord } from "../core/schema.ts";
 import type { Session } from "../session/session.ts";
-import { changedTooOften, type IdRange, streamView, VIEWS_MAX, type ViewSources } from "../read/merged-view.ts"; // prettier-ignore
+import {
+  changedTooOften,
+  type IdRange,
+  streamView,
+  VIEWS_MAX,
+  type ViewSources,
+} from "../read/merged-view.ts";
 
 /** An entry of a run or of the log, or what memory knew of an id when the scan began. */
 interface ScanEntry extends RunEntry {

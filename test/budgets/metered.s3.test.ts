@@ -178,7 +178,11 @@ describe("the cost of a store", () => {
     const costBudget = { requests: 5, onBreach: "throw" } as const;
     const store = await open("bounded", { skipLoad: true, blindWrites: true, costBudget });
     proxy.reset();
-    const looks = await Promise.allSettled([store.refresh(), store.read("old-1"), store.set("n", task(1))]); // prettier-ignore
+    const looks = await Promise.allSettled([
+      store.refresh(),
+      store.read("old-1"),
+      store.set("n", task(1)),
+    ]);
     expect(looks.some(({ status }) => status === "rejected")).toBe(true);
     for (const look of looks) {
       if (look.status === "rejected") expect(look.reason).toBeInstanceOf(BudgetExceededError);
@@ -245,7 +249,10 @@ describe(`${SEGMENTS} segments that wait for a compaction`, () => {
     proxy.reset();
     await store.hydrate();
     const reads = proxy.requests.filter(({ path }) => path.includes("/ops/"));
-    expect([reads.length, new Set(reads.map(({ path }) => path)).size]).toEqual([SEGMENTS, SEGMENTS]); // prettier-ignore
+    expect([reads.length, new Set(reads.map(({ path }) => path)).size]).toEqual([
+      SEGMENTS,
+      SEGMENTS,
+    ]);
     expect(mostAtOnce(reads)).toBeLessThanOrEqual(32);
     expect(mostAtOnce(reads)).toBeGreaterThan(8);
     expect(roundTrips(reads)).toBeLessThan(SEGMENTS / 8);

@@ -183,7 +183,10 @@ describe("without log", () => {
     expect(sizes(plan(more, { newest: more[0] }))).toEqual([9, 10, 18]);
     // As many of them as fit into the time.
     expect(sizes(plan(more, { newest: more[0], ...within(3) }))).toEqual([9, 10]);
-    expect(plan(more, { newest: more[0], ...within(2) })).toEqual({ step: undefined, waiting: expect.arrayContaining(more.slice(0, 3)) }); // prettier-ignore
+    expect(plan(more, { newest: more[0], ...within(2) })).toEqual({
+      step: undefined,
+      waiting: expect.arrayContaining(more.slice(0, 3)),
+    });
   });
 
   test("a purge that does not fit waits and is reported; what fits is merged meanwhile", () => {
@@ -241,7 +244,6 @@ describe("the purge floor", () => {
         fc.nat({ max: 20_000 }),
         fc.nat({ max: 5_000 }),
         (m, dateMs, later) => {
-          // prettier-ignore
           const floor = purgeFloorAt(m, m.history, dateMs, GRACE);
           expect(floor).toBeGreaterThanOrEqual(m.purgeFloor);
           expect(floor).toBeLessThanOrEqual(Math.max(m.clock, m.purgeFloor));

@@ -47,7 +47,11 @@ class Distant extends MemoryBackend {
       for (let at = 0; at === 0 || at < page.objects.length; at += this.pageObjects) {
         await this.#take(this.pageMs);
         const objects = page.objects.slice(at, at + this.pageObjects);
-        yield { ...page, objects, truncated: page.truncated || at + this.pageObjects < page.objects.length }; // prettier-ignore
+        yield {
+          ...page,
+          objects,
+          truncated: page.truncated || at + this.pageObjects < page.objects.length,
+        };
       }
     }
   }
@@ -75,7 +79,11 @@ async function invoke(
   ms: number,
   options: Pick<CompactOptions, "segmentGraceMs" | "tombstoneGraceMs" | "full"> = {},
 ): Promise<CompactorReport> {
-  const handler = compactOne({ location: "store", backend, ...QUIET, ...options }, sdkAccess(), runtime); // prettier-ignore
+  const handler = compactOne(
+    { location: "store", backend, ...QUIET, ...options },
+    sdkAccess(),
+    runtime,
+  );
   const endMs = runtime.nowMs() + ms;
   const report = await handler(
     {},
@@ -241,7 +249,9 @@ test("a purge waits until all that was listed is merged, in however many portion
   expect(await pass(false, 0)).toMatchObject({ publications: 1, segments: 1, more: true });
   await runtime.advance(10 * 60_000);
   expect(await pass(true, Infinity)).toMatchObject({ segments: 4, runs: 1, more: false });
-  const text = Buffer.from((await backend.get("manifest.json") as { body: Uint8Array }).body).toString(); // prettier-ignore
+  const text = Buffer.from(
+    ((await backend.get("manifest.json")) as { body: Uint8Array }).body,
+  ).toString();
   const { clock, ...manifest } = JSON.parse(text);
   expect(manifest).toMatchObject({ purgeFloor: clock, runs: [{ records: 3, tombstones: 0 }] });
   expect(await ids(backend)).toBe(3);

@@ -180,7 +180,10 @@ test("the first publication has no history, and reports when the store was creat
 
 test("what a manifest retired has been so since that manifest was written", () => {
   const retired = [{ path: "a" }, { path: "b", at: 5 }];
-  expect(fillIn(retired, 9)).toEqual([{ path: "a", at: 9 }, { path: "b", at: 5 }]); // prettier-ignore
+  expect(fillIn(retired, 9)).toEqual([
+    { path: "a", at: 9 },
+    { path: "b", at: 5 },
+  ]);
   expect(fillIn(retired, undefined)).toEqual(retired);
   const graces = { gcGraceMs: 10, segmentGraceMs: 0 };
   expect(dueRetired(fillIn(retired, 9), 15, graces)).toEqual([{ path: "b", at: 5 }]);

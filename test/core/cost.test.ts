@@ -24,7 +24,12 @@ describe("the price", () => {
 
   test("adds up what is given, egress too", () => {
     const prices = resolvePrices({ getPerMillion: 1, putPerMillion: 10, egressPerGb: 0.09 });
-    expect(prices).toEqual({ ...DEFAULT_PRICES, getPerMillion: 1, putPerMillion: 10, egressPerGb: 0.09 }); // prettier-ignore
+    expect(prices).toEqual({
+      ...DEFAULT_PRICES,
+      getPerMillion: 1,
+      putPerMillion: 10,
+      egressPerGb: 0.09,
+    });
     const requests = { get: 3, head: 2, put: 7, list: 1, delete: 1_000 };
     expect(priceOf({ requests, bytesIn: GB / 2 }, prices)).toBeCloseTo(
       (5 * 1 + 7 * 10 + 1 * 5) / 1e6 + 0.045,
@@ -48,7 +53,12 @@ describe("the price", () => {
 describe("a budget", () => {
   const spent = (requests: Partial<typeof NONE>, bytesIn = 0): Omit<Cost, "roundTrips"> => {
     const all = { ...NONE, ...requests };
-    return { requests: all, bytesIn, bytesOut: 0, usd: priceOf({ requests: all, bytesIn }, DEFAULT_PRICES) }; // prettier-ignore
+    return {
+      requests: all,
+      bytesIn,
+      bytesOut: 0,
+      usd: priceOf({ requests: all, bytesIn }, DEFAULT_PRICES),
+    };
   };
 
   test("admits as much as it says", () => {

@@ -38,7 +38,9 @@ describe("a clock", () => {
 
   test("counts on where no time is known", () => {
     const { clock } = scene({ estimateMs: 0 });
-    expect([clock.take(1, 41).first, clock.take(2, 0).first, clock.take(1, 0).first]).toEqual([42, 43, 45]); // prettier-ignore
+    expect([clock.take(1, 41).first, clock.take(2, 0).first, clock.take(1, 0).first]).toEqual([
+      42, 43, 45,
+    ]);
   });
 
   test("of stores of one process is never given twice", () => {

@@ -45,7 +45,9 @@ test("a store of Storable records takes none that it would refuse", async () => 
   await tasks.set("a", task);
   await using caches = await open<Storable<Cache>>();
   // @ts-expect-error
-  await expect(caches.set("a", { name: "c", seen: new Map(), list: [] })).rejects.toThrow("found a Map at seen"); // prettier-ignore
+  await expect(caches.set("a", { name: "c", seen: new Map(), list: [] })).rejects.toThrow(
+    "found a Map at seen",
+  );
 });
 
 test("programs that know only T compile as they are", async () => {

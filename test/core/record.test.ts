@@ -15,7 +15,6 @@ test("the text of a record is its own JSON, whatever way it takes through memory
         fc.json().map((text): unknown => JSON.parse(text)),
       ),
       (value) => {
-        // prettier-ignore
         const { text, value: copy } = copyRecord("id", value);
         expect(JSON.stringify(copy)).toBe(text);
         expect(JSON.stringify(JSON.parse(text))).toBe(text);
@@ -130,7 +129,12 @@ describe("what JSON would change without a word is refused", () => {
     ["a Uint8Array", new Uint8Array([1])],
     ["a Float64Array", new Float64Array([1])],
     ["a BigInt64Array", new BigInt64Array([1n])],
-    ["a Generator", (function* numbers() { yield 1; })()], // prettier-ignore
+    [
+      "a Generator",
+      (function* numbers() {
+        yield 1;
+      })(),
+    ],
     ["a Map Iterator", new Map().entries()],
     ["a Headers", new Headers({ a: "1" })],
     ["an AbortSignal", new AbortController().signal],

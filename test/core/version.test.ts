@@ -27,7 +27,12 @@ function sameEntry(a: Entry, b: Entry): boolean {
 test("merging gives the same in any order, and any number of times", () => {
   const shuffled = fc
     .array(entries, { minLength: 1, maxLength: 8 })
-    .chain((all) => fc.tuple(fc.constant(all), fc.shuffledSubarray([...all, ...all], { minLength: all.length * 2 }))); // prettier-ignore
+    .chain((all) =>
+      fc.tuple(
+        fc.constant(all),
+        fc.shuffledSubarray([...all, ...all], { minLength: all.length * 2 }),
+      ),
+    );
   fc.assert(
     fc.property(shuffled, ([all, again]) => {
       expect(merge(again)).toEqual(merge(all));
@@ -74,7 +79,8 @@ test("clock, then agent by UTF-16 code unit, then w, then a tombstone, then sche
     entry(2, "\uffff", "0", '"a"'),
   ];
   ascending.forEach((low, n) => {
-    for (const high of ascending.slice(n + 1)) expect([wins(high, low), wins(low, high)]).toEqual([true, false]); // prettier-ignore
+    for (const high of ascending.slice(n + 1))
+      expect([wins(high, low), wins(low, high)]).toEqual([true, false]);
   });
   expect(wins(entry(1, "", "0"), undefined)).toBe(true);
 });

@@ -34,7 +34,21 @@ export interface Specimen {
   readonly current: ReadonlySet<string>;
 }
 
-export const IDS = ["r0", "r1", "r2", "r3", "r4", "m1", "l1", "l2", "l3", "s1", "old", "é\n", "absent"]; // prettier-ignore
+export const IDS = [
+  "r0",
+  "r1",
+  "r2",
+  "r3",
+  "r4",
+  "m1",
+  "l1",
+  "l2",
+  "l3",
+  "s1",
+  "old",
+  "é\n",
+  "absent",
+];
 export const PERIODS = ["2025-Q4"];
 /** Of the agent that writes beside the single writer: nothing of it may be lost in a header. */
 const AGENT = "agent/ü\n\ufffd";

@@ -276,7 +276,6 @@ describe("runs:", () => {
     "the CDK of %s",
     { timeout: SYNTH_MS },
     async (file) => {
-      // prettier-ignore
       const stack = await compile(file, (code) => `${code}\napp.synth();`);
       await runModule(`await import(${JSON.stringify(stack)});`, project.path, {
         PATH: process.env["PATH"] ?? "",
@@ -305,8 +304,12 @@ describe.each(documents.map((document) => [document.path, document] as const))(
       expect(anchored).toEqual([]);
       const made = Object.values(FILES);
       const files = filesOf(document).filter((file) => !made.includes(file));
-      expect(files.filter((file) => !existsSync(at(file)) && !existsSync(at(`src/${file}`)))).toEqual([]); // prettier-ignore
-      expect(scriptsOf(document).filter((name) => npmPackage.scripts[name] === undefined)).toEqual([]); // prettier-ignore
+      expect(
+        files.filter((file) => !existsSync(at(file)) && !existsSync(at(`src/${file}`))),
+      ).toEqual([]);
+      expect(scriptsOf(document).filter((name) => npmPackage.scripts[name] === undefined)).toEqual(
+        [],
+      );
     });
 
     test("commands are those of the shell, of npm's packages, or named as others'", async () => {

@@ -45,7 +45,7 @@ async function runOperation(
   const where = `${calls[at] ?? "no call"} (${at}): ${fate}; ${settled.text}`;
   const before = operation.prepared ?? BEFORE;
   const states = [before, operation.effect?.(before) ?? before] as const;
-  const found = await expectAllowed(place, settled, states, where, operation.inSteps); // prettier-ignore
+  const found = await expectAllowed(place, settled, states, where, operation.inSteps);
   if (settled.status === "resolved") expect(settled.value, where).toEqual(operation.result);
   await expectGoesOn(place, store, found, where);
   return { ...settled, calls };

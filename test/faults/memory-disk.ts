@@ -3,7 +3,12 @@
  * (`power-cut.ts` makes use of that). Only what FsBackend needs of one; nothing in it waits.
  */
 import { constants } from "node:fs";
-import type { DirectoryEntry, FileStats, FileSystem, OpenFile } from "../../src/storage/fs/file-system.ts"; // prettier-ignore
+import type {
+  DirectoryEntry,
+  FileStats,
+  FileSystem,
+  OpenFile,
+} from "../../src/storage/fs/file-system.ts";
 import { failure, kindOf, newDirectory, newFile, openNode } from "./disk-nodes.ts";
 import { statsOf, writeTo } from "./disk-nodes.ts";
 import type { DirectoryNode, FileNode, Node } from "./disk-nodes.ts";

@@ -38,7 +38,7 @@ async function run(make: MakePlace, at: number, fate: Fate): Promise<readonly st
   const calls = [...failing.calls];
   failing.disarm();
   await failing.landLate();
-  const where = `${calls[at] ?? "no call"} (${at}): ${fate}; ${outcomes.map(({ text }) => text).join("; ")}`; // prettier-ignore
+  const where = `${calls[at] ?? "no call"} (${at}): ${fate}; ${outcomes.map(({ text }) => text).join("; ")}`;
   const found = new Map(await contents(place));
   for (const [writer, ids] of [ONE, BATCH].entries()) {
     const landed = ids.map((id) => found.get(id) === 9);

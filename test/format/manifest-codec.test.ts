@@ -193,8 +193,13 @@ test.each([
 describe("what this code never writes is refused although its checksum holds", () => {
   const [run] = EXAMPLE.runs;
   const decode = (change: object): unknown => {
-    const { crc: _, ...object }: Record<string, unknown> = JSON.parse(String(encodeManifest(EXAMPLE))); // prettier-ignore
-    return decodeManifest(Buffer.from(`${sealLine(JSON.stringify({ ...object, ...change }))}\n`), PATH); // prettier-ignore
+    const { crc: _, ...object }: Record<string, unknown> = JSON.parse(
+      String(encodeManifest(EXAMPLE)),
+    );
+    return decodeManifest(
+      Buffer.from(`${sealLine(JSON.stringify({ ...object, ...change }))}\n`),
+      PATH,
+    );
   };
 
   test("a proper one is accepted, fields of its own included", () => {
@@ -212,7 +217,10 @@ describe("what this code never writes is refused although its checksum holds", (
     ["lineage", { lineage: [1] }],
     ["runs", { runs: {} }],
     ["a run that is none", { runs: [null] }],
-    ["a run outside snapshots/", { runs: [{ ...run, path: "../x.jsonl", partitions: [["", 1, 2, 3]] }] }], // prettier-ignore
+    [
+      "a run outside snapshots/",
+      { runs: [{ ...run, path: "../x.jsonl", partitions: [["", 1, 2, 3]] }] },
+    ],
     ["a run without partitions", { runs: [{ ...run, partitions: [] }] }],
     ["a partition that is none", { runs: [{ ...run, partitions: [{}] }] }],
     ["a negative grace", { tombstoneGraceMs: -1 }],

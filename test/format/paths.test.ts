@@ -58,7 +58,9 @@ test("segment names are parsed back, whatever the agentId, and stay inside the s
         filter: paths.encodeFilter(some),
       };
       const path = paths.segmentPath(name);
-      expect(path).toMatch(/^ops\/[0-9a-f]\/(agent-\w{1,32}|ops)-\d+-[0-9a-f]{16}\/[a-z2-7\d-]+\.jsonl$/); // prettier-ignore
+      expect(path).toMatch(
+        /^ops\/[0-9a-f]\/(agent-\w{1,32}|ops)-\d+-[0-9a-f]{16}\/[a-z2-7\d-]+\.jsonl$/,
+      );
       expect(checkPath(path).length).toBeLessThan(250);
       const filter = paths.decodeFilter(name.filter);
       expect(paths.parseSegmentPath(path)).toEqual({ ...name, filter });
@@ -205,7 +207,10 @@ describe("names of the original", () => {
     "ops/agent-x-1766400000000/batch-1766400000001-12345.jsonl",
   ])("%j is a log", (path) => {
     expect(paths.isOriginalLog(path)).toBe(true);
-    expect([paths.parseLogFilePath(path), paths.parseSegmentPath(path)]).toEqual([undefined, undefined]); // prettier-ignore
+    expect([paths.parseLogFilePath(path), paths.parseSegmentPath(path)]).toEqual([
+      undefined,
+      undefined,
+    ]);
   });
 
   test.each([
@@ -231,7 +236,10 @@ describe("names of the original", () => {
     }
     for (const ending of ["jsonl", "json", "jsonl.tmp"]) {
       const original = `snapshots/snap-1766400000000.${ending}`;
-      expect([paths.isOriginalSnapshot(original), paths.parseRunBase(original)]).toEqual([true, undefined]); // prettier-ignore
+      expect([paths.isOriginalSnapshot(original), paths.parseRunBase(original)]).toEqual([
+        true,
+        undefined,
+      ]);
     }
   });
 });

@@ -35,7 +35,9 @@ test("it is lines of JSON, and a record is written as it is stored", () => {
   const operation = { ts: "t", op: "set", id: "a", clock: 7, prev: null } as const;
   const line = encodeOperation({ ...operation, data: "ignored" }, '{"n": 1.0}');
   expect(line).toBe('{"ts":"t","op":"set","id":"a","clock":7,"prev":null,"data":{"n": 1.0}}');
-  const { bytes, filter } = encodeSegment({ agent: "", w: W, v: 2, operations: [operation] }, [line]); // prettier-ignore
+  const { bytes, filter } = encodeSegment({ agent: "", w: W, v: 2, operations: [operation] }, [
+    line,
+  ]);
   const [head = "", ...rest] = bytes.toString().split("\n");
   expect(rest).toEqual([line, ""]);
   expect(JSON.parse(head)).toEqual({
@@ -92,7 +94,17 @@ function sealed(header: object, lines: readonly string[]): Buffer {
   return Buffer.concat([Buffer.from(`${sealLine(JSON.stringify(full), body)}\n`), body]);
 }
 
-const HEADER = { format: 1, kind: "segment", agent: "", w: W, v: 1, count: 1, lo: 7, hi: 7, filter: "0" }; // prettier-ignore
+const HEADER = {
+  format: 1,
+  kind: "segment",
+  agent: "",
+  w: W,
+  v: 1,
+  count: 1,
+  lo: 7,
+  hi: 7,
+  filter: "0",
+};
 const LINE = '{"ts":"t","op":"set","id":"a","clock":7,"data":1}';
 
 describe("what this code never writes is refused although its checksum holds", () => {
@@ -166,8 +178,12 @@ describe("segments of one object", () => {
 
   test("any flipped byte and any cut is found, at the borders too", () => {
     for (let offset = 0; offset < bytes.length; offset++) {
-      expect(() => decodeSegments(flip(bytes, offset, 1), at), `byte ${offset}`).toThrow(CorruptionError); // prettier-ignore
-      expect(() => decodeSegments(bytes.subarray(0, offset), at), `cut at ${offset}`).toThrow(CorruptionError); // prettier-ignore
+      expect(() => decodeSegments(flip(bytes, offset, 1), at), `byte ${offset}`).toThrow(
+        CorruptionError,
+      );
+      expect(() => decodeSegments(bytes.subarray(0, offset), at), `cut at ${offset}`).toThrow(
+        CorruptionError,
+      );
     }
   });
 
@@ -178,12 +194,15 @@ describe("segments of one object", () => {
       [first, second, third, third],
       [third, second],
     ]) {
-      // prettier-ignore
       const found = Buffer.concat(some.map((part) => part ?? bytes));
       expect(() => decodeSegments(found, at)).toThrow(/expected 3 segments, found [24]/);
     }
-    expect(() => decodeSegments(bytes, { ...at, lo: 2 })).toThrow("expected clocks 2..8, found 3..8"); // prettier-ignore
-    expect(() => decodeSegments(bytes, { ...at, hi: 9 })).toThrow("expected clocks 3..9, found 3..8"); // prettier-ignore
+    expect(() => decodeSegments(bytes, { ...at, lo: 2 })).toThrow(
+      "expected clocks 2..8, found 3..8",
+    );
+    expect(() => decodeSegments(bytes, { ...at, hi: 9 })).toThrow(
+      "expected clocks 3..9, found 3..8",
+    );
     expect(() => decodeSegment(bytes, place)).toThrow(/bytes of operations/);
   });
 });

@@ -24,7 +24,11 @@ describe("pages", () => {
     const send = api();
     const ids = ["a", "a ", "a/1", "a/2&x=?", "aä", "b", "日本"];
     for (const id of ids) await send("PUT", `/records/${encodeURIComponent(id)}`, { body: "1" });
-    expect(await pagesFrom(send, "/records?limit=3")).toEqual([ids.slice(0, 3), ids.slice(3, 6), ids.slice(6)]); // prettier-ignore
+    expect(await pagesFrom(send, "/records?limit=3")).toEqual([
+      ids.slice(0, 3),
+      ids.slice(3, 6),
+      ids.slice(6),
+    ]);
     expect(await pagesFrom(send, "/records?limit=1&prefix=a%2F")).toEqual([["a/1"], ["a/2&x=?"]]);
     expect(await pagesFrom(send, "/records?limit=7")).toEqual([ids]);
   });
@@ -33,7 +37,10 @@ describe("pages", () => {
     const send = api();
     const body = JSON.stringify("x".repeat(900_000));
     for (const id of ["a", "b", "c", "d"]) await send("PUT", `/records/${id}`, { body });
-    expect(await pagesFrom(send, "/records")).toEqual([["a", "b"], ["c", "d"]]); // prettier-ignore
+    expect(await pagesFrom(send, "/records")).toEqual([
+      ["a", "b"],
+      ["c", "d"],
+    ]);
   });
 
   test("go on after a record that was deleted meanwhile", async () => {
@@ -41,7 +48,9 @@ describe("pages", () => {
     for (const id of ["a", "b", "c"]) await send("PUT", `/records/${id}`, { body: "1" });
     const { next } = JSON.parse((await send("GET", "/records?limit=2")).body ?? "");
     await send("DELETE", "/records/b");
-    expect(JSON.parse((await send("GET", next)).body ?? "").records).toEqual([{ id: "c", value: 1 }]); // prettier-ignore
+    expect(JSON.parse((await send("GET", next)).body ?? "").records).toEqual([
+      { id: "c", value: 1 },
+    ]);
   });
 
   test.each(["limit=0", "limit=1001", "limit=x", "limit=", "cursor=x", "cursor=MQ"])(
@@ -118,13 +127,19 @@ describe("a batch", () => {
     );
     expect(done).toEqual(answer(200, { operations: 3 }));
     expect(put).toHaveBeenCalledTimes(1);
-    const records = [{ id: "..", value: null }, { id: "a/..", value: { n: 1 } }]; // prettier-ignore
+    const records = [
+      { id: "..", value: null },
+      { id: "a/..", value: { n: 1 } },
+    ];
     expect(await send("GET", "/records")).toEqual(answer(200, { records }));
   });
 
   test("of which one part is not possible does nothing", async () => {
     const send = api();
-    const parts = [{ op: "set", id: "a", value: 1 }, { op: "delete", id: "absent" }]; // prettier-ignore
+    const parts = [
+      { op: "set", id: "a", value: 1 },
+      { op: "delete", id: "absent" },
+    ];
     await expectProblem(batch(send, ...parts), 404, /no such record/);
     expect(await send("GET", "/records")).toEqual(answer(200, { records: [] }));
   });
@@ -219,7 +234,10 @@ describe("browsers of other origins", () => {
   test("are where they are named, also for errors", async () => {
     const send = api(new MemoryBackend(), { corsOrigins: ["https://app.example"] });
     const allowed = { "access-control-allow-origin": "https://app.example" };
-    expect(await send("GET", "/records/a", { headers })).toMatchObject({ statusCode: 404, headers: allowed }); // prettier-ignore
+    expect(await send("GET", "/records/a", { headers })).toMatchObject({
+      statusCode: 404,
+      headers: allowed,
+    });
     const asked = await send("OPTIONS", "/records/a", { headers: preflight });
     expect(asked).toMatchObject({ statusCode: 204, headers: allowed });
     expect(asked.headers?.["access-control-allow-methods"]).toContain("PUT");

@@ -241,7 +241,7 @@ test("a list of retired objects", () => {
 test("a length that claims gigabytes, or JSON nested without end, takes no memory", () => {
   const claims = [2 ** 31, 2 ** 40, Number.MAX_SAFE_INTEGER];
   for (const bytes of claims) {
-    const line = `{"format":1,"kind":"segment","agent":"","w":"0123456789abcdef","v":1,"count":${bytes},"lo":1,"hi":1,"bytes":${bytes},"filter":"0","crc":"00000000"}\nx\n`; // prettier-ignore
+    const line = `{"format":1,"kind":"segment","agent":"","w":"0123456789abcdef","v":1,"count":${bytes},"lo":1,"hi":1,"bytes":${bytes},"filter":"0","crc":"00000000"}\nx\n`;
     decoded(() => decodeSegment(Buffer.from(line), PLACE));
     decoded(() => scanFrames(Buffer.from(line), PLACE));
     const list = `{"format":1,"kind":"retired","count":${bytes},"bytes":${bytes},"crc":"00000000"}\n`;

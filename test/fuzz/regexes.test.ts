@@ -7,8 +7,39 @@ import { REPOSITORY } from "../original/golden/golden-store.ts";
 const LITERAL =
   /(?<=[(=,:!&|?{}[;]\s*|return\s+)\/(?![*/])((?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n[])+)\/([dgimsuvy]*)/g;
 /** Characters that the repeated parts of the sources' expressions match, and what may end them. */
-const PUMPS = ["/", "a", "0", "a0", "-0", "1-1-", "A", "AAIA", ".", "\\", '"', " ", "\u0001", "ops/agent-1-", "/batch-1-1", "arn:s3", '"crc":"00000000"}', "s/", "é"]; // prettier-ignore
-const HEADS = ["", "/", "ops/agent-", "archive/archive-", "s3://", "arn:a:s3", '"', "W/", '{"format":', "/batch-"]; // prettier-ignore
+const PUMPS = [
+  "/",
+  "a",
+  "0",
+  "a0",
+  "-0",
+  "1-1-",
+  "A",
+  "AAIA",
+  ".",
+  "\\",
+  '"',
+  " ",
+  "\u0001",
+  "ops/agent-1-",
+  "/batch-1-1",
+  "arn:s3",
+  '"crc":"00000000"}',
+  "s/",
+  "é",
+];
+const HEADS = [
+  "",
+  "/",
+  "ops/agent-",
+  "archive/archive-",
+  "s3://",
+  "arn:a:s3",
+  '"',
+  "W/",
+  '{"format":',
+  "/batch-",
+];
 const TAILS = ["", "!", "\n", "/x", ".jsonl!"];
 const ENDS = HEADS.flatMap((head) => TAILS.map((tail) => [head, tail] as const));
 const [SHORT, LONG] = [4_000, 32_000];

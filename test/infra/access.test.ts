@@ -41,7 +41,10 @@ beforeAll(() => {
     const name = who === "compactor" ? "CompactorCompactRole" : who;
     const role = roles.find((id) => id.includes(name));
     const all = roleStatements(resources, role ?? "");
-    statements.set(who, all.filter(({ Action }) => [Action].flat()[0]?.startsWith("s3:"))); // prettier-ignore
+    statements.set(
+      who,
+      all.filter(({ Action }) => [Action].flat()[0]?.startsWith("s3:")),
+    );
   }
   ofBucket = bucketStatements(resources);
   [bucketArn = ""] = ofType(resources, "AWS::S3::Bucket").map(([id]) => `${id}.Arn`);
@@ -109,7 +112,13 @@ describe("each request is allowed, and each permission is used, of", () => {
     const handler = recorded(memory, bucketArn, PREFIX);
     const scheduled = recorded(memory, bucketArn, PREFIX);
     const log = (): void => {};
-    const compactOnce = createCompactor({ location: LOCATION, metrics: false, backend: scheduled.backend, log, ...settings }); // prettier-ignore
+    const compactOnce = createCompactor({
+      location: LOCATION,
+      metrics: false,
+      backend: scheduled.backend,
+      log,
+      ...settings,
+    });
     for (let round = 0; round < 4; round++) {
       await write(handler.backend, 2);
       expect(await compactOnce({}, lambdaContext())).toMatchObject({ outcome: "published" });
@@ -138,13 +147,19 @@ describe("each request is allowed, and each permission is used, of", () => {
     const reader = recorded(memory, bucketArn, PREFIX);
     const early = Store.open(LOCATION, { backend: reader.backend, readOnly: true });
     await expect(early, "listed, and found new").rejects.toThrow(StoreNotFoundError);
-    const store = await Store.open<{ n: number }>(LOCATION, { backend: writer.backend, ...settings }); // prettier-ignore
+    const store = await Store.open<{ n: number }>(LOCATION, {
+      backend: writer.backend,
+      ...settings,
+    });
     for (let n = 0; n < 6; n++) {
       await store.set(`id-${n}`, { n });
       await store.compact();
     }
     expect(await store.archive(({ n }) => n === 0, "2026-Q4")).toBe(1);
-    const copy = await Store.open<{ n: number }>(LOCATION, { backend: reader.backend, readOnly: true }); // prettier-ignore
+    const copy = await Store.open<{ n: number }>(LOCATION, {
+      backend: reader.backend,
+      readOnly: true,
+    });
     await store.set("later", { n: 9 });
     await copy.refresh();
     expect(copy.get("later")).toEqual({ n: 9 });

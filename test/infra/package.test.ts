@@ -73,7 +73,8 @@ async function compactWith(directory: string, location: string): Promise<unknown
 }
 
 test("the package contains the bundle and requires the CDK only from its users", () => {
-  const { exports, files, scripts, peerDependencies, peerDependenciesMeta, dependencies } = npmPackage; // prettier-ignore
+  const { exports, files, scripts, peerDependencies, peerDependenciesMeta, dependencies } =
+    npmPackage;
   expect(exports["./cdk"]).toEqual({
     import: { types: "./dist/cdk/index.d.ts", default: "./dist/cdk/index.js" },
     require: { types: "./dist/cjs/cdk/index.d.ts", default: "./dist/cjs/cdk/index.js" },

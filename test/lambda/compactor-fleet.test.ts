@@ -55,14 +55,20 @@ describe("several stores", () => {
     const backends = await three();
     const failing = backends.get("a");
     if (failing !== undefined) failing.before = () => Promise.reject(new UnavailableError("busy"));
-    const compact = createCompactor({ locations: ["a", "b", "c"], backend: backendOf(backends), log }); // prettier-ignore
+    const compact = createCompactor({
+      locations: ["a", "b", "c"],
+      backend: backendOf(backends),
+      log,
+    });
     const error = await rejection(compact({}, lambdaContext()));
     expect(error).toBeInstanceOf(AggregateError);
     expect(error).toMatchObject({
       message: "1 of 3 stores could not be compacted: a: UnavailableError: busy",
       errors: [expect.any(UnavailableError)],
     });
-    const failures = printed.map((line) => JSON.parse(line)).map((told) => `${told.Store} ${told.Failures}`); // prettier-ignore
+    const failures = printed
+      .map((line) => JSON.parse(line))
+      .map((told) => `${told.Store} ${told.Failures}`);
     expect(failures.toSorted()).toEqual(["a 1", "b 0", "c 0"]);
   });
 
@@ -73,7 +79,11 @@ describe("several stores", () => {
       backend.before = (call) =>
         call === "put manifest.json" ? runtime.advance(25_000) : undefined;
     }
-    const compact = compactFleet({ locations: ["a", "b", "c"], backend: backendOf(backends), log }, sdkAccess(), runtime); // prettier-ignore
+    const compact = compactFleet(
+      { locations: ["a", "b", "c"], backend: backendOf(backends), log },
+      sdkAccess(),
+      runtime,
+    );
     const outcomes = async (): Promise<string[]> => {
       const { stores } = await compact({}, minute(runtime));
       return stores.map((store) => {
@@ -95,7 +105,11 @@ describe("several stores", () => {
       await runtime.advance(8_000);
       return { status: "conflict", dateMs: Date.now() };
     };
-    const compact = compactFleet({ locations: ["a", "b", "c"], backend: backendOf(backends), log }, sdkAccess(), runtime); // prettier-ignore
+    const compact = compactFleet(
+      { locations: ["a", "b", "c"], backend: backendOf(backends), log },
+      sdkAccess(),
+      runtime,
+    );
     const { stores } = await compact({}, minute(runtime));
     expect(stores).toMatchObject([
       { location: "a", report: { outcome: "lost", passes: 1 } },
@@ -107,7 +121,11 @@ describe("several stores", () => {
   test("a new process begins with any of them", async () => {
     const backends = await three();
     const runtime = { ...manualRuntime(), random: () => 0.5 };
-    const compact = compactFleet({ locations: ["a", "b", "c"], backend: backendOf(backends), log }, sdkAccess(), runtime); // prettier-ignore
+    const compact = compactFleet(
+      { locations: ["a", "b", "c"], backend: backendOf(backends), log },
+      sdkAccess(),
+      runtime,
+    );
     const { stores } = await compact({}, minute(runtime));
     expect(stores.map(({ location }) => location)).toEqual(["b", "c", "a"]);
   });

@@ -46,7 +46,13 @@ describe("the time of an invocation", () => {
 
 test("the report reports what was merged, what the store consists of, and what was deleted", async () => {
   const backend = new MemoryBackend();
-  const compact = createCompactor({ location: "store", backend, log, gcGraceMs: 0, segmentGraceMs: 0 }); // prettier-ignore
+  const compact = createCompactor({
+    location: "store",
+    backend,
+    log,
+    gcGraceMs: 0,
+    segmentGraceMs: 0,
+  });
   await put("store", backend, "a", "b", "c");
   expect(await compact({}, lambdaContext())).toMatchObject({
     backlog: { segments: 3, ageMs: expect.any(Number), lagMs: expect.any(Number) },
@@ -131,7 +137,8 @@ describe("metrics", () => {
     await put("store", backend, "a");
     let races = 2;
     backend.put = async (...args) => {
-      if (args[0] !== "manifest.json" || races-- <= 0) return MemoryBackend.prototype.put.apply(backend, args); // prettier-ignore
+      if (args[0] !== "manifest.json" || races-- <= 0)
+        return MemoryBackend.prototype.put.apply(backend, args);
       return { status: "conflict", dateMs: Date.now() };
     };
     const compact = createCompactor({ location: "store", backend, log });

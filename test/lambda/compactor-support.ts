@@ -22,7 +22,6 @@ export async function put(
   backend: MemoryBackend | FsBackend,
   ...ids: string[]
 ): Promise<void> {
-  // prettier-ignore
   await using store = await Store.open<number>(location, { backend, agentId: "w", skipLoad: true });
   for (const id of ids) await store.set(id, 1);
 }

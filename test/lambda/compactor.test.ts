@@ -81,7 +81,12 @@ class Racing extends MemoryBackend {
 describe("createCompactor", () => {
   test("continues after a lost race while there is time", async () => {
     const backend = new Racing(2);
-    const options = { location: "store", backend: () => backend, metrics: false, log: () => undefined }; // prettier-ignore
+    const options = {
+      location: "store",
+      backend: () => backend,
+      metrics: false,
+      log: () => undefined,
+    };
     await writeRecords(options, 2);
     const compact = createCompactor(options);
     expect(await compact({}, lambdaContext())).toMatchObject({ outcome: "published", passes: 3 });
@@ -89,7 +94,12 @@ describe("createCompactor", () => {
 
   test("starts no further pass when less than 20 s are left", async () => {
     const backend = new Racing(1);
-    const options = { location: "store", backend: () => backend, metrics: false, log: () => undefined }; // prettier-ignore
+    const options = {
+      location: "store",
+      backend: () => backend,
+      metrics: false,
+      log: () => undefined,
+    };
     await writeRecords(options, 2);
     const compact = createCompactor(options);
     const lost = await compact({}, lambdaContext("request-1", 19_999));
@@ -99,7 +109,12 @@ describe("createCompactor", () => {
 
   test("a race lost again and again ends", async () => {
     const backend = new Racing(Infinity);
-    const options = { location: "store", backend: () => backend, metrics: false, log: () => undefined }; // prettier-ignore
+    const options = {
+      location: "store",
+      backend: () => backend,
+      metrics: false,
+      log: () => undefined,
+    };
     await writeRecords(options, 1);
     const compact = createCompactor(options);
     expect(await compact({}, lambdaContext())).toMatchObject({ outcome: "lost", passes: 50 });

@@ -107,7 +107,11 @@ describe.each(Object.entries(MEDIA))("clones of one process on %s", (_name, open
     await using medium = await open();
     const { location, backend } = medium;
     const write = async (value: string): Promise<void> => {
-      const invocations = new Invocations<string>({ location, backend: backend() }, sdkAccess(), manualRuntime()); // prettier-ignore
+      const invocations = new Invocations<string>(
+        { location, backend: backend() },
+        sdkAccess(),
+        manualRuntime(),
+      );
       await invokeWith(invocations, (_event, _context, store) => store.set("a", value))(
         {},
         lambdaContext("same-request"),
@@ -117,7 +121,11 @@ describe.each(Object.entries(MEDIA))("clones of one process on %s", (_name, open
     const seen = await readAll(medium);
     expect([[["a", "left"]], [["a", "right"]]]).toContainEqual(seen);
     await using eager = await Store.open<string>(location, { backend: backend(), readOnly: true });
-    await using lazy = await Store.open<string>(location, { backend: backend(), readOnly: true, skipLoad: true }); // prettier-ignore
+    await using lazy = await Store.open<string>(location, {
+      backend: backend(),
+      readOnly: true,
+      skipLoad: true,
+    });
     expect(eager.entries()).toEqual(seen);
     expect(await lazy.read("a")).toBe(seen[0]?.[1]);
   });

@@ -56,7 +56,10 @@ describe.each(Object.entries(MEDIA))("the cost of an invocation on %s", (_name, 
     const puts = [1, 2, 7].map((n) => costs.get(`request-${n}`)?.requests.put);
     // On a directory the first flush creates the file.
     const first = (puts[0] ?? 0) - 1;
-    expect([costs.get("request-0")?.requests.put, puts]).toEqual([0, [first + 1, first + 2, first + 7]]); // prettier-ignore
+    expect([costs.get("request-0")?.requests.put, puts]).toEqual([
+      0,
+      [first + 1, first + 2, first + 7],
+    ]);
   });
 
   test("is reported for a failed one, too", async () => {
@@ -66,7 +69,9 @@ describe.each(Object.entries(MEDIA))("the cost of an invocation on %s", (_name, 
       await store.set("a", 1);
       throw new Error("no luck");
     });
-    expect(await rejection(handler({}, lambdaContext("one")))).toMatchObject({ message: "no luck" }); // prettier-ignore
+    expect(await rejection(handler({}, lambdaContext("one")))).toMatchObject({
+      message: "no luck",
+    });
     expect(costs.get("one")?.requests.put).toBeGreaterThan(0);
   });
 
@@ -80,7 +85,11 @@ describe.each(Object.entries(MEDIA))("the cost of an invocation on %s", (_name, 
     await handler(2, lambdaContext("two"));
     expect(await rejection(handler(40, lambdaContext("many")))).toBeInstanceOf(BudgetExceededError);
     await handler(2, lambdaContext("two again"));
-    expect([...costs.values()].map((cost) => requestsOf(cost) - cost.requests.head <= 12)).toEqual([true, true, true]); // prettier-ignore
+    expect([...costs.values()].map((cost) => requestsOf(cost) - cost.requests.head <= 12)).toEqual([
+      true,
+      true,
+      true,
+    ]);
   });
 
   test("of a compactor is in its report: the sum of its passes", async () => {
@@ -144,7 +153,12 @@ describe("withStore", () => {
     const costs: Cost[] = [];
     const onCost = (cost: Cost): void => void costs.push(cost);
     const handler = withStore(
-      { location: "store", backend: new MemoryBackend(), onCost, costBudget: { requests: 1, onBreach: "throw" } }, // prettier-ignore
+      {
+        location: "store",
+        backend: new MemoryBackend(),
+        onCost,
+        costBudget: { requests: 1, onBreach: "throw" },
+      },
       () => "fine",
     );
     expect(await rejection(handler({}, lambdaContext()))).toBeInstanceOf(BudgetExceededError);
@@ -153,7 +167,11 @@ describe("withStore", () => {
 
   test("calls onBacklog, which has settled when the invocation is over", async () => {
     const backend = new MemoryBackend();
-    const medium = { location: "store", backend: () => backend, [Symbol.asyncDispose]: async () => {} }; // prettier-ignore
+    const medium = {
+      location: "store",
+      backend: () => backend,
+      [Symbol.asyncDispose]: async () => {},
+    };
     await put(medium, 6);
     const compact = createCompactor({
       location: "store",

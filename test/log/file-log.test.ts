@@ -70,7 +70,9 @@ describe("a writer", () => {
     const written = await own.write(draft(["b"], 2));
     expect(await ids()).toEqual({ a: 1, b: 2 });
     // What is acknowledged lies where no compaction that began before can delete it.
-    expect((await log().list()).segments.filter(({ key }) => key === written.ref.key)).toHaveLength(1); // prettier-ignore
+    expect((await log().list()).segments.filter(({ key }) => key === written.ref.key)).toHaveLength(
+      1,
+    );
   });
 
   test.each(["sealed", "sealed and deleted"])(

@@ -23,7 +23,9 @@ describe("a deadline", () => {
     await runtime.advance(0);
     held[1]?.();
     await Promise.all([first, other]);
-    const ids = (await objects()).flat().flatMap(({ operations }) => operations.map(({ id }) => id)); // prettier-ignore
+    const ids = (await objects())
+      .flat()
+      .flatMap(({ operations }) => operations.map(({ id }) => id));
     expect(ids.toSorted()).toEqual(["a", "b"]);
   });
 
@@ -76,7 +78,12 @@ describe("a deadline", () => {
     expect(signals.map((signal) => signal?.aborted)).toEqual([true]);
     expect((await outcomes).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
     // A clone's bytes lie there: that would be a reason to write again.
-    await MemoryBackend.prototype.put.call(backend, backend.sent[0]?.path ?? "", encoded(["theirs"], 1).bytes, "none"); // prettier-ignore
+    await MemoryBackend.prototype.put.call(
+      backend,
+      backend.sent[0]?.path ?? "",
+      encoded(["theirs"], 1).bytes,
+      "none",
+    );
     held[0]?.();
     await runtime.advance(0);
     expect(backend.sent).toHaveLength(1);

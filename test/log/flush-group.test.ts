@@ -25,7 +25,9 @@ describe("flushes of one moment", () => {
     const [path = ""] = backend.sent.map((put) => put.path);
     const name = parseSegmentPath(path);
     expect(name).toMatchObject({ n: 1, lo: 3, hi: 7 });
-    const admitted = ["x", "y", "z"].map((id) => filterAdmits(name?.filter ?? "any", filterHash(id))); // prettier-ignore
+    const admitted = ["x", "y", "z"].map((id) =>
+      filterAdmits(name?.filter ?? "any", filterHash(id)),
+    );
     expect([name?.filter === "any", ...admitted]).toEqual([false, true, true, true]);
     const [segments = []] = await objects();
     expect(segments.map(({ agent, w, operations }) => [agent, w, operations[0]?.id])).toEqual([
@@ -51,7 +53,10 @@ describe("flushes of one moment", () => {
 
   test("count together: from the oldest of their views on", async () => {
     const { join } = await scene();
-    const drafts = [{ ...draftOf("a", "x", 7), countsUntilMs: 900 }, { ...draftOf("b", "y", 3), countsUntilMs: 400 }]; // prettier-ignore
+    const drafts = [
+      { ...draftOf("a", "x", 7), countsUntilMs: 900 },
+      { ...draftOf("b", "y", 3), countsUntilMs: 400 },
+    ];
     const written = await Promise.all(drafts.map((one) => join().write(one)));
     expect(written.map(({ countsUntilMs }) => countsUntilMs)).toEqual([400, 400]);
   });
@@ -59,10 +64,19 @@ describe("flushes of one moment", () => {
   test("share an object only as long as its name can list the ids inside", async () => {
     const { backend, join } = await scene();
     const flushes = Array.from({ length: 40 }, (_, at) => join().write(draft([`id-${at}`], 1)));
-    const large = join().write(draft(Array.from({ length: 50 }, (_, at) => `large-${at}`), 1)); // prettier-ignore
+    const large = join().write(
+      draft(
+        Array.from({ length: 50 }, (_, at) => `large-${at}`),
+        1,
+      ),
+    );
     await Promise.all([...flushes, large]);
     const filters = backend.sent.map(({ path }) => parseSegmentPath(path)?.filter);
-    expect(filters.map((filter) => (filter === "any" ? filter : filter?.size))).toEqual([32, 8, "any"]); // prettier-ignore
+    expect(filters.map((filter) => (filter === "any" ? filter : filter?.size))).toEqual([
+      32,
+      8,
+      "any",
+    ]);
   });
 
   test("take several objects when they are too large for one", async () => {
@@ -160,7 +174,9 @@ describe("the cost of an object", () => {
     expect(outcomes.map(({ status }) => status)).toEqual(["rejected", "fulfilled", "fulfilled"]);
     expect(outcomes[0]).toMatchObject({ reason: expect.any(BudgetExceededError) });
     expect(meters.map(({ cost }) => cost.requests.put)).toEqual([0, 1, 0]);
-    expect((await objects()).map((segments) => segments.map(({ agent }) => agent))).toEqual([["agent-1", "agent-2"]]); // prettier-ignore
+    expect((await objects()).map((segments) => segments.map(({ agent }) => agent))).toEqual([
+      ["agent-1", "agent-2"],
+    ]);
   });
 });
 

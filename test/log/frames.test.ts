@@ -27,7 +27,11 @@ test("frames are found one behind the other, with what their headers say", () =>
   expect(corrupt).toEqual([]);
   expect(consumedBytes).toBe(FILE.length);
   expect(frames.map(({ key, lo, hi, bytes }) => ({ key, lo, hi, bytes }))).toEqual(
-    [[1, 2], [3, 3], [4, 6]].map(([lo, hi], n) => ({ key: `${PATH}@${OFFSETS[n]}`, lo, hi, bytes: FRAMES[n]?.length })), // prettier-ignore
+    [
+      [1, 2],
+      [3, 3],
+      [4, 6],
+    ].map(([lo, hi], n) => ({ key: `${PATH}@${OFFSETS[n]}`, lo, hi, bytes: FRAMES[n]?.length })),
   );
   expect(scanFrames(Buffer.alloc(0), START)).toEqual({ frames: [], corrupt: [], consumedBytes: 0 });
 });

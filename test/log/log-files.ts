@@ -44,7 +44,10 @@ export async function scene(): Promise<Scene> {
       }
       return found;
     },
-    files: async () => (await backend.listBlobs("ops")).map((name) => name.replace(/^.*\.(?=\d+\.jsonl)/, "")).toSorted(), // prettier-ignore
+    files: async () =>
+      (await backend.listBlobs("ops"))
+        .map((name) => name.replace(/^.*\.(?=\d+\.jsonl)/, ""))
+        .toSorted(),
   };
 }
 
@@ -65,7 +68,6 @@ export async function compactLog(
   log: Log,
   before: () => Promise<unknown> = async () => {},
 ): Promise<string[]> {
-  // prettier-ignore
   const { units } = await takeAll(log);
   const ids: string[] = [];
   for await (const read of log.read(units.flatMap(({ segments }) => segments))) {
@@ -87,7 +89,6 @@ export function afterAppend(
   inner: AppendableStorage,
   action: (path: string) => Promise<unknown>,
 ): AppendableStorage {
-  // prettier-ignore
   const wrap = (file: AppendFile, path: string): AppendFile => ({
     append: async (bytes) => {
       const dated = await file.append(bytes);

@@ -64,11 +64,17 @@ describe("a writer", () => {
     const one = await writer.write(draft(["a", "b"], 5));
     const two = await writer.write(draft(["c"], 9));
     const names = [one, two].map(({ ref }) => parseSegmentPath(ref.path));
-    expect(names).toMatchObject([{ n: 1, lo: 5, hi: 6 }, { n: 2, lo: 9, hi: 9 }]); // prettier-ignore
+    expect(names).toMatchObject([
+      { n: 1, lo: 5, hi: 6 },
+      { n: 2, lo: 9, hi: 9 },
+    ]);
     expect(names[0]?.stream).toBe(names[1]?.stream);
     expect(names[0]?.stream).toMatch(/^agent-web_7-\d+-[0-9a-f]{16}$/);
     expect(one.ref).toMatchObject({ key: one.ref.path, range: undefined, lo: 5, hi: 6 });
-    expect((await readAll(log)).map(({ agent, w }) => [agent, w])).toEqual([["a", one.w], ["a", two.w]]); // prettier-ignore
+    expect((await readAll(log)).map(({ agent, w }) => [agent, w])).toEqual([
+      ["a", one.w],
+      ["a", two.w],
+    ]);
     expect((await backend.readBlob(one.ref.path)).length).toBe(one.ref.bytes);
     await writer.close();
   });
@@ -156,7 +162,14 @@ describe("a writer", () => {
     const { backend, log } = await scene();
     const theirs = encoded(["theirs"], 1).bytes;
     backend.onGet = () =>
-      Promise.resolve({ status: "found", body: theirs, etag: "", objectBytes: 1, lastModifiedMs: 1, dateMs: 1 }); // prettier-ignore
+      Promise.resolve({
+        status: "found",
+        body: theirs,
+        etag: "",
+        objectBytes: 1,
+        lastModifiedMs: 1,
+        dateMs: 1,
+      });
     backend.onPut = () => Promise.resolve({ status: "conflict", dateMs: 5 });
     await expect(log.createWriter("a").write(draft(["a"], 1))).rejects.toThrow("5 new streams");
   });
@@ -168,7 +181,10 @@ describe("listing", () => {
     for (let n = 0; n < 1_100; n++) {
       const stream = `ops-1-${(n % 16).toString(16)}123456789abcdef`;
       const { bytes, filter } = encoded(["x"], n + 1);
-      await backend.writeBlob(segmentPath({ stream, n, lo: n + 1, hi: n + 1, filter }).replace("/0-", "/9-"), bytes); // prettier-ignore
+      await backend.writeBlob(
+        segmentPath({ stream, n, lo: n + 1, hi: n + 1, filter }).replace("/0-", "/9-"),
+        bytes,
+      );
     }
     const { segments, corrupt } = await log.list();
     expect([segments.length, corrupt]).toEqual([1_100, []]);
@@ -254,7 +270,10 @@ test("a compaction gets every segment as a unit of its own, and what is corrupt 
   await backend.writeBlob(segmentPath({ stream, n: 1, lo: 2, hi: 1, filter: "0" }), "x");
   const input = await takeAll(log);
   expect(input).toMatchObject({ leftOut: true, corrupt: [expect.any(Error)] });
-  expect(input.units.map(({ segments, corrupt }) => [segments.length, corrupt])).toEqual([[1, false], [1, false]]); // prettier-ignore
+  expect(input.units.map(({ segments, corrupt }) => [segments.length, corrupt])).toEqual([
+    [1, false],
+    [1, false],
+  ]);
   await log.deleteUnits(input.units.slice(0, 1));
   expect((await readAll(log)).map(({ operations }) => operations[0]?.id)).toEqual(["b"]);
 });

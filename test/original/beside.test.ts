@@ -95,7 +95,7 @@ test("a reader beside the original's writer follows it", async () => {
   await writer.undo();
   await writer.set("c", { n: 3 });
   await reader.refresh();
-  const now = new Map([...expected, ["a", { n: 1 }], ["c", { n: 3 }]]); // prettier-ignore
+  const now = new Map([...expected, ["a", { n: 1 }], ["c", { n: 3 }]]);
   expect(new Map(reader.entries())).toEqual(now);
   await writer.compact();
   await writer.set("d", { n: 4 });
@@ -107,7 +107,10 @@ test("a reader beside the original's writer follows it", async () => {
 });
 
 test("a manifest that changes while its log is read is looked at again", async () => {
-  const fixture = await setUpObjects(memoryMedium, { [SNAPSHOT]: snapshotText([["old", 1]]), [LOG]: "" }); // prettier-ignore
+  const fixture = await setUpObjects(memoryMedium, {
+    [SNAPSHOT]: snapshotText([["old", 1]]),
+    [LOG]: "",
+  });
   const inner = fixture.medium.backend();
   const second = { currentSnapshot: "snapshots/snap-2.jsonl", activeOps: "ops/ops-2.jsonl" };
   let reads = 0;
@@ -123,17 +126,26 @@ test("a manifest that changes while its log is read is looked at again", async (
     }
     return get(path, options);
   };
-  expect(await fixture.entries()).toEqual([["new", 2], ["newer", 3]]); // prettier-ignore
+  expect(await fixture.entries()).toEqual([
+    ["new", 2],
+    ["newer", 3],
+  ]);
 });
 
 test("a manifest of the original is distinguished from one of ours", async () => {
   const backend = new MemoryBackend();
   await backend.initialize("x", { readOnly: false });
-  await backend.writeBlob("manifest.json", manifestText({ activeAgentOps: { a: "ops/agent-a-2.jsonl" } })); // prettier-ignore
+  await backend.writeBlob(
+    "manifest.json",
+    manifestText({ activeAgentOps: { a: "ops/agent-a-2.jsonl" } }),
+  );
   const loaded = await new ManifestStore(backend).load();
   expect(loaded).toMatchObject({
     manifest: { generation: 0, runs: [], clock: 0 },
     originalManifest: { currentSnapshot: SNAPSHOT, activeAgentOps: { a: "ops/agent-a-2.jsonl" } },
   });
-  expect(await new ManifestStore(backend).load(loaded)).toEqual({ ...loaded, dateMs: expect.any(Number) }); // prettier-ignore
+  expect(await new ManifestStore(backend).load(loaded)).toEqual({
+    ...loaded,
+    dateMs: expect.any(Number),
+  });
 });

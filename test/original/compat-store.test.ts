@@ -130,7 +130,10 @@ function compatCases(make: MakeMedium): void {
       void setLater("b", 5);
     });
     expect([done, ...returned]).toEqual([undefined, undefined, undefined, undefined]);
-    expect(await entries()).toEqual([["a", { n: 11 }], ["b", { n: 5 }]]); // prettier-ignore
+    expect(await entries()).toEqual([
+      ["a", { n: 11 }],
+      ["b", { n: 5 }],
+    ]);
   });
 
   test("everything below ops/ may be deleted after close, and the next open writes on", async () => {

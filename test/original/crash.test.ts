@@ -64,7 +64,9 @@ async function expectCompletes(fixture: Upgraded): Promise<void> {
   await runCompaction(medium, { gcGraceMs: 1_000 });
   const left = [...(await fixture.objects("snapshots/")).keys()];
   expect(left.toSorted().map((path) => path.split(".").at(-1))).toEqual(["index", "jsonl"]);
-  expect(new Map(await fixture.entries())).toEqual(new Map([...fixture.expected, ["after", { n: 1 }]])); // prettier-ignore
+  expect(new Map(await fixture.entries())).toEqual(
+    new Map([...fixture.expected, ["after", { n: 1 }]]),
+  );
 }
 
 async function crashEverywhere(make: MakeMedium, landing: boolean): Promise<number> {

@@ -22,18 +22,39 @@ test("a log without clocks keeps its order", () => {
 });
 
 test("agents are merged by clock, then as the original compares them; no clock goes down", () => {
-  const a: [string, number, string][] = [["p", 1, "a"], ["q", 2, "a"], ["r", 9, "a"]]; // prettier-ignore
-  const b: [string, number, string][] = [["s", 2, "B"], ["t", 3, "B"], ["u", 9, "B"]]; // prettier-ignore
+  const a: [string, number, string][] = [
+    ["p", 1, "a"],
+    ["q", 2, "a"],
+    ["r", 9, "a"],
+  ];
+  const b: [string, number, string][] = [
+    ["s", 2, "B"],
+    ["t", 3, "B"],
+    ["u", 9, "B"],
+  ];
   expect(order(b, a)).toEqual(["1 pa", "2 qa", "3 sB", "4 tB", "9 ra", "10 uB"]);
 });
 
 test("clocks grow again after ties, and start at 1", () => {
-  expect(order([["x", 0, "a"], ["y", 0, "a"]], [["z", 1, "b"]])).toEqual(["1 xa", "2 ya", "3 zb"]); // prettier-ignore
+  expect(
+    order(
+      [
+        ["x", 0, "a"],
+        ["y", 0, "a"],
+      ],
+      [["z", 1, "b"]],
+    ),
+  ).toEqual(["1 xa", "2 ya", "3 zb"]);
 });
 
 test("what a single writer wrote behind an agent follows it, before higher clocks", () => {
   const mixed: [string, number?, string?][] = [["p", 4, "a"], ["q"], ["r"]];
-  expect(order(mixed, [["s", 4, "b"], ["t", 5, "b"]])).toEqual(["4 pa", "5 sb", "6 q", "7 r", "8 tb"]); // prettier-ignore
+  expect(
+    order(mixed, [
+      ["s", 4, "b"],
+      ["t", 5, "b"],
+    ]),
+  ).toEqual(["4 pa", "5 sb", "6 q", "7 r", "8 tb"]);
 });
 
 test("a log without clocks comes before all logs with clocks", () => {

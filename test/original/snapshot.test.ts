@@ -36,7 +36,12 @@ async function read(backend: MeasuredBackend): Promise<{ version: number; record
   return { version: head.version, records };
 }
 
-const RECORDS: [string, unknown][] = [["b", { n: 1 }], ["a", null], ["__proto__", [1]], ["10", "ü"]]; // prettier-ignore
+const RECORDS: [string, unknown][] = [
+  ["b", { n: 1 }],
+  ["a", null],
+  ["__proto__", [1]],
+  ["10", "ü"],
+];
 const STORED = RECORDS.map(([id, data]) => [id, JSON.stringify(data)]);
 /** As JSON.parse orders the keys of an object. */
 const OF_OBJECT = [STORED[3], STORED[0], STORED[1], STORED[2]];
@@ -63,7 +68,9 @@ describe("the forms of a snapshot", () => {
   });
 
   test("one object that is larger than what is read at first", async () => {
-    const big = Object.fromEntries(Array.from({ length: 3_000 }, (_, n) => [`r${n}`, { text: "x".repeat(50) }])); // prettier-ignore
+    const big = Object.fromEntries(
+      Array.from({ length: 3_000 }, (_, n) => [`r${n}`, { text: "x".repeat(50) }]),
+    );
     for (const indent of [0, 2]) {
       const text = JSON.stringify({ version: 2, timestamp: TS, records: big }, null, indent);
       expect((await read(await holding(text))).records).toHaveLength(3_000);
@@ -71,14 +78,26 @@ describe("the forms of a snapshot", () => {
   });
 
   test("a line without data is no record; of two lines for one id both are given", async () => {
-    const text = lines([{ version: 1, timestamp: TS }, { id: "a", data: 1 }, { id: "b" }, { id: "a", data: 2 }]); // prettier-ignore
-    expect((await read(await holding(text))).records).toEqual([["a", "1"], ["a", "2"]]); // prettier-ignore
+    const text = lines([
+      { version: 1, timestamp: TS },
+      { id: "a", data: 1 },
+      { id: "b" },
+      { id: "a", data: 2 },
+    ]);
+    expect((await read(await holding(text))).records).toEqual([
+      ["a", "1"],
+      ["a", "2"],
+    ]);
   });
 });
 
 test("lines are read in pieces of at most 1 MiB, a record of 50 MB too", async () => {
   const large = "x".repeat(50_000_000);
-  const records: [string, unknown][] = [["first", 1], ["large", large], ["last", { n: 2 }]]; // prettier-ignore
+  const records: [string, unknown][] = [
+    ["first", 1],
+    ["large", large],
+    ["last", { n: 2 }],
+  ];
   const backend = await holding(snapshotText(records));
   const found = (await read(backend)).records;
   expect(found.length).toBe(3);

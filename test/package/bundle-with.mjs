@@ -23,7 +23,9 @@ export async function bundleWithRollup(input, files) {
 
 /** Bundles `./entry` of a directory; webpack's errors and warnings. */
 export async function bundleWithWebpack({ context, entry, output, esModules }) {
-  const library = esModules ? { library: { type: "module" }, module: true } : { library: { type: "commonjs2" } }; // prettier-ignore
+  const library = esModules
+    ? { library: { type: "module" }, module: true }
+    : { library: { type: "commonjs2" } };
   const compiler = webpack({
     mode: "production",
     target: "node20",

@@ -74,7 +74,6 @@ describe.each(CLIENTS)(
   "a handler with the %s client works, bundled",
   { timeout: BUNDLE_MS },
   (client) => {
-    // prettier-ignore
     const output = (name: string): string => join(project.path, "out", `${client}-${name}`);
 
     const bare: BuildOptions = { bundle: true, platform: "node", logLevel: "error" };
@@ -137,7 +136,6 @@ test(
   "NodejsFunction of the CDK works as it is, and to ES modules with the banner",
   { timeout: SYNTH_MS },
   async () => {
-    // prettier-ignore
     await mkdir(join(project.path, "node_modules/.bin"));
     await symlink("../esbuild/bin/esbuild", join(project.path, "node_modules/.bin/esbuild"));
     await writeFile(join(project.path, "package-lock.json"), "{}");

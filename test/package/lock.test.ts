@@ -20,7 +20,9 @@ type Locked = Readonly<Record<string, LockedPackage>>;
 /** What a package asks for, as npm installs it: all but peers that are optional. */
 function namesAskedFor(from: LockedPackage): string[] {
   const { peerDependencies = {}, peerDependenciesMeta = {} } = from;
-  const peers = Object.keys(peerDependencies).filter((name) => !peerDependenciesMeta[name]?.optional); // prettier-ignore
+  const peers = Object.keys(peerDependencies).filter(
+    (name) => !peerDependenciesMeta[name]?.optional,
+  );
   const all = { ...from.dependencies, ...from.devDependencies, ...from.optionalDependencies };
   return [...Object.keys(all), ...peers];
 }
@@ -49,7 +51,9 @@ const { packages }: { packages: Locked } = JSON.parse(
 test("every dependency of every package is locked, those of other platforms, too", () => {
   expect(missingFrom(packages)).toEqual([]);
   for (const os of ["darwin", "win32", "linux"]) {
-    expect(Object.keys(packages)).toContainEqual(expect.stringMatching(new RegExp(`${os}-(x64|arm64)`))); // prettier-ignore
+    expect(Object.keys(packages)).toContainEqual(
+      expect.stringMatching(new RegExp(`${os}-(x64|arm64)`)),
+    );
   }
 });
 

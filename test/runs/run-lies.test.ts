@@ -2,7 +2,11 @@
 import { describe, expect, test } from "vitest";
 import { CorruptionError } from "../../src/core/errors.ts";
 import { BloomFilter } from "../../src/format/bloom.ts";
-import { decodePartition, encodePartition, type PartitionContent } from "../../src/format/run-index.ts"; // prettier-ignore
+import {
+  decodePartition,
+  encodePartition,
+  type PartitionContent,
+} from "../../src/format/run-index.ts";
 import type { GetResult } from "../../src/storage/backend.ts";
 import { collect, INDEX_PATH, record, records, RUN_PATH, writeEntries } from "./support.ts";
 
@@ -45,11 +49,45 @@ describe("an index that lies is not believed", () => {
   });
 
   const forgeries: [string, (content: PartitionContent) => PartitionContent][] = [
-    ["separators that are too low", (content) => ({ ...content, blocks: content.blocks.map((block, at) => ({ ...block, separator: at === 0 ? "" : `a${at}` })) })], // prettier-ignore
-    ["checksums of other blocks", (content) => ({ ...content, blocks: content.blocks.map((block) => ({ ...block, crc32: (block.crc32 ^ 1) >>> 0 })) })], // prettier-ignore
-    ["other lengths", ({ blocks: [first, second, ...rest], ...content }) => ({ ...content, blocks: first === undefined || second === undefined ? [] : [{ ...first, length: first.length + 1 }, { ...second, length: second.length - 1 }, ...rest] })], // prettier-ignore
-    ["a filter that says maybe for everything", (content) => ({ ...content, bloom: new BloomFilter(Buffer.alloc(250, 0xff), 7) })], // prettier-ignore
-    ["a filter that denies everything", (content) => ({ ...content, bloom: new BloomFilter(Buffer.alloc(250), 7) })], // prettier-ignore
+    [
+      "separators that are too low",
+      (content) => ({
+        ...content,
+        blocks: content.blocks.map((block, at) => ({
+          ...block,
+          separator: at === 0 ? "" : `a${at}`,
+        })),
+      }),
+    ],
+    [
+      "checksums of other blocks",
+      (content) => ({
+        ...content,
+        blocks: content.blocks.map((block) => ({ ...block, crc32: (block.crc32 ^ 1) >>> 0 })),
+      }),
+    ],
+    [
+      "other lengths",
+      ({ blocks: [first, second, ...rest], ...content }) => ({
+        ...content,
+        blocks:
+          first === undefined || second === undefined
+            ? []
+            : [
+                { ...first, length: first.length + 1 },
+                { ...second, length: second.length - 1 },
+                ...rest,
+              ],
+      }),
+    ],
+    [
+      "a filter that says maybe for everything",
+      (content) => ({ ...content, bloom: new BloomFilter(Buffer.alloc(250, 0xff), 7) }),
+    ],
+    [
+      "a filter that denies everything",
+      (content) => ({ ...content, bloom: new BloomFilter(Buffer.alloc(250), 7) }),
+    ],
   ];
 
   test.each(forgeries)("sealed again with %s", async (_, forge) => {
@@ -68,7 +106,10 @@ describe("an index that lies is not believed", () => {
     const { backend, run, reader } = await writeEntries(entries);
     const { offset = 0, length = 0, crc: _, ...part } = run.partitions[0] ?? {};
     await backend.replace(INDEX_PATH, (bytes) => {
-      const content = decodePartition(bytes.subarray(offset, offset + length), { path: INDEX_PATH, offset }); // prettier-ignore
+      const content = decodePartition(bytes.subarray(offset, offset + length), {
+        path: INDEX_PATH,
+        offset,
+      });
       const bloom = new BloomFilter(new Uint8Array(content.bloom.bytes.length).fill(0xff), 7);
       const forged = Buffer.from(`${encodePartition({ ...content, bloom })}\n`);
       return Buffer.concat([bytes.subarray(0, offset), forged]);

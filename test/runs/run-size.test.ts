@@ -131,7 +131,11 @@ test(
     }
 
     // A function that reads one of them, with the AWS SDK loaded as it is on Lambda.
-    await backend.put("manifest.json", encodeManifest({ ...EMPTY_MANIFEST, generation: 1, runs: [run] }), { ifAbsent: true }); // prettier-ignore
+    await backend.put(
+      "manifest.json",
+      encodeManifest({ ...EMPTY_MANIFEST, generation: 1, runs: [run] }),
+      { ifAbsent: true },
+    );
     const start = await boundedProcess();
     const { found, grownBytes } = await start([], "handler", location, idOf(123_456));
     expect(found).toEqual({ value: 1 });

@@ -10,7 +10,15 @@ import { LightS3Backend } from "../../src/s3/light/index.ts";
 import { Deadline } from "../../src/storage/deadline.ts";
 import { DeadlineBackend } from "../../src/storage/deadline-backend.ts";
 import { manualRuntime } from "../support/manual-runtime.ts";
-import { bytes, CLIENTS, rejection, s3Error, type Scripted, scriptedWith, virtualRuntime } from "./support.ts"; // prettier-ignore
+import {
+  bytes,
+  CLIENTS,
+  rejection,
+  s3Error,
+  type Scripted,
+  scriptedWith,
+  virtualRuntime,
+} from "./support.ts";
 
 const scripted = scriptedWith("SDK");
 

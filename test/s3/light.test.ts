@@ -125,14 +125,39 @@ describe("an address", () => {
   test.each([
     ["bucket", aws, "https://bucket.s3.eu-west-1.amazonaws.com", "/a%20b/c"],
     ["buc.ket", aws, "https://s3.eu-west-1.amazonaws.com", "/buc.ket/a%20b/c"],
-    ["bucket", { ...aws, forcePathStyle: true }, "https://s3.eu-west-1.amazonaws.com", "/bucket/a%20b/c"], // prettier-ignore
-    ["bucket", { ...aws, region: "cn-north-1" }, "https://bucket.s3.cn-north-1.amazonaws.com.cn", "/a%20b/c"], // prettier-ignore
+    [
+      "bucket",
+      { ...aws, forcePathStyle: true },
+      "https://s3.eu-west-1.amazonaws.com",
+      "/bucket/a%20b/c",
+    ],
+    [
+      "bucket",
+      { ...aws, region: "cn-north-1" },
+      "https://bucket.s3.cn-north-1.amazonaws.com.cn",
+      "/a%20b/c",
+    ],
     ["Buc_ket", aws, "https://s3.eu-west-1.amazonaws.com", "/Buc_ket/a%20b/c"],
-    ["bucket", { ...aws, variant: fips }, "https://bucket.s3-fips.eu-west-1.amazonaws.com", "/a%20b/c"], // prettier-ignore
-    ["bucket", { ...aws, variant: both }, "https://bucket.s3-fips.dualstack.eu-west-1.amazonaws.com", "/a%20b/c"], // prettier-ignore
+    [
+      "bucket",
+      { ...aws, variant: fips },
+      "https://bucket.s3-fips.eu-west-1.amazonaws.com",
+      "/a%20b/c",
+    ],
+    [
+      "bucket",
+      { ...aws, variant: both },
+      "https://bucket.s3-fips.dualstack.eu-west-1.amazonaws.com",
+      "/a%20b/c",
+    ],
     ["bucket", { ...own, variant: both }, "http://127.0.0.1:9000", "/base/bucket/a%20b/c"],
     ["bucket", own, "http://127.0.0.1:9000", "/base/bucket/a%20b/c"],
-    ["bucket", { ...aws, endpoint: "https://s3.test:8443", forcePathStyle: false }, "https://bucket.s3.test:8443", "/a%20b/c"], // prettier-ignore
+    [
+      "bucket",
+      { ...aws, endpoint: "https://s3.test:8443", forcePathStyle: false },
+      "https://bucket.s3.test:8443",
+      "/a%20b/c",
+    ],
   ])("of %s with %o is %s%s", (bucket, settings, server, path) => {
     const address = addressOf(bucket, "a b/c", settings);
     expect([address.origin.origin, address.path]).toEqual([server, path]);
@@ -172,7 +197,13 @@ describe("LightS3Backend", () => {
   });
 
   test("takes credentials and region from the environment, and says what is missing", async () => {
-    const names = ["ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "REGION", "DEFAULT_REGION"]; // prettier-ignore
+    const names = [
+      "ACCESS_KEY_ID",
+      "SECRET_ACCESS_KEY",
+      "SESSION_TOKEN",
+      "REGION",
+      "DEFAULT_REGION",
+    ];
     for (const name of names) vi.stubEnv(`AWS_${name}`, "");
     const failing = async (): Promise<unknown> => {
       const backend = new LightS3Backend({ endpoint: "http://127.0.0.1:9", bucket: "bucket" });
@@ -190,7 +221,10 @@ describe("LightS3Backend", () => {
   test("blames what it was given when a server refuses it", async () => {
     await using light = await scriptedWith("light")([s3Error(403, "InvalidAccessKeyId")]);
     await using sdk = await scriptedWith("SDK")([s3Error(403, "InvalidAccessKeyId")]);
-    const [own, found] = [await rejection(light.backend.get("x")), await rejection(sdk.backend.get("x"))]; // prettier-ignore
+    const [own, found] = [
+      await rejection(light.backend.get("x")),
+      await rejection(sdk.backend.get("x")),
+    ];
     expect(String(own)).toContain("Check the credentials that the option credentials gave");
     expect(String(found)).toContain("Check the credentials that the AWS SDK finds (environment,");
   });

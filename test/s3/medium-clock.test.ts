@@ -24,7 +24,9 @@ describe.each(CLIENTS)("the %s client", (name) => {
     const { clock } = s3.backend;
     expect(clock).toBeInstanceOf(MediumClock);
     expect(clock?.estimateMs()).toBe(0);
-    await rejection(s3.backend.get("a", { ifNoneMatch: "x" }).then(() => Promise.reject(new Error("answered")))); // prettier-ignore
+    await rejection(
+      s3.backend.get("a", { ifNoneMatch: "x" }).then(() => Promise.reject(new Error("answered"))),
+    );
     // The virtual clock stands still in a request: half of the second that a date leaves open.
     expect(Math.abs((clock?.estimateMs() ?? 0) - nowMs - AHEAD_MS)).toBeLessThanOrEqual(1_000);
   });

@@ -52,9 +52,16 @@ describe.each(CLIENTS)("with the %s client:", (client) => {
   }
 
   const ALL = [
-    "GET", "PUT", "HEAD", "POST uploads", "PUT partNumber", "POST uploadId",
-    "GET list-type", "DELETE", "POST delete",
-  ]; // prettier-ignore
+    "GET",
+    "PUT",
+    "HEAD",
+    "POST uploads",
+    "PUT partNumber",
+    "POST uploadId",
+    "GET list-type",
+    "DELETE",
+    "POST delete",
+  ];
 
   test("requester pays, and a header of a proxy: every request", async () => {
     const headers = { "X-Amz-Request-Payer": "requester", "x-gateway-token": "t" };

@@ -7,7 +7,10 @@ function listPage(count: number): string {
   const contents = Array.from({ length: count }, (_, n) => {
     return `<Contents><Key>ops/0/${n}</Key><LastModified>2026-11-01T00:00:00.000Z</LastModified><Size>${n}</Size></Contents>`;
   });
-  const prefixes = Array.from({ length: count }, (_, n) => `<CommonPrefixes xmlns="x"><Prefix>${n}/</Prefix></CommonPrefixes>`); // prettier-ignore
+  const prefixes = Array.from(
+    { length: count },
+    (_, n) => `<CommonPrefixes xmlns="x"><Prefix>${n}/</Prefix></CommonPrefixes>`,
+  );
   return `<ListBucketResult xmlns="x"><IsTruncated>false</IsTruncated>${contents.join("")}${prefixes.join("")}</ListBucketResult>`;
 }
 
@@ -26,7 +29,10 @@ test("a page of a listing", async () => {
 
 test("an answer to a deletion", async () => {
   const growth = await growthOf(1_000, (size) => {
-    const errors = Array.from({ length: size }, (_, n) => `<Error><Key>${n}</Key><Code>X</Code><Message>m</Message></Error>`); // prettier-ignore
+    const errors = Array.from(
+      { length: size },
+      (_, n) => `<Error><Key>${n}</Key><Code>X</Code><Message>m</Message></Error>`,
+    );
     const found = parseDeleteResult(`<DeleteResult>${errors.join("")}</DeleteResult>`);
     expect([found.length, found.at(-1)?.key]).toEqual([size, `${size - 1}`]);
   });

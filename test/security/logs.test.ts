@@ -120,7 +120,6 @@ test.each(CLIENTS)(
       [400, "InvalidRequest"],
       [500, "InternalError"],
     ] as const) {
-      // prettier-ignore
       const body = s3Error(status, code, extra).body?.replace("about", `see ${url} about`);
       await using s3 = await scriptedWith(client)([{ status, body: body ?? "" }]);
       for (const call of [

@@ -182,7 +182,15 @@ describe("on a directory", () => {
     const { location } = await outside();
     const backend = new FsBackend({ fsync: false });
     await backend.initialize(location, { readOnly: false });
-    const own = [".lock", ".LOCK", ".Lock", "．lock", ".tmp/x", ".TMP/x", "Manifests/0000000000000001.JSON"]; // prettier-ignore
+    const own = [
+      ".lock",
+      ".LOCK",
+      ".Lock",
+      "．lock",
+      ".tmp/x",
+      ".TMP/x",
+      "Manifests/0000000000000001.JSON",
+    ];
     for (const path of own) {
       await expect(backend.writeBlob(path, "x"), path).rejects.toThrow(InvalidArgumentError);
     }

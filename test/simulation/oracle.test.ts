@@ -137,7 +137,10 @@ function publishArchive(world: World, period: string, entries: readonly RunEntry
   const base = manifest.generation;
   const path = archivePath({ period, base, rand: "0".repeat(16) });
   world.server.put(path, Buffer.concat([...encodeArchive({ period, base, entries })]), "none");
-  const archive = [...manifest.archive, { period, path, records: entries.length, sha256: "0".repeat(64) }]; // prettier-ignore
+  const archive = [
+    ...manifest.archive,
+    { period, path, records: entries.length, sha256: "0".repeat(64) },
+  ];
   const next = { ...manifest, generation: base + 1, nonce: `by hand ${base}`, archive };
   world.server.put("manifest.json", encodeManifest(next), "none");
 }

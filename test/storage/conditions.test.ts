@@ -1,6 +1,12 @@
 /** What a store does where a medium may ignore preconditions, on a medium that does so to order. */
 import { beforeEach, describe, expect, test } from "vitest";
-import { AccessDeniedError, BudgetExceededError, NotSupportedError, UnavailableError, WriteOutcomeUnknownError } from "../../src/core/errors.ts"; // prettier-ignore
+import {
+  AccessDeniedError,
+  BudgetExceededError,
+  NotSupportedError,
+  UnavailableError,
+  WriteOutcomeUnknownError,
+} from "../../src/core/errors.ts";
 import { covers, coversServer, type ProofScope, withProof } from "../../src/core/proof-scope.ts";
 import { probePath } from "../../src/format/paths.ts";
 import type { PutResult } from "../../src/storage/backend.ts";
@@ -35,7 +41,12 @@ describe("a lazy writer without a verdict", () => {
     await store.set("x", 2);
     const other = await open(LAZY);
     await other.set("y", 1);
-    expect(medium.calls.map((call) => call.split(" ")[2])).toEqual(["written", "conflict", "written", "written"]); // prettier-ignore
+    expect(medium.calls.map((call) => call.split(" ")[2])).toEqual([
+      "written",
+      "conflict",
+      "written",
+      "written",
+    ]);
     expect(medium.calls[1]?.replace("conflict", "written")).toBe(medium.calls[0]);
   });
 
@@ -91,7 +102,11 @@ describe("a lazy writer without a verdict", () => {
       return put();
     };
     await store.set("x", 1);
-    expect(medium.calls.map((call) => call.split(" ")[2])).toEqual(["written", "written", "conflict"]); // prettier-ignore
+    expect(medium.calls.map((call) => call.split(" ")[2])).toEqual([
+      "written",
+      "written",
+      "conflict",
+    ]);
   });
 
   test("sends the repeated write beyond its budget", async () => {
@@ -123,7 +138,9 @@ describe("a verdict", () => {
   test("is one of eight at most, the newest; one that is there is not kept twice", () => {
     let proven: readonly ProofScope[] = [];
     for (let n = 0; n < 20; n++) proven = withProof(proven, { ...SCOPE, client: `client/${n}` });
-    expect(proven.map(({ client }) => client)).toEqual(Array.from({ length: 8 }, (_, n) => `client/${n + 12}`)); // prettier-ignore
+    expect(proven.map(({ client }) => client)).toEqual(
+      Array.from({ length: 8 }, (_, n) => `client/${n + 12}`),
+    );
     expect(withProof(proven, { ...SCOPE, client: "client/15" })).toBe(proven);
   });
 
@@ -213,7 +230,11 @@ describe("whoever publishes", () => {
     const store = await open({ agentId: "a" });
     expect(await medium.verdicts()).toEqual([]);
     await store.set("x", 1);
-    expect(medium.calls.map((call) => call.split(" ")[2])).toEqual(["written", "written", "conflict"]); // prettier-ignore
+    expect(medium.calls.map((call) => call.split(" ")[2])).toEqual([
+      "written",
+      "written",
+      "conflict",
+    ]);
   });
 
   test("collects what a probe left that was cut off", async () => {

@@ -49,7 +49,8 @@ let others = 0;
 function another(startMs?: number): ManualRuntime {
   const name = (++others).toString(16).padStart(4, "f");
   let counter = 0;
-  const randomHex = (digits: number): string => name + (++counter).toString(16).padStart(digits - 4, "0"); // prettier-ignore
+  const randomHex = (digits: number): string =>
+    name + (++counter).toString(16).padStart(digits - 4, "0");
   return Object.assign(manualRuntime(startMs), { randomHex });
 }
 
@@ -66,7 +67,10 @@ async function content(backend: StorageBackend): Promise<unknown> {
 test("one holder at a time; released for the next one without being deleted", async () => {
   const { backend, take } = await scene();
   const lease = await taken(take());
-  expect(await content(backend)).toEqual({ owner: expect.stringMatching(/^[0-9a-f]{16}$/), ttlMs: TTL_MS }); // prettier-ignore
+  expect(await content(backend)).toEqual({
+    owner: expect.stringMatching(/^[0-9a-f]{16}$/),
+    ttlMs: TTL_MS,
+  });
   expect(await take()).toBeUndefined();
   await lease.release();
   await lease.release();
@@ -198,7 +202,9 @@ describe("a write that fails", () => {
     backend.failing = { error: new WriteOutcomeUnknownError("lost"), landing: true };
     expect(await take()).toBeUndefined();
     backend.failing = { error: new UnavailableError("down"), landing: false };
-    await expect(Lease.take(backend, runtime, { path: "other.lease", ttlMs: 1 })).rejects.toThrow(UnavailableError); // prettier-ignore
+    await expect(Lease.take(backend, runtime, { path: "other.lease", ttlMs: 1 })).rejects.toThrow(
+      UnavailableError,
+    );
     backend.failing = undefined;
     expect(await take()).toBeUndefined();
     await runtime.advance(TTL_MS + 1);

@@ -62,13 +62,22 @@ async function memory(limits: CostBudget = {}): Promise<{
   const [meter, warnings] = [new CostMeter(), [] as string[]];
   const onWarning = (message: string): void => void warnings.push(message);
   const budget = { onBreach: "throw", ...limits } as const;
-  return { inner, backend: new MeteredBackend(inner, meter, { budget, onWarning }), meter, warnings }; // prettier-ignore
+  return {
+    inner,
+    backend: new MeteredBackend(inner, meter, { budget, onWarning }),
+    meter,
+    warnings,
+  };
 }
 
 test("offers what its medium offers, and nothing else", () => {
   const [meter, files] = [new CostMeter(), new FsBackend()];
   const object = new MeteredBackend(new MemoryBackend(), meter);
-  expect([object.appendable, object.lock, object.lockTtlMs]).toEqual([undefined, undefined, undefined]); // prettier-ignore
+  expect([object.appendable, object.lock, object.lockTtlMs]).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ]);
   const directory = new MeteredBackend(files, meter);
   expect([typeof directory.appendable, typeof directory.lock]).toEqual(["object", "function"]);
   class Slow extends MemoryBackend {
@@ -130,7 +139,13 @@ test("what is refused is not begun: no page, no stream, no object", async () => 
 test("calls at the same moment are admitted up to the budget", async () => {
   const { backend, meter } = await memory({ requests: 3 });
   const gets = await Promise.allSettled([1, 2, 3, 4, 5].map((n) => backend.get(`${n}`)));
-  expect(gets.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "fulfilled", "rejected", "rejected"]); // prettier-ignore
+  expect(gets.map(({ status }) => status)).toEqual([
+    "fulfilled",
+    "fulfilled",
+    "fulfilled",
+    "rejected",
+    "rejected",
+  ]);
   expect(meter.cost.requests.get).toBe(3);
 });
 
@@ -182,7 +197,9 @@ describe("beyond its budget a store", () => {
     await inner.initialize("memory", { readOnly: false });
     const budget = { requests: 1, onBreach: "throw" } as const;
     const backend = new MeteredBackend(inner, new CostMeter(), { budget, onWarning: () => {} });
-    const writer = new ObjectLog(backend, manualRuntime(), { writeTimeoutMs: 1_000 }).createWriter("a"); // prettier-ignore
+    const writer = new ObjectLog(backend, manualRuntime(), { writeTimeoutMs: 1_000 }).createWriter(
+      "a",
+    );
     expect((await writer.write(draft(["a"], 1))).ref.lo).toBe(1);
   });
 });

@@ -89,7 +89,9 @@ describe("live server", () => {
         ? { status: 403, body: "<Error><Code>AccessDenied</Code></Error>" }
         : undefined;
     await expectRefused(medium.location, {}, AccessDeniedError, /Allow s3:GetObject/);
-    const after = new Map([...(await medium.contents())].filter(([name]) => !name.endsWith(".lease"))); // prettier-ignore
+    const after = new Map(
+      [...(await medium.contents())].filter(([name]) => !name.endsWith(".lease")),
+    );
     expect(new Map([...before].filter(([name]) => !name.endsWith(".lease")))).toEqual(after);
     await using again = await Store.open<unknown>(medium.location, { backend: medium.backend() });
     expect(again.entries()).toEqual([["a", 1]]);
@@ -101,7 +103,9 @@ describe("live server", () => {
     const store = await Store.open<unknown>(medium.location, { backend, agentId: "a" });
     await store.set("a", 1);
     proxy.fault = ({ method }) =>
-      method === "PUT" ? { status: 403, body: "<Error><Code>AccessDenied</Code></Error>" } : undefined; // prettier-ignore
+      method === "PUT"
+        ? { status: 403, body: "<Error><Code>AccessDenied</Code></Error>" }
+        : undefined;
     await expect(store.set("a", 2)).rejects.toThrow(AccessDeniedError);
     await expect(store.set("b", 2)).rejects.toThrow("Allow s3:PutObject");
     expect(store.entries()).toEqual([["a", 1]]);
@@ -109,13 +113,21 @@ describe("live server", () => {
     await store.set("b", 3);
     await store.close();
     await using again = await Store.open<unknown>(medium.location, { backend: medium.backend() });
-    expect(again.entries()).toEqual([["a", 1], ["b", 3]]); // prettier-ignore
+    expect(again.entries()).toEqual([
+      ["a", 1],
+      ["b", 3],
+    ]);
   });
 
   /** Whoever signs nothing may read and list this bucket from now on, and nothing else. */
   async function letAnyoneRead(): Promise<S3Client> {
     const [bucket, objects] = [`arn:aws:s3:::${live.bucket}`, `arn:aws:s3:::${live.bucket}/*`];
-    const allow = (Action: string, Resource: string): object => ({ Effect: "Allow", Principal: "*", Action, Resource }); // prettier-ignore
+    const allow = (Action: string, Resource: string): object => ({
+      Effect: "Allow",
+      Principal: "*",
+      Action,
+      Resource,
+    });
     const Statement = [allow("s3:ListBucket", bucket), allow("s3:GetObject", objects)];
     const Policy = JSON.stringify({ Version: "2012-10-17", Statement });
     await live.client.send(new PutBucketPolicyCommand({ Bucket: live.bucket, Policy }));
@@ -131,7 +143,10 @@ describe("live server", () => {
   test("credentials that may only read follow a writer; no other request is sent", async () => {
     const medium = s3Medium(live);
     const client = await letAnyoneRead();
-    await using writer = await Store.open<unknown>(medium.location, { backend: medium.backend(), checkpointThreshold: 3 }); // prettier-ignore
+    await using writer = await Store.open<unknown>(medium.location, {
+      backend: medium.backend(),
+      checkpointThreshold: 3,
+    });
     await writer.set("a", 1);
     const backends = [1, 2].map(() => new S3Backend({ client }));
     const readers = await Promise.all(

@@ -83,11 +83,22 @@ async function look({ open }: Fixture): Promise<Pick<Outcome, "live" | "archived
   const reader = await open<number>({ readOnly: true });
   const names = reader.listArchiveSegments();
   const archived = names.length === 0 ? [] : [...(await reader.loadArchive("p")).keys()];
-  return { live: reader.entries().map(([id]) => id).toSorted(), archived }; // prettier-ignore
+  return {
+    live: reader
+      .entries()
+      .map(([id]) => id)
+      .toSorted(),
+    archived,
+  };
 }
 
 function expectArchivedIn(store: Store<number>): void {
-  expect(store.entries().map(([id]) => id).toSorted()).toEqual(["b", "d"]); // prettier-ignore
+  expect(
+    store
+      .entries()
+      .map(([id]) => id)
+      .toSorted(),
+  ).toEqual(["b", "d"]);
 }
 
 /** Compactions change nothing of it and leave no litter; the next archive does what is left. */

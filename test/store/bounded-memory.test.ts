@@ -72,11 +72,12 @@ describe("a store is gone through in a small part of its size", () => {
   test("by a scan", { timeout: 60_000 }, () =>
     expectBounded("scan", LOG_HEAP_MIB, { records, descents: 0 }),
   );
-  test(
-    "by a compaction of everything",
-    { timeout: 60_000 },
-    () =>
+  test("by a compaction of everything", { timeout: 60_000 }, () =>
     // The log first, by itself, then all of it.
-    expectBounded("compact", LOG_HEAP_MIB, { outcome: "published", records: logged + records, runs: 1 }), // prettier-ignore
+    expectBounded("compact", LOG_HEAP_MIB, {
+      outcome: "published",
+      records: logged + records,
+      runs: 1,
+    }),
   );
 });

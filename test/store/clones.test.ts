@@ -31,8 +31,16 @@ test("whose first objects differ in name: each undoes its own write, never the o
   const winner = reader.get("x");
   expect(names).toContain(winner);
   const loser = clones[names.findIndex((name) => name !== winner)];
-  expect([await loser?.undo(), await reader.refresh(), reader.get("x")]).toEqual([false, undefined, winner]); // prettier-ignore
+  expect([await loser?.undo(), await reader.refresh(), reader.get("x")]).toEqual([
+    false,
+    undefined,
+    winner,
+  ]);
   const other = clones[names.findIndex((name) => name === winner)];
-  expect([await other?.undo(), await reader.refresh(), reader.get("x")]).toEqual([true, undefined, undefined]); // prettier-ignore
+  expect([await other?.undo(), await reader.refresh(), reader.get("x")]).toEqual([
+    true,
+    undefined,
+    undefined,
+  ]);
   for (const store of [...clones, reader]) await store.close();
 });

@@ -67,7 +67,10 @@ describe.each(MEDIA)("on %s", (_, makeMedium) => {
     for (const [name, enter] of entrances(fixture)) {
       const error = await refusal(enter);
       expect(error, `${name}: ${String(error)}`).toBeInstanceOf(type);
-      expect(error, name).toMatchObject({ action: "stop", message: expect.stringContaining(message) }); // prettier-ignore
+      expect(error, name).toMatchObject({
+        action: "stop",
+        message: expect.stringContaining(message),
+      });
     }
     expect(await dataOf(fixture.files)).toEqual(before);
   }

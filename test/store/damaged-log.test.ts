@@ -50,7 +50,9 @@ describe.each([
     expect(store.stats()).toMatchObject({ corruptSegments: 1, activeRecords: 2, opsCount: 2 });
     await store.refresh();
     await store.set("d", 1);
-    expect(fixture.warnings).toEqual([expect.stringContaining(`skipped what cannot be read: ${name}`)]); // prettier-ignore
+    expect(fixture.warnings).toEqual([
+      expect.stringContaining(`skipped what cannot be read: ${name}`),
+    ]);
     expect(store.stats().corruptSegments).toBe(1);
     const found = await fixture.lookUp(["a", "b", "c", "d"]);
     expect([...found.keys()]).toEqual(["a", "c", "d"]);
@@ -114,7 +116,13 @@ describe.each([
     await fixture.files.write(name, whole);
     for (let n = 0; n < 3; n++) await pass();
     expect((await manifestOf(fixture)).purgeFloor).toBeGreaterThan(0);
-    expect(new Map(await fixture.entries())).toEqual(new Map<string, unknown>([["b", "value of b"], ["c", "value of c"], ["d", 1]])); // prettier-ignore
+    expect(new Map(await fixture.entries())).toEqual(
+      new Map<string, unknown>([
+        ["b", "value of b"],
+        ["c", "value of c"],
+        ["d", 1],
+      ]),
+    );
   });
 });
 

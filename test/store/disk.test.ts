@@ -182,7 +182,10 @@ describe.runIf(root)("without permission", () => {
     expect(await asNobody("read", location)).toEqual({ count: 2 });
     expect(await asNobody("compact", location)).toMatchObject({ code: "ACCESS_DENIED" });
     await using store = await Store.open<unknown>(location, { readOnly: true, onCorrupt: "throw" });
-    expect(store.entries()).toEqual([["a", 1], ["b", 2]]); // prettier-ignore
+    expect(store.entries()).toEqual([
+      ["a", 1],
+      ["b", 2],
+    ]);
   });
 
   test("to the backend's own directory: reported, also when something was left behind in it", async () => {

@@ -18,7 +18,7 @@ test("tail gives what changed, checkpoints, batches and truncating undos include
   for (let n = 0; n < 40; n++) {
     if (n % 7 === 3) await writer.undo();
     else if (n % 5 === 4)
-      await writer.batch(() => [`a${n % 3}`, "b"].map((id) => writer.set(id, n))); // prettier-ignore
+      await writer.batch(() => [`a${n % 3}`, "b"].map((id) => writer.set(id, n)));
     else await writer.set(`c${n % 4}`, n);
     if (n % 3 > 0) continue;
     for (const { op, id, data } of await reader.tail()) {

@@ -24,8 +24,11 @@ test.each([
     (records: Memtable, all: StagedOperation[]) =>
       all.toReversed().forEach((each) => records.unstage(one(each))),
   ],
-  // prettier-ignore
-  ["one by one, from the middle", (records: Memtable, all: StagedOperation[]) => [...all.slice(all.length / 2), ...all].forEach((each) => records.unstage(one(each)))],
+  [
+    "one by one, from the middle",
+    (records: Memtable, all: StagedOperation[]) =>
+      [...all.slice(all.length / 2), ...all].forEach((each) => records.unstage(one(each))),
+  ],
 ])("operations on one record are staged and taken off %s", async (_, unstage) => {
   const growth = await growthOf(5_000, (size) => {
     const records = new Memtable();

@@ -14,11 +14,13 @@ test("an operation before the last one is not undone, also where it stayed in th
   const [earlier, later] = [flush("a", 65), flush("b", 70)];
   history.add("earlier", earlier, () => undefined);
   history.add("later", later, () => undefined);
-  const winners = new Map([earlier, later].map((segment) => {
-    const [operation] = segment.operations;
-    if (operation === undefined) throw new Error("a flush of nothing");
-    return [operation.id, { value: operation.data, version: versionOf(segment, operation) }];
-  })); // prettier-ignore
+  const winners = new Map(
+    [earlier, later].map((segment) => {
+      const [operation] = segment.operations;
+      if (operation === undefined) throw new Error("a flush of nothing");
+      return [operation.id, { value: operation.data, version: versionOf(segment, operation) }];
+    }),
+  );
   const current = (id: string) => {
     const found = winners.get(id);
     if (found === undefined) throw new Error(`no record ${id}`);

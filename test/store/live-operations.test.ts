@@ -101,7 +101,10 @@ test.each([10, 4_000])(
 );
 
 test("one that is gone is known after the survey", async () => {
-  const log = await logOf([{ agent: "a", clocks: [1] }, { agent: "a", clocks: [2] }]); // prettier-ignore
+  const log = await logOf([
+    { agent: "a", clocks: [1] },
+    { agent: "a", clocks: [2] },
+  ]);
   await log.backend.delete(["ops/0"]);
   const live = openLog(log);
   await live.survey();

@@ -46,7 +46,8 @@ async function scene() {
   await writer.batch(() => {
     for (let n = 0; n < RECORDS; n++) void writer.set(id(n), { n, text: "x".repeat(60) });
   });
-  const compactAll = async (): Promise<unknown> => compact("s", { backend, full: true, gcGraceMs: 3_600_000 }); // prettier-ignore
+  const compactAll = async (): Promise<unknown> =>
+    compact("s", { backend, full: true, gcGraceMs: 3_600_000 });
   await compactAll();
   const store = await open("store");
   return { backend, writer, store, compactAll };
@@ -91,7 +92,12 @@ test("a refresh that began before a call does not answer for it", async () => {
 
 test("reads of a bounded age wait for the look under way, and share it", async () => {
   const { backend, writer } = await scene();
-  const store = await Store.open<unknown>("s", { backend, agentId: "b", skipLoad: true, freshness: { maxStaleMs: 3_600_000 } }); // prettier-ignore
+  const store = await Store.open<unknown>("s", {
+    backend,
+    agentId: "b",
+    skipLoad: true,
+    freshness: { maxStaleMs: 3_600_000 },
+  });
   onTestFinished(() => store.close());
   await writer.set(id(5), "new");
   backend.looks = 0;

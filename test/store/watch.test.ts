@@ -37,7 +37,8 @@ async function scene() {
   const writer = await open(backend, "writer");
   backend.looks = 0;
   const told: string[] = [];
-  const callback = (operations: Operation<unknown>[]): void => void told.push(operations.map(({ id }) => id).join()); // prettier-ignore
+  const callback = (operations: Operation<unknown>[]): void =>
+    void told.push(operations.map(({ id }) => id).join());
   return { runtime, backend, store, writer, warnings, told, callback };
 }
 
@@ -128,7 +129,10 @@ test("a lazy watch reports that what was collected is unknown, and continues", a
   await writer.set("a", 1);
   await compact("x", { backend, gcGraceMs: 0, full: true });
   await store.refresh();
-  store.watch((operations) => told.push(operations.map(({ id, data }) => `${id}=${String(data)}`).join()), 10); // prettier-ignore
+  store.watch(
+    (operations) => told.push(operations.map(({ id, data }) => `${id}=${String(data)}`).join()),
+    10,
+  );
   for (const n of [2, 3, 4]) {
     await writer.set("a", n);
     await compact("x", { backend, gcGraceMs: 0, full: true });

@@ -52,7 +52,8 @@ export function failingBackend(inner: StorageBackend): FailingBackend {
   };
 
   const appendTo = (file: AppendFile, path: string): AppendFile => ({
-    append: (bytes) => intercept(`append ${path}`, () => file.append(bytes)) as ReturnType<AppendFile["append"]>, // prettier-ignore
+    append: (bytes) =>
+      intercept(`append ${path}`, () => file.append(bytes)) as ReturnType<AppendFile["append"]>,
     isInPlace: () => intercept(`isInPlace ${path}`, () => file.isInPlace()) as Promise<boolean>,
     close: () => file.close(),
   });

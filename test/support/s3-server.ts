@@ -75,7 +75,9 @@ export async function smallS3Server(): Promise<SmallS3Server> {
   const listed = (prefix: string): string => {
     const contents = [...objects].flatMap(([key, { length }]) =>
       key.startsWith(prefix)
-        ? [`<Contents><Key>${key}</Key><Size>${length}</Size><LastModified>2026-01-01T00:00:00Z</LastModified></Contents>`] // prettier-ignore
+        ? [
+            `<Contents><Key>${key}</Key><Size>${length}</Size><LastModified>2026-01-01T00:00:00Z</LastModified></Contents>`,
+          ]
         : [],
     );
     return `<ListBucketResult><IsTruncated>false</IsTruncated>${contents.join("")}</ListBucketResult>`;

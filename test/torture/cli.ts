@@ -40,13 +40,20 @@ function startServer(): Disposable {
     }
   } catch (cause) {
     stop();
-    throw new Error("No S3 server. Set OPSLOG_TEST_S3_ENDPOINT, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, or install one: bash test/support/ceph-rgw.sh install", { cause }); // prettier-ignore
+    throw new Error(
+      "No S3 server. Set OPSLOG_TEST_S3_ENDPOINT, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, or install one: bash test/support/ceph-rgw.sh install",
+      { cause },
+    );
   }
   return { [Symbol.dispose]: stop };
 }
 
 async function main(): Promise<boolean> {
-  const asked = { seconds: positive("seconds"), writers: positive("writers"), seed: positive("seed") }; // prettier-ignore
+  const asked = {
+    seconds: positive("seconds"),
+    writers: positive("writers"),
+    seed: positive("seed"),
+  };
   using _server = process.env["OPSLOG_TEST_S3_ENDPOINT"] ? undefined : startServer();
   process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] = "true";
   // Reads the environment when it is loaded.

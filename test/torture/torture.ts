@@ -99,7 +99,11 @@ class Torture {
 
   constructor(
     options: TortureOptions,
-    { program, location, directory }: { program: WorkerProgram; location: string; directory: string }, // prettier-ignore
+    {
+      program,
+      location,
+      directory,
+    }: { program: WorkerProgram; location: string; directory: string },
   ) {
     this.#options = options;
     this.#program = program;
@@ -237,8 +241,23 @@ export async function torture(options: TortureOptions): Promise<TortureReport> {
   const count = (outcome: JournaledCall["outcome"]): number =>
     slots.flatMap(({ calls }) => calls).filter((call) => call.outcome === outcome).length;
   const { kills, freezes, crashes } = run;
-  const outcomes = { acked: count("acknowledged"), unknown: count("unknown"), refused: count("refused") }; // prettier-ignore
-  return { ...verdict, ...outcomes, ...shared, misordered, kills, freezes, requests, generation, crashes, disturbed: disturbed.count }; // prettier-ignore
+  const outcomes = {
+    acked: count("acknowledged"),
+    unknown: count("unknown"),
+    refused: count("refused"),
+  };
+  return {
+    ...verdict,
+    ...outcomes,
+    ...shared,
+    misordered,
+    kills,
+    freezes,
+    requests,
+    generation,
+    crashes,
+    disturbed: disturbed.count,
+  };
 }
 
 /** Lets a process begin; calls back at its first answer after that. */

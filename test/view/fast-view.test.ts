@@ -40,7 +40,14 @@ async function looks(manifest: Manifest | undefined, elapsedMs: number): Promise
     throw new Error("a view only lists");
   };
   const log: Log = {
-    list: async () => ({ segments: [], corrupt: [], writtenMs: new Map(), firstDateMs: lastDateMs, lastDateMs, isCut: false }), // prettier-ignore
+    list: async () => ({
+      segments: [],
+      corrupt: [],
+      writtenMs: new Map(),
+      firstDateMs: lastDateMs,
+      lastDateMs,
+      isCut: false,
+    }),
     read: unused,
     createWriter: unused,
     offer: unused,

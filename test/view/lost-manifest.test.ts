@@ -87,7 +87,12 @@ test.each([true, false])(
     }
     await backend.writeBlob("manifest.json", lost);
     await lazy.set("mine", 2);
-    expect(await lazy.readMany(["k", "mine"])).toEqual(new Map([["k", 2], ["mine", 2]])); // prettier-ignore
+    expect(await lazy.readMany(["k", "mine"])).toEqual(
+      new Map([
+        ["k", 2],
+        ["mine", 2],
+      ]),
+    );
     await lazy.close();
   },
 );

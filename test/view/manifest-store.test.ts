@@ -39,7 +39,12 @@ describe("load", () => {
   test("an absent manifest is the empty one", async () => {
     const { manifests } = await scene();
     const loaded = await manifests.load();
-    expect(loaded).toEqual({ manifest: EMPTY_MANIFEST, etag: undefined, lastModifiedMs: undefined, dateMs: 5_000 }); // prettier-ignore
+    expect(loaded).toEqual({
+      manifest: EMPTY_MANIFEST,
+      etag: undefined,
+      lastModifiedMs: undefined,
+      dateMs: 5_000,
+    });
     expect(await manifests.load(loaded)).toEqual(loaded);
   });
 
@@ -114,7 +119,9 @@ describe("publish", () => {
     backend.onPut = () => Promise.reject(new WriteOutcomeUnknownError("lost"));
     expect(await manifests.publish(start, next(EMPTY_MANIFEST, "a"), 1)).toBeUndefined();
     backend.onPut = () => Promise.reject(new UnavailableError("down"));
-    await expect(manifests.publish(start, next(EMPTY_MANIFEST, "a"), 1)).rejects.toThrow(UnavailableError); // prettier-ignore
+    await expect(manifests.publish(start, next(EMPTY_MANIFEST, "a"), 1)).rejects.toThrow(
+      UnavailableError,
+    );
   });
 });
 

@@ -25,7 +25,12 @@ async function scene(): Promise<Scene> {
     backend,
     manifests: new ManifestStore(backend),
     publish: async (generation, change) => {
-      const bytes = encodeManifest({ ...EMPTY_MANIFEST, generation, nonce: `${generation}`, ...change }); // prettier-ignore
+      const bytes = encodeManifest({
+        ...EMPTY_MANIFEST,
+        generation,
+        nonce: `${generation}`,
+        ...change,
+      });
       await backend.writeBlob("manifest.json", bytes);
     },
   };
@@ -37,7 +42,15 @@ function listing(list: () => Promise<Partial<LogListing>>): Log {
     throw new Error("a view only lists");
   };
   return {
-    list: async () => ({ segments: [], corrupt: [], writtenMs: new Map(), firstDateMs: 1, lastDateMs: 1, isCut: false, ...(await list()) }), // prettier-ignore
+    list: async () => ({
+      segments: [],
+      corrupt: [],
+      writtenMs: new Map(),
+      firstDateMs: 1,
+      lastDateMs: 1,
+      isCut: false,
+      ...(await list()),
+    }),
     read: unused,
     createWriter: unused,
     offer: unused,

@@ -3,7 +3,12 @@
  * carries a random mark in its metadata, by which an upload whose last answer was lost is known.
  */
 import { InvalidArgumentError, WriteOutcomeUnknownError } from "../../core/errors.ts";
-import { type Precondition, PUT_TIMEOUT_MS, type PutOptions, type PutResult } from "../../storage/backend.ts"; // prettier-ignore
+import {
+  type Precondition,
+  PUT_TIMEOUT_MS,
+  type PutOptions,
+  type PutResult,
+} from "../../storage/backend.ts";
 import type { S3Bucket } from "../requests/client.ts";
 import { completeUpload, UPLOAD_MARK } from "./complete-upload.ts";
 import type { Upload } from "./complete-upload.ts";

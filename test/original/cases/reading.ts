@@ -40,7 +40,11 @@ export function readingCases(make: MakeMedium): void {
   test("verify counts records and operations, and names what cannot be read", async () => {
     const log = `${lines([set("a", 1), set("b", 2)])}{"torn`;
     const fixture = await setUpObjects(make, {
-      [SNAPSHOT]: snapshotText([["x", 1], ["y", 2], ["z", 3]]), // prettier-ignore
+      [SNAPSHOT]: snapshotText([
+        ["x", 1],
+        ["y", 2],
+        ["z", 3],
+      ]),
       [LOG]: log,
     });
     const { location, backend } = fixture.medium;
@@ -75,7 +79,13 @@ export function readingCases(make: MakeMedium): void {
       },
       { activeOps: "ops/wal-5" },
     );
-    expect(new Map(await fixture.entries())).toEqual(new Map<string, unknown>([["k", "last"], ["old", 1], ["other", 1]])); // prettier-ignore
+    expect(new Map(await fixture.entries())).toEqual(
+      new Map<string, unknown>([
+        ["k", "last"],
+        ["old", 1],
+        ["other", 1],
+      ]),
+    );
   });
 
   test("a log that is not there is an empty one", async () => {
@@ -84,7 +94,10 @@ export function readingCases(make: MakeMedium): void {
     const store = await fixture.open({ checkpointOnClose: false });
     await store.set("l", 2);
     await store.close();
-    expect(await fixture.entries()).toEqual([["k", 1], ["l", 2]]); // prettier-ignore
+    expect(await fixture.entries()).toEqual([
+      ["k", 1],
+      ["l", 2],
+    ]);
   });
 
   test("both logs of a store that was used in both ways count", async () => {
@@ -94,11 +107,18 @@ export function readingCases(make: MakeMedium): void {
       {
         [SNAPSHOT]: snapshotText([]),
         [LOG]: lines([set("single", 1), set("both", "single")]),
-        [agentLog]: lines([set("agent", 1, { agent: "a", clock: 1 }), set("both", "agent", { agent: "a", clock: 2 })]), // prettier-ignore
+        [agentLog]: lines([
+          set("agent", 1, { agent: "a", clock: 1 }),
+          set("both", "agent", { agent: "a", clock: 2 }),
+        ]),
       },
       { activeAgentOps: { a: agentLog, "same log": LOG } },
     );
-    expect(await fixture.entries()).toEqual([["single", 1], ["both", "agent"], ["agent", 1]]); // prettier-ignore
+    expect(await fixture.entries()).toEqual([
+      ["single", 1],
+      ["both", "agent"],
+      ["agent", 1],
+    ]);
     expect((await fixture.open({ readOnly: true })).getOps()).toHaveLength(4);
   });
 
@@ -109,7 +129,10 @@ export function readingCases(make: MakeMedium): void {
     });
     const store = await fixture.open({ readOnly: true });
     await store.refresh();
-    expect(store.entries()).toEqual([["a", 1], ["b", null]]); // prettier-ignore
+    expect(store.entries()).toEqual([
+      ["a", 1],
+      ["b", null],
+    ]);
     expect(fixture.warnings).toEqual([
       expect.stringContaining(`skipped 3 malformed lines in ${LOG}; the first is line 2`),
     ]);
@@ -128,7 +151,9 @@ export function readingCases(make: MakeMedium): void {
     await writeObjects(fixture.medium, {
       [SNAPSHOT]: '{"version":1,"timestamp":"x","records":[]}',
     });
-    await expect(fixture.entries()).rejects.toThrow(`${SNAPSHOT}: Invalid snapshot: records must be an object`); // prettier-ignore
+    await expect(fixture.entries()).rejects.toThrow(
+      `${SNAPSHOT}: Invalid snapshot: records must be an object`,
+    );
     await withBackend(fixture.medium, (backend) => backend.deleteBlob(SNAPSHOT));
     const missing = `Snapshot file not found: ${SNAPSHOT}. The data directory may be corrupted.`;
     await expect(fixture.entries()).rejects.toThrow(missing);
@@ -156,9 +181,18 @@ export function readingCases(make: MakeMedium): void {
   test("records, operations and history of before are shown as the original shows them", async () => {
     const { open, expected } = await setUpOriginal(make);
     const store = await open({ checkpointOnClose: false });
-    expect(store.getOps().map(({ op, id, agent, clock }) => [op, id, agent, clock])).toEqual([["set", "r1", undefined, undefined], ["delete", "r2", undefined, undefined], ["set", "new", undefined, undefined], ["set", "r3", undefined, undefined]]); // prettier-ignore
+    expect(store.getOps().map(({ op, id, agent, clock }) => [op, id, agent, clock])).toEqual([
+      ["set", "r1", undefined, undefined],
+      ["delete", "r2", undefined, undefined],
+      ["set", "new", undefined, undefined],
+      ["set", "r3", undefined, undefined],
+    ]);
     expect(store.getHistory("r2")).toMatchObject([{ op: "delete", prev: { n: 2 } }]);
-    expect(store.stats()).toMatchObject({ activeRecords: expected.size, opsCount: 4, archiveSegments: 1 }); // prettier-ignore
+    expect(store.stats()).toMatchObject({
+      activeRecords: expected.size,
+      opsCount: 4,
+      archiveSegments: 1,
+    });
     expect(store.getManifest()?.currentSnapshot).toMatch(/^snapshots\/snap-\d+\.jsonl$/);
   });
 
@@ -168,8 +202,15 @@ export function readingCases(make: MakeMedium): void {
     const undone: boolean[] = [];
     for (let n = 1; n <= 5; n++) undone.push(await store.undo());
     expect(undone).toEqual([true, true, true, true, false]);
-    expect([store.get("r1"), store.has("r2"), store.has("new")]).toEqual([{ n: 1, text: "record 1 of the original" }, true, false]); // prettier-ignore
-    expect([store.getOps(), store.get("r3")]).toEqual([[], { n: 3, text: "record 3 of the original" }]); // prettier-ignore
+    expect([store.get("r1"), store.has("r2"), store.has("new")]).toEqual([
+      { n: 1, text: "record 1 of the original" },
+      true,
+      false,
+    ]);
+    expect([store.getOps(), store.get("r3")]).toEqual([
+      [],
+      { n: 3, text: "record 3 of the original" },
+    ]);
     await store.close();
     expect(new Map(await entries()).size).toBe(19);
   });
@@ -191,7 +232,10 @@ export function readingCases(make: MakeMedium): void {
 
   test("a reader follows the original, also when that takes back what it wrote", async () => {
     const log = (...ids: string[]): string => lines(ids.map((id, n) => set(id, n)));
-    const fixture = await setUpObjects(make, { [SNAPSHOT]: snapshotText([["s", 1]]), [LOG]: log("a", "b") }); // prettier-ignore
+    const fixture = await setUpObjects(make, {
+      [SNAPSHOT]: snapshotText([["s", 1]]),
+      [LOG]: log("a", "b"),
+    });
     const eager = await fixture.open({ readOnly: true });
     const lazy = await fixture.open({ readOnly: true, skipLoad: true });
     const seen = async (): Promise<unknown> => {
@@ -201,17 +245,36 @@ export function readingCases(make: MakeMedium): void {
       expect(found).toEqual(new Map(eager.entries()));
       return eager.entries();
     };
-    expect(await seen()).toEqual([["s", 1], ["a", 0], ["b", 1]]); // prettier-ignore
+    expect(await seen()).toEqual([
+      ["s", 1],
+      ["a", 0],
+      ["b", 1],
+    ]);
     await writeObjects(fixture.medium, { [LOG]: log("a", "c") });
-    expect(await seen()).toEqual([["s", 1], ["a", 0], ["c", 1]]); // prettier-ignore
+    expect(await seen()).toEqual([
+      ["s", 1],
+      ["a", 0],
+      ["c", 1],
+    ]);
     await writeObjects(fixture.medium, { [LOG]: log("a", "c", "d") });
-    expect(await seen()).toEqual([["s", 1], ["a", 0], ["c", 1], ["d", 2]]); // prettier-ignore
+    expect(await seen()).toEqual([
+      ["s", 1],
+      ["a", 0],
+      ["c", 1],
+      ["d", 2],
+    ]);
   });
 
   test("records are migrated from the version of the snapshot", async () => {
-    const fixture = await setUpObjects(make, { [SNAPSHOT]: snapshotText([["s", 1]], 3), [LOG]: lines([set("l", 2)]) }); // prettier-ignore
+    const fixture = await setUpObjects(make, {
+      [SNAPSHOT]: snapshotText([["s", 1]], 3),
+      [LOG]: lines([set("l", 2)]),
+    });
     const migrate = (record: unknown, from: number): unknown => `${String(record)} from ${from}`;
     const store = await fixture.open({ version: 4, migrate, readOnly: true });
-    expect(store.entries()).toEqual([["s", "1 from 3"], ["l", "2 from 3"]]); // prettier-ignore
+    expect(store.entries()).toEqual([
+      ["s", "1 from 3"],
+      ["l", "2 from 3"],
+    ]);
   });
 }

@@ -96,12 +96,21 @@ export function raceCases(make: MakeMedium): void {
   });
 
   test("a lookup that meets another snapshot brings what is resident up to it", async () => {
-    const fixture = await setUpObjects(make, { [SNAPSHOT]: snapshotText([["a", 1], ["b", 1]]), [LOG]: "" }); // prettier-ignore
+    const fixture = await setUpObjects(make, {
+      [SNAPSHOT]: snapshotText([
+        ["a", 1],
+        ["b", 1],
+      ]),
+      [LOG]: "",
+    });
     const lazy = await fixture.open({ readOnly: true, skipLoad: true });
     await lazy.hydrate(["a"]);
     const next = { currentSnapshot: "snapshots/snap-2.jsonl", activeOps: "ops/ops-2.jsonl" };
     await writeObjects(fixture.medium, {
-      [next.currentSnapshot]: snapshotText([["a", 2], ["b", 2]]), // prettier-ignore
+      [next.currentSnapshot]: snapshotText([
+        ["a", 2],
+        ["b", 2],
+      ]),
       "manifest.json": manifestText(next),
     });
     await withBackend(fixture.medium, (backend) => backend.deleteBlob(SNAPSHOT));
@@ -131,7 +140,9 @@ export function raceCases(make: MakeMedium): void {
     await compactAfterGrace(fixture);
     const { runs } = await manifestOf(fixture);
     const mentioned = runs.flatMap(({ path, index }) => [path, index]);
-    expect([...(await fixture.objects("snapshots/")).keys()].toSorted()).toEqual(mentioned.toSorted()); // prettier-ignore
+    expect([...(await fixture.objects("snapshots/")).keys()].toSorted()).toEqual(
+      mentioned.toSorted(),
+    );
     expect(new Map(await fixture.entries())).toEqual(fixture.expected);
   });
 
@@ -139,7 +150,10 @@ export function raceCases(make: MakeMedium): void {
     "what the original wrote until the publication is taken in by the next pass",
     slow,
     async () => {
-      const fixture = await setUpObjects(make, { [SNAPSHOT]: snapshotText([["s", 1]]), [LOG]: lines([set("a", 1)]) }); // prettier-ignore
+      const fixture = await setUpObjects(make, {
+        [SNAPSHOT]: snapshotText([["s", 1]]),
+        [LOG]: lines([set("a", 1)]),
+      });
       const late = lines([set("a", 1), set("late", 2)]);
       const isLast = (call: string): boolean => /^put .*\.retired$/.test(call);
       const { backend } = beforeFirst(fixture.medium.backend(), isLast, () =>
@@ -150,7 +164,13 @@ export function raceCases(make: MakeMedium): void {
         outcome: "published",
         generation: 1,
       });
-      expect(new Map(await fixture.entries())).toEqual(new Map([["s", 1], ["a", 1], ["late", 2]])); // prettier-ignore
+      expect(new Map(await fixture.entries())).toEqual(
+        new Map([
+          ["s", 1],
+          ["a", 1],
+          ["late", 2],
+        ]),
+      );
     },
   );
 }

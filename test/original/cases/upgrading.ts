@@ -53,8 +53,14 @@ export function upgradingCases(make: MakeMedium): void {
     const { stats, archive, schema, clock, generation } = await manifestOf(fixture);
     expect({ schema, clock, generation }).toEqual({ schema: 1, clock: 4, generation: 1 });
     const crc = expect.stringMatching(/^[0-9a-f]{8}$/);
-    expect(archive).toEqual([{ period: "2025-Q3", path: "archive/archive-2025-Q3.json", records: 1, crc }]); // prettier-ignore
-    expect(stats).toMatchObject({ activeRecords: fixture.expected.size, archivedRecords: 1, created }); // prettier-ignore
+    expect(archive).toEqual([
+      { period: "2025-Q3", path: "archive/archive-2025-Q3.json", records: 1, crc },
+    ]);
+    expect(stats).toMatchObject({
+      activeRecords: fixture.expected.size,
+      archivedRecords: 1,
+      created,
+    });
     const after = await fixture.open({ readOnly: true });
     expect(await after.loadArchive("2025-Q3")).toEqual(archived);
     expect(after.listArchiveSegments()).toEqual(["archive/archive-2025-Q3.json"]);
@@ -77,7 +83,9 @@ export function upgradingCases(make: MakeMedium): void {
     const left = [...(await fixture.objects("snapshots/")).keys()];
     expect(left.filter((path) => !/\/snap-0-.*\.(jsonl|index)$/.test(path))).toEqual([]);
     expect((await manifestOf(fixture)).retired).toEqual([]);
-    expect([...(await fixture.objects("archive/")).keys()]).toEqual(["archive/archive-2025-Q3.json"]); // prettier-ignore
+    expect([...(await fixture.objects("archive/")).keys()]).toEqual([
+      "archive/archive-2025-Q3.json",
+    ]);
     expect(new Map(await fixture.entries())).toEqual(expected);
     expect(await compactAfterGrace(fixture)).toMatchObject({ outcome: "idle" });
   });
@@ -91,7 +99,10 @@ export function upgradingCases(make: MakeMedium): void {
     expect(await runCompaction(fixture.medium)).toMatchObject({ outcome: "published", corrupt: 1 });
     await compactAfterGrace(fixture);
     expect(await originalObjects(fixture)).toEqual([LOG]);
-    expect(await fixture.entries()).toEqual([["a", 1], ["s", 1]]); // prettier-ignore
+    expect(await fixture.entries()).toEqual([
+      ["a", 1],
+      ["s", 1],
+    ]);
   });
 
   test("deletions stay, and writes of ours on top wait for the next pass", slow, async () => {
@@ -110,7 +121,11 @@ export function upgradingCases(make: MakeMedium): void {
       more: true,
     });
     expect(new Map(await fixture.entries())).toEqual(expected);
-    expect(await runCompaction(fixture.medium)).toMatchObject({ generation: 2, operations: 2, more: false }); // prettier-ignore
+    expect(await runCompaction(fixture.medium)).toMatchObject({
+      generation: 2,
+      operations: 2,
+      more: false,
+    });
     await runCompaction(fixture.medium, { full: true });
     expect(new Map(await fixture.entries())).toEqual(expected);
     expect(await fixture.lookUp([...expected.keys(), "r2", "r4"])).toEqual(expected);
@@ -129,7 +144,9 @@ export function upgradingCases(make: MakeMedium): void {
     for (let n = 1; n <= writes; n++) await store.set(`w${n}`, { n });
     if (how === "compact()") await store.compact();
     if (how !== "close()") {
-      expect(store.getManifest()?.currentSnapshot).toMatch(/^snapshots\/snap-\d-[0-9a-f]{16}\.jsonl$/); // prettier-ignore
+      expect(store.getManifest()?.currentSnapshot).toMatch(
+        /^snapshots\/snap-\d-[0-9a-f]{16}\.jsonl$/,
+      );
       expect(store.entries().slice(0, order.length), "memory is not loaded again").toEqual(order);
       expect(store.stats().opsCount).toBe(0);
       const original = calls.filter((call) => /^get snapshots\/snap-\d+\.jsonl/.test(call));
@@ -151,7 +168,10 @@ export function upgradingCases(make: MakeMedium): void {
     ]);
     const log = lines([set("n", null), { ts: TS, op: "delete", id: "null", prev: null }]);
     const fixture = await setUpObjects(make, { [SNAPSHOT]: snapshot, [LOG]: log });
-    const expected = new Map([["twice", "a last"], ["n", null]]); // prettier-ignore
+    const expected = new Map([
+      ["twice", "a last"],
+      ["n", null],
+    ]);
     expect(new Map(await fixture.entries())).toEqual(expected);
     await runCompaction(fixture.medium);
     expect(new Map(await fixture.entries())).toEqual(expected);
@@ -159,9 +179,15 @@ export function upgradingCases(make: MakeMedium): void {
   });
 
   test("a snapshot that does not fit in memory becomes several runs", slow, async () => {
-    const records = Array.from({ length: 40 }, (_, n): [string, string] => [`r${n % 35}`, `${"zyxw"[n % 4]}${n}`]); // prettier-ignore
-    const fixture = await setUpObjects(make, { [SNAPSHOT]: snapshotText(records), [LOG]: lines([set("r1", "log")]) }); // prettier-ignore
-    const expected = new Map([...records, ["r1", "log"]]); // prettier-ignore
+    const records = Array.from({ length: 40 }, (_, n): [string, string] => [
+      `r${n % 35}`,
+      `${"zyxw"[n % 4]}${n}`,
+    ]);
+    const fixture = await setUpObjects(make, {
+      [SNAPSHOT]: snapshotText(records),
+      [LOG]: lines([set("r1", "log")]),
+    });
+    const expected = new Map([...records, ["r1", "log"]]);
     await withParts(fixture, async (parts) => {
       const limits = { ...DEFAULT_LIMITS, logBytesMax: 60, runsMax: 3 };
       const { report } = await new Compactor({ ...parts, limits }).pass();
@@ -189,7 +215,10 @@ export function upgradingCases(make: MakeMedium): void {
   });
 
   test("a damaged snapshot stops it, and nothing is changed", slow, async () => {
-    const fixture = await setUpObjects(make, { [SNAPSHOT]: `${snapshotText([["a", 1]])}x\n`, [LOG]: "" }); // prettier-ignore
+    const fixture = await setUpObjects(make, {
+      [SNAPSHOT]: `${snapshotText([["a", 1]])}x\n`,
+      [LOG]: "",
+    });
     const before = await originalObjects(fixture);
     await expect(runCompaction(fixture.medium)).rejects.toThrow(`${SNAPSHOT} at byte`);
     await withBackend(fixture.medium, (backend) => backend.deleteBlob(SNAPSHOT));

@@ -53,7 +53,9 @@ describe("mutants", () => {
   });
 
   test("the README says of each what it does", () => {
-    const table = readFileSync(new URL("../README.md", import.meta.url), "utf8").split("## Mutants")[1]; // prettier-ignore
+    const table = readFileSync(new URL("../README.md", import.meta.url), "utf8").split(
+      "## Mutants",
+    )[1];
     const rows = MUTANTS.map((one) => `| ${one.name} | ${one.breaks.join(", ")} | ${one.does} |`);
     expect(rows.filter((row) => table?.includes(row) !== true)).toEqual([]);
   });

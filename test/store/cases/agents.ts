@@ -56,7 +56,10 @@ export function agentCases(make: MakeMedium): void {
     await agent.set("by agent", 2);
     await single.close();
     await agent.close();
-    const expected = [["by agent", 2], ["by single", 2]]; // prettier-ignore
+    const expected = [
+      ["by agent", 2],
+      ["by single", 2],
+    ];
     expect(sorted(await entries())).toEqual(expected);
     const plain = await open();
     expect(sorted(plain.entries())).toEqual(expected);

@@ -26,21 +26,30 @@ export function archiveNameCases(make: MakeMedium): void {
     }
   });
 
-  test.each(["", ".", "..", "a/b", "../../x", "a\\b", "a\nb", "\u0000", "\u007f", "x".repeat(129), "\ud800"])(
-    "%j is refused before anything happens",
-    async (name) => {
-      const { open, medium } = await setUp(make);
-      const store = await open<Task>({ ...KEEP, agentId: "a" });
-      await fill(store);
-      const before = await medium.contents();
-      const asked: unknown[] = [];
-      const call = store.archive((value) => asked.push(value) > 0, name);
-      await expect(call).rejects.toThrow(InvalidArgumentError);
-      await expect(call).rejects.toThrow("an archive's name has 1 to 128 characters");
-      expect(asked).toEqual([]);
-      expect(await medium.contents()).toEqual(before);
-    },
-  ); // prettier-ignore
+  test.each([
+    "",
+    ".",
+    "..",
+    "a/b",
+    "../../x",
+    "a\\b",
+    "a\nb",
+    "\u0000",
+    "\u007f",
+    "x".repeat(129),
+    "\ud800",
+  ])("%j is refused before anything happens", async (name) => {
+    const { open, medium } = await setUp(make);
+    const store = await open<Task>({ ...KEEP, agentId: "a" });
+    await fill(store);
+    const before = await medium.contents();
+    const asked: unknown[] = [];
+    const call = store.archive((value) => asked.push(value) > 0, name);
+    await expect(call).rejects.toThrow(InvalidArgumentError);
+    await expect(call).rejects.toThrow("an archive's name has 1 to 128 characters");
+    expect(asked).toEqual([]);
+    expect(await medium.contents()).toEqual(before);
+  });
 
   test.each(["x".repeat(128), "…", "2026 Q1", "*?:<>|\"'", "-", "a.jsonl", "__proto__", "snap-1"])(
     "%j is a name, and stays inside archive/",

@@ -31,14 +31,17 @@ export function archiveOrderCases(make: MakeMedium): void {
     expect(await fixture.entries()).toEqual([["before", { n: 4, done: true }]]);
   });
 
-  test.each(["group", "async"] as const)("%s: what is buffered is archived too", async (writeMode) => {
-    const fixture = await setUp(make);
-    const store = await fixture.open<Task>({ ...KEEP, writeMode, groupCommitMs: 1_000_000 });
-    await store.set("a", { n: 1, done: true });
-    expect(await store.archive(isDone, "p")).toBe(1);
-    expect(store.stats().opsCount).toBe(0);
-    expect(await archived(fixture, "p")).toEqual([["a", { n: 1, done: true }]]);
-  }); // prettier-ignore
+  test.each(["group", "async"] as const)(
+    "%s: what is buffered is archived too",
+    async (writeMode) => {
+      const fixture = await setUp(make);
+      const store = await fixture.open<Task>({ ...KEEP, writeMode, groupCommitMs: 1_000_000 });
+      await store.set("a", { n: 1, done: true });
+      expect(await store.archive(isDone, "p")).toBe(1);
+      expect(store.stats().opsCount).toBe(0);
+      expect(await archived(fixture, "p")).toEqual([["a", { n: 1, done: true }]]);
+    },
+  );
 
   test("the predicate is called once for each version of a record", async () => {
     const { open } = await setUp(make);
@@ -100,7 +103,12 @@ export function archiveConcurrencyCases(make: MakeMedium): void {
     expect(await a.archive(isDone, "p")).toBe(2);
     expect((await archived(fixture, "p")).map(([id]) => id)).toEqual(["t1", "t4"]);
     await b.refresh();
-    expect(b.entries().map(([id]) => id).toSorted()).toEqual(["t0", "t3", "t5"]); // prettier-ignore
+    expect(
+      b
+        .entries()
+        .map(([id]) => id)
+        .toSorted(),
+    ).toEqual(["t0", "t3", "t5"]);
   });
 
   test("an update that lands while it is archived survives", async () => {
@@ -127,7 +135,8 @@ export function archiveConcurrencyCases(make: MakeMedium): void {
     const fixture = await setUp(make);
     const options = { ...KEEP, leaseTtlMs: 30_000 };
     const stores: Store<Task>[] = [];
-    for (const agentId of ["a", "b", "c"]) stores.push(await fixture.open<Task>({ ...options, agentId })); // prettier-ignore
+    for (const agentId of ["a", "b", "c"])
+      stores.push(await fixture.open<Task>({ ...options, agentId }));
     await fill(stores[0]!);
     const counts = await Promise.all(stores.map((store) => store.archive(isDone, "p")));
     expect(counts.reduce((sum, count) => sum + count, 0)).toBe(3);
@@ -140,7 +149,8 @@ export function archiveConcurrencyCases(make: MakeMedium): void {
     const fixture = await setUp(make);
     const writer = await fixture.open<Task>({ ...KEEP, agentId: "w" });
     const readers: Store<Task>[] = [];
-    for (const skipLoad of [false, true]) readers.push(await fixture.open<Task>({ readOnly: true, skipLoad })); // prettier-ignore
+    for (const skipLoad of [false, true])
+      readers.push(await fixture.open<Task>({ readOnly: true, skipLoad }));
     await fill(writer);
     let isDoneArchiving = false;
     const ids = ["t0", "t1", "t2", "t3", "t4", "t5"];

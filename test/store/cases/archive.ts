@@ -26,33 +26,39 @@ export function archiveCases(make: MakeMedium): void {
       stats: { activeRecords: 3, archivedRecords: 3, opsCount: 0 },
     });
     expect(await fixture.entries()).toEqual(ODD);
-    expect(await fixture.lookUp(["t0", "t1"])).toEqual(new Map(ODD.slice(0, 1) as [string, Task][])); // prettier-ignore
+    expect(await fixture.lookUp(["t0", "t1"])).toEqual(
+      new Map(ODD.slice(0, 1) as [string, Task][]),
+    );
     expect(await archived(fixture, "2026-Q1")).toEqual(EVEN);
     expect(fixture.warnings).toEqual([]);
     // Loading restores nothing.
     expect(store.count()).toBe(3);
   });
 
-  test("archives stay when everything is compacted, and through a purge", { timeout: 60_000 }, async () => {
-    const fixture = await setUp(make, SHORT_GRACES);
-    const { medium, open } = fixture;
-    const store = await open<Task>({ ...KEEP, agentId: "a", ...SHORT_GRACES });
-    await fill(store);
-    await store.archive(isDone, "p");
-    const pass = (): ReturnType<typeof compact> =>
-      compact(medium.location, { ...SHORT_GRACES, backend: medium.backend(), full: true });
-    await medium.pass(SHORT_GRACES.tombstoneGraceMs + 2_000);
-    await store.set("t1", { n: 11, done: false });
-    await pass();
-    await store.set("t1", { n: 1, done: false });
-    await pass();
-    // Not even a tombstone is left of them, but the archive is.
-    expect([...(await fixture.objects("snapshots/")).values()].join("")).not.toContain('"t0"');
-    await store.refresh();
-    expect(store.entries()).toEqual(ODD);
-    expect(new Map(await fixture.entries())).toEqual(new Map(ODD as [string, Task][]));
-    expect(await archived(fixture, "p")).toEqual(EVEN);
-  }); // prettier-ignore
+  test(
+    "archives stay when everything is compacted, and through a purge",
+    { timeout: 60_000 },
+    async () => {
+      const fixture = await setUp(make, SHORT_GRACES);
+      const { medium, open } = fixture;
+      const store = await open<Task>({ ...KEEP, agentId: "a", ...SHORT_GRACES });
+      await fill(store);
+      await store.archive(isDone, "p");
+      const pass = (): ReturnType<typeof compact> =>
+        compact(medium.location, { ...SHORT_GRACES, backend: medium.backend(), full: true });
+      await medium.pass(SHORT_GRACES.tombstoneGraceMs + 2_000);
+      await store.set("t1", { n: 11, done: false });
+      await pass();
+      await store.set("t1", { n: 1, done: false });
+      await pass();
+      // Not even a tombstone is left of them, but the archive is.
+      expect([...(await fixture.objects("snapshots/")).values()].join("")).not.toContain('"t0"');
+      await store.refresh();
+      expect(store.entries()).toEqual(ODD);
+      expect(new Map(await fixture.entries())).toEqual(new Map(ODD as [string, Task][]));
+      expect(await archived(fixture, "p")).toEqual(EVEN);
+    },
+  );
 
   test("archiving into a name again adds to it; what was archived last wins", async () => {
     const fixture = await setUp(make);

@@ -20,7 +20,10 @@ export function batchCases(make: MakeMedium): void {
     expect(store.get("a")).toBe(3);
     expect(await done).toBeUndefined();
     expect([await flushes(), store.stats().opsCount]).toEqual([2, 5]);
-    expect(await entries()).toEqual([["a", 3], ["b", 2]]); // prettier-ignore
+    expect(await entries()).toEqual([
+      ["a", 3],
+      ["b", 2],
+    ]);
   });
 
   test("an empty batch does no I/O and makes no operation", async () => {
@@ -44,7 +47,12 @@ export function batchCases(make: MakeMedium): void {
       throw new RangeError("mine");
     });
     await expect(failing).rejects.toThrow(new RangeError("mine"));
-    expect(new Map(store.entries())).toEqual(new Map([["a", 1], ["b", 1]])); // prettier-ignore
+    expect(new Map(store.entries())).toEqual(
+      new Map([
+        ["a", 1],
+        ["b", 1],
+      ]),
+    );
     expect(await flushes()).toBe(2);
     await store.batch(() => void store.set("a", 3));
     expect(store.get("a")).toBe(3);
@@ -124,7 +132,10 @@ export function batchCases(make: MakeMedium): void {
       void store.set("c", 1);
     });
     expect(await inner[0]).toBeInstanceOf(InvalidArgumentError);
-    expect(store.entries()).toEqual([["a", 1], ["c", 1]]); // prettier-ignore
+    expect(store.entries()).toEqual([
+      ["a", 1],
+      ["c", 1],
+    ]);
   });
 
   test("a batch above 64 MiB is refused before anything is written", async () => {

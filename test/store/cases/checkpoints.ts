@@ -35,8 +35,18 @@ export function checkpointCases(make: MakeMedium): void {
     await lazy.set("mine", 2);
     expect(await lazy.compact()).toBeUndefined();
     expect([await flushes(), lazy.stats().opsCount]).toEqual([0, 0]);
-    expect(await lazy.readMany(["theirs", "mine"])).toEqual(new Map([["theirs", 1], ["mine", 2]])); // prettier-ignore
-    expect(new Map(await entries())).toEqual(new Map([["theirs", 1], ["mine", 2]])); // prettier-ignore
+    expect(await lazy.readMany(["theirs", "mine"])).toEqual(
+      new Map([
+        ["theirs", 1],
+        ["mine", 2],
+      ]),
+    );
+    expect(new Map(await entries())).toEqual(
+      new Map([
+        ["theirs", 1],
+        ["mine", 2],
+      ]),
+    );
     await other.set("theirs", 3);
     await lazy.compact();
     expect(new Map(await entries()).get("theirs")).toBe(3);
@@ -91,7 +101,10 @@ export function checkpointCases(make: MakeMedium): void {
     expect(await entries()).toEqual([["b", 1]]);
     await store.set("c", 1);
     await store.refresh();
-    expect(store.entries()).toEqual([["b", 1], ["c", 1]]); // prettier-ignore
+    expect(store.entries()).toEqual([
+      ["b", 1],
+      ["c", 1],
+    ]);
   });
 
   test("the operation that reaches checkpointThreshold waits for the checkpoint", async () => {

@@ -61,7 +61,11 @@ export function costCases(make: MakeMedium): void {
     const before = costOf(store);
     await store.set("a", "second");
     const after = costOf(store);
-    expect(after.requests).toMatchObject({ ...before.requests, head: expect.any(Number), put: before.requests.put + 1 }); // prettier-ignore
+    expect(after.requests).toMatchObject({
+      ...before.requests,
+      head: expect.any(Number),
+      put: before.requests.put + 1,
+    });
     expect(await store.read("a")).toBe("second");
     expect(costOf(store)).toEqual(after);
     expect(await store.flush()).toBeUndefined();
@@ -146,7 +150,9 @@ export function costCases(make: MakeMedium): void {
       const { open, warnings } = await setUp(make);
       const store = await open<number>({ agentId: "a", costBudget: { requests: 6 } });
       for (let n = 0; n < 10; n++) await store.set("a", n);
-      expect(warnings).toEqual([expect.stringMatching(/^costBudget is exceeded by .*: requests: 7 of at most 6$/)]); // prettier-ignore
+      expect(warnings).toEqual([
+        expect.stringMatching(/^costBudget is exceeded by .*: requests: 7 of at most 6$/),
+      ]);
       expect(await store.read("a")).toBe(9);
     });
 
@@ -236,7 +242,9 @@ export function costCases(make: MakeMedium): void {
       await (await open<number>()).close();
       const costBudget = { requests: 3, onBreach: "throw" } as const;
       await expect(open<number>({ costBudget })).rejects.toThrow(BudgetExceededError);
-      await expect(open<number>({ costBudget: { requests: 0, onBreach: "throw" } })).rejects.toThrow(BudgetExceededError); // prettier-ignore
+      await expect(
+        open<number>({ costBudget: { requests: 0, onBreach: "throw" } }),
+      ).rejects.toThrow(BudgetExceededError);
       await open<number>();
     });
 

@@ -19,16 +19,31 @@ export function failedWriteCases(make: MakeMedium): void {
       store.batch(() => void store.set("batched", 1)),
     ];
     await Promise.resolve();
-    expect(store.entries()).toEqual([["kept", 2], ["new", 1], ["batched", 1]]); // prettier-ignore
+    expect(store.entries()).toEqual([
+      ["kept", 2],
+      ["new", 1],
+      ["batched", 1],
+    ]);
     const flushed = store.flush();
     for (const write of [...writes, flushed]) {
       await expect(write).rejects.toThrow(new UnavailableError("no room"));
     }
-    expect(new Map(store.entries())).toEqual(new Map([["kept", 1], ["gone", 1]])); // prettier-ignore
+    expect(new Map(store.entries())).toEqual(
+      new Map([
+        ["kept", 1],
+        ["gone", 1],
+      ]),
+    );
     watched.failing = undefined;
     await store.flush();
     await store.set("new", 3);
-    expect(new Map(await entries())).toEqual(new Map([["kept", 1], ["gone", 1], ["new", 3]])); // prettier-ignore
+    expect(new Map(await entries())).toEqual(
+      new Map([
+        ["kept", 1],
+        ["gone", 1],
+        ["new", 3],
+      ]),
+    );
   });
 
   test("what was queued behind a flush that fails was built on it, and fails with it", async () => {
@@ -66,7 +81,10 @@ export function failedWriteCases(make: MakeMedium): void {
     watched.failing = undefined;
     await store.delete("landed too");
     await store.update("a", (current) => [current, "again"]);
-    const expected = new Map<string, unknown>([["a", [1, "again"]], ["landed", 1]]); // prettier-ignore
+    const expected = new Map<string, unknown>([
+      ["a", [1, "again"]],
+      ["landed", 1],
+    ]);
     expect(new Map(store.entries())).toEqual(expected);
     expect(new Map(await entries())).toEqual(expected);
   });

@@ -106,7 +106,14 @@ export function compactedCases(make: MakeMedium): void {
     ]);
     const ts = lazy.getManifest()?.stats.lastCheckpoint;
     const created = told.find(({ id }) => id === "created");
-    expect(created).toEqual({ ts, op: "set", id: "created", data: 1, agent: "w", clock: expect.any(Number) }); // prettier-ignore
+    expect(created).toEqual({
+      ts,
+      op: "set",
+      id: "created",
+      data: 1,
+      agent: "w",
+      clock: expect.any(Number),
+    });
     await compactAll();
     expect(await lazy.tail(), "a rewrite is no news").toEqual([]);
     await writer.archive((_, id) => id === "same");
@@ -120,7 +127,10 @@ export function compactedCases(make: MakeMedium): void {
     const compactAll = async (gcGraceMs: number): Promise<unknown> =>
       compact(medium.location, { backend: medium.backend(), full: true, gcGraceMs });
     await compactAll(0);
-    const [lazy, eager] = [await open({ readOnly: true, skipLoad: true }), await open({ readOnly: true })]; // prettier-ignore
+    const [lazy, eager] = [
+      await open({ readOnly: true, skipLoad: true }),
+      await open({ readOnly: true }),
+    ];
     expect([await lazy.tail(), await eager.tail()]).toEqual([[], []]);
     for (const n of [2, 3, 4]) {
       await writer.set("a", n);

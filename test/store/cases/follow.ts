@@ -30,7 +30,10 @@ function tailCases(make: MakeMedium): void {
     const told = await reader.tail();
     expect(told).toEqual(writer.getOps().slice(1));
     expect(told[0]).toEqual({ ts: expect.any(String), op: "set", id: "a", prev: 1, data: 2 });
-    expect(reader.entries()).toEqual([["b", { n: 1 }], ["c", 3]]); // prettier-ignore
+    expect(reader.entries()).toEqual([
+      ["b", { n: 1 }],
+      ["c", 3],
+    ]);
     expect(await reader.tail()).toEqual([]);
     expect(() => Object.assign(told[2]?.data ?? {}, { n: 2 })).toThrow(TypeError);
   });

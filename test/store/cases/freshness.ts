@@ -119,7 +119,12 @@ export function freshnessCases(make: MakeMedium): void {
     await warm.refresh();
     expect(await warm.read("compacted")).toBe(1);
     const eager = await here({ readOnly: true, freshness: "snapshot" });
-    expect(new Map(eager.entries())).toEqual(new Map([["compacted", 1], ["logged", 1]])); // prettier-ignore
+    expect(new Map(eager.entries())).toEqual(
+      new Map([
+        ["compacted", 1],
+        ["logged", 1],
+      ]),
+    );
     expect(asked(watched).filter((call) => call.startsWith("list "))).toEqual([]);
     expect(await warm.read("compacted", { freshness: "strong" })).toBe(2);
   });

@@ -76,7 +76,13 @@ export function graceCases(make: MakeMedium): void {
     expect(scanned).toEqual(["late", "new", "r0", "r1", "r2", "r3"]);
     expect(calls.filter((call) => call.startsWith("get ops/")).length).toBeLessThanOrEqual(2);
     expect(asked, "what is merged is no backlog").toEqual([]);
-    expect(await lookUp(["late", "new", "r0"])).toEqual(new Map<string, unknown>([["late", "low clock"], ["new", "high clock"], ["r0", 0]])); // prettier-ignore
+    expect(await lookUp(["late", "new", "r0"])).toEqual(
+      new Map<string, unknown>([
+        ["late", "low clock"],
+        ["new", "high clock"],
+        ["r0", 0],
+      ]),
+    );
 
     expect(await pass(fixture)).toMatchObject({ outcome: "published", segments: 2 });
     // The runs that this replaced go at once; of the log nothing is merged again.

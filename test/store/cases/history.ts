@@ -56,7 +56,12 @@ export function historyCases(make: MakeMedium): void {
       void store.set("a", 3);
     });
     await store.undo();
-    expect(new Map(store.entries())).toEqual(new Map([["a", 1], ["b", 2]])); // prettier-ignore
+    expect(new Map(store.entries())).toEqual(
+      new Map([
+        ["a", 1],
+        ["b", 2],
+      ]),
+    );
     await store.undo();
     expect(store.entries()).toEqual([["a", 1]]);
   });
@@ -246,7 +251,10 @@ export function historyCases(make: MakeMedium): void {
       expect(await store.undo()).toBe(true);
       expect(store.count()).toBe(count);
       costs.push(watched.calls.map((call) => call.split(" ")[0] ?? ""));
-      expect(watched.calls.filter((call) => call.startsWith("get ops/")), "no log is read").toEqual([]); // prettier-ignore
+      expect(
+        watched.calls.filter((call) => call.startsWith("get ops/")),
+        "no log is read",
+      ).toEqual([]);
       await store.close();
     }
     expect(costs[0]?.toSorted()).toEqual(costs[1]?.toSorted());

@@ -78,7 +78,12 @@ export function lifecycleCases(make: MakeMedium): void {
     await Promise.all([store.close(), store.close()]);
     await store.close();
     await Promise.all(written);
-    expect(new Map(await entries())).toEqual(new Map([["a", 1], ["b", 2]])); // prettier-ignore
+    expect(new Map(await entries())).toEqual(
+      new Map([
+        ["a", 1],
+        ["b", 2],
+      ]),
+    );
     {
       await using scoped = await Store.open<unknown>(medium.location, {
         backend: medium.backend(),

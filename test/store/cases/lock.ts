@@ -63,7 +63,10 @@ export function lockCases(make: MakeMedium): void {
     await medium.pass(leaseTtlMs + 2_000);
     const next = await open({ leaseTtlMs, checkpointOnClose: false });
     await next.set("b", 2);
-    expect(await entries()).toEqual([["a", 1], ["b", 2]]); // prettier-ignore
+    expect(await entries()).toEqual([
+      ["a", 1],
+      ["b", 2],
+    ]);
     await expect(dead.set("late", 1)).rejects.toThrow("another writer took over");
     await expect(dead.set("late", 1)).rejects.toThrow(LockedError);
     expect(dead.has("late")).toBe(false);
@@ -87,11 +90,21 @@ export function lockCases(make: MakeMedium): void {
       await next.set("theirs", 1);
     };
     await first.set("mine", 1);
-    expect(new Map(await entries())).toEqual(new Map([["mine", 1], ["theirs", 1]])); // prettier-ignore
+    expect(new Map(await entries())).toEqual(
+      new Map([
+        ["mine", 1],
+        ["theirs", 1],
+      ]),
+    );
     await expect(first.set("more", 1), "now it can know").rejects.toThrow(LockedError);
     await next?.set("theirs", 2);
     await next?.refresh();
-    expect(new Map(next?.entries())).toEqual(new Map([["mine", 1], ["theirs", 2]])); // prettier-ignore
+    expect(new Map(next?.entries())).toEqual(
+      new Map([
+        ["mine", 1],
+        ["theirs", 2],
+      ]),
+    );
     await first.close();
   });
 

@@ -141,7 +141,12 @@ export function oddRecordCases(make: MakeMedium): void {
       await store.set("small", 1);
       expect((await lookUp(["big"])).get("big")).toEqual(big);
       await store.compact();
-      expect(await lookUp(["big", "small"])).toEqual(new Map<string, unknown>([["big", big], ["small", 1]])); // prettier-ignore
+      expect(await lookUp(["big", "small"])).toEqual(
+        new Map<string, unknown>([
+          ["big", big],
+          ["small", 1],
+        ]),
+      );
       await store.update("big", () => ({ text: "now small" }));
       expect((await lookUp(["big"])).get("big")).toEqual({ text: "now small" });
     },

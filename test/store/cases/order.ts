@@ -8,16 +8,28 @@ export function orderCases(make: MakeMedium): void {
     const store = await open<number>();
     for (const id of ["z", "m", "a"]) await store.set(id, 1);
     await store.set("m", 2);
-    expect(store.entries()).toEqual([["z", 1], ["m", 2], ["a", 1]]); // prettier-ignore
+    expect(store.entries()).toEqual([
+      ["z", 1],
+      ["m", 2],
+      ["a", 1],
+    ]);
     await store.delete("z");
     await store.set("z", 3);
-    expect(store.entries()).toEqual([["m", 2], ["a", 1], ["z", 3]]); // prettier-ignore
+    expect(store.entries()).toEqual([
+      ["m", 2],
+      ["a", 1],
+      ["z", 3],
+    ]);
     await store.batch(() => {
       void store.delete("m");
       void store.set("m", 4);
       void store.set("a", 5);
     });
-    expect(store.entries()).toEqual([["a", 5], ["z", 3], ["m", 4]]); // prettier-ignore
+    expect(store.entries()).toEqual([
+      ["a", 5],
+      ["z", 3],
+      ["m", 4],
+    ]);
     await store.compact();
     expect(store.all()).toEqual([5, 3, 4]);
   });

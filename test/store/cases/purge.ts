@@ -30,7 +30,12 @@ export function purgeCases(make: MakeMedium): void {
     await writer.set("kept", 1);
     await writer.set("gone", "value of gone");
     await deleteAndPurge(fixture, writer);
-    expect(new Map(await fixture.entries())).toEqual(new Map<string, unknown>([["kept", 1], ["other", "latest"]])); // prettier-ignore
+    expect(new Map(await fixture.entries())).toEqual(
+      new Map<string, unknown>([
+        ["kept", 1],
+        ["other", "latest"],
+      ]),
+    );
     expect(await fixture.lookUp(["gone", "kept"])).toEqual(new Map([["kept", 1]]));
     await writer.refresh();
     expect([writer.has("gone"), writer.count()]).toEqual([false, 2]);

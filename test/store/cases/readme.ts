@@ -157,7 +157,8 @@ function detailCases(make: MakeMedium): void {
       if (n % 8 === 7) calls.push(store.batch(() => void store.set("batch", n)));
     }
     await Promise.all(calls);
-    const byId = (found: [string, unknown][]): unknown => found.toSorted(([a], [b]) => (a < b ? -1 : 1)); // prettier-ignore
+    const byId = (found: [string, unknown][]): unknown =>
+      found.toSorted(([a], [b]) => (a < b ? -1 : 1));
     expect(new Map(store.entries()).get("batch")).toBe(15);
     expect(byId(await entries())).toEqual(byId(store.entries()));
   });

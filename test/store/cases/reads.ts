@@ -77,7 +77,12 @@ export function readCases(make: MakeMedium): void {
     expect([store.get("a")?.title, store.has("none")]).toEqual(["A", false]);
     await store.set("d", { title: "D", done: false });
     await store.hydrate();
-    expect(store.all().map(({ title }) => title).toSorted()).toEqual(["A", "B", "C", "D"]); // prettier-ignore
+    expect(
+      store
+        .all()
+        .map(({ title }) => title)
+        .toSorted(),
+    ).toEqual(["A", "B", "C", "D"]);
     expect([store.count(), store.has("x"), store.get("none")]).toEqual([4, false, undefined]);
   });
 

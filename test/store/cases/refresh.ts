@@ -17,7 +17,10 @@ export function refreshCases(make: MakeMedium): void {
     await writer.set("created", 2);
     expect(reader.get("changed")).toBe(1);
     expect(await reader.refresh()).toBeUndefined();
-    const expected = [["changed", 2], ["created", 2]]; // prettier-ignore
+    const expected = [
+      ["changed", 2],
+      ["created", 2],
+    ];
     expect(reader.entries()).toEqual(expected);
     await compact(medium.location, { backend: medium.backend() });
     await reader.refresh();

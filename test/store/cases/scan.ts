@@ -52,7 +52,12 @@ function rangeCases(make: MakeMedium): void {
     await store.set("a", { of: "log" });
     await store.set("d", { of: "log" });
     await store.delete("f");
-    const expected = [["a", { of: "log" }], ["b", { of: "run" }], ["d", { of: "log" }], ["g", { of: "log" }]]; // prettier-ignore
+    const expected = [
+      ["a", { of: "log" }],
+      ["b", { of: "run" }],
+      ["d", { of: "log" }],
+      ["g", { of: "log" }],
+    ];
     for (const reader of [store, ...(await readers(fixture))]) {
       expect(await taken(reader.scan())).toEqual(expected);
       expect(await taken(reader.scan({ reverse: true }))).toEqual(expected.toReversed());
@@ -225,7 +230,8 @@ function randomCases(make: MakeMedium): void {
       const text = n.toString(3);
       return `${"xy\ud800"[n % 3] ?? ""}${text}${n % 7 === 0 ? "\uffff" : ""}`;
     };
-    const bound = (): string | undefined => (chance(0.5) ? idAt(below(400)).slice(0, below(6)) : undefined); // prettier-ignore
+    const bound = (): string | undefined =>
+      chance(0.5) ? idAt(below(400)).slice(0, below(6)) : undefined;
     for (let round = 0; round < 6; round++) {
       await writer.batch(() => {
         for (let n = 0; n < 60; n++) {
@@ -242,12 +248,18 @@ function randomCases(make: MakeMedium): void {
       const [eager, lazy] = await readers(fixture);
       for (let scan = 0; scan < 15; scan++) {
         const [prefix, from, to] = [bound(), bound(), bound()];
-        const options = { prefix, from, to, reverse: chance(0.5), limit: chance(0.5) ? below(30) : undefined }; // prettier-ignore
+        const options = {
+          prefix,
+          from,
+          to,
+          reverse: chance(0.5),
+          limit: chance(0.5) ? below(30) : undefined,
+        };
         const within = [...expected]
           .filter(
             ([id]) =>
               id.startsWith(prefix ?? "") && id >= (from ?? "") && !(to !== undefined && id >= to),
-          ) // prettier-ignore
+          )
           .toSorted(([a], [b]) => (a < b === options.reverse ? 1 : -1))
           .slice(0, options.limit);
         if (chance(0.2)) await lazy.read(idAt(below(400)));

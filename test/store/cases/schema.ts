@@ -60,7 +60,10 @@ export function schemaCases(make: MakeMedium): void {
     expect(await open({ version: 2, readOnly: true }).then((store) => store.entries())).toEqual(
       seen,
     );
-    expect(seen).toEqual([["a", { now: "a of one" }], ["b", { now: "b of one" }]]); // prettier-ignore
+    expect(seen).toEqual([
+      ["a", { now: "a of one" }],
+      ["b", { now: "b of one" }],
+    ]);
     calls.length = 0;
     const again = await open({ version: 2, agentId: "again", migrate: () => calls.push("again") });
     expect(again.entries()).toEqual(seen);
@@ -168,7 +171,10 @@ export function schemaCases(make: MakeMedium): void {
     await upgraded.set("a", upgraded.get("a"));
     await upgraded.compact();
     const without = await open({ version: 2, readOnly: true });
-    expect(without.get("a"), "written anew, it is of the new version").toEqual({ record: "old", from: 1 }); // prettier-ignore
+    expect(without.get("a"), "written anew, it is of the new version").toEqual({
+      record: "old",
+      from: 1,
+    });
   });
 
   test("a migrate that fails in a look leaves memory and store as they were", async () => {
@@ -198,6 +204,9 @@ export function schemaCases(make: MakeMedium): void {
     expect(await medium.contents()).toEqual(before);
     await one.set("other", "better");
     await two.refresh();
-    expect(two.entries()).toEqual([["good", { migrated: 2 }], ["other", { migrated: "better" }]]); // prettier-ignore
+    expect(two.entries()).toEqual([
+      ["good", { migrated: 2 }],
+      ["other", { migrated: "better" }],
+    ]);
   });
 }

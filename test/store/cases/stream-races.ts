@@ -100,7 +100,11 @@ function compactionCases(make: MakeMedium): void {
     await store.set("a", 1);
     await store.compact();
     const run = [...(await objects("snapshots/")).keys()].find((path) => path.endsWith(".jsonl"));
-    const reader = await open({ readOnly: true, skipLoad: true, backend: watchBackend(medium.backend()).backend }); // prettier-ignore
+    const reader = await open({
+      readOnly: true,
+      skipLoad: true,
+      backend: watchBackend(medium.backend()).backend,
+    });
     const backend = medium.backend();
     await backend.initialize(medium.location, { readOnly: false });
     await backend.delete([run ?? ""]);

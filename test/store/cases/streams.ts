@@ -38,8 +38,13 @@ function contentCases(make: MakeMedium): void {
     await store.set("a", "first");
     await store.compact();
     await store.set("r00004", "only in the log");
-    expect([...(await objects("snapshots/")).keys()].filter((path) => path.endsWith(".jsonl")).length).toBeGreaterThan(1); // prettier-ignore
-    const expected = new Map<string, unknown>([["a", "first"], ...idsBelow(200).map((id) => [id, "x"] as const)]); // prettier-ignore
+    expect(
+      [...(await objects("snapshots/")).keys()].filter((path) => path.endsWith(".jsonl")).length,
+    ).toBeGreaterThan(1);
+    const expected = new Map<string, unknown>([
+      ["a", "first"],
+      ...idsBelow(200).map((id) => [id, "x"] as const),
+    ]);
     expected.set("r00003", "newer").delete("r00007");
     for (const skipLoad of [false, true]) {
       const reader = await open({ readOnly: true, skipLoad });
@@ -148,7 +153,10 @@ function logCases(make: MakeMedium): void {
     await store.undo();
     await store.set("c", 1);
     const shown = await taken(store.getWalOps());
-    expect(shown.map(({ id, data }) => [id, data])).toEqual([["a", 1], ["c", 1]]); // prettier-ignore
+    expect(shown.map(({ id, data }) => [id, data])).toEqual([
+      ["a", 1],
+      ["c", 1],
+    ]);
     expect(shown).toEqual(store.getOps());
   });
 
@@ -171,6 +179,11 @@ function logCases(make: MakeMedium): void {
     await behind.set("a", "behind");
     await behind.set("b", "behind");
     const reader = await open({ readOnly: true, skipLoad: true });
-    expect(await rebuilt(reader)).toEqual(new Map([["a", "ahead 4"], ["b", "behind"]])); // prettier-ignore
+    expect(await rebuilt(reader)).toEqual(
+      new Map([
+        ["a", "ahead 4"],
+        ["b", "behind"],
+      ]),
+    );
   });
 }

@@ -66,7 +66,12 @@ export function togetherCases(make: MakeMedium): void {
       const stores = await openAll(AGENTS, { skipLoad });
       await writeAll(stores, 1);
       expect(await isShared(fixture)).toBe(medium.name !== "directory");
-      const expected = [["own-a", 1], ["own-b", 1], ["own-c", 1], ["shared", "c 1"]]; // prettier-ignore
+      const expected = [
+        ["own-a", 1],
+        ["own-b", 1],
+        ["own-c", 1],
+        ["shared", "c 1"],
+      ];
       expect(sorted(await entries())).toEqual(expected);
       expect(sorted(await lookUp(expected.map(([id]) => String(id))))).toEqual(expected);
       for (const store of stores) {
@@ -103,7 +108,9 @@ export function togetherCases(make: MakeMedium): void {
       for (const store of stores) await store.refresh();
       for (const store of stores) await store.refresh();
       expect(stores.map((store) => store.stats().opsCount)).toEqual([6, 6, 6]);
-      const own = stores.map((store, at) => store.getOps().filter(({ agent }) => agent === AGENTS[at])); // prettier-ignore
+      const own = stores.map((store, at) =>
+        store.getOps().filter(({ agent }) => agent === AGENTS[at]),
+      );
       expect(own.map((operations) => operations.length)).toEqual([2, 2, 2]);
     });
 
@@ -117,7 +124,11 @@ export function togetherCases(make: MakeMedium): void {
       for (const store of stores) await store.read("own-a", { freshness: "snapshot" });
       for (const store of stores) await store.refresh();
       expect(await Promise.all(stores.map((store) => store.undo()))).toEqual([true, true, true]);
-      expect(sorted(await entries())).toEqual([["own-a", 1], ["own-b", 1], ["own-c", 1]]); // prettier-ignore
+      expect(sorted(await entries())).toEqual([
+        ["own-a", 1],
+        ["own-b", 1],
+        ["own-c", 1],
+      ]);
     });
 
     test("a follower receives the changes of the others in its object, never its own", async () => {
@@ -126,14 +137,20 @@ export function togetherCases(make: MakeMedium): void {
       expect([await a?.tail(), await b?.tail()]).toEqual([[], []]);
       await Promise.all([a?.set("x", 1), b?.set("y", 1)]);
       const told = await Promise.all([a?.tail(), b?.tail()]);
-      expect(told.map((news) => news?.map(({ agent, id }) => `${agent} ${id}`))).toEqual([["b y"], ["a x"]]); // prettier-ignore
+      expect(told.map((news) => news?.map(({ agent, id }) => `${agent} ${id}`))).toEqual([
+        ["b y"],
+        ["a x"],
+      ]);
       expect([await a?.tail(), await b?.tail()]).toEqual([[], []]);
       await Promise.all([a?.set("x", 2), b?.set("y", 2)]);
       await a?.refresh();
       expect((await a?.tail())?.map(({ id, data }) => [id, data])).toEqual([["y", 2]]);
       await Promise.all([a?.set("x", 3), b?.set("y", 3)]);
       await b?.set("x", 4);
-      expect((await a?.tail())?.map(({ id, data }) => [id, data])).toEqual([["y", 3], ["x", 4]]); // prettier-ignore
+      expect((await a?.tail())?.map(({ id, data }) => [id, data])).toEqual([
+        ["y", 3],
+        ["x", 4],
+      ]);
     });
   });
 
@@ -143,7 +160,11 @@ export function togetherCases(make: MakeMedium): void {
     await writeAll(stores, 1);
     await writeAll(stores, 2);
     const before = await entries();
-    expect(await verify(medium.location, { backend: medium.backend() })).toMatchObject({ problems: [], operations: 12, segments: 6 }); // prettier-ignore
+    expect(await verify(medium.location, { backend: medium.backend() })).toMatchObject({
+      problems: [],
+      operations: 12,
+      segments: 6,
+    });
     const settings = { segmentGraceMs: 0, gcGraceMs: 0 };
     const report = await compact(medium.location, { backend: medium.backend(), ...settings });
     expect(report).toMatchObject({ outcome: "published", operations: 12 });

@@ -124,7 +124,10 @@ export function writeModeCases(make: MakeMedium): void {
       }
       await store.set("after", 1);
       await store.close();
-      expect(await entries()).toEqual([["kept", 0], ["after", 1]]); // prettier-ignore
+      expect(await entries()).toEqual([
+        ["kept", 0],
+        ["after", 1],
+      ]);
     },
   );
 

@@ -93,7 +93,12 @@ export function writeCases(make: MakeMedium): void {
     await store.flush();
     void store.set("b", 2);
     await store.sync();
-    expect(await lookUp(["a", "b"])).toEqual(new Map([["a", 1], ["b", 2]])); // prettier-ignore
+    expect(await lookUp(["a", "b"])).toEqual(
+      new Map([
+        ["a", 1],
+        ["b", 2],
+      ]),
+    );
     await store.flush();
   });
 
