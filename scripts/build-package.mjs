@@ -2,12 +2,15 @@
  * Builds what is published: `node scripts/build-package.mjs [OUTDIR]`, default dist. Each entry point
  * becomes an ES module and, in cjs/, a CommonJS module, over chunks that the entry points share.
  * Names inside the chunks are short: both builds, with declarations and sources, are below 400 kB.
+ * At the top of an ES module they begin with "$": what a bundler puts in front of a bundle (a banner
+ * that declares `cr` or `require`) is unknown to it, and must not meet a name of ours.
  */
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { transform } from "esbuild";
 import { rollup } from "rollup";
+import { minify } from "terser";
 import { declare } from "./declarations.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -66,15 +69,42 @@ function lazyModule(name) {
   return [...head, ...functions].join("\n");
 }
 
+/** In one line of everything a debugger and a stack trace show nothing. */
+const LINE_LENGTH = 500;
+
 const minified = {
   name: "minified",
   async renderChunk(code, chunk, { format }) {
-    const options = { minify: true, legalComments: "none", target: "node20", lineLimit: 160 };
+    const options = { minify: true, legalComments: "none", target: "node20" };
     // The names at the top of a module become short, too, once they are inside a function.
     const body = format === "cjs" ? `(() => {${code}\n})();` : code;
-    return { code: (await transform(body, options)).code, map: null };
+    const { code: short } = await transform(body, options);
+    return { code: await rename(short, format), map: null };
   },
 };
+
+/** Gives every name that a module declares a short one. */
+async function rename(code, format) {
+  const { code: renamed } = await minify(code, {
+    compress: false,
+    ecma: 2020,
+    format: { max_line_len: LINE_LENGTH },
+    mangle: format === "cjs" ? true : { nth_identifier: { get: prefixedName } },
+    module: format !== "cjs",
+  });
+  return renamed;
+}
+
+const LETTERS = "etnraiscoludpmhgfbwyvkxjqzETNRAISCOLUDPMHGFBWYVKXJQZ";
+
+/** "$e" for 0, "$t" for 1, and so on: the letters that code uses most come first. */
+function prefixedName(index) {
+  let name = "";
+  for (let rest = index + 1; rest > 0; rest = Math.floor((rest - 1) / LETTERS.length)) {
+    name = LETTERS[(rest - 1) % LETTERS.length] + name;
+  }
+  return `$${name}`;
+}
 
 async function bundle() {
   const entries = Object.entries({ ...ENTRIES, ...COMPACTOR });

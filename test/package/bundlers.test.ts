@@ -125,6 +125,27 @@ describe.each(CLIENTS)(
   },
 );
 
+test(
+  "names of a banner do not meet names of the package in a bundle",
+  { timeout: BUNDLE_MS },
+  async () => {
+    const outfile = join(project.path, "out/banner.mjs");
+    const letters = [..."abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"];
+    const pairs = letters.flatMap((first) => letters.map((second) => first + second));
+    const names = [...letters, ...pairs].filter((name) => !["as", "do", "if", "in"].includes(name));
+    await build({
+      absWorkingDir: project.path,
+      banner: { js: `const ${names.map((name) => `${name} = 0`).join(", ")};` },
+      bundle: true,
+      entryPoints: ["light.mjs"],
+      format: "esm",
+      outfile,
+      platform: "node",
+    });
+    expect(await invoke(outfile)).toEqual(WORKS);
+  },
+);
+
 test("a bundle of ES modules without the banner ends in the error that the guide names", async () => {
   const outfile = join(project.path, "out/bare.mjs");
   const options: BuildOptions = { bundle: true, platform: "node", format: "esm" };
