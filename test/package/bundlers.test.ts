@@ -130,7 +130,7 @@ test(
   { timeout: BUNDLE_MS },
   async () => {
     const outfile = join(project.path, "out/banner.mjs");
-    const letters = [..."abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"];
+    const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ".split("");
     const pairs = letters.flatMap((first) => letters.map((second) => first + second));
     const names = [...letters, ...pairs].filter((name) => !["as", "do", "if", "in"].includes(name));
     await build({
