@@ -1,7 +1,7 @@
 /** Merges listed segments into one map of winners: the delta of a compaction. */
 import type { CorruptionError } from "../core/errors.ts";
 import { compareVersions, type Entry, type Version, wins } from "../core/version.ts";
-import type { Segment } from "../format/segment-codec.ts";
+import type { Segment } from "../format/segment.ts";
 import type { Log, LogUnit, SegmentRead, SegmentRef } from "../log/log.ts";
 
 export interface MergedLog {

@@ -9,7 +9,7 @@ export interface Version {
   readonly clock: number;
   /** The writer's agentId; "" in single-writer mode. */
   readonly agent: string;
-  /** 64 bits of a hash as 16 hex digits, others in every flush (`log/version-nonce.ts`). */
+  /** 64 bits of a hash as 16 hex digits, others in every flush (`format/segment.ts`). */
   readonly w: string;
 }
 

@@ -7,7 +7,7 @@ import { HybridClock } from "../core/hybrid-clock.ts";
 import { WallClock } from "../core/medium-clock.ts";
 import type { Runtime } from "../core/runtime.ts";
 import { DATE_SKEW_MS, type ProtocolSettings, purgeGraceMs } from "../core/settings.ts";
-import type { Segment } from "../format/segment-codec.ts";
+import type { Segment } from "../format/segment.ts";
 import { FileLog } from "../log/file-log.ts";
 import { FlushGroup } from "../log/flush-group.ts";
 import type { Log, LogWriter } from "../log/log.ts";

@@ -5,7 +5,15 @@
 import { hash } from "node:crypto";
 import { assert } from "../core/assert.ts";
 import type { RunEntry } from "../core/version.ts";
-import { checkHeader, corrupt, Fields, FORMAT, parseObject, type Place, shorten } from "./check.ts";
+import {
+  checkHeader,
+  corrupt,
+  Fields,
+  FORMAT,
+  parseObject,
+  type Place,
+  shorten,
+} from "./json-line.ts";
 import { decodeRunLines, encodeRunLine } from "./run-codec.ts";
 
 const KIND = "archive";

@@ -4,16 +4,18 @@ import { CLOCK_MAX } from "../core/version.ts";
 import {
   checkHeader,
   checkReadable,
+  checkSealedLine,
   corrupt,
   Fields,
   FORMAT,
+  isSealedAsOurs,
   parseObject,
   type Place,
-} from "./check.ts";
+  sealLine,
+} from "./json-line.ts";
 import { MANIFEST_PATH } from "./paths.ts";
 import type { IndexPartition, RunInfo } from "./run-info.ts";
-import { checkSealedLine, isSealedAsOurs, sealLine } from "./sealed-line.ts";
-import { decodeSeparator, encodeSeparator } from "./separators.ts";
+import { decodeSeparator, encodeSeparator } from "./run-index.ts";
 
 /** What was current when: decides how far a purge may go. */
 export interface HistoryEntry {

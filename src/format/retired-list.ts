@@ -1,6 +1,14 @@
 /** `….retired`: names of objects that are deleted together, before the list (FORMAT, "Lists"). */
-import { checkHeader, corrupt, Fields, FORMAT, parseObject } from "./check.ts";
-import { checkSealedLine, isSealedAsOurs, sealLine } from "./sealed-line.ts";
+import {
+  checkHeader,
+  checkSealedLine,
+  corrupt,
+  Fields,
+  FORMAT,
+  isSealedAsOurs,
+  parseObject,
+  sealLine,
+} from "./json-line.ts";
 
 const KIND = "retired";
 const LINE_FEED = 10;

@@ -6,7 +6,15 @@
 import { isUtf8 } from "node:buffer";
 import { assert } from "../core/assert.ts";
 import { CLOCK_MAX, type RunEntry } from "../core/version.ts";
-import { checkHeader, corrupt, Fields, FORMAT, parseObject, type Place, shorten } from "./check.ts";
+import {
+  checkHeader,
+  corrupt,
+  Fields,
+  FORMAT,
+  parseObject,
+  type Place,
+  shorten,
+} from "./json-line.ts";
 
 const KIND = "run";
 const LINE_FEED = 10;

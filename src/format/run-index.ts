@@ -1,19 +1,23 @@
 /**
  * Index of a run: a header line, then one sealed line per partition (FORMAT, "Run index"). A
  * partition is read separately, so that a point read of a large run does not fetch the whole index.
+ *
+ * Separators stand between blocks, and between partitions in the manifest. Of one that shares a long
+ * beginning with the one before, only the rest is written, so that long ids do not make a long index
+ * or manifest.
  */
 import { BloomFilter } from "./bloom.ts";
 import {
   checkHeader,
   checkReadable,
+  checkSealedLine,
   corrupt,
   Fields,
   FORMAT,
   parseObject,
   type Place,
-} from "./check.ts";
-import { checkSealedLine, sealLine } from "./sealed-line.ts";
-import { decodeSeparator, encodeSeparator } from "./separators.ts";
+  sealLine,
+} from "./json-line.ts";
 
 const KIND = "index";
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
@@ -21,6 +25,8 @@ const LINE_PLACE = { path: "an index", offset: 0 };
 const CRC_MAX = 2 ** 32 - 1;
 /** A filter never gains by more; a damaged number must not cost a long loop. */
 const HASHES_MAX = 30;
+/** In code units; below, numbers in place of the text would gain little. */
+const SHARED_MIN = 32;
 
 /** Consecutive whole lines of a run, the unit of point reads. */
 export interface Block {
@@ -55,6 +61,43 @@ export function findBySeparator(
     else high = middle;
   }
   return low - 1;
+}
+
+/** `[separator]`, or `[code units shared with the one before, rest]`. */
+export type SeparatorItem = readonly [string] | readonly [number, string];
+
+/** The shortest prefix of `first` above `before`; may end within a surrogate pair. */
+export function separatorOf(before: string, first: string): string {
+  return first.slice(0, sharedLength(before, first) + 1);
+}
+
+/** @param before the separator before in the list, "" for the first */
+export function encodeSeparator(separator: string, before: string): SeparatorItem {
+  const shared = sharedLength(before, separator);
+  return shared < SHARED_MIN ? [separator] : [shared, separator.slice(shared)];
+}
+
+/** Takes the separator off an item's values. @throws CorruptionError */
+export function decodeSeparator(
+  item: unknown,
+  before: string,
+  place: Place,
+): { readonly separator: string; readonly values: readonly unknown[] } {
+  if (!Array.isArray(item)) throw corrupt("expected an array that begins with a separator", place);
+  const [first, ...values]: readonly unknown[] = item;
+  if (typeof first === "string") return { separator: first, values };
+  const fields = new Fields({ shared: first, rest: values[0] }, place);
+  const shared = fields.integer("shared", 0, before.length);
+  return {
+    separator: before.slice(0, shared) + fields.string("rest"),
+    values: values.slice(1),
+  };
+}
+
+function sharedLength(a: string, b: string): number {
+  let length = 0;
+  while (length < a.length && a[length] === b[length]) length++;
+  return length;
 }
 
 /** @param run path of the run; the result has no line feed */

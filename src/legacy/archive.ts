@@ -1,7 +1,6 @@
 /** Archives of the original opslog: one JSON object for each period. */
 import { CorruptionError, OpslogError } from "../core/errors.ts";
-import { corrupt, parseObject } from "../format/check.ts";
-import { checksumOf } from "../format/sealed-line.ts";
+import { checksumOf, corrupt, parseObject } from "../format/json-line.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import { validateArchiveSegment } from "./validate.ts";
 

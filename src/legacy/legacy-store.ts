@@ -6,7 +6,7 @@ import { hash } from "node:crypto";
 import type { CorruptionError } from "../core/errors.ts";
 import type { RunEntry } from "../core/version.ts";
 import type { SegmentRef } from "../log/log.ts";
-import type { Segment } from "../format/segment-codec.ts";
+import type { Segment } from "../format/segment.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import { readOriginalLog } from "./log.ts";
 import type { OriginalManifest } from "./manifest.ts";

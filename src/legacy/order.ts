@@ -1,5 +1,5 @@
 /** The order in which the original's operations count, as clocks of ours. Pure. */
-import type { Segment } from "../format/segment-codec.ts";
+import type { Segment } from "../format/segment.ts";
 import type { OriginalOperation } from "./operation.ts";
 
 /** Below the `w` of every writer of ours. */

@@ -7,7 +7,7 @@ import { CorruptionError, OpslogError } from "../core/errors.ts";
 import { isErrorNamed } from "../core/realm.ts";
 import { checkId } from "../core/record.ts";
 import type { RunEntry } from "../core/version.ts";
-import { corrupt, parseObject, type Place, shorten } from "../format/check.ts";
+import { corrupt, parseObject, type Place, shorten } from "../format/json-line.ts";
 import { type Piece, readSpans, spansBetween, wholeLines } from "../runs/read-spans.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import type { StorageBackend } from "../storage/backend.ts";

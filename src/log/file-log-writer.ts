@@ -3,16 +3,17 @@ import { UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import { messageOf } from "../core/realm.ts";
 import type { Runtime } from "../core/runtime.ts";
 import { decodeFilter, logFilePath, streamName } from "../format/paths.ts";
-import { encodeBody, sealSegment } from "../format/segment-body.ts";
-import type { EncodedSegment } from "../format/segment-codec.ts";
+import { encodeBody, type SegmentBody, sealSegment, versionNonce } from "../format/segment.ts";
 import type { AppendableStorage, AppendFile } from "../storage/backend.ts";
 import type { LogWriter, SegmentDraft, WrittenSegment } from "./log.ts";
-import { versionNonce } from "./version-nonce.ts";
 
 /** A file above this size gets a successor, so that a compaction has something to delete. */
 const FILE_BYTES_MAX = 1024 * 1024;
 /** How many compactions may seal our file while one frame is being written. */
 const FENCED_MAX = 20;
+
+/** A whole segment: `bytes` with its header. */
+type Frame = Pick<SegmentBody, "bytes" | "lo" | "hi" | "filter">;
 
 interface OpenFile {
   readonly stream: string;
@@ -53,9 +54,7 @@ export class FileLogWriter implements LogWriter {
     return { w, ...written, countsUntilMs };
   }
 
-  async #writeOnce(
-    encoded: EncodedSegment,
-  ): Promise<Pick<WrittenSegment, "ref" | "dateMs"> | "fenced"> {
+  async #writeOnce(encoded: Frame): Promise<Pick<WrittenSegment, "ref" | "dateMs"> | "fenced"> {
     const { bytes, lo, hi, filter } = encoded;
     const open = await this.#fileWithRoom();
     const { dateMs } = await this.#append(open, bytes);

@@ -14,7 +14,7 @@ import {
   logFilePath,
   parseLogFilePath,
 } from "../format/paths.ts";
-import { decodeSegment } from "../format/segment-codec.ts";
+import { decodeSegment } from "../format/segment-decoder.ts";
 import type { AppendableStorage, ListedObject, StorageBackend } from "../storage/backend.ts";
 import { FileLogWriter } from "./file-log-writer.ts";
 import { scanFrames } from "./frames.ts";

@@ -9,7 +9,7 @@ import { BudgetExceededError, UnavailableError, WriteOutcomeUnknownError } from 
 import { SILENT_ABORT } from "../core/silent-abort.ts";
 import type { Runtime } from "../core/runtime.ts";
 import { decodeFilter, encodeFilter, FILTER_IDS_MAX, filterHash } from "../format/paths.ts";
-import { encodeBody, type SegmentBody, sealSegment } from "../format/segment-body.ts";
+import { encodeBody, sealSegment, type SegmentBody, versionNonce } from "../format/segment.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { Conditions } from "../storage/conditions.ts";
 import type { Deadline } from "../storage/deadline.ts";
@@ -19,8 +19,7 @@ import {
   type ObjectDraft,
   ObjectStream,
   type StreamIdentity,
-} from "./object-stream.ts";
-import { versionNonce } from "./version-nonce.ts";
+} from "./object-writer.ts";
 
 /** Of operation lines in one object, unless one segment alone is larger. */
 const OBJECT_BYTES_MAX = 8 * 1024 * 1024;

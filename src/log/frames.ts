@@ -4,10 +4,9 @@
  * else cannot be read is CORRUPT and reported.
  */
 import { CorruptionError } from "../core/errors.ts";
-import { corrupt, type Place } from "../format/check.ts";
-import { checkSealedLine, SEAL_BYTES, sealOf } from "../format/sealed-line.ts";
+import { checkSealedLine, corrupt, type Place, SEAL_BYTES, sealOf } from "../format/json-line.ts";
 import { clocksPlausible } from "../format/paths.ts";
-import { decodeSegmentHeader } from "../format/segment-codec.ts";
+import { decodeSegmentHeader } from "../format/segment-decoder.ts";
 import type { SegmentRef } from "./log.ts";
 
 export interface FrameScan {

@@ -5,7 +5,7 @@
 import type { CorruptionError } from "../core/errors.ts";
 import type { LogOperation } from "../core/operation.ts";
 import { type IdFilter, isOriginalLog } from "../format/paths.ts";
-import type { Segment } from "../format/segment-codec.ts";
+import type { Segment } from "../format/segment.ts";
 import type { ByteRange, ListedObject, StorageBackend } from "../storage/backend.ts";
 import type { Conditions } from "../storage/conditions.ts";
 

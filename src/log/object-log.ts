@@ -10,7 +10,7 @@ import {
   LOG_PREFIX,
   parseSegmentPath,
 } from "../format/paths.ts";
-import { decodeSegments } from "../format/segment-codec.ts";
+import { decodeSegments } from "../format/segment-decoder.ts";
 import type { ListedObject, ListPage, StorageBackend } from "../storage/backend.ts";
 import {
   isFilledOriginalLog,

@@ -1,12 +1,109 @@
-/** A writer with a stream of objects of its own. */
+/**
+ * Writes segments as objects, each created once and never written again (ONCE). A stream names the
+ * objects of one writer, or of the writers of a process that flush together (`flush-group.ts`).
+ */
+import { UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import type { Runtime } from "../core/runtime.ts";
-import { decodeFilter } from "../format/paths.ts";
-import { encodeBody, sealSegment } from "../format/segment-body.ts";
+import { decodeFilter, segmentPath, streamName } from "../format/paths.ts";
+import { encodeBody, sealSegment, versionNonce } from "../format/segment.ts";
 import type { StorageBackend } from "../storage/backend.ts";
+import { Conditions } from "../storage/conditions.ts";
+import { beyondBudget } from "../storage/wrapped-backend.ts";
 import type { LogSettings, LogWriter, SegmentDraft, WrittenSegment } from "./log.ts";
-import { ObjectStream, type PutThrough } from "./object-stream.ts";
-import { versionNonce } from "./version-nonce.ts";
 
+/** How many clones of one process may have taken a name before we do. */
+const STREAMS_MAX = 5;
+
+/** Compared by identity: a writer that sees another one draws new digits for its versions. */
+export interface StreamIdentity {
+  readonly name: string;
+  /** The random part of the name: 16 hex digits. */
+  readonly rand: string;
+}
+
+/** What an object's name contains about its content. */
+export interface ObjectContent {
+  readonly lo: number;
+  readonly hi: number;
+  /** As a name carries it. */
+  readonly filter: string;
+}
+
+export interface ObjectDraft {
+  readonly bytes: Buffer;
+}
+
+export interface WrittenObject<Draft> {
+  readonly path: string;
+  readonly draft: Draft;
+  /** Date of the response that made it durable. */
+  readonly dateMs: number;
+}
+
+/** The medium, and how long it may take to learn an outcome. */
+export interface PutThrough {
+  readonly backend: StorageBackend;
+  /** Called before each attempt: how long it may take. */
+  readonly timeoutMs: () => number;
+  /** Aborts when no caller waits any more: nothing is sent after that. */
+  readonly signal?: AbortSignal;
+  /** Called with the object's path before it is sent. */
+  readonly onSend?: (path: string) => void;
+}
+
+/** The stream is named at its first flush: before that, a process may still be cloned. */
+export class ObjectStream {
+  readonly #runtime: Runtime;
+  readonly #agentId: string;
+  readonly #conditions: Conditions;
+  #identity: StreamIdentity | undefined;
+  /** Numbers are never used twice, gaps are allowed. */
+  #n = 0;
+
+  /**
+   * @param agentId for people who read the names
+   * @param conditions what is known of the medium's preconditions; default: nothing
+   */
+  constructor(runtime: Runtime, agentId: string, conditions = new Conditions()) {
+    this.#runtime = runtime;
+    this.#agentId = agentId;
+    this.#conditions = conditions;
+  }
+
+  /**
+   * Creates one object. Several may be under way at once.
+   * @param encode given the object's path; called again when that turns out to be taken by another
+   * @throws UnavailableError, BudgetExceededError and NotSupportedError when nothing was written,
+   *   WriteOutcomeUnknownError when it may have been
+   */
+  async write<Draft extends ObjectDraft>(
+    through: PutThrough,
+    { lo, hi, filter }: ObjectContent,
+    encode: (path: string, stream: StreamIdentity) => Draft,
+  ): Promise<WrittenObject<Draft>> {
+    this.#conditions.check();
+    for (let attempt = 1; attempt <= STREAMS_MAX; attempt++) {
+      if (through.signal?.aborted === true) throw new UnavailableError("nobody waits any more");
+      const stream = (this.#identity ??= this.#open());
+      const path = segmentPath({ stream: stream.name, n: ++this.#n, lo, hi, filter });
+      const draft = encode(path, stream);
+      through.onSend?.(path);
+      const dateMs = await create(through, path, draft.bytes, this.#conditions);
+      if (dateMs !== undefined) return { path, draft, dateMs };
+      // Other bytes under our name: this process was cloned.
+      if (this.#identity === stream) this.#identity = undefined;
+    }
+    throw new WriteOutcomeUnknownError(`${STREAMS_MAX} new streams in a row were taken by others`);
+  }
+
+  #open(): StreamIdentity {
+    const rand = this.#runtime.randomHex(16);
+    const openMs = this.#runtime.nowMs();
+    return { name: streamName({ agentId: this.#agentId, openMs, rand }), rand };
+  }
+}
+
+/** A writer with a stream of objects of its own. */
 export class ObjectWriter implements LogWriter {
   readonly #through: PutThrough;
   readonly #stream: ObjectStream;
@@ -34,4 +131,39 @@ export class ObjectWriter implements LogWriter {
   }
 
   async close(): Promise<void> {}
+}
+
+/** Undefined if another writer's bytes are there. */
+async function create(
+  { backend, timeoutMs, signal }: PutThrough,
+  path: string,
+  bytes: Buffer,
+  conditions: Conditions,
+): Promise<number | undefined> {
+  const options = { timeoutMs: timeoutMs(), signal };
+  const put = await backend.put(path, bytes, { ifAbsent: true }, options);
+  await conditions.confirm(backend, { path, bytes, options }, put);
+  return put.status === "written" ? put.dateMs : settle(backend, path, bytes);
+}
+
+/** Somebody's bytes are there: ours (an answer was lost), or a clone's. */
+async function settle(
+  backend: StorageBackend,
+  path: string,
+  bytes: Buffer,
+): Promise<number | undefined> {
+  const found = await beyondBudget(backend)
+    .get(path)
+    .catch((cause: unknown) => {
+      throw new WriteOutcomeUnknownError(`${path} exists, but could not be read back`, {
+        path,
+        cause,
+      });
+    });
+  if (found.status !== "found") {
+    throw new WriteOutcomeUnknownError(`${path} existed and is gone: it may have been compacted`, {
+      path,
+    });
+  }
+  return bytes.equals(found.body) ? found.dateMs : undefined;
 }

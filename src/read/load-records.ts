@@ -7,7 +7,7 @@ import { parseRecord } from "../core/record.ts";
 import { compareText, compareVersions, type RunEntry, wins } from "../core/version.ts";
 import { filterAdmits, filterHash } from "../format/paths.ts";
 import type { RunInfo } from "../format/run-info.ts";
-import type { Segment } from "../format/segment-codec.ts";
+import type { Segment } from "../format/segment.ts";
 import type { SegmentRef } from "../log/log.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import { RunReader } from "../runs/run-reader.ts";

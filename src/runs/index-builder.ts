@@ -6,10 +6,10 @@ import {
   encodeBlock,
   encodeIndexHeader,
   encodePartition,
+  separatorOf,
 } from "../format/run-index.ts";
 import type { IndexPartition } from "../format/run-info.ts";
-import { sealOf } from "../format/sealed-line.ts";
-import { separatorOf } from "../format/separators.ts";
+import { sealOf } from "../format/json-line.ts";
 
 /**
  * Of a partition's line: with a block of 32 KiB, a cold point read stays below 128,000 bytes. Only

@@ -1,5 +1,5 @@
 /** Sequential reading of a large object: spans that grow, one of them read ahead. */
-import { corrupt } from "../format/check.ts";
+import { corrupt } from "../format/json-line.ts";
 import type { ByteRange } from "../storage/backend.ts";
 
 /** Small at first, because many scans stop after a few records. */

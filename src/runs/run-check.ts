@@ -1,7 +1,7 @@
 /** Reads a whole run with its index and returns what is wrong with them: for `verify`. */
 import { append } from "../core/bulk.ts";
 import { CorruptionError } from "../core/errors.ts";
-import { corrupt } from "../format/check.ts";
+import { corrupt } from "../format/json-line.ts";
 import { decodeIndexHeader, findBySeparator, type PartitionContent } from "../format/run-index.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import type { ByteRange, StorageBackend } from "../storage/backend.ts";

@@ -5,10 +5,9 @@
 import { crc32 } from "node:zlib";
 import { assert } from "../core/assert.ts";
 import { CorruptionError } from "../core/errors.ts";
-import { corrupt } from "../format/check.ts";
+import { corrupt, SEAL_BYTES, sealOf } from "../format/json-line.ts";
 import { type Block, decodePartition, type PartitionContent } from "../format/run-index.ts";
 import type { RunInfo } from "../format/run-info.ts";
-import { SEAL_BYTES, sealOf } from "../format/sealed-line.ts";
 import type { ByteRange, StorageBackend } from "../storage/backend.ts";
 import type { ByteCache, Sized } from "./byte-cache.ts";
 import { PARTITION_BYTES_MAX } from "./index-builder.ts";

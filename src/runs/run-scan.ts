@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { minOf } from "../core/bulk.ts";
 import { CorruptionError } from "../core/errors.ts";
 import type { RunEntry } from "../core/version.ts";
-import { corrupt, type Place, shorten } from "../format/check.ts";
+import { corrupt, type Place, shorten } from "../format/json-line.ts";
 import { decodeRunHeader, decodeRunLines } from "../format/run-codec.ts";
 import { type Block, findBySeparator } from "../format/run-index.ts";
 import { readSpans, spansBetween, spanSizes, wholeLines, type Piece } from "./read-spans.ts";

@@ -7,7 +7,7 @@ import { applyDelta } from "../core/delta.ts";
 import { type CorruptionError, FollowerExpiredError } from "../core/errors.ts";
 import type { LogOperation, Operation } from "../core/operation.ts";
 import { compareVersions } from "../core/version.ts";
-import { type Segment, versionOf } from "../format/segment-codec.ts";
+import { type Segment, versionOf } from "../format/segment.ts";
 import type { SegmentRef } from "../log/log.ts";
 import type { View } from "../view/view.ts";
 import { type Base, ChangedObjects, type KnownSegment, writersOf } from "./changed-objects.ts";

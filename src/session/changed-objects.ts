@@ -6,7 +6,7 @@ import { FollowerExpiredError } from "../core/errors.ts";
 import { parseRecord } from "../core/record.ts";
 import { compareVersions, keyOf, type RunEntry, type Version, wins } from "../core/version.ts";
 import { filterAdmits, filterHash } from "../format/paths.ts";
-import { type Segment, versionOf } from "../format/segment-codec.ts";
+import { type Segment, versionOf } from "../format/segment.ts";
 import type { SegmentRef } from "../log/log.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import type { View } from "../view/view.ts";

@@ -2,7 +2,7 @@
 import { createDelta, isDeltaSmaller } from "../core/delta.ts";
 import { RecordNotFoundError } from "../core/errors.ts";
 import type { LogOperation } from "../core/operation.ts";
-import { encodeOperation } from "../format/segment-codec.ts";
+import { encodeOperation } from "../format/segment.ts";
 import type { StagedOperation } from "./memtable.ts";
 
 /** What one call wrote: one operation, or a batch that is durable whole or not at all. */

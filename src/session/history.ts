@@ -8,7 +8,7 @@
 import { applyDelta } from "../core/delta.ts";
 import type { Delta, LogOperation, Operation } from "../core/operation.ts";
 import { compareVersions, keyOf, type Version } from "../core/version.ts";
-import { type Segment, versionOf } from "../format/segment-codec.ts";
+import { type Segment, versionOf } from "../format/segment.ts";
 
 /** How far back an agent can undo what is compacted already: its memory is bounded. */
 const OWN_OPERATIONS_MAX = 1_000;

@@ -3,7 +3,7 @@
  * segments that were merged into memory, and how many operations the live log holds. Pure.
  */
 import type { Replaced } from "../compaction/report.ts";
-import type { Segment } from "../format/segment-codec.ts";
+import type { Segment } from "../format/segment.ts";
 import type { SegmentRef } from "../log/log.ts";
 import type { View } from "../view/view.ts";
 

@@ -6,7 +6,7 @@ import type { Replaced } from "../compaction/report.ts";
 import { type CorruptionError, UnavailableError } from "../core/errors.ts";
 import type { WrittenSegment } from "../log/log.ts";
 import { Mutex } from "../core/mutex.ts";
-import type { Segment } from "../format/segment-codec.ts";
+import type { Segment } from "../format/segment.ts";
 import type { View } from "../view/view.ts";
 import { type FollowedState, Follower, type TakeChanges } from "./change-feed.ts";
 import { catchUp } from "./catch-up.ts";

@@ -4,7 +4,7 @@
  */
 import { parseRecord } from "../core/record.ts";
 import { compareText, type Entry, type RunEntry, wins } from "../core/version.ts";
-import type { Segment } from "../format/segment-codec.ts";
+import type { Segment } from "../format/segment.ts";
 import type { SegmentRef } from "../log/log.ts";
 import { type EntryBatches, fromMap, fromSorted } from "../runs/merge.ts";
 import { renewView, settleView, type View } from "../view/view.ts";

@@ -1,11 +1,11 @@
 /** What `verify` looks at besides runs, archives and log: lists, names, and what nothing refers to. */
 import { orphans } from "../compaction/collector.ts";
 import { CorruptionError } from "../core/errors.ts";
-import { corrupt, shorten } from "../format/check.ts";
+import { corrupt, shorten } from "../format/json-line.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
 import { filterAdmits, filterHash } from "../format/paths.ts";
 import { decodeRetiredList } from "../format/retired-list.ts";
-import type { Segment } from "../format/segment-codec.ts";
+import type { Segment } from "../format/segment.ts";
 import type { SegmentRef } from "../log/log.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import { listReferable } from "../view/lost-manifest.ts";

@@ -10,7 +10,7 @@ import {
   type Manifest,
 } from "../../src/format/manifest-codec.ts";
 import type { RunInfo } from "../../src/format/run-info.ts";
-import { sealLine } from "../../src/format/sealed-line.ts";
+import { sealLine } from "../../src/format/json-line.ts";
 import { flip, SEED } from "../runs/support.ts";
 import { propertyRuns } from "../support/effort.ts";
 

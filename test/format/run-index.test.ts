@@ -8,9 +8,9 @@ import {
   encodeIndexHeader,
   encodePartition,
   findBySeparator,
+  separatorOf,
 } from "../../src/format/run-index.ts";
-import { separatorOf } from "../../src/format/separators.ts";
-import { sealLine } from "../../src/format/sealed-line.ts";
+import { sealLine } from "../../src/format/json-line.ts";
 import { ids, SEED } from "../runs/support.ts";
 import { propertyRuns } from "../support/effort.ts";
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { CorruptionError } from "../../src/core/errors.ts";
-import { decodeSeparator, encodeSeparator } from "../../src/format/separators.ts";
+import { decodeSeparator, encodeSeparator } from "../../src/format/run-index.ts";
 import { ids, SEED } from "../runs/support.ts";
 import { propertyRuns } from "../support/effort.ts";
 

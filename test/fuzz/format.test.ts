@@ -16,16 +16,13 @@ import {
 import {
   decodeIndexHeader,
   decodePartition,
+  decodeSeparator,
   encodeIndexHeader,
   encodePartition,
 } from "../../src/format/run-index.ts";
-import {
-  decodeSegment,
-  decodeSegments,
-  encodeOperation,
-  encodeSegment,
-} from "../../src/format/segment-codec.ts";
-import { decodeSeparator } from "../../src/format/separators.ts";
+import { decodeSegment, decodeSegments } from "../../src/format/segment-decoder.ts";
+import { encodeSegment } from "../support/encode-segment.ts";
+import { encodeOperation } from "../../src/format/segment.ts";
 import { scanFrames } from "../../src/log/frames.ts";
 import { encodeAll, segments } from "../log/support.ts";
 import { ids, record, tombstone } from "../runs/support.ts";

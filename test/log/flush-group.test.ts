@@ -6,7 +6,7 @@ import {
   UnavailableError,
   WriteOutcomeUnknownError,
 } from "../../src/core/errors.ts";
-import { decodeSegments } from "../../src/format/segment-codec.ts";
+import { decodeSegments } from "../../src/format/segment-decoder.ts";
 import { filterAdmits, filterHash, parseSegmentPath } from "../../src/format/paths.ts";
 import { FlushGroup } from "../../src/log/flush-group.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";

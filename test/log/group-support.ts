@@ -1,6 +1,6 @@
 /** A group of writers over a medium whose puts a test may hold up. */
 import { onTestFinished } from "vitest";
-import type { Segment } from "../../src/format/segment-codec.ts";
+import type { Segment } from "../../src/format/segment.ts";
 import { FlushGroup, type Member } from "../../src/log/flush-group.ts";
 import type { LogWriter, SegmentDraft } from "../../src/log/log.ts";
 import { ObjectLog } from "../../src/log/object-log.ts";

@@ -6,7 +6,8 @@ import {
   WriteOutcomeUnknownError,
 } from "../../src/core/errors.ts";
 import { parseSegmentPath, segmentPath } from "../../src/format/paths.ts";
-import { decodeSegment, type Segment } from "../../src/format/segment-codec.ts";
+import { decodeSegment } from "../../src/format/segment-decoder.ts";
+import type { Segment } from "../../src/format/segment.ts";
 import type { Log } from "../../src/log/log.ts";
 import { ObjectLog } from "../../src/log/object-log.ts";
 import type { GetResult, ListPage, Precondition, PutResult } from "../../src/storage/backend.ts";

@@ -1,12 +1,8 @@
 /** Segments for the tests of logs. */
 import fc from "fast-check";
 import type { LogOperation } from "../../src/core/operation.ts";
-import {
-  type EncodedSegment,
-  encodeOperation,
-  encodeSegment,
-  type Segment,
-} from "../../src/format/segment-codec.ts";
+import { type EncodedSegment, encodeSegment } from "../support/encode-segment.ts";
+import { encodeOperation, type Segment } from "../../src/format/segment.ts";
 import type { SegmentDraft } from "../../src/log/log.ts";
 
 export const SEED = 20_261_122;

@@ -11,7 +11,7 @@ import {
   segmentPath,
   streamName,
 } from "../../src/format/paths.ts";
-import { encodeSegment } from "../../src/format/segment-codec.ts";
+import { encodeSegment } from "../support/encode-segment.ts";
 import { longReader } from "./actors/reader.ts";
 import { ArchiveJudge } from "./archive-judge.ts";
 import { UNTOUCHED } from "./clocks.ts";

@@ -1,7 +1,8 @@
 /** Segments as they were sent, each by itself, also where several share an object. */
 import type { Version } from "../../src/core/version.ts";
 import { parseLogFilePath, parseSegmentPath } from "../../src/format/paths.ts";
-import { decodeSegment, decodeSegments, type Segment } from "../../src/format/segment-codec.ts";
+import { decodeSegment, decodeSegments } from "../../src/format/segment-decoder.ts";
+import type { Segment } from "../../src/format/segment.ts";
 import { hasForm, plainText } from "./form.ts";
 
 export interface Op {

@@ -10,7 +10,7 @@ import {
 } from "../../src/format/manifest-codec.ts";
 import { LOG_PREFIX, MANIFEST_PATH, parseSegmentPath } from "../../src/format/paths.ts";
 import { decodeRunLines } from "../../src/format/run-codec.ts";
-import { decodeSegment } from "../../src/format/segment-codec.ts";
+import { decodeSegment } from "../../src/format/segment-decoder.ts";
 import { hasForm, plainText } from "./form.ts";
 import { compareOps, type Versioned } from "./ledger.ts";
 import type { Op } from "./sent-segments.ts";

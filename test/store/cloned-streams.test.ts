@@ -2,7 +2,9 @@
 import { describe, expect, test } from "vitest";
 import type { LogOperation } from "../../src/core/operation.ts";
 import { parseSegmentPath, segmentPath } from "../../src/format/paths.ts";
-import { decodeSegment, encodeOperation, encodeSegment } from "../../src/format/segment-codec.ts";
+import { decodeSegment } from "../../src/format/segment-decoder.ts";
+import { encodeSegment } from "../support/encode-segment.ts";
+import { encodeOperation } from "../../src/format/segment.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import { Store } from "../../src/store/store.ts";
 import { rebuilt, taken } from "./streamed.ts";

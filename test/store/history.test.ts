@@ -1,7 +1,6 @@
 /** What a single writer can undo when a checkpoint took a later operation than one it left. */
 import { expect, test } from "vitest";
-import { versionOf } from "../../src/format/segment-codec.ts";
-import type { Segment } from "../../src/format/segment-codec.ts";
+import { type Segment, versionOf } from "../../src/format/segment.ts";
 import { History } from "../../src/session/history.ts";
 
 function flush(id: string, clock: number): Segment {

@@ -1,6 +1,7 @@
 /** The live log in version order: windows that overlap, segments that are gone, large ones. */
 import { expect, test } from "vitest";
-import { encodeOperation, encodeSegment, type Segment } from "../../src/format/segment-codec.ts";
+import { encodeSegment } from "../support/encode-segment.ts";
+import { encodeOperation, type Segment } from "../../src/format/segment.ts";
 import type { LogOperation } from "../../src/core/operation.ts";
 import type { SegmentRead, SegmentRef } from "../../src/log/log.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";

@@ -3,7 +3,7 @@ import { crc32 } from "node:zlib";
 import { StoreNotFoundError } from "../../core/errors.ts";
 import { parseRecord } from "../../core/record.ts";
 import type { RunEntry } from "../../core/version.ts";
-import { corrupt, Fields, parseObject, type Place } from "../../format/check.ts";
+import { corrupt, Fields, parseObject, type Place } from "../../format/json-line.ts";
 import { decodeRunHeader, decodeRunLine, decodeRunLines } from "../../format/run-codec.ts";
 import { decodeIndexHeader, decodePartition } from "../../format/run-index.ts";
 import { readSpans, spansBetween } from "../../runs/read-spans.ts";

@@ -7,7 +7,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Store as OriginalStore } from "@backloghq/opslog";
-import { FORMAT } from "../../../src/format/check.ts";
+import { FORMAT } from "../../../src/format/json-line.ts";
 import { FsBackend } from "../../../src/storage/fs/fs-backend.ts";
 import { MemoryBackend } from "../../../src/storage/memory-backend.ts";
 import { manualRuntime } from "../../support/manual-runtime.ts";

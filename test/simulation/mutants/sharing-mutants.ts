@@ -70,11 +70,11 @@ export const SHARING_MUTANTS: readonly Mutant[] = [
     does: "reads an object from which segments are missing",
     edits: [
       {
-        file: "format/segment-codec.ts",
+        file: "format/segment-decoder.ts",
         find: "if (range === undefined) checkTogether(headers, place);",
         put: "if (range !== undefined) checkTogether(headers, place);",
       },
     ],
-    test: { file: "format/segment-codec.test.ts", name: "one too few or too many" },
+    test: { file: "format/segment.test.ts", name: "one too few or too many" },
   },
 ];

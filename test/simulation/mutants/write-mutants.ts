@@ -20,7 +20,7 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "gives versions what was drawn, whatever the object is called and holds: clones share them",
     edits: [
       {
-        file: "log/version-nonce.ts",
+        file: "format/segment.ts",
         find: 'return hash("sha256", `${drawn} ${name} ${sum}`).slice(0, drawn.length);',
         put: 'return hash("sha256", `${drawn} ${name} ${sum}`) === "" ? sum : drawn;',
       },
@@ -72,7 +72,7 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "writes a segment whether its name is free or not",
     edits: [
       {
-        file: "log/object-stream.ts",
+        file: "log/object-writer.ts",
         find: "backend.put(path, bytes, { ifAbsent: true }, options)",
         put: 'backend.put(path, bytes, "none", options)',
       },
@@ -88,7 +88,7 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "takes whatever lies under its name for its own",
     edits: [
       {
-        file: "log/object-stream.ts",
+        file: "log/object-writer.ts",
         find: "return bytes.equals(found.body) ? found.dateMs : undefined;",
         put: "return found.dateMs;",
       },
@@ -104,7 +104,7 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "writes under a new name without reading back what may be its own",
     edits: [
       {
-        file: "log/object-stream.ts",
+        file: "log/object-writer.ts",
         find: 'put.status === "written" ? put.dateMs : settle(backend, path, bytes)',
         put: 'put.status === "written" ? put.dateMs : undefined',
       },
@@ -116,7 +116,7 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "continues with the stream that a clone writes, too",
     edits: [
       {
-        file: "log/object-stream.ts",
+        file: "log/object-writer.ts",
         find: "      if (this.#identity === stream) this.#identity = undefined;\n",
         put: "\n",
       },
@@ -179,7 +179,7 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "reports that nothing was written when its segment could not be read back",
     edits: [
       {
-        file: "log/object-stream.ts",
+        file: "log/object-writer.ts",
         find: "throw new WriteOutcomeUnknownError(`${path} exists, but could not be read back`, {\n        path,",
         put: "throw new UnavailableError(`${path} exists, but could not be read back`, {\n        path,",
       },

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { versionNonce } from "../../src/log/version-nonce.ts";
-import { W } from "./support.ts";
+import { versionNonce } from "../../src/format/segment.ts";
+import { W } from "../log/support.ts";
 
 const LINES = Buffer.from('{"id":"x"}\n');
 

@@ -1,33 +1,21 @@
 /**
- * A segment: one flush of one writer, one header line and `count` operation lines. On S3 it is an
- * object of its own, or lies in one with those that were flushed together with it; on a directory
- * it is a frame of a log file. The bytes are the same (FORMAT, "Segment"). It counts only whole:
- * length, count, clocks and checksum must agree, and an object counts only with all its segments.
+ * Reads segments. A segment counts only whole: length, count, clocks and checksum must agree, and an
+ * object counts only with all its segments (FORMAT, "Segment").
  */
 import { isDelta } from "../core/delta.ts";
 import type { LogOperation } from "../core/operation.ts";
 import { CLOCK_MAX, type Version } from "../core/version.ts";
-import { checkHeader, corrupt, Fields, parseObject, type Place } from "./check.ts";
+import {
+  checkHeader,
+  checkSealedLine,
+  corrupt,
+  Fields,
+  isSealedAsOurs,
+  parseObject,
+  type Place,
+} from "./json-line.ts";
 import { decodeFilter, type IdFilter } from "./paths.ts";
-import { checkSealedLine, isSealedAsOurs } from "./sealed-line.ts";
-import { encodeBody, sealSegment } from "./segment-body.ts";
-
-export interface Segment {
-  /** The agentId, "" in single-writer mode. */
-  readonly agent: string;
-  readonly w: string;
-  /** Schema version the records were written under. */
-  readonly v: number;
-  readonly operations: readonly LogOperation[];
-}
-
-/** What the header and the line of an operation hold together. */
-export function versionOf(
-  { agent, w }: Pick<Segment, "agent" | "w">,
-  { clock }: Pick<LogOperation, "clock">,
-): Version {
-  return { clock, agent, w };
-}
+import type { Segment } from "./segment.ts";
 
 /** What the header holds about the lines that follow it. */
 export interface SegmentHeader {
@@ -44,34 +32,7 @@ export interface SegmentHeader {
   readonly together: number;
 }
 
-export interface EncodedSegment {
-  readonly bytes: Buffer;
-  readonly lo: number;
-  readonly hi: number;
-  /** The filter as a name carries it. */
-  readonly filter: string;
-}
-
 const LINE_FEED = 10;
-
-/** One line of the log; `text` is the record's stored form, so that it is serialised once. */
-export function encodeOperation(operation: LogOperation, text: string | undefined): string {
-  const { ts, op, id, clock, prev, encoding } = operation;
-  const undoes = operation.undoes && encodeVersion(operation.undoes);
-  const head = JSON.stringify({ ts, op, id, clock, undoes, prev, encoding });
-  return text === undefined ? head : `${head.slice(0, -1)},"data":${text}}`;
-}
-
-/** A segment whose `w` is known already; the parameters are those of the two steps above. */
-export function encodeSegment(
-  segment: Segment,
-  lines: readonly string[],
-  together = 1,
-): EncodedSegment {
-  const body = encodeBody(segment.operations, lines);
-  const { lo, hi, filter } = body;
-  return { bytes: sealSegment(segment, body, together), lo, hi, filter };
-}
 
 /**
  * Reads a header line (without its line feed).
@@ -250,10 +211,6 @@ function decodeOperation(line: string, place: Place): LogOperation {
     ...(encoding === undefined ? {} : { encoding }),
     ...(fields.has("undoes") ? { undoes: decodeVersion(fields.array("undoes"), place) } : {}),
   };
-}
-
-function encodeVersion({ clock, agent, w }: Version): unknown[] {
-  return [clock, agent, w];
 }
 
 function decodeVersion([clock, agent, w]: readonly unknown[], place: Place): Version {

@@ -3,13 +3,13 @@ import { describe, expect, test } from "vitest";
 import { AssertionError, CorruptionError, FormatVersionError } from "../../src/core/errors.ts";
 import {
   decodeSegment,
-  decodeSegments,
   decodeSegmentHeader,
-  encodeOperation,
-  encodeSegment,
-} from "../../src/format/segment-codec.ts";
+  decodeSegments,
+} from "../../src/format/segment-decoder.ts";
+import { encodeSegment } from "../support/encode-segment.ts";
+import { encodeOperation } from "../../src/format/segment.ts";
 import type { LogOperation } from "../../src/core/operation.ts";
-import { sealLine } from "../../src/format/sealed-line.ts";
+import { sealLine } from "../../src/format/json-line.ts";
 import { encodeAll, encoded, SEED, segments, W } from "../log/support.ts";
 import { flip } from "../runs/support.ts";
 import { propertyRuns } from "../support/effort.ts";

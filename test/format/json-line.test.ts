@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { CorruptionError } from "../../src/core/errors.ts";
-import { checkSealedLine, sealLine } from "../../src/format/sealed-line.ts";
+import { checkSealedLine, sealLine } from "../../src/format/json-line.ts";
 import { flip, SEED } from "../runs/support.ts";
 import { propertyRuns } from "../support/effort.ts";
 

@@ -1,4 +1,9 @@
-/** Small checks for decoders: bytes become values only in this room, and never unchecked. */
+/**
+ * A line of JSON, of which every stored object is made: its header, its fields, and the checksum that
+ * a sealed line carries as its last field. Bytes become values only in this room, and never
+ * unchecked.
+ */
+import { crc32 } from "node:zlib";
 import { AssertionError, CorruptionError, FormatVersionError } from "../core/errors.ts";
 import { isErrorNamed } from "../core/realm.ts";
 
@@ -143,4 +148,58 @@ export class Fields {
     const found = describeJson(this.get(name));
     return corrupt(`field "${name}": expected ${expected}, found ${found}`, this.#place);
   }
+}
+
+/** Stands where the checksum of a sealed line stands while it is computed: CRC-32 (zlib's). */
+const ZEROS = '"crc":"00000000"}';
+/** Of the end of a sealed line, with its checksum. */
+export const SEAL_BYTES = ZEROS.length;
+
+/**
+ * Adds a checksum of the line itself and of the bytes that follow it.
+ * @param json text of a non-empty JSON object; the result has no line feed
+ */
+export function sealLine(json: string, following: Uint8Array = new Uint8Array()): string {
+  const open = `${json.slice(0, -1)},`;
+  return `${open}"crc":"${checksum(`${open}${ZEROS}`, following)}"}`;
+}
+
+/** @throws CorruptionError when the line's checksum is missing or does not hold */
+export function checkSealedLine(
+  line: string,
+  place: Place,
+  following: Uint8Array = new Uint8Array(),
+): void {
+  const found = sealOf(line);
+  if (found === undefined) throw corrupt("no checksum at the end of the line", place);
+  const expected = checksum(`${line.slice(0, -ZEROS.length)}${ZEROS}`, following);
+  if (found !== expected) throw corrupt(`checksum: expected ${expected}, found ${found}`, place);
+}
+
+/**
+ * Whether the checksum holds once the line's `format` is taken for ours: then no newer package
+ * wrote the line, its number was damaged.
+ */
+export function isSealedAsOurs(line: string, following: Uint8Array = new Uint8Array()): boolean {
+  const ours = line.replace(/^\{"format":[^,]{1,20},/, `{"format":${FORMAT},`);
+  const expected = checksum(`${ours.slice(0, -ZEROS.length)}${ZEROS}`, following);
+  return sealOf(line) === expected;
+}
+
+/** The checksum that a line carries, whether or not it holds; undefined without one. */
+export function sealOf(line: string): string | undefined {
+  return /"crc":"([0-9a-f]{8})"\}$/.exec(line)?.[1];
+}
+
+/** CRC-32 of some bytes, as lines carry it. */
+export function checksumOf(bytes: Uint8Array): string {
+  return hex(crc32(bytes));
+}
+
+function checksum(line: string, following: Uint8Array): string {
+  return hex(crc32(following, crc32(`${line}\n`)));
+}
+
+function hex(crc: number): string {
+  return crc.toString(16).padStart(8, "0");
 }

@@ -1,0 +1,110 @@
+/**
+ * A segment: one flush of one writer, one header line and `count` operation lines. On S3 it is an
+ * object of its own, or lies in one with those that were flushed together with it; on a directory
+ * it is a frame of a log file. The bytes are the same (FORMAT, "Segment").
+ *
+ * It is encoded in two steps: its lines, and then, once its name is known, the header with its `w`.
+ * `segment-decoder.ts` reads it.
+ */
+import { hash } from "node:crypto";
+import { assert } from "../core/assert.ts";
+import type { LogOperation } from "../core/operation.ts";
+import type { Version } from "../core/version.ts";
+import { checksumOf, FORMAT, sealLine } from "./json-line.ts";
+import { clocksPlausible, encodeFilter } from "./paths.ts";
+
+export interface Segment {
+  /** The agentId, "" in single-writer mode. */
+  readonly agent: string;
+  readonly w: string;
+  /** Schema version the records were written under. */
+  readonly v: number;
+  readonly operations: readonly LogOperation[];
+}
+
+/** What the header and the line of an operation hold together. */
+export function versionOf(
+  { agent, w }: Pick<Segment, "agent" | "w">,
+  { clock }: Pick<LogOperation, "clock">,
+): Version {
+  return { clock, agent, w };
+}
+
+/** One line of the log; `text` is the record's stored form, so that it is serialised once. */
+export function encodeOperation(operation: LogOperation, text: string | undefined): string {
+  const { ts, op, id, clock, prev, encoding } = operation;
+  const undoes = operation.undoes && encodeVersion(operation.undoes);
+  const head = JSON.stringify({ ts, op, id, clock, undoes, prev, encoding });
+  return text === undefined ? head : `${head.slice(0, -1)},"data":${text}}`;
+}
+
+function encodeVersion({ clock, agent, w }: Version): unknown[] {
+  return [clock, agent, w];
+}
+
+/** What a flush holds, before it has a name: the same under every name that it may get. */
+export interface SegmentBody {
+  /** The operation lines. */
+  readonly bytes: Buffer;
+  readonly count: number;
+  readonly lo: number;
+  readonly hi: number;
+  /** The filter as a name carries it. */
+  readonly filter: string;
+}
+
+/** @param lines operation lines made by `encodeOperation`, in the order of `operations` */
+export function encodeBody(
+  operations: readonly LogOperation[],
+  lines: readonly string[],
+): SegmentBody {
+  const [first, last] = [operations[0], operations.at(-1)];
+  assert(first !== undefined && last !== undefined, "a segment holds at least one operation");
+  assert(lines.length === operations.length, "one line per operation");
+  const bytes = Buffer.from(`${lines.join("\n")}\n`);
+  const filter = encodeFilter(new Set(operations.map(({ id }) => id)));
+  return { bytes, count: operations.length, lo: first.clock, hi: last.clock, filter };
+}
+
+/**
+ * Header and lines of a segment.
+ * @param together how many segments share the object
+ */
+export function sealSegment(
+  { agent, w, v }: Pick<Segment, "agent" | "w" | "v">,
+  { bytes: body, count, lo, hi, filter }: SegmentBody,
+  together = 1,
+): Buffer {
+  // The decoder's rules: what no decoder can read must not be acknowledged.
+  assert(Number.isSafeInteger(v) && v >= 1, `schema version ${v}`);
+  assert(/^[0-9a-f]{16}$/.test(w), `w must be 16 hex digits, found ${w}`);
+  assert(clocksPlausible({ lo, hi }), `clocks ${lo}..${hi}`);
+  const header = {
+    format: FORMAT,
+    kind: "segment",
+    agent,
+    w,
+    v,
+    count,
+    lo,
+    hi,
+    bytes: body.length,
+    filter,
+    ...(together === 1 ? {} : { together }),
+  };
+  return Buffer.concat([Buffer.from(`${sealLine(JSON.stringify(header), body)}\n`), body]);
+}
+
+/**
+ * The `w` of versions: no two flushes of any process or its clones have the same (VERSION-UNIQUE).
+ * A clone of this process (a restored VM snapshot) has drawn the same digits and takes the same clocks, but
+ * what it writes has another name or other bytes.
+ * @param drawn 16 random hex digits of the writer
+ * @param name of the object, whole, or of the place in a log file
+ * @param lines the operation lines, which do not contain `w`
+ * @returns 16 hex digits
+ */
+export function versionNonce(drawn: string, name: string, lines: Buffer): string {
+  const sum = checksumOf(lines);
+  return hash("sha256", `${drawn} ${name} ${sum}`).slice(0, drawn.length);
+}
