@@ -14,6 +14,7 @@ import { RunReader } from "../runs/run-reader.ts";
 import { renewView, settleView, type View } from "../view/view.ts";
 import type { Engine } from "../engine/engine.ts";
 import { ResidentEntry } from "./resident-entry.ts";
+import { SegmentReader } from "./segment-reader.ts";
 import { migrateRecord } from "../core/schema.ts";
 import { runMissing } from "./merged-view.ts";
 
@@ -152,23 +153,16 @@ class Gathering {
   }
 
   async #readSegments(gone: Set<string>): Promise<void> {
-    const { log, segmentCache } = this.#engine;
-    const missing: SegmentRef[] = [];
-    for (const ref of this.#view.segments) {
-      if (this.#merged.has(ref.key) || !this.#admits(ref)) continue;
-      const held = ref.segments ?? segmentCache.get(ref.key);
-      if (held === undefined) missing.push(ref);
-      else this.#mergeSegments(ref, held);
-    }
-    for await (const read of log.read(missing)) {
-      if (read.status === "gone") gone.add(read.ref.key);
-      if (read.status === "corrupt") this.#onCorrupt(read.error);
-      if (read.status !== "found") continue;
-      this.#mergeSegments(read.ref, read.segments);
+    const isNeeded = (ref: SegmentRef): boolean => !this.#merged.has(ref.key) && this.#admits(ref);
+    const reader = new SegmentReader(this.#engine, {
       // A read of everything does not repeat; point reads may meet a segment many times.
-      const sized = { value: read.segments, bytes: read.ref.bytes };
-      if (this.#wanted !== "all") segmentCache.keep(read.ref.key, sized);
-    }
+      keeps: this.#wanted !== "all",
+      onCorrupt: this.#onCorrupt,
+    });
+    const missing = await reader.read(this.#view.segments.filter(isNeeded), (ref, segments) =>
+      this.#mergeSegments(ref, segments),
+    );
+    for (const key of missing) gone.add(key);
   }
 
   #admits({ filter }: SegmentRef): boolean {

@@ -9,8 +9,10 @@ import { compareVersions, keyOf, type Version, wins } from "../core/version.ts";
 import { openSegments } from "../format/segment-decoder.ts";
 import type { Segment } from "../format/segment.ts";
 import { readSegmentBytes, type SegmentRef } from "../log/log.ts";
+import type { StorageBackend } from "../storage/backend.ts";
 import type { Engine } from "../engine/engine.ts";
 import { ResidentEntry } from "./resident-entry.ts";
+import { SegmentReader, type SegmentSources } from "./segment-reader.ts";
 
 /** What the header of its segment holds of an operation. */
 export type Origin = Pick<Segment, "agent" | "w" | "v">;
@@ -53,7 +55,8 @@ const WINDOW_BYTES_MAX = 128 * 1024;
 const HELD_BYTES_MAX = 2 * 1024 * 1024;
 
 export class LiveOperations {
-  readonly #engine: Pick<Engine, "backend" | "log">;
+  readonly #backend: StorageBackend;
+  readonly #reader: SegmentReader;
   /** By their lowest clock. */
   readonly #refs: readonly SegmentRef[];
   readonly #onCorrupt: (error: CorruptionError) => void;
@@ -65,11 +68,12 @@ export class LiveOperations {
   readonly #unreadable = new Set<string>();
 
   constructor(
-    engine: Pick<Engine, "backend" | "log">,
+    engine: Pick<Engine, "backend" | keyof SegmentSources>,
     refs: readonly SegmentRef[],
     onCorrupt: (error: CorruptionError) => void,
   ) {
-    this.#engine = engine;
+    this.#backend = engine.backend;
+    this.#reader = new SegmentReader(engine, { held: (key) => this.#held.get(key), onCorrupt });
     this.#refs = refs.toSorted((a, b) => a.lo - b.lo);
     this.#onCorrupt = onCorrupt;
     this.#holds = bytesOf(refs) <= HELD_BYTES_MAX;
@@ -161,31 +165,24 @@ export class LiveOperations {
 
   async #read(refs: readonly SegmentRef[]): Promise<OpenSegment[]> {
     const segments: OpenSegment[] = [];
-    const missing: SegmentRef[] = [];
-    const add = ({ key, lo }: SegmentRef, found: readonly Segment[]): void => {
+    const whole: SegmentRef[] = [];
+    for (const ref of refs) {
+      if (ref.bytes <= WINDOW_BYTES_MAX || this.#reader.held(ref) !== undefined) whole.push(ref);
+      else if (!this.#unreadable.has(ref.key)) append(segments, await this.#readLarge(ref));
+    }
+    const gone = await this.#reader.read(whole, ({ key, lo }, found) => {
       if (this.#holds) this.#held.set(key, found);
       for (const origin of found) {
         segments.push({ key, origin, rest: origin.operations.values(), nextClock: lo });
       }
-    };
-    for (const ref of refs) {
-      const known = ref.segments ?? this.#held.get(ref.key);
-      if (known !== undefined) add(ref, known);
-      else if (ref.bytes <= WINDOW_BYTES_MAX) missing.push(ref);
-      else if (this.#unreadable.has(ref.key)) continue;
-      else append(segments, await this.#readLarge(ref));
-    }
-    for await (const read of this.#engine.log.read(missing)) {
-      if (read.status === "found") add(read.ref, read.segments);
-      if (read.status === "gone") this.#gone.add(read.ref.key);
-      if (read.status === "corrupt") this.#onCorrupt(read.error);
-    }
+    });
+    for (const key of gone) this.#gone.add(key);
     return segments;
   }
 
   /** As `Log.read` does, but decoded as it is taken. */
   async #readLarge(ref: SegmentRef): Promise<OpenSegment[]> {
-    const bytes = await readSegmentBytes(this.#engine.backend, ref);
+    const bytes = await readSegmentBytes(this.#backend, ref);
     if (bytes === undefined) {
       this.#gone.add(ref.key);
       return [];

@@ -15,6 +15,7 @@ import { asDelta, publicOperation } from "./history.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Memtable } from "./memtable.ts";
 import type { ResidentEntry } from "../read/resident-entry.ts";
+import { SegmentReader } from "../read/segment-reader.ts";
 import { migrateRecord, type Schema } from "../core/schema.ts";
 import { type NewOperation, changesFor, changesForUnknown, type Told } from "./pending-changes.ts";
 
@@ -198,11 +199,11 @@ export class Follower {
   ): Promise<{ segments: Segment[]; known: Map<string, KnownSegment> } | undefined> {
     const known = new Map<string, KnownSegment>();
     const segments: Segment[] = [];
-    const missing: SegmentRef[] = [];
-    const take = (ref: SegmentRef, found: readonly Segment[]): void => {
-      if (!base.known.has(ref.key)) for (const segment of found) segments.push(segment);
-      known.set(ref.key, { ref, writers: writersOf(ref, found) });
-    };
+    const wanted: SegmentRef[] = [];
+    const reader = new SegmentReader(this.#engine, {
+      held: (key) => state.segments(key),
+      onCorrupt: state.onCorrupt,
+    });
     // One that is published stays known until it is deleted: it may count as live again.
     for (const key of state.view.published) {
       const held = base.known.get(key);
@@ -210,23 +211,19 @@ export class Follower {
     }
     for (const ref of state.view.segments) {
       const held = base.known.get(ref.key);
-      const inMemory =
-        ref.segments ?? state.segments(ref.key) ?? this.#engine.segmentCache.get(ref.key);
-      if (held?.writers !== undefined || (held !== undefined && base.isWhole))
+      if (held?.writers !== undefined || (held !== undefined && base.isWhole)) {
         known.set(ref.key, held.ref.mayVanish === true ? { ...held, ref } : held);
-      else if (inMemory !== undefined) take(ref, inMemory);
+        continue;
+      }
+      known.set(ref.key, { ref, writers: undefined });
       // What a complete store does not hold cannot be read, which was reported.
-      else if (base.isWhole) known.set(ref.key, { ref, writers: undefined });
-      else missing.push(ref);
+      if (!base.isWhole || reader.held(ref) !== undefined) wanted.push(ref);
     }
-    for await (const read of this.#engine.log.read(missing)) {
-      if (read.status === "found") take(read.ref, read.segments);
-      else if (read.status === "corrupt") {
-        state.onCorrupt(read.error);
-        known.set(read.ref.key, { ref: read.ref, writers: undefined });
-      } else return undefined;
-    }
-    return { segments, known };
+    const gone = await reader.read(wanted, (ref, found) => {
+      if (!base.known.has(ref.key)) for (const segment of found) segments.push(segment);
+      known.set(ref.key, { ref, writers: writersOf(ref, found) });
+    });
+    return gone.size > 0 ? undefined : { segments, known };
   }
 
   /** New operations by id, in version order. */

@@ -5,10 +5,10 @@
 import { parseRecord } from "../core/record.ts";
 import { compareText, type Entry, type RunEntry, wins } from "../core/version.ts";
 import type { Segment } from "../format/segment.ts";
-import type { SegmentRef } from "../log/log.ts";
 import { type EntryBatches, fromMap, fromSorted } from "../runs/merge.ts";
 import { renewView, settleView, type View } from "../view/view.ts";
 import { ResidentEntry } from "../read/resident-entry.ts";
+import { SegmentReader } from "../read/segment-reader.ts";
 import type { ResidentReads } from "./reads.ts";
 import { scansOf } from "../read/merged-runs.ts";
 import {
@@ -104,18 +104,20 @@ export class Scans<T> {
    * must not outlive a purge (RELOAD).
    */
   async #readLog(first: View, range: IdRange): Promise<ViewSources<RunEntry>> {
+    const { replica, engine } = this.#session;
+    const reader = new SegmentReader(engine, {
+      held: (key) => replica.history.segments(key),
+      keeps: true,
+      onCorrupt: (error) => replica.onCorrupt(error),
+    });
     let view = await this.#settle(first);
     for (let attempt = 1; attempt <= VIEWS_MAX; attempt++) {
       const winners = new Map<string, Entry>();
-      const gone = await this.#readSegments(view.segments, ({ agent, w, v, operations }) => {
-        for (const { id, clock, data } of operations) {
-          if (!isWithin(range, id)) continue;
-          const entry = new ResidentEntry({ clock, agent, w }, v, data);
-          if (wins(entry, winners.get(id))) winners.set(id, entry);
-        }
+      const gone = await reader.read(view.segments, (_, segments) => {
+        for (const segment of segments) mergeWithin(range, segment, winners);
       });
       if (gone.size === 0) return { view, sources: [fromMap(winners, range)] };
-      view = await this.#settle(await renewView(this.#session.engine.manifests, view, gone));
+      view = await this.#settle(await renewView(engine.manifests, view, gone));
     }
     throw changedTooOften();
   }
@@ -127,34 +129,19 @@ export class Scans<T> {
     return settled;
   }
 
-  /** Gives the keys of those that are gone. */
-  async #readSegments(
-    refs: readonly SegmentRef[],
-    take: (segment: Segment) => void,
-  ): Promise<ReadonlySet<string>> {
-    const { replica, engine } = this.#session;
-    const { log, segmentCache } = engine;
-    const missing: SegmentRef[] = [];
-    for (const ref of refs) {
-      const held = ref.segments ?? replica.history.segments(ref.key) ?? segmentCache.get(ref.key);
-      if (held === undefined) missing.push(ref);
-      else held.forEach(take);
-    }
-    const gone = new Set<string>();
-    for await (const read of log.read(missing)) {
-      if (read.status === "gone") gone.add(read.ref.key);
-      if (read.status === "corrupt") replica.onCorrupt(read.error);
-      if (read.status !== "found") continue;
-      read.segments.forEach(take);
-      segmentCache.keep(read.ref.key, { value: read.segments, bytes: read.ref.bytes });
-    }
-    return gone;
-  }
-
   #valueOf({ id, schema, text, known }: ScanEntry): unknown {
     if (known !== undefined) return known.value;
     if (text === undefined) return undefined;
     return migrateRecord(this.#session.engine.schema, id, parseRecord(id, text), schema);
+  }
+}
+
+function mergeWithin(range: IdRange, segment: Segment, winners: Map<string, Entry>): void {
+  const { agent, w, v, operations } = segment;
+  for (const { id, clock, data } of operations) {
+    if (!isWithin(range, id)) continue;
+    const entry = new ResidentEntry({ clock, agent, w }, v, data);
+    if (wins(entry, winners.get(id))) winners.set(id, entry);
   }
 }
 

@@ -12,6 +12,7 @@ import type { StorageBackend } from "../storage/backend.ts";
 import { segmentLists } from "../view/merged-segments.ts";
 import { makeView, settleView, type View } from "../view/view.ts";
 import { checkArchives } from "../read/archives.ts";
+import { SegmentReader } from "../read/segment-reader.ts";
 import { BackendClaim } from "../engine/backend-claim.ts";
 import { backendFor } from "../engine/resolve-backend.ts";
 import { checkBackend } from "../engine/resolve-backend.ts";
@@ -118,19 +119,16 @@ async function checkView(engine: Engine): Promise<VerifyReport | "overtaken"> {
     lists.filter(({ message }) => !told.has(message)),
   );
   append(problems, await checkRetired(engine.backend, view.manifest));
-  // Those of the original were read with the view.
-  const listed = view.segments.filter((ref) => ref.segments === undefined);
-  let segments = view.segments.length - listed.length;
-  let operations = segments;
-  for await (const read of engine.log.read(listed)) {
-    if (read.status === "corrupt") problems.push(read.error);
-    if (read.status !== "found") continue; // Gone: it was compacted meanwhile.
-    for (const segment of read.segments) {
-      append(problems, checkFilter(read.ref, segment));
+  const reader = new SegmentReader(engine, { onCorrupt: (error) => problems.push(error) });
+  let [segments, operations] = [0, 0];
+  // What is gone was compacted meanwhile.
+  await reader.read(view.segments, (ref, found) => {
+    for (const segment of found) {
+      append(problems, checkFilter(ref, segment));
       segments++;
       operations += segment.operations.length;
     }
-  }
+  });
   const { runs, generation } = view.manifest;
   const records = runs.reduce((sum, run) => sum + run.records, base.records);
   const garbage = await findGarbage(engine.backend, view.manifest);

@@ -4,6 +4,7 @@ import { encodeSegment } from "../support/encode-segment.ts";
 import { encodeOperation, type Segment } from "../../src/format/segment.ts";
 import type { LogOperation } from "../../src/core/operation.ts";
 import type { SegmentRead, SegmentRef } from "../../src/log/log.ts";
+import { ByteCache } from "../../src/runs/byte-cache.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import { LiveOperations } from "../../src/read/log-replay.ts";
 
@@ -52,7 +53,12 @@ function openLog({ refs, backend, log }: TestLog): LiveOperations {
     offer: unused,
     deleteUnits: unused,
   };
-  return new LiveOperations({ backend, log: { ...rest, ...log } }, refs, (error) => {
+  const engine = {
+    backend,
+    log: { ...rest, ...log },
+    segmentCache: new ByteCache<readonly Segment[]>(),
+  };
+  return new LiveOperations(engine, refs, (error) => {
     throw error;
   });
 }

@@ -153,7 +153,7 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     does: "reads on without a segment that was deleted meanwhile",
     edits: [
       {
-        file: "read/load-records.ts",
+        file: "read/segment-reader.ts",
         find: 'if (read.status === "gone") gone.add(read.ref.key);',
         put: "",
       },

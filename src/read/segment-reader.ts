@@ -1,0 +1,67 @@
+/** Reads segments of a view: those in memory are returned at once, the rest is read from the log. */
+import type { CorruptionError } from "../core/errors.ts";
+import type { Segment } from "../format/segment.ts";
+import type { SegmentRef } from "../log/log.ts";
+import type { Engine } from "../engine/engine.ts";
+
+export interface SegmentReaderOptions {
+  /** Segments that the caller has in memory beside the cache, by key. Default: none. */
+  readonly held?: ((key: string) => readonly Segment[] | undefined) | undefined;
+  /** Whether the cache keeps what is read, because such reads repeat. Default false. */
+  readonly keeps?: boolean | undefined;
+  /** Called with what cannot be read, which is left out. An error that it throws ends the read. */
+  readonly onCorrupt: (error: CorruptionError) => void;
+}
+
+/** What a segment reader needs of an engine. */
+export type SegmentSources = Pick<Engine, "log" | "segmentCache">;
+
+export class SegmentReader {
+  readonly #sources: SegmentSources;
+  readonly #options: SegmentReaderOptions;
+
+  constructor(sources: SegmentSources, options: SegmentReaderOptions) {
+    this.#sources = sources;
+    this.#options = options;
+  }
+
+  /** What memory holds of a ref: the ref itself, the caller, or the cache. No I/O. */
+  held({ key, segments }: SegmentRef): readonly Segment[] | undefined {
+    return segments ?? this.#options.held?.(key) ?? this.#sources.segmentCache.get(key);
+  }
+
+  /**
+   * Calls `take` once for each ref that can be read, in no order.
+   * @returns keys of those that were deleted since they were listed
+   */
+  async read(
+    refs: Iterable<SegmentRef>,
+    take: (ref: SegmentRef, segments: readonly Segment[]) => void,
+  ): Promise<ReadonlySet<string>> {
+    const missing: SegmentRef[] = [];
+    for (const ref of refs) {
+      const held = this.held(ref);
+      if (held === undefined) missing.push(ref);
+      else take(ref, held);
+    }
+    return missing.length === 0 ? new Set() : this.#readLog(missing, take);
+  }
+
+  async #readLog(
+    refs: readonly SegmentRef[],
+    take: (ref: SegmentRef, segments: readonly Segment[]) => void,
+  ): Promise<ReadonlySet<string>> {
+    const { log, segmentCache } = this.#sources;
+    const { keeps = false, onCorrupt } = this.#options;
+    const gone = new Set<string>();
+    for await (const read of log.read(refs)) {
+      if (read.status === "gone") gone.add(read.ref.key);
+      if (read.status === "corrupt") onCorrupt(read.error);
+      if (read.status !== "found") continue;
+      const { ref, segments } = read;
+      take(ref, segments);
+      if (keeps) segmentCache.keep(ref.key, { value: segments, bytes: ref.bytes });
+    }
+    return gone;
+  }
+}
