@@ -11,7 +11,7 @@ import { RunGoneError } from "../runs/run-gone.ts";
 import { Lease } from "../storage/lease.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
 import { sortListing } from "../view/merged-segments.ts";
-import { LeasedPass } from "./merge-pass.ts";
+import { MergePass } from "./merge-pass.ts";
 import { isOutdated } from "./migrate.ts";
 import { dueRetired, fillIn, segmentGraceOf } from "./publication.ts";
 import type {
@@ -73,7 +73,7 @@ export class Compactor {
       ttlMs: settings.leaseTtlMs,
     });
     if (lease === undefined) return result({ outcome: "busy", generation: current.generation });
-    const pass = new LeasedPass(this.#parts, lease, options);
+    const pass = new MergePass(this.#parts, lease, options);
     const { generation } = current;
     try {
       return result(await pass.run());

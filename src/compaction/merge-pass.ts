@@ -52,7 +52,7 @@ interface Begun {
   readonly lists: Map<string, ReadonlySet<string>>;
 }
 
-export class LeasedPass {
+export class MergePass {
   readonly #parts: CompactorParts;
   readonly #lease: Lease;
   readonly #options: PassOptions;
@@ -83,31 +83,39 @@ export class LeasedPass {
 
   /** C3 to C10. @throws RunGoneError when a run was replaced meanwhile */
   async run(): Promise<PartialResult> {
-    const { backend, manifests, log, settings } = this.#parts;
-    const loaded = await manifests.load();
-    if (loaded.originalManifest !== undefined) {
-      const upgraded = await new UpgradePass(this.#parts, this.#lease).run();
-      return { ...upgraded, more: upgraded.more === true || this.#options.migration !== undefined };
-    }
-    const { manifest } = loaded;
-    this.#current = manifest;
-    const cursor = new LogCursor(log);
+    const loaded = await this.#parts.manifests.load();
+    if (loaded.originalManifest !== undefined) return this.#upgrade();
+    this.#current = loaded.manifest;
+    const cursor = new LogCursor(this.#parts.log);
     try {
-      const [, listed, lists] = await Promise.all([
-        cursor.open(),
-        listReferable(backend),
-        this.#readLists(manifest),
-      ]);
-      if (lacksManifest(manifest, listed)) return await this.#checkLacking(listed);
-      this.#listed = listed;
-      cursor.leaveOut(new Set([...lists.values()].flatMap((keys) => [...keys])));
-      const history = nextHistory(loaded);
-      const graceMs = tombstoneGraceOf(manifest, settings);
-      const floor = purgeFloorAt(manifest, history, cursor.firstDateMs, graceMs);
-      return await this.#steps(loaded, { cursor, floor, lists: new Map(lists) });
+      const begun = await this.#begin(loaded, cursor);
+      if (lacksManifest(loaded.manifest, this.#listed)) return await this.#checkLacking();
+      return await this.#steps(loaded, begun);
     } finally {
       await cursor.close();
     }
+  }
+
+  /** A store of the original opslog; a later pass migrates its records. */
+  async #upgrade(): Promise<PartialResult> {
+    const upgraded = await new UpgradePass(this.#parts, this.#lease).run();
+    return { ...upgraded, more: upgraded.more === true || this.#options.migration !== undefined };
+  }
+
+  /** Lists the log and the objects that a manifest may name, and reads what the runs hold. */
+  async #begin(loaded: LoadedManifest, cursor: LogCursor): Promise<Begun> {
+    const { manifest } = loaded;
+    const { backend, settings } = this.#parts;
+    const [, listed, lists] = await Promise.all([
+      cursor.open(),
+      listReferable(backend),
+      this.#readLists(manifest),
+    ]);
+    this.#listed = listed;
+    cursor.leaveOut(new Set([...lists.values()].flatMap((keys) => [...keys])));
+    const graceMs = tombstoneGraceOf(manifest, settings);
+    const floor = purgeFloorAt(manifest, nextHistory(loaded), cursor.firstDateMs, graceMs);
+    return { cursor, floor, lists: new Map(lists) };
   }
 
   /**
@@ -273,9 +281,9 @@ export class LeasedPass {
   }
 
   /** Objects of a lost manifest, or the first publications came between the two looks. */
-  async #checkLacking(listed: readonly string[]): Promise<PartialResult> {
+  async #checkLacking(): Promise<PartialResult> {
     const { manifest } = await this.#parts.manifests.load();
-    checkManifestPresent(manifest, listed);
+    checkManifestPresent(manifest, this.#listed);
     return { outcome: "lost", generation: manifest.generation };
   }
 

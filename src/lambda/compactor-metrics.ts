@@ -1,5 +1,5 @@
 /** The metrics of a compactor: one line of JSON in CloudWatch's embedded metric format. Pure. */
-import type { CompactorReport } from "./compaction-turn.ts";
+import type { CompactorReport } from "./store-compaction.ts";
 
 /** Names that alarms are set on; each with its unit. */
 const UNITS = {

@@ -3,7 +3,12 @@ import { type Runtime, systemRuntime } from "../core/runtime.ts";
 import { Deadline } from "../storage/deadline.ts";
 import type { CompactOptions } from "../compaction/compact.ts";
 import { callback, checkFlag } from "../core/options.ts";
-import { type CompactorReport, REMAINING_MIN_MS, takeTurn, type Turn } from "./compaction-turn.ts";
+import {
+  type CompactorReport,
+  REMAINING_MIN_MS,
+  compactStore,
+  type StoreCompaction,
+} from "./store-compaction.ts";
 import { metricsLine } from "./compactor-metrics.ts";
 import type { LambdaContext } from "./context.ts";
 import { Fleet, type FleetOptions, oneOf } from "./fleet.ts";
@@ -136,7 +141,7 @@ async function compactAll(
     else if (report !== undefined) stores.push({ location, outcome: "done", report });
   }
   const skipped = stores.find(({ outcome }) => outcome === "skipped");
-  fleet.goOnWith((skipped ?? stores[0])?.location);
+  fleet.continueWith((skipped ?? stores[0])?.location);
   const failed = stores.flatMap((store) => (store.outcome === "failed" ? [store] : []));
   if (failed.length === 0) return { stores };
   const texts = failed.map(({ location, error }) => `${location}: ${String(error)}`);
@@ -178,15 +183,19 @@ class CompactorInvocation {
   }
 
   /** @param stores this one and those still to come, which share the time */
-  async compact(location: string, open: () => OpenLocation, stores: number): Promise<Turn> {
+  async compact(
+    location: string,
+    open: () => OpenLocation,
+    stores: number,
+  ): Promise<StoreCompaction> {
     const keptMs = this.#leftMs() * (1 - 1 / stores);
-    const turn = await takeTurn(open, {
+    const done = await compactStore(open, {
       compact: this.#options,
       runtime: this.#runtime,
       deadline: this.#deadline,
       leftMs: () => this.#leftMs() - keptMs,
     });
-    const { report, cost, failure, durationMs } = turn;
+    const { report, cost, failure, durationMs } = done;
     const error = failure === undefined ? {} : { error: String(failure.error) };
     this.#log(
       JSON.stringify({ message: "opslog compaction", location, ...report, cost, ...error }),
@@ -197,7 +206,7 @@ class CompactorInvocation {
       // Not the console: what Lambda puts before or around its lines would hide the metrics.
       process.stdout.write(`${line}\n`);
     }
-    return turn;
+    return done;
   }
 
   end(): void {

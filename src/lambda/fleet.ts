@@ -51,7 +51,7 @@ export class Fleet {
   }
 
   /** @param location the first one that was not reached, or the first of all */
-  goOnWith(location: string | undefined): void {
+  continueWith(location: string | undefined): void {
     this.#nextLocation = location;
   }
 

@@ -1,5 +1,5 @@
 /** What both entry points of the handlers export besides their functions. */
-export type { CompactorReport } from "./compaction-turn.ts";
+export type { CompactorReport } from "./store-compaction.ts";
 export type {
   CompactorOptions,
   CreateCompactor,

@@ -23,7 +23,7 @@ export const REMAINING_MIN_MS = 20_000;
 /** A backlog that takes more is continued by the next schedule. */
 const PASSES_MAX = 50;
 
-export interface TurnOptions {
+export interface StoreCompactionOptions {
   readonly compact: Omit<CompactOptions, "backend">;
   readonly runtime: Runtime;
   /** Stops a pass under way. */
@@ -33,7 +33,7 @@ export interface TurnOptions {
 }
 
 /** What became of a store. */
-export interface Turn {
+export interface StoreCompaction {
   /** What was done; with `failure`, before it. */
   readonly report: CompactorReport | undefined;
   readonly cost: Cost;
@@ -42,13 +42,16 @@ export interface Turn {
 }
 
 /** Never rejects. @param open returns the store, or throws */
-export async function takeTurn(open: () => OpenLocation, options: TurnOptions): Promise<Turn> {
+export async function compactStore(
+  open: () => OpenLocation,
+  options: StoreCompactionOptions,
+): Promise<StoreCompaction> {
   const { compact, runtime, deadline, leftMs } = options;
   const startedMs = runtime.nowMs();
   // One for all passes: round trips of one come after those of the other.
   const meter = new CostMeter(resolvePrices(compact.prices));
   let report: CompactorReport | undefined;
-  const turn = (failure?: Turn["failure"]): Turn => {
+  const result = (failure?: StoreCompaction["failure"]): StoreCompaction => {
     return { report, cost: meter.cost, failure, durationMs: runtime.nowMs() - startedMs };
   };
   let longestMs = 0;
@@ -62,9 +65,9 @@ export async function takeTurn(open: () => OpenLocation, options: TurnOptions): 
       longestMs = Math.max(longestMs, pass.durationMs);
       report = add(report, pass);
     } while (isUnfinished(report) && leftMs() >= Math.max(REMAINING_MIN_MS, 2 * longestMs));
-    return turn();
+    return result();
   } catch (error) {
-    return turn({ error });
+    return result({ error });
   }
 }
 
