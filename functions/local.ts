@@ -88,7 +88,7 @@ async function compactOnce(): Promise<void> {
   try {
     const { segments, operations, more } = await compact({}, localContext(TIMEOUT_MS));
     if (segments === 0) return;
-    const rest = more ? "; the next compaction goes on with what is left" : "";
+    const rest = more ? "; the next compaction continues" : "";
     console.log(`Compacted ${operations} operations of ${segments} flushes in ${took()}${rest}.`);
   } finally {
     clearInterval(progress);

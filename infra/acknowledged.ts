@@ -7,7 +7,7 @@ import type { RecordsStack } from "./records-stack.ts";
 export const REASONS = {
   accessLogs:
     "A line of S3's access log for each request would cost more than the store. Who needs them " +
-    "gives serverAccessLogsBucket, or turns on CloudTrail's data events.",
+    "sets serverAccessLogsBucket, or turns on CloudTrail's data events.",
   below: "Object names are made as records are written: the wildcard is all below this folder.",
   itself: "The queue is the dead-letter queue; its depth has an alarm.",
 } as const;

@@ -131,7 +131,7 @@ export function checkBucketProps(props: OpslogStoreProps): void {
   const refused = NEW_BUCKET_PROPS.filter((name) => props[name] !== undefined);
   if (bucket !== undefined && refused.length > 0) {
     throw new InvalidArgumentError(
-      `${refused.join(", ")} say how a new bucket is made, but bucket gives one: ` +
+      `${refused.join(", ")} say how a new bucket is made, but bucket names an existing one: ` +
         "leave them out, and set the same on that bucket",
     );
   }

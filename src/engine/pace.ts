@@ -59,7 +59,7 @@ export class TooSlow extends Error {
   readonly bytesPerMs: number;
 
   constructor(bytesPerMs: number) {
-    super(`the merge goes on at ${Math.round(bytesPerMs)} bytes a ms and will not be done in time`);
+    super(`the merge runs at ${Math.round(bytesPerMs)} bytes a ms and will not be done in time`);
     this.bytesPerMs = bytesPerMs;
   }
 }

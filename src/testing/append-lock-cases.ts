@@ -31,7 +31,7 @@ export const appendCases: readonly Case[] = [
     assert.equal(await appendable.exists("log/a.jsonl"), false);
     assert.equal(await appendable.exists("log"), false);
   }),
-  appendCase("create gives nothing when the path is taken", async (backend, appendable) => {
+  appendCase("create returns undefined when the path is taken", async (backend, appendable) => {
     const file = await appendable.create("log/a.jsonl");
     assert.ok(file);
     await file.append(bytes("kept"));

@@ -17,7 +17,7 @@ export const blobCases: readonly Case[] = [
     },
   },
   {
-    name: "readBlobRange gives what is there, also at and past the end",
+    name: "readBlobRange returns what is there, also at and past the end",
     run: async ({ backend }) => {
       await backend.writeBlob("data/file", "0123456789");
       const expected: readonly (readonly [number, number, string])[] = [
@@ -75,7 +75,7 @@ export const blobCases: readonly Case[] = [
     },
   },
   {
-    name: "listBlobs gives the base names of direct children; directories may be among them",
+    name: "listBlobs returns the base names of direct children; directories may be among them",
     run: async ({ backend }) => {
       const listed = async (prefix: string, directories: readonly string[]): Promise<string[]> => {
         const names = await backend.listBlobs(prefix);

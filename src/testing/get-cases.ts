@@ -13,7 +13,7 @@ import type { Case } from "./support.ts";
 
 export const getCases: readonly Case[] = [
   {
-    name: "get of an object gives its bytes, size and etag",
+    name: "get of an object returns its bytes, size and etag",
     run: async ({ backend }) => {
       const body = new Uint8Array(256).map((_, index) => index);
       const written = await backend.put("dir/bytes.bin", body, "none");
@@ -60,7 +60,7 @@ export const getCases: readonly Case[] = [
     },
   },
   {
-    name: "a range gives what is there: inside, across, at and past the end, and of no length",
+    name: "a range returns what is there: inside, across, at and past the end, and of no length",
     run: async ({ backend }) => {
       await put(backend, "digits", "0123456789");
       const whole = await find(backend, "digits");

@@ -31,7 +31,7 @@ const ODD_NAMES = [
 
 export const listCases: readonly Case[] = [
   {
-    name: "list gives every object below a prefix, nested ones too, and nothing beside it",
+    name: "list returns every object below a prefix, nested ones too, and nothing beside it",
     run: async ({ backend }) => {
       const inside = ["a/1", "a/b/2", "a/b/c/d/3", "a/z"];
       const outside = ["ab/x", "a.x", "a-/y", "b/a/1"];
@@ -54,7 +54,7 @@ export const listCases: readonly Case[] = [
     },
   },
   {
-    name: "list gives sizes and dates that agree with get",
+    name: "list returns sizes and dates that agree with get",
     run: async ({ backend }) => {
       await put(backend, "dir/empty", "");
       await put(backend, "dir/five", "12345");
@@ -85,7 +85,7 @@ export const listCases: readonly Case[] = [
     },
   },
   {
-    name: `list gives ${MANY} objects once each, in pages; delete takes them all at once`,
+    name: `list returns ${MANY} objects once each, in pages; delete takes them all at once`,
     run: async ({ backend }) => {
       const directory = (n: number): string => (n % 50 === 0 ? "few" : "most");
       const numbers = Array.from({ length: MANY }, (_, n) => n);
@@ -113,7 +113,7 @@ export const listCases: readonly Case[] = [
     },
   },
   {
-    name: "list may be used to delete what it gives",
+    name: "list may be used to delete what it returns",
     run: async ({ backend }) => {
       const paths = Array.from({ length: 50 }, (_, n) => `dir/${n % 3}/${n}`);
       await forEachParallel(paths, (path) => put(backend, path, "x"));

@@ -35,7 +35,7 @@ function assertReported(
     reported.some((one) => one.kind === kind),
     `a request "${kind}" among ${JSON.stringify(reported)}`,
   );
-  for (const { bytesIn } of reported) assert.equal(bytesIn.length, 1, "the end is told once");
+  for (const { bytesIn } of reported) assert.equal(bytesIn.length, 1, "the end is reported once");
   const sum = reported.reduce(
     (all, { bytesIn, bytesOut }) => all + (moved.of === "bytesIn" ? (bytesIn[0] ?? 0) : bytesOut),
     0,
@@ -45,7 +45,7 @@ function assertReported(
 
 export const reportCases: readonly Case[] = [
   {
-    name: "each call with onRequest tells of its requests, where the backend reports them",
+    name: "each call with onRequest reports its requests, where the backend can",
     run: async ({ backend }) => {
       const body = bytes("x".repeat(1_000));
       const written = await reportsOf(backend, (onRequest) =>

@@ -21,7 +21,7 @@ test("the highest and lowest are those of Math.max and Math.min", () => {
   expect([maxOf([1], 5), minOf([9], 5), maxOf([7], 5)]).toEqual([5, 5, 7]);
 });
 
-test("a queue gives what came first, whatever is added between", () => {
+test("a queue returns what came first, whatever is added between", () => {
   const queue = new Queue<number>();
   const taken: (number | undefined)[] = [queue.take()];
   for (let at = 0; at < 1_000; at++) {

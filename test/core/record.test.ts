@@ -163,7 +163,7 @@ describe("what JSON would change without a word is refused", () => {
   });
 });
 
-test("deepFreeze freezes all levels once and gives the value back", () => {
+test("deepFreeze freezes all levels once and returns the value", () => {
   const value = { a: [{ b: {} }], c: null };
   expect(deepFreeze(value)).toBe(value);
   expect([value, value.a, value.a[0], value.a[0]?.b].every(Object.isFrozen)).toBe(true);

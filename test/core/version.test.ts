@@ -24,7 +24,7 @@ function sameEntry(a: Entry, b: Entry): boolean {
   return compareVersions(a.version, b.version) === 0 && a.text === b.text;
 }
 
-test("merging gives the same in any order, and any number of times", () => {
+test("merging returns the same in any order, and any number of times", () => {
   const shuffled = fc
     .array(entries, { minLength: 1, maxLength: 8 })
     .chain((all) =>

@@ -33,7 +33,7 @@ test("a record and a tombstone have one fixed spelling", () => {
   expect(encodeRunHeader(12)).toBe('{"format":1,"kind":"run","base":12}');
 });
 
-test("decoding gives back every entry, the text of its data byte for byte", () => {
+test("decoding returns every entry, the text of its data byte for byte", () => {
   fc.assert(
     fc.property(entriesOf(ids), (entry) => {
       const line = encodeRunLine(entry);

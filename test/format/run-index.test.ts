@@ -51,7 +51,7 @@ test("the item found is the last one whose separator is not above the id", () =>
   expect(findBySeparator([], "a")).toBe(-1);
 });
 
-test("a partition's line gives back what it was made from", () => {
+test("a partition's line returns what it was made from", () => {
   const decoded = decodePartition(Buffer.from(encodePartition(content)), place);
   expect(decoded.blocks).toEqual(content.blocks);
   expect(decoded.records).toBe(3);

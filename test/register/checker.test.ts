@@ -160,7 +160,7 @@ describe("reads", () => {
   const b = write(20, { clock: 2 });
   const deletion = write(40, { clock: 3, isDeletion: true });
 
-  test("Q3: a strong one gives what was acknowledged before it looked", () => {
+  test("Q3: a strong one returns what was acknowledged before it looked", () => {
     const writes = [a, b];
     expect(rules({ writes, reads: [read(31, [b])] }, PLAIN)).toEqual([]);
     expect(rules({ writes, reads: [read(31, [a])] }, PLAIN)).toEqual(["Q3 STRONG"]);

@@ -44,7 +44,7 @@ const source = fc
     sizes,
   }));
 
-test("merging gives each id once, in order, with the entry that wins", async () => {
+test("merging returns each id once, in order, with the entry that wins", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(source, { maxLength: 9 }), async (inputs) => {
       const model = new Map<string, RunEntry>();

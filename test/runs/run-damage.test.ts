@@ -217,7 +217,7 @@ test("a run of another length than the manifest says is corrupt", async () => {
   }
 });
 
-test("a scan never gives its last batch when the SHA-256 does not hold", async () => {
+test("a scan never returns its last batch when the SHA-256 does not hold", async () => {
   const entries = records(2_000, 1_000);
   const { backend, reader } = await writeEntries(entries);
   await backend.replace(RUN_PATH, (bytes) => flip(bytes, bytes.lastIndexOf("xxx"), 1));

@@ -18,7 +18,7 @@ import {
 /** Ids by number as `records` makes them. */
 const idOf = (n: number): string => `r${String(n).padStart(6, "0")}`;
 
-test("every id written is found, no other is, and a scan gives the input", async () => {
+test("every id written is found, no other is, and a scan returns the input", async () => {
   const absent = fc.array(ids, { maxLength: 10 });
   await fc.assert(
     fc.asyncProperty(sortedEntries(25), absent, async (entries, others) => {
@@ -40,7 +40,7 @@ test("every id written is found, no other is, and a scan gives the input", async
   );
 });
 
-test("a scan of a range gives exactly the ids from..to", async () => {
+test("a scan of a range returns exactly the ids from..to", async () => {
   const bound = fc.option(ids, { nil: undefined });
   await fc.assert(
     fc.asyncProperty(sortedEntries(25), bound, bound, async (entries, from, to) => {

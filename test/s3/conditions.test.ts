@@ -152,7 +152,7 @@ describe.each(CLIENTS)("with the %s client:", (client) => {
     await store.close();
   });
 
-  test("births that race have one store, whoever is first", async () => {
+  test("openings that race for a first manifest share one store, whichever is first", async () => {
     const stores = await Promise.all(["a", "b", "c"].map((agentId) => open({ agentId })));
     await Promise.all(stores.map((store, at) => store.set(`x${at}`, at)));
     await Promise.all(stores.map((store) => store.close()));

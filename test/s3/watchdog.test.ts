@@ -22,7 +22,7 @@ test("work is given up a time-out after its last sign of life", async () => {
   expect(signal?.aborted).toBe(true);
 });
 
-test("work that ends in time gives its own result, and is not aborted", async () => {
+test("work that ends in time returns its own result, and is not aborted", async () => {
   let signal: AbortSignal | undefined;
   const result = await withWatchdog(virtualRuntime(), 100, async (abort) => {
     signal = abort;

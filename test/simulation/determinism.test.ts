@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { Prng } from "./prng.ts";
 import { simulate } from "./simulate.ts";
 
-test.each([3, 17, 42])("seed %i gives the same run every time, bit for bit", async (seed) => {
+test.each([3, 17, 42])("seed %i runs alike every time, bit for bit", async (seed) => {
   const [one, two] = [await simulate(seed), await simulate(seed)];
   expect(two.hash).toBe(one.hash);
   expect(two.events).toBe(one.events);

@@ -14,7 +14,7 @@ test("what threads counted adds up to what one would have counted", async () => 
   expect(total.failedSeeds()).toEqual([]);
 });
 
-test("the lowest seed that failed is the one to look at, whoever ran it", () => {
+test("the lowest seed that failed is the one to look at, whichever job ran it", () => {
   const total = new Tally();
   for (const seed of [7, 3, 5]) {
     const failures = [{ seed, says: "ACKED: gone", trace: [] }];

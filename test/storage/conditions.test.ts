@@ -187,7 +187,7 @@ describe("a verdict", () => {
   });
 });
 
-describe("whoever publishes", () => {
+describe("a process that publishes", () => {
   test("writes nothing where a probe fails: no lease, no run, no manifest", async () => {
     const store = await open(LAZY);
     await store.set("x", 1);

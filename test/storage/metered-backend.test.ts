@@ -165,7 +165,7 @@ describe("beyond its budget a store", () => {
     await expect(backend.get("c")).rejects.toThrow(BudgetExceededError);
   });
 
-  test("takes no lease, but keeps and gives back the one it has", async () => {
+  test("takes no lease, but keeps and releases the one it has", async () => {
     const { inner, backend } = await memory({ requests: 2 });
     const runtime = manualRuntime();
     const options = { path: "x.lease", ttlMs: 3_000 };

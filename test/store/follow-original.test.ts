@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { Store } from "../../src/store/store.ts";
 import { tempDir } from "../support/temp-dir.ts";
 
-test("tail gives what changed, checkpoints, batches and truncating undos included", async () => {
+test("tail returns what changed, checkpoints, batches and truncating undos included", async () => {
   const directory = await tempDir();
   onTestFinished(() => directory[Symbol.asyncDispose]());
   const location = join(directory.path, "store");

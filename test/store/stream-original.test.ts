@@ -35,7 +35,7 @@ test("its snapshot in its order, then its log", async () => {
   expect(operations.map(({ op, id }) => `${op} ${id}`)).toEqual(["set a", "delete m", "set b"]);
 });
 
-test("a scan gives snapshot and log in id order, also across the upgrade", async () => {
+test("a scan returns snapshot and log in id order, also across the upgrade", async () => {
   const fixture = await written();
   const store = await reader(fixture);
   const expected = [

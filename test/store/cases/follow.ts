@@ -15,7 +15,7 @@ export function followCases(make: MakeMedium): void {
 }
 
 function tailCases(make: MakeMedium): void {
-  test("tail gives new operations in order, each once, beside a single writer", async () => {
+  test("tail returns new operations in order, each once, beside a single writer", async () => {
     const { open } = await setUp(make);
     const writer = await open();
     await writer.set("a", 1);

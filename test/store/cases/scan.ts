@@ -219,7 +219,7 @@ function viewCases(make: MakeMedium): void {
 }
 
 function randomCases(make: MakeMedium): void {
-  test("any scan of any store gives what a sorted map does", { timeout: 60_000 }, async () => {
+  test("any scan of any store returns what a sorted map does", { timeout: 60_000 }, async () => {
     const seed = runSeed();
     onTestFailed(() => console.log(`SEED=${seed}`));
     const { below, chance } = dice(seed);

@@ -128,7 +128,7 @@ export function schemaCases(make: MakeMedium): void {
     await expectRefused();
   });
 
-  test("a migrate that fails or gives what JSON cannot carry names the record", async () => {
+  test("a migrate that fails or returns what JSON cannot carry names the record", async () => {
     const { open } = await setUp(make);
     const one = await open({ agentId: "one" });
     await one.set("a", 1);
