@@ -71,17 +71,9 @@ export async function compactMetered(
   const settings = resolveSettings({ ...options });
   const claim = await BackendClaim.take(backend, location, { readOnly: false });
   try {
+    const { location: place } = claim;
     // Compaction copies records without looking into them: it needs no schema.
-    const schema = { version: Number.MAX_SAFE_INTEGER, migrate: undefined };
-    const engine = createEngine({
-      backend,
-      location: claim.location,
-      runtime,
-      settings,
-      onWarning,
-      schema,
-      meter,
-    });
+    const engine = createEngine({ backend, location: place, runtime, settings, onWarning, meter });
     const { report } = await new Compactor({ ...engine, limits: DEFAULT_LIMITS }).pass({
       full,
       signal,

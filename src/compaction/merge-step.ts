@@ -8,7 +8,6 @@ import { encodeRetiredList } from "../format/retired-list.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import type { SegmentRef } from "../log/log.ts";
 import { dropTombstones, type EntryBatches, fromMap, mergeSorted } from "../runs/merge.ts";
-import { RunReader } from "../runs/run-reader.ts";
 import { writeRun } from "../runs/run-writer.ts";
 import type { Lease } from "../storage/lease.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
@@ -195,12 +194,10 @@ export class MergeStep {
   /** @throws the signal's reason; TooSlow */
   async *#mergeInTime(): AsyncGenerator<readonly RunEntry[]> {
     const { plan, merged, leftMs } = this.#input;
-    const { backend, cache, runtime, onWarning } = this.#parts;
+    const { runs, runtime } = this.#parts;
     const startedMs = runtime.steadyMs();
     const progress = new Progress(runBytes(plan.runs), leftMs);
-    const sources = plan.runs.map((run) =>
-      counted(new RunReader(backend, cache, run, onWarning).scan(), run, progress),
-    );
+    const sources = plan.runs.map((run) => counted(runs.open(run).scan(), run, progress));
     for await (const batch of mergeSorted([fromMap(merged.entries), ...sources])) {
       this.#options.signal?.throwIfAborted();
       progress.check(runtime.steadyMs() - startedMs);

@@ -3,7 +3,7 @@ import type { Migration } from "../core/schema.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { ProtocolSettings } from "../core/settings.ts";
 import type { Log } from "../log/log.ts";
-import type { RunCache } from "../runs/run-objects.ts";
+import type { RunStore } from "../runs/run-store.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { ManifestStore } from "../view/manifest-store.ts";
 import type { Pace } from "../engine/pace.ts";
@@ -93,7 +93,7 @@ export interface CompactorParts {
   readonly limits: CompactionLimits;
   readonly log: Log;
   readonly manifests: ManifestStore;
-  readonly cache: RunCache;
+  readonly runs: RunStore;
   /** Of this process, for this store. */
   readonly pace: Pace;
   readonly onWarning: (message: string) => void;

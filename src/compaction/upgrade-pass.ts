@@ -21,7 +21,6 @@ import type { RunInfo } from "../format/run-info.ts";
 import { originalPeriod, surveyArchive } from "../legacy/archive.ts";
 import type { OriginalBase } from "../legacy/legacy-store.ts";
 import { fromMap, mergeSorted } from "../runs/merge.ts";
-import { RunReader } from "../runs/run-reader.ts";
 import { writeRun } from "../runs/run-writer.ts";
 import type { Lease } from "../storage/lease.ts";
 import { listReferable } from "../view/lost-manifest.ts";
@@ -141,8 +140,7 @@ export class UpgradePass {
 
   /** Reads back all that was written, which also shows that it can be read. */
   async #countRecords(runs: readonly RunInfo[]): Promise<number> {
-    const { backend, cache, onWarning } = this.#parts;
-    const scans = runs.map((run) => new RunReader(backend, cache, run, onWarning).scan());
+    const scans = runs.map((run) => this.#parts.runs.open(run).scan());
     let records = 0;
     for await (const batch of mergeSorted(scans)) {
       for (const { text } of batch) if (text !== undefined) records++;

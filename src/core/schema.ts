@@ -10,6 +10,9 @@ export interface Schema {
   readonly migrate: ((record: unknown, fromVersion: number) => unknown) | undefined;
 }
 
+/** Of a program that takes records of whatever version as they are stored. */
+export const UNMIGRATED: Schema = { version: Number.MAX_SAFE_INTEGER, migrate: undefined };
+
 /** The application code for records, which a compactor does not have. */
 export interface Migration {
   /** Schema version that `migrate` returns. */

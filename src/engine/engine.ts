@@ -13,14 +13,14 @@ import { FlushGroup } from "../log/flush-group.ts";
 import type { Log, LogWriter } from "../log/log.ts";
 import { ObjectLog } from "../log/object-log.ts";
 import { ByteCache } from "../runs/byte-cache.ts";
-import type { RunCache } from "../runs/run-objects.ts";
+import { RunStore } from "../runs/run-store.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { Deadline } from "../storage/deadline.ts";
 import { DeadlineBackend } from "../storage/deadline-backend.ts";
 import { type BudgetGuard, MeteredBackend } from "../storage/metered-backend.ts";
 import { ManifestStore } from "../view/manifest-store.ts";
 import type { WarmLooks } from "../view/freshness.ts";
-import type { Schema } from "../core/schema.ts";
+import { type Schema, UNMIGRATED } from "../core/schema.ts";
 
 export interface Engine {
   /** Counts what this store asks of the medium, and holds it to its budget. */
@@ -34,7 +34,8 @@ export interface Engine {
   readonly warmLooks: WarmLooks;
   /** Gives writes their clocks. */
   readonly clock: HybridClock;
-  readonly cache: RunCache;
+  /** Opens the runs that manifests name. */
+  readonly runs: RunStore;
   /** Of compactions over this backend. */
   readonly pace: Pace;
   /** Segments that point reads fetched, by key. */
@@ -59,7 +60,8 @@ export interface EngineOptions {
   readonly runtime: Runtime;
   readonly settings: ProtocolSettings;
   readonly onWarning: (message: string) => void;
-  readonly schema: Schema;
+  /** Default: records are taken as they are stored. */
+  readonly schema?: Schema | undefined;
   /** Default: one of its own, at the default prices. */
   readonly meter?: CostMeter | undefined;
   readonly costBudget?: CostBudget | undefined;
@@ -73,8 +75,8 @@ export interface EngineOptions {
 
 /** One protocol, two media: files that grow get a file log, everything else one object per flush. */
 export function createEngine(given: EngineOptions): Engine {
-  const { location, runtime, onWarning, schema, costBudget, deadline } = given;
-  const { meter = new CostMeter() } = given;
+  const { location, runtime, onWarning, costBudget, deadline } = given;
+  const { meter = new CostMeter(), schema = UNMIGRATED } = given;
   const guard = costBudget && { budget: costBudget, onWarning };
   const timed = deadline && new DeadlineBackend(given.backend, deadline);
   const backend = new MeteredBackend(timed ?? given.backend, meter, guard);
@@ -99,7 +101,7 @@ export function createEngine(given: EngineOptions): Engine {
     manifests: new ManifestStore(backend, warm.manifest),
     warmLooks: warm.looks,
     clock: new HybridClock(runtime, given.backend.clock ?? new WallClock(runtime), warm.lastClock),
-    cache: warm.cache,
+    runs: new RunStore(backend, warm.cache, onWarning),
     pace: warm.pace,
     segmentCache: new ByteCache(SEGMENT_CACHE_BYTES_MAX),
     onWarning,

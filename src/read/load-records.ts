@@ -10,7 +10,6 @@ import type { RunInfo } from "../format/run-info.ts";
 import type { Segment } from "../format/segment.ts";
 import type { SegmentRef } from "../log/log.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
-import { RunReader } from "../runs/run-reader.ts";
 import { renewView, settleView, type View } from "../view/view.ts";
 import type { Engine } from "../engine/engine.ts";
 import { ResidentEntry } from "./resident-entry.ts";
@@ -183,8 +182,7 @@ class Gathering {
   }
 
   async #readRun(run: RunInfo): Promise<void> {
-    const { backend, cache, onWarning } = this.#engine;
-    const reader = new RunReader(backend, cache, run, onWarning);
+    const reader = this.#engine.runs.open(run);
     const scanFrom = Math.max(SCAN_RECORDS_MIN, run.records * SCAN_SHARE);
     if (this.#wanted !== "all" && this.#wanted.size < scanFrom) {
       const found = await reader.getMany(this.#wanted);

@@ -3,9 +3,6 @@ import { type RunEntry, wins } from "../core/version.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import { type EntryBatches, mergeSorted } from "../runs/merge.ts";
-import { ByteCache } from "../runs/byte-cache.ts";
-import type { RunCache } from "../runs/run-objects.ts";
-import { RunReader } from "../runs/run-reader.ts";
 import { BLOCK_BYTES_MAX } from "../runs/run-writer.ts";
 import { entryOf, type LiveOperation } from "./log-replay.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -15,8 +12,6 @@ import type { IdRange } from "./merged-view.ts";
 const SPANS_BYTES_MAX = 1024 * 1024;
 const SPAN_BYTES_MIN = 128 * 1024;
 const SPAN_BYTES_MAX = 512 * 1024;
-/** Of parts of indexes held by one stream. */
-const INDEX_BYTES_MAX = 1024 * 1024;
 /** Of a scan without limit, which may be left early all the same. */
 const SCAN_BYTES_FIRST = 64 * 1024;
 /** Of the first reads of a scan with a limit, which is to be all that it takes. */
@@ -35,13 +30,11 @@ export interface RunsRange extends IdRange {
 
 /** The entries of each run within the range, read ahead with bounded memory for all together. */
 export function scansOf(
-  { backend, cache: sharedCache, onWarning }: Engine,
+  engine: Engine,
   runs: readonly RunInfo[],
   { recordsWanted, ...range }: RunsRange = {},
 ): EntryBatches[] {
-  // What is read once, by a stream of everything, would displace what others come back to.
-  const ownCache: RunCache = new ByteCache(INDEX_BYTES_MAX);
-  const cache = recordsWanted === undefined ? ownCache : sharedCache;
+  const opener = recordsWanted === undefined ? engine.runs.once() : engine.runs;
   const share = Math.floor(SPANS_BYTES_MAX / Math.max(1, runs.length));
   const spanBytesMax = Math.min(SPAN_BYTES_MAX, Math.max(SPAN_BYTES_MIN, share));
   const limitedShare = Math.max(spanBytesMax, Math.floor(LIMITED_BYTES_FIRST / runs.length));
@@ -49,7 +42,7 @@ export function scansOf(
     const firstBytes = recordsWanted && Math.min(limitedShare, firstBytesOf(run, recordsWanted));
     // By blocks: what is handed out one by one must be verified before, not at the end of the run.
     const options = { ...range, byBlocks: true, spanBytesMax, firstBytes };
-    return new RunReader(backend, cache, run, onWarning).scan(options);
+    return opener.open(run).scan(options);
   });
 }
 
@@ -93,14 +86,14 @@ export async function aboveRuns(
 
 /** Winners of these ids, tombstones included. @throws RunGoneError, CorruptionError */
 export async function lookUpRuns(
-  { backend, cache, onWarning }: Engine,
+  engine: Engine,
   runs: readonly RunInfo[],
   ids: ReadonlySet<string>,
 ): Promise<Map<string, RunEntry>> {
   const winners = new Map<string, RunEntry>();
   if (ids.size === 0) return winners;
   for (const run of runs) {
-    const found = await new RunReader(backend, cache, run, onWarning).getMany(ids);
+    const found = await engine.runs.open(run).getMany(ids);
     for (const [id, entry] of found) if (wins(entry, winners.get(id))) winners.set(id, entry);
   }
   return winners;

@@ -22,7 +22,7 @@ import { Lease } from "../storage/lease.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
 import { gather } from "../read/load-records.ts";
 import { ABSENT, ResidentEntry } from "../read/resident-entry.ts";
-import { migrateRecord } from "../core/schema.ts";
+import { migrateRecord, UNMIGRATED } from "../core/schema.ts";
 import type { Session } from "../session/session.ts";
 
 /** A record that synchronous reads see now. */
@@ -49,8 +49,6 @@ const PAUSE_MS_FIRST = 50;
 const PAUSE_MS_MAX = 1_000;
 /** A lease left by a dead holder ends by dates that may be whole seconds. */
 const LEASE_GRAIN_MS = 2_000;
-/** Records as they are stored. */
-const UNMIGRATED = { version: Number.MAX_SAFE_INTEGER, migrate: undefined };
 
 export class Archiver {
   readonly #session: Session;

@@ -74,17 +74,10 @@ export async function verify(location: string, options: VerifyOptions = {}): Pro
     },
   );
   try {
-    const schema = { version: Number.MAX_SAFE_INTEGER, migrate: undefined };
+    const { location: place } = claim;
     const onWarning = (): void => undefined;
     const runtime = systemRuntime;
-    const engine = createEngine({
-      backend,
-      location: claim.location,
-      runtime,
-      settings,
-      onWarning,
-      schema,
-    });
+    const engine = createEngine({ backend, location: place, runtime, settings, onWarning });
     for (let look = 1; ; look++) {
       const report = await checkView(engine);
       if (report !== "overtaken") return report;

@@ -214,11 +214,10 @@ test("a medium that is slower than assumed holds up neither the log nor what is 
 
 /** What a compactor works with. */
 function given(backend: MemoryBackend, runtime: ManualRuntime): EngineOptions {
-  const schema = { version: Number.MAX_SAFE_INTEGER, migrate: undefined };
   const onWarning = (message: string): never => {
     throw new Error(message);
   };
-  return { backend, location: "store", runtime, settings: DEFAULT_SETTINGS, onWarning, schema };
+  return { backend, location: "store", runtime, settings: DEFAULT_SETTINGS, onWarning };
 }
 
 test("a purge waits until all that was listed is merged, in however many portions", async () => {

@@ -23,14 +23,13 @@ export async function compactorPass(
 ): Promise<CompactionReport | undefined> {
   const process = world.spawn("compactor");
   const onWarning = (message: string): void => checkWarning(world, message);
-  const schema = { version: Number.MAX_SAFE_INTEGER, migrate: undefined };
   const backend = world.backendFor(process);
   await backend.initialize("simulated", { readOnly: false });
   const given = { backend, location: "store", runtime: process };
   // What one process is set to must not break what another has promised to readers.
   const segmentGraceMs = process.prng.pick([SETTINGS.segmentGraceMs, 1_500, 0]);
   const settings = { ...world.settingsFor(process), segmentGraceMs };
-  const engine = createEngine({ ...given, settings, onWarning, schema });
+  const engine = createEngine({ ...given, settings, onWarning });
   const endMs = process.steadyMs() + (short?.passMs ?? Infinity);
   const deadline = short && new Deadline(process, () => endMs - process.steadyMs());
   if (short !== undefined) readRunsSlowly(backend, process, short.runBytesPerMs);
