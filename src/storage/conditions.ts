@@ -73,8 +73,9 @@ export class Conditions {
    *   WriteOutcomeUnknownError when it could not be, or this is unknown
    */
   async confirm(backend: StorageBackend, sent: SentCreate, answer: PutResult): Promise<void> {
+    if (this.#createsHold) return;
     const { proofScope } = backend;
-    if (proofScope === undefined || this.#createsHold) return;
+    if (proofScope === undefined) return;
     // The write is out: a budget must not leave it in doubt.
     const unlimited = beyondBudget(backend);
     if (isRefused(answer) || (await isRefusedAgain(unlimited, sent))) return this.#held();

@@ -4,7 +4,7 @@ import { build } from "esbuild";
 import { describe, expect, test } from "vitest";
 import * as errors from "../../src/core/errors.ts";
 import { RunGoneError } from "../../src/runs/run-gone.ts";
-import { classifyError } from "../../src/s3/requests/errors.ts";
+import { classifyError, RequestError } from "../../src/s3/requests/errors.ts";
 
 type Errors = typeof errors;
 const source = fileURLToPath(new URL("../../src/core/errors.ts", import.meta.url));
@@ -60,8 +60,11 @@ describe("an error", () => {
   test("of S3 has as its cause what the server said, and no empty fields", () => {
     const { cause } = classifyError(new Error("no answer"), true);
     expect(inspect(cause)).not.toContain("undefined");
-    const answered = Object.assign(new Error("no"), {
-      $metadata: { httpStatusCode: 403, requestId: "r" },
+    const answered = new RequestError({
+      name: "AccessDenied",
+      message: "no",
+      status: 403,
+      requestId: "r",
     });
     expect(classifyError(answered, true).cause).toMatchObject({
       status: 403,

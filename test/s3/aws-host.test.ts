@@ -1,7 +1,7 @@
 /** Where our own clients send requests when only the environment or AWS's config file says so. */
 import { writeFile } from "node:fs/promises";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { createClient } from "../../src/s3/sdk/sdk-transport.ts";
+import { createClient } from "../../src/s3/sdk/own-client.ts";
 import { LightS3Backend } from "../../src/s3/light/index.ts";
 import { S3Backend } from "../../src/s3/index.ts";
 import { resolveOptions } from "../../src/s3/requests/options.ts";

@@ -11,14 +11,14 @@ import { CLOCK_MAX } from "../../src/core/version.ts";
 import { encodeFilter, FILTER_IDS_MAX, segmentPath, streamName } from "../../src/format/paths.ts";
 import { LightS3Backend } from "../../src/s3/light/index.ts";
 import { S3Backend } from "../../src/s3/index.ts";
+import { keyOf } from "../../src/s3/requests/client.ts";
 import {
   type CommonS3Options,
   type S3Settings,
-  keyOf,
   resolveOptions,
   resolvePlace,
 } from "../../src/s3/requests/options.ts";
-import { createClient } from "../../src/s3/sdk/sdk-transport.ts";
+import { createClient } from "../../src/s3/sdk/own-client.ts";
 import { bytes, rejection, virtualRuntime } from "./support.ts";
 
 function resolved(options: CommonS3Options): S3Settings {

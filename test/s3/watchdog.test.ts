@@ -1,35 +1,26 @@
 import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { withWatchdog } from "../../src/s3/requests/limits.ts";
+import { SilenceLimit } from "../../src/s3/requests/exchange.ts";
 import { rejection, virtualRuntime } from "./support.ts";
 
 test("work is given up a time-out after its last sign of life", async () => {
   const runtime = virtualRuntime();
-  let touch = (): void => {};
-  let signal: AbortSignal | undefined;
-  const watched = withWatchdog(runtime, 100, (abort, alive) => {
-    [signal, touch] = [abort, alive];
-    return new Promise<never>(() => {});
-  });
-  const failed = rejection(watched);
+  const limit = new SilenceLimit(runtime, 100);
+  const failed = rejection(limit.run(() => new Promise<never>(() => {})));
   runtime.advance(60);
-  touch();
+  limit.touch();
   runtime.advance(60);
   await setImmediate();
-  expect(signal?.aborted).toBe(false);
+  expect(limit.signal.aborted).toBe(false);
   runtime.advance(40);
   expect(await failed).toMatchObject({ name: "TimeoutError" });
-  expect(signal?.aborted).toBe(true);
+  expect(limit.signal.aborted).toBe(true);
 });
 
 test("work that ends in time returns its own result, and is not aborted", async () => {
-  let signal: AbortSignal | undefined;
-  const result = await withWatchdog(virtualRuntime(), 100, async (abort) => {
-    signal = abort;
-    return "done";
-  });
-  expect(result).toBe("done");
-  expect(signal?.aborted).toBe(false);
+  const limit = new SilenceLimit(virtualRuntime(), 100);
+  expect(await limit.run(async () => "done")).toBe("done");
+  expect(limit.signal.aborted).toBe(false);
 });
 
 test.each([
@@ -39,13 +30,9 @@ test.each([
   const runtime = virtualRuntime();
   let setBackMs = 0;
   const skewed = { ...runtime, nowMs: () => runtime.nowMs() - setBackMs };
-  let touch = (): void => {};
-  const watched = withWatchdog(skewed, 100, (_signal, alive) => {
-    touch = alive;
-    return new Promise<never>(() => {});
-  });
-  const failed = rejection(watched);
-  if (isAlive) touch();
+  const limit = new SilenceLimit(skewed, 100);
+  const failed = rejection(limit.run(() => new Promise<never>(() => {})));
+  if (isAlive) limit.touch();
   setBackMs = 3_600_000;
   runtime.advance(100);
   await setImmediate();

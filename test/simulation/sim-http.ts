@@ -2,7 +2,8 @@
  * One HTTP exchange with the simulated object store: answered, refused, lost on either way, late,
  * delivered twice, or carried out and answered by an error.
  */
-import type { Exchange } from "../../src/s3/requests/transport.ts";
+import { RequestError } from "../../src/s3/requests/errors.ts";
+import type { Exchange } from "../../src/s3/requests/exchange.ts";
 import { drawFate, type Network } from "./network.ts";
 import type { ObjectServer } from "./object-server.ts";
 import type { SimProcess } from "./sim-process.ts";
@@ -33,10 +34,12 @@ export interface Request<T> {
   readonly method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
   /** Preconditions, as they are sent. */
   readonly conditions?: Readonly<Record<string, string>>;
+  /** The body of a success is read by the caller. */
+  readonly isStream?: true;
   readonly act: () => Reply<T>;
 }
 
-const ADDRESS = { protocol: "https:", hostname: "simulated" };
+const ORIGIN = "https://simulated";
 
 /** A second delivery that much later is none of a proxy's. */
 const LATE_MS = 5_000;
@@ -49,19 +52,22 @@ export class SimHttp {
   }
 
   /** @throws what its answer says, or what becomes of it without one */
-  async exchange<T>(request: Request<T>, { watch, touch }: Exchange): Promise<T> {
-    const { server } = this.#options;
-    let reply: Reply<T> | undefined;
-    const next = async (): Promise<{ readonly response: object }> => {
-      const { date, ...answer } = await this.#send(request);
-      ({ reply } = answer);
-      const statusCode = "error" in reply ? reply.status : 200;
-      return { response: { statusCode, headers: { date: new Date(date).toUTCString() } } };
-    };
-    const { method, conditions: headers = {} } = request;
-    await watch.around(next, touch)({ request: { ...ADDRESS, method, headers } });
-    if (reply === undefined) throw new Error(`${request.label} at ${server.dateMs()}: no answer`);
-    if ("error" in reply) throw reply.error;
+  async exchange<T>(request: Request<T>, exchange: Exchange): Promise<T> {
+    const { method, conditions: headers = {}, isStream } = request;
+    exchange.sent({ method, origin: ORIGIN, path: "", headers });
+    let answer: { readonly reply: Reply<T>; readonly date: number };
+    try {
+      answer = await this.#send(request);
+    } catch (error) {
+      exchange.unanswered();
+      throw error;
+    }
+    const { reply } = answer;
+    const isError = "error" in reply;
+    const date = new Date(answer.date).toUTCString();
+    exchange.answered({ status: isError ? reply.status : 200, headers: { date } });
+    if (isError || isStream !== true) await exchange.read(undefined);
+    if (isError) throw reply.error;
     return reply.value;
   }
 
@@ -150,8 +156,7 @@ export function failed(
   name: string,
   status: number,
 ): { readonly error: Error; readonly status: number } {
-  const fields = { name, $metadata: { httpStatusCode: status } };
-  return { error: Object.assign(new Error(name), fields), status };
+  return { error: new RequestError({ name, message: name, status }), status };
 }
 
 /** A connection that broke. */

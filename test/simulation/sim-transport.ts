@@ -3,8 +3,8 @@
  * without an effect, bodies that break or stall, connections that are reset. What is made of these
  * is the real code's affair.
  */
+import type { Exchange } from "../../src/s3/requests/exchange.ts";
 import type {
-  Exchange,
   FailedDelete,
   ListedPage,
   ObjectHead,
@@ -65,7 +65,10 @@ export class SimTransport implements S3Transport {
       const head = { etag, bodyBytes: part.length, lastModifiedMs, contentRange };
       return { value: { ...head, body: this.#bodyOf(part) } };
     };
-    return this.#http.exchange({ label: `GET ${key}`, method: "GET", act }, exchange);
+    const request = { label: `GET ${key}`, method: "GET", isStream: true, act } as const;
+    const { body, ...head } = await this.#http.exchange(request, exchange);
+    const whole = await exchange.read(body, head.bodyBytes);
+    return { ...head, body: whole ?? new Uint8Array(0) };
   }
 
   async headObject(

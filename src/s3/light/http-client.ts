@@ -1,7 +1,9 @@
 /** One HTTP request over Node's own client, on connections that stay open. */
-import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from "node:http";
+import type { Agent, ClientRequest, RequestOptions } from "node:http";
 import { SILENT_ABORT } from "../../core/silent-abort.ts";
 import type { Runtime } from "../../core/runtime.ts";
+import { RequestError } from "../requests/errors.ts";
+import type { AnswerHead } from "../requests/exchange.ts";
 
 export interface HttpRequest {
   readonly method: string;
@@ -13,9 +15,7 @@ export interface HttpRequest {
   readonly body: Uint8Array;
 }
 
-export interface HttpAnswer {
-  readonly statusCode: number;
-  readonly headers: IncomingMessage["headers"];
+export interface HttpAnswer extends AnswerHead {
   /** A stream of bytes; breaks off with an error when the answer does. */
   readonly body: unknown;
 }
@@ -53,8 +53,9 @@ export class HttpClient {
       // Stays for the life of the request: an error after the answer breaks the body's stream.
       request.on("error", reject);
       request.on("response", (message) => {
-        const { statusCode = 0, headers: answered } = message;
-        resolve({ statusCode, headers: answered, body: message });
+        const { statusCode: status = 0, headers: received } = message;
+        const named = Object.entries(received).map(([name, value]) => [name, String(value)]);
+        resolve({ status, headers: Object.fromEntries(named), body: message });
       });
       this.#limitConnecting(request, origin.protocol === "https:" ? "secureConnect" : "connect");
       request.end(body);
@@ -92,7 +93,7 @@ export class HttpClient {
         await runtime.idle(connectTimeoutMs, done.signal);
         if (done.signal.aborted) return;
         const message = `did not establish a connection within ${connectTimeoutMs} ms`;
-        request.destroy(Object.assign(new Error(message), { name: "TimeoutError" }));
+        request.destroy(new RequestError({ name: "TimeoutError", message }));
       };
       void limit();
     });
@@ -101,7 +102,7 @@ export class HttpClient {
 
 /**
  * From Node 22 on an import of node:http or node:https loads undici, a large part of a cold start;
- * asking the process for the module does not.
+ * `getBuiltinModule` does not.
  */
 function httpModule(protocol: string): HttpModule {
   return protocol === "https:"

@@ -1,6 +1,7 @@
 /** A small S3 client for functions that must start fast. */
 import { BucketBackend } from "../bucket-backend.ts";
 import { endpointOfEnvironment } from "../requests/endpoint.ts";
+import { RequestError } from "../requests/errors.ts";
 import { type CommonS3Options, resolveOptions, type S3Settings } from "../requests/options.ts";
 import { LightTransport } from "./light-transport.ts";
 import type { S3Credentials } from "./sigv4.ts";
@@ -64,7 +65,7 @@ function credentialsOfEnvironment(): S3Credentials {
   const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN } = process.env;
   if (!AWS_ACCESS_KEY_ID || !AWS_SECRET_ACCESS_KEY) {
     const message = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set";
-    throw Object.assign(new Error(message), { name: "CredentialsProviderError" });
+    throw new RequestError({ name: "CredentialsProviderError", message });
   }
   return {
     accessKeyId: AWS_ACCESS_KEY_ID,

@@ -1,18 +1,9 @@
 /** S3 without the AWS SDK: requests are signed here and sent by Node's own HTTP client. */
-import { checksumHeader, type HeadersFor } from "../requests/headers.ts";
 import { isBytes } from "../../core/realm.ts";
+import { RequestError } from "../requests/errors.ts";
+import { checksumHeader, type Exchange } from "../requests/exchange.ts";
 import type { S3Settings } from "../requests/options.ts";
-import type {
-  Exchange,
-  Input,
-  Output,
-  FailedDelete,
-  ListedPage,
-  ObjectHead,
-  S3Key,
-  S3Transport,
-  UploadedPart,
-} from "../requests/transport.ts";
+import type { Input, ObjectHead, Operation, Output, S3Transport } from "../requests/transport.ts";
 import { addressOf, type AddressSettings } from "./address.ts";
 import { type HttpAnswer, HttpClient } from "./http-client.ts";
 import { encodeQuery, type S3Credentials, sign } from "./sigv4.ts";
@@ -27,7 +18,7 @@ import {
 } from "./xml.ts";
 
 interface Call {
-  readonly operation: Parameters<HeadersFor>[0];
+  readonly operation: Operation;
   readonly method: string;
   readonly bucket: string;
   readonly key?: string;
@@ -80,18 +71,20 @@ export class LightTransport implements S3Transport {
       { operation: "getObject", method: "GET", ...input, headers },
       exchange,
     );
-    const contentRange = headerOf(answer, "content-range");
-    return { ...headOf(answer), contentRange, body: answer.body };
+    const contentRange = answer.headers["content-range"];
+    const head = headOf(answer);
+    const body = await exchange.read(answer.body, head.bodyBytes);
+    return { ...head, contentRange, body: body ?? NOTHING };
   }
 
-  async headObject(input: S3Key, exchange: Exchange): Output<"headObject"> {
+  async headObject(input: Input<"headObject">, exchange: Exchange): Output<"headObject"> {
     const answer = await this.#send(
       { operation: "headObject", method: "HEAD", ...input },
       exchange,
     );
     const metadata = Object.entries(answer.headers)
       .filter(([name]) => name.startsWith(META))
-      .map(([name, value]) => [name.slice(META.length), String(value)]);
+      .map(([name, value]) => [name.slice(META.length), value ?? ""]);
     return { ...headOf(answer), metadata: Object.fromEntries(metadata) };
   }
 
@@ -101,10 +94,10 @@ export class LightTransport implements S3Transport {
     const headers = { "if-match": ifMatch, "if-none-match": ifNoneMatch, [checksum]: sum };
     const call = { operation: "putObject", method: "PUT", ...input, headers, body } as const;
     const answer = await this.#send(call, exchange);
-    return { etag: headerOf(answer, "etag") ?? "" };
+    return { etag: answer.headers["etag"] ?? "" };
   }
 
-  async listObjects(input: Input<"listObjects">, exchange: Exchange): Promise<ListedPage> {
+  async listObjects(input: Input<"listObjects">, exchange: Exchange): Output<"listObjects"> {
     const { bucket, prefix, delimiter, keysMax, continuationToken } = input;
     const query = {
       "list-type": "2",
@@ -119,14 +112,14 @@ export class LightTransport implements S3Transport {
     return parseList(textOf(await this.#send(call, exchange)));
   }
 
-  async deleteObject(input: S3Key, exchange: Exchange): Promise<void> {
+  async deleteObject(input: Input<"deleteObject">, exchange: Exchange): Promise<void> {
     await this.#send({ operation: "deleteObject", method: "DELETE", ...input }, exchange);
   }
 
   async deleteObjects(
     { bucket, keys }: Input<"deleteObjects">,
     exchange: Exchange,
-  ): Promise<FailedDelete[]> {
+  ): Output<"deleteObjects"> {
     const body = Buffer.from(deleteBody(keys));
     const [checksum, sum] = checksumHeader(body);
     const headers = { [checksum]: sum, "content-type": "application/xml" };
@@ -144,13 +137,13 @@ export class LightTransport implements S3Transport {
     return { uploadId: parseUploadId(textOf(await this.#send(call, exchange))) };
   }
 
-  async uploadPart(input: Input<"uploadPart">, exchange: Exchange): Promise<UploadedPart> {
+  async uploadPart(input: Input<"uploadPart">, exchange: Exchange): Output<"uploadPart"> {
     const { uploadId, partNumber, body } = input;
     const query = { uploadId, partNumber: String(partNumber) };
     const [checksum, sum] = checksumHeader(body);
     const request = { method: "PUT", ...input, query, headers: { [checksum]: sum }, body };
     const answer = await this.#send({ operation: "uploadPart", ...request }, exchange);
-    return { partNumber, etag: headerOf(answer, "etag"), crc32: undefined };
+    return { partNumber, etag: answer.headers["etag"], crc32: undefined };
   }
 
   async completeUpload(
@@ -171,31 +164,38 @@ export class LightTransport implements S3Transport {
     await this.#send({ operation: "abortUpload", ...request }, exchange);
   }
 
-  /** Sends once; what is not a success is thrown, also inside an answer with status 200. */
-  async #send(call: Call, { signal, watch, touch }: Exchange): Promise<HttpAnswer> {
-    const request = await this.#request(call);
-    const send = watch.around(
-      async ({ request: sent }: { readonly request: typeof request }) => ({
-        response: await this.#http.send(sent, signal),
-      }),
-      touch,
-    );
-    const { response } = await send({ request });
-    const { statusCode } = response;
-    const error = parseError(textOf(response));
-    if (statusCode >= 200 && statusCode < 300 && error === undefined) return response;
-    throw Object.assign(new Error(error?.message ?? ""), {
-      name: error?.code ?? (statusCode === 304 ? "NotModified" : "UnknownError"),
-      $metadata: {
-        httpStatusCode: statusCode,
-        requestId: headerOf(response, "x-amz-request-id"),
-        clockSkewCorrected:
-          statusCode === 403 && this.#correctClock(watch.dateMs, request.signedMs),
-      },
+  /**
+   * Sends once, and reads the body of the answer unless that is an object.
+   * @throws RequestError for what is not a success, also inside an answer with status 200
+   */
+  async #send(call: Call, exchange: Exchange): Promise<HttpAnswer> {
+    const { signedMs, ...request } = await this.#request(call);
+    const { method, origin, target: path, headers } = request;
+    exchange.sent({ method, origin: origin.origin, path, headers });
+    let answer: HttpAnswer;
+    try {
+      answer = await this.#http.send(request, exchange.signal);
+    } catch (error) {
+      exchange.unanswered();
+      throw error;
+    }
+    exchange.answered(answer);
+    const { status } = answer;
+    const isSuccess = status >= 200 && status < 300;
+    if (isSuccess && call.operation === "getObject") return answer;
+    const whole = { ...answer, body: await exchange.read(answer.body) };
+    const error = parseError(textOf(whole));
+    if (isSuccess && error === undefined) return whole;
+    throw new RequestError({
+      name: error?.code ?? (status === 304 ? "NotModified" : "UnknownError"),
+      message: error?.message ?? "",
+      status,
+      requestId: answer.headers["x-amz-request-id"],
+      clockCorrected: status === 403 && this.#correctClock(exchange.dateMs, signedMs),
     });
   }
 
-  /** As the AWS SDK does. Gives whether the request was signed with a time that is far off. */
+  /** As the AWS SDK does. Returns whether the request was signed with a time that is far off. */
   #correctClock(dateMs: number | undefined, signedMs: number): boolean {
     if (dateMs === undefined || Math.abs(dateMs - signedMs) < CLOCK_SKEW_MS) return false;
     this.#clockOffsetMs = dateMs - this.#settings.runtime.nowMs();
@@ -205,10 +205,10 @@ export class LightTransport implements S3Transport {
   async #request(call: Call) {
     const { operation, method, bucket, key = "", query = {}, headers = {}, body = NOTHING } = call;
     const region = this.#region;
-    const { forcePathStyle, runtime, headersFor } = this.#settings;
+    const { forcePathStyle, runtime, headers: required } = this.#settings;
     const access = { ...this.#access, region, forcePathStyle };
     const { origin, host, path } = addressOf(bucket, key, access);
-    const sent = Object.entries({ host, ...headersFor(operation), ...headers }).flatMap(
+    const sent = Object.entries({ host, ...required[operation], ...headers }).flatMap(
       ([name, value]) => (value === undefined ? [] : [[name, value] as const]),
     );
     const credentials = await this.#access.credentials();
@@ -229,22 +229,17 @@ export class LightTransport implements S3Transport {
   }
 }
 
-function headOf(answer: HttpAnswer): ObjectHead {
-  const length = headerOf(answer, "content-length");
-  const lastModifiedMs = Date.parse(headerOf(answer, "last-modified") ?? "");
+function headOf({ headers }: HttpAnswer): ObjectHead {
+  const length = headers["content-length"];
+  const lastModifiedMs = Date.parse(headers["last-modified"] ?? "");
   return {
-    etag: headerOf(answer, "etag") ?? "",
+    etag: headers["etag"] ?? "",
     bodyBytes: length === undefined ? undefined : Number(length),
     lastModifiedMs: Number.isNaN(lastModifiedMs) ? undefined : lastModifiedMs,
   };
 }
 
-function headerOf({ headers }: HttpAnswer, name: string): string | undefined {
-  const value = headers[name];
-  return value === undefined ? undefined : String(value);
-}
-
-/** Of a body that was read already; "" while it is a stream. */
+/** Of a body that was read already. */
 function textOf({ body }: HttpAnswer): string {
   return isBytes(body) ? Buffer.from(body).toString() : "";
 }

@@ -1,4 +1,5 @@
 /** The few elements of S3's XML answers that are read here, and the two bodies that are sent. */
+import { RequestError } from "../requests/errors.ts";
 import type { FailedDelete, ListedPage, UploadedPart } from "../requests/transport.ts";
 
 /** @throws an error that leaves the outcome open, for an answer that is not whole */
@@ -71,9 +72,9 @@ function rootOf(xml: string, name: string): string {
   return root ?? "";
 }
 
-function incomplete(name: string): Error {
-  const message = `the answer holds no whole ${name} element`;
-  return Object.assign(new Error(message), { name: "IncompleteAnswer" });
+function incomplete(element: string): RequestError {
+  const message = `the answer holds no whole ${element} element`;
+  return new RequestError({ name: "IncompleteAnswer", message });
 }
 
 /** Contents of elements of this name; S3's never nest in themselves. One pass over the text. */

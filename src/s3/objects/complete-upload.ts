@@ -1,8 +1,7 @@
 /** The last request of a multipart upload, repeated until its outcome is known. */
 import { UnavailableError, WriteOutcomeUnknownError } from "../../core/errors.ts";
 import type { PutResult } from "../../storage/backend.ts";
-import { normalizeEtag } from "../requests/etag-form.ts";
-import type { S3Bucket } from "../requests/client.ts";
+import { normalizeEtag, type S3Bucket } from "../requests/client.ts";
 import type { Failure, S3Call } from "../requests/errors.ts";
 import { backoffMs, isRepeatable, pause } from "../requests/retry.ts";
 import type { UploadedPart } from "../requests/transport.ts";

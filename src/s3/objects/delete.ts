@@ -1,6 +1,6 @@
 /** Deleting objects: a thousand with one request, or one by one where the server cannot. */
 import { mapParallel } from "../../core/parallel.ts";
-import { classifyError } from "../requests/errors.ts";
+import { classifyFault } from "../requests/errors.ts";
 import type { Failure } from "../requests/errors.ts";
 import type { S3Bucket } from "../requests/client.ts";
 import { backoffMs, isRepeatable, pause } from "../requests/retry.ts";
@@ -86,7 +86,7 @@ function failedKeys(bucket: S3Bucket, failed: readonly FailedDelete[]): FailedKe
   return failed
     .map(({ key, code, message }) => ({
       path: key.slice(bucket.place.prefix.length),
-      failure: classifyError({ name: code, message }, true),
+      failure: classifyFault({ name: code, message }, true),
     }))
     .filter(({ failure }) => failure.kind !== "absent");
 }

@@ -1,9 +1,8 @@
 /** Reading one object, whole or in part. */
 import { InvalidArgumentError, UnavailableError } from "../../core/errors.ts";
 import type { ByteRange, GetOptions, GetResult } from "../../storage/backend.ts";
-import { normalizeEtag } from "../requests/etag-form.ts";
-import { dateOf, type S3Bucket, type WithBody } from "../requests/client.ts";
-import type { S3Transport } from "../requests/transport.ts";
+import { dateOf, normalizeEtag, type S3Bucket } from "../requests/client.ts";
+import type { Output } from "../requests/transport.ts";
 
 /** How often a range past the end is looked at again while the object is being replaced. */
 const LOOKS_MAX = 3;
@@ -37,7 +36,7 @@ async function getOnce(
     ifNoneMatch: sent?.value,
   };
   const result = await bucket.repeat(() =>
-    bucket.attemptGet((s3, exchange) => s3.getObject(input, exchange), call),
+    bucket.attempt((s3, exchange) => s3.getObject(input, exchange), call),
   );
   if (result.ok) {
     const found = toFound(result.output, range, result.dateMs);
@@ -80,20 +79,20 @@ async function getPastEnd(
 }
 
 function toFound(
-  { head, body }: WithBody<Awaited<ReturnType<S3Transport["getObject"]>>>,
+  { body, contentRange, etag, lastModifiedMs }: Awaited<Output<"getObject">>,
   range: ByteRange | undefined,
   dateMs: number,
 ): GetResult & { readonly status: "found" } {
-  const size = /\/(\d+)$/.exec(head.contentRange ?? "")?.[1];
+  const size = /\/(\d+)$/.exec(contentRange ?? "")?.[1];
   // Without a Content-Range the server has sent everything, requested or not.
   const begin = size === undefined ? (range?.offset ?? 0) : 0;
   const end = range === undefined ? undefined : begin + range.length;
   return {
     status: "found",
     body: body.subarray(begin, end),
-    etag: normalizeEtag(head.etag),
+    etag: normalizeEtag(etag),
     objectBytes: size === undefined ? body.byteLength : Number(size),
-    lastModifiedMs: head.lastModifiedMs ?? dateMs,
+    lastModifiedMs: lastModifiedMs ?? dateMs,
     dateMs,
   };
 }

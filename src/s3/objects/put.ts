@@ -15,13 +15,11 @@ import {
   type PutOptions,
   type PutResult,
 } from "../../storage/backend.ts";
-import { normalizeEtag } from "../requests/etag-form.ts";
-import type { EtagHeader } from "../requests/etag-form.ts";
-import { dateOf, type S3Bucket } from "../requests/client.ts";
+import { dateOf, type EtagHeader, normalizeEtag, type S3Bucket } from "../requests/client.ts";
 import type { Failure, S3Call } from "../requests/errors.ts";
 import { getObject } from "./get.ts";
 import { backoffMs, pause } from "../requests/retry.ts";
-import type { S3Transport } from "../requests/transport.ts";
+import type { Input } from "../requests/transport.ts";
 
 /** Two forms of an etag, each tried twice, in case a parallel request flips between. */
 const FORMS_TRIED_MAX = 4;
@@ -168,7 +166,7 @@ class SettledPut {
     await pause(runtime, pauseMs, signal);
   }
 
-  #input(sent: EtagHeader | undefined): Parameters<S3Transport["putObject"]>[0] {
+  #input(sent: EtagHeader | undefined): Input<"putObject"> {
     const ifAbsent = this.#precondition !== "none" && "ifAbsent" in this.#precondition;
     return {
       ...this.#bucket.object(this.#path),
@@ -221,10 +219,7 @@ class SettledPut {
 }
 
 /** Of the request that leaves. */
-function conditionsOf({
-  ifMatch,
-  ifNoneMatch,
-}: Parameters<S3Transport["putObject"]>[0]): Record<string, string> {
+function conditionsOf({ ifMatch, ifNoneMatch }: Input<"putObject">): Record<string, string> {
   return {
     ...(ifMatch === undefined ? {} : { "if-match": ifMatch }),
     ...(ifNoneMatch === undefined ? {} : { "if-none-match": ifNoneMatch }),

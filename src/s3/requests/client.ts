@@ -1,21 +1,34 @@
-/** One attempt of one S3 request; its outcome is a value. Nothing that may have had an effect is repeated here. */
+/**
+ * Requests to S3 as the operations on objects send them: one attempt, whose outcome is a value, or
+ * repeated until it succeeds. What the answers show of the server is kept with the connection.
+ */
+import { assert } from "../../core/assert.ts";
+import { InvalidArgumentError } from "../../core/errors.ts";
 import { Limiter } from "../../core/limiter.ts";
 import { MediumClock } from "../../core/medium-clock.ts";
-import { assert } from "../../core/assert.ts";
 import type { Runtime } from "../../core/runtime.ts";
 import type { OnRequest, RequestOptions } from "../../storage/backend.ts";
-import { EtagForm } from "./etag-form.ts";
-import { HttpWatch, isByteStream, readAll } from "./http-watch.ts";
 import { classifyError, toOpslogError, undatedFailure } from "./errors.ts";
 import type { Failure, FailureKind, S3Call } from "./errors.ts";
-import { keyOf, type S3Place, type S3Settings } from "./options.ts";
-import { type Attempt, repeatIdempotent } from "./retry.ts";
-import type { Exchange, S3Key, S3Transport } from "./transport.ts";
-import { SeenServer } from "./seen-server.ts";
-import { withWatchdog } from "./limits.ts";
+import { Exchange, SeenServer, SilenceLimit } from "./exchange.ts";
+import { KEY_BYTES_MAX, type S3Place, type S3Settings } from "./options.ts";
+import { backoffMs, isRepeatable, pause } from "./retry.ts";
+import type { S3Key, S3Transport } from "./transport.ts";
 
 /** One attempt of one operation. */
 export type Send<Out> = (transport: S3Transport, exchange: Exchange) => Promise<Out>;
+
+/** The outcome of one attempt of one operation. */
+export type Attempt<Out> =
+  | { readonly ok: true; readonly output: Out; readonly dateMs: number }
+  | {
+      readonly ok: false;
+      readonly failure: Failure;
+      /** Present with every failure that is an answer about an object (absent, unchanged …). */
+      readonly dateMs: number | undefined;
+      /** An earlier HTTP attempt of the same call, made by a caller's client, failed, too. */
+      readonly repeated: boolean;
+    };
 
 export interface AttemptOptions {
   /** Shortens the time limit. */
@@ -28,24 +41,18 @@ export interface AttemptOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The answer to a GET with its body read. */
-export interface WithBody<Out> {
-  readonly head: Out;
-  readonly body: Uint8Array;
-}
-
-type RunArguments<Out, Result> = [
-  send: Send<Out>,
-  call: S3Call,
-  options: AttemptOptions,
-  stream: "body" | undefined,
-  finish: (output: Out, watch: HttpWatch, touch: () => void) => Promise<Result>,
-];
-
 /** Connections that were idle for longer are not used again. */
 const IDLE_MS_MAX = 20_000;
 /** Upload time granted on top of the request time-out, for slow lines: 256 KB a second. */
 const UPLOAD_BYTES_PER_MS = 256;
+
+/** Failures that are answers about an object; results made of them carry a date. */
+const DATED_KINDS: ReadonlySet<FailureKind> = new Set([
+  "absent",
+  "unchanged",
+  "precondition",
+  "range",
+] as const);
 
 export class S3Connection {
   readonly settings: S3Settings;
@@ -73,69 +80,52 @@ export class S3Connection {
     this.#transport.close();
   }
 
-  /** Sends once. `limitMs` shortens the time limit, `bytesOut` of body lengthens it. */
-  attempt<Out>(send: Send<Out>, call: S3Call, options: AttemptOptions = {}): Promise<Attempt<Out>> {
-    return this.#run(send, call, options, undefined, async (output) => output);
-  }
-
-  /** Sends a GetObject once and reads its body, both within the one attempt. */
-  attemptGet<Out extends Bodied>(
-    send: Send<Out>,
-    call: S3Call,
-    options: Pick<AttemptOptions, "onRequest" | "signal"> = {},
-  ): Promise<Attempt<WithBody<Out>>> {
-    return this.#run(send, call, options, "body", async (head, watch, touch) => ({
-      head,
-      body: await readBody(head, watch, touch),
-    }));
-  }
-
   /**
-   * A refusal because this machine's clock is wrong contains the server's time. It did
+   * Sends once. A refusal because this machine's clock is wrong contains the server's time. It did
    * nothing, so the request is sent once more, signed with that time.
    */
-  async #run<Out, Result>(...request: RunArguments<Out, Result>): Promise<Attempt<Result>> {
-    const first = await this.#runOnce(...request);
-    return first.ok || first.failure.kind !== "clock-skew" ? first : this.#runOnce(...request);
+  async attempt<Out>(
+    send: Send<Out>,
+    call: S3Call,
+    options: AttemptOptions = {},
+  ): Promise<Attempt<Out>> {
+    const first = await this.#attemptOnce(send, call, options);
+    if (first.ok || first.failure.kind !== "clock-skew") return first;
+    return this.#attemptOnce(send, call, options);
   }
 
-  async #runOnce<Out, Result>(
-    ...[send, call, options, stream, finish]: RunArguments<Out, Result>
-  ): Promise<Attempt<Result>> {
-    const { runtime, onRequest, requestTimeoutMs } = this.settings;
-    const uploadMs = Math.ceil((options.bytesOut ?? 0) / UPLOAD_BYTES_PER_MS);
-    const limitMs = Math.min(requestTimeoutMs + uploadMs, options.limitMs ?? Infinity);
-    const watch = new HttpWatch(call, stream, {
-      tell: onRequest,
-      count: options.onRequest,
-      note: (request) => this.server.note(request),
-      clock: this.clock,
-    });
-    const exchange = async (expiry: AbortSignal, touch: () => void): Promise<{ out: Result }> => {
-      const given = options.signal;
-      const signal = given === undefined ? expiry : AbortSignal.any([expiry, given]);
-      const output = await send(this.#transport, { signal, watch, touch });
-      return { out: await finish(output, watch, touch) };
-    };
+  async #attemptOnce<Out>(
+    send: Send<Out>,
+    call: S3Call,
+    { bytesOut = 0, limitMs = Infinity, onRequest, signal }: AttemptOptions,
+  ): Promise<Attempt<Out>> {
+    const { runtime, onRequest: onEvent, requestTimeoutMs } = this.settings;
+    const uploadMs = Math.ceil(bytesOut / UPLOAD_BYTES_PER_MS);
+    const silence = new SilenceLimit(runtime, Math.min(requestTimeoutMs + uploadMs, limitMs));
+    const listeners = { onEvent, onRequest, clock: this.clock, server: this.server };
+    const exchange = new Exchange(call, listeners, { silence, signal });
+    // A client whose `send` is a stub in a test shows no HTTP answer: then its clock is ours.
+    const dateOfAnswer = (): number | undefined =>
+      exchange.attempts === 0 ? runtime.nowMs() : exchange.dateMs;
     try {
       await this.#dropOldConnections();
-      const { out } = await this.#limiter.run(() => withWatchdog(runtime, limitMs, exchange));
+      const sent = (): Promise<Out> => send(this.#transport, exchange);
+      const output = await this.#limiter.run(() => silence.run(sent));
       this.#answeredMs = runtime.nowMs();
-      // A client whose `send` is a stub in a test shows no HTTP answer: then its clock is ours.
-      const dateMs = watch.attempts === 0 ? runtime.nowMs() : watch.dateMs;
-      if (dateMs !== undefined) return { ok: true, output: out, dateMs };
-      return { ok: false, failure: undatedFailure(watch.status), dateMs, repeated: false };
+      const dateMs = dateOfAnswer();
+      if (dateMs !== undefined) return { ok: true, output, dateMs };
+      return { ok: false, failure: undatedFailure(exchange.status), dateMs, repeated: false };
     } catch (error) {
-      const failure = classifyError(error, watch.attempts > 0);
+      const failure = classifyError(error, exchange.attempts > 0);
       // A process that was frozen has more such connections, and the next attempt needs a new one.
       if (failure.deadSocket) await this.#transport.closeIdle();
-      const dateMs = watch.attempts === 0 ? runtime.nowMs() : watch.dateMs;
+      const dateMs = dateOfAnswer();
       const undated = dateMs === undefined && DATED_KINDS.has(failure.kind);
       return {
         ok: false,
         failure: undated ? undatedFailure(failure.status) : failure,
         dateMs,
-        repeated: Math.max(watch.attempts, failure.sdkAttempts) > 1,
+        repeated: Math.max(exchange.attempts, failure.attempts) > 1,
       };
     }
   }
@@ -182,11 +172,6 @@ export class S3Bucket {
     return this.connection.attempt(send, call, { ...options, ...this.#call });
   }
 
-  /** As `S3Connection.attemptGet`. */
-  attemptGet<Out extends Bodied>(send: Send<Out>, call: S3Call): Promise<Attempt<WithBody<Out>>> {
-    return this.connection.attemptGet(send, call, this.#call);
-  }
-
   get settings(): S3Settings {
     return this.connection.settings;
   }
@@ -205,8 +190,18 @@ export class S3Bucket {
     return { bucket: this.place.bucket, key: keyOf(this.place, path) };
   }
 
-  repeat<Out>(attempt: () => Promise<Attempt<Out>>): Promise<Attempt<Out>> {
-    return repeatIdempotent(this.settings, attempt, this.signal);
+  /**
+   * Repeats a request that may be carried out any number of times. Returns the first success or
+   * definite failure, or the last of `attemptsMax` failures; none follows once `signal` has aborted.
+   */
+  async repeat<Out>(attempt: () => Promise<Attempt<Out>>): Promise<Attempt<Out>> {
+    const { settings, runtime, signal } = this;
+    for (let failures = 1; ; failures++) {
+      const result = await attempt();
+      const isLast = failures >= settings.attemptsMax || signal?.aborted === true;
+      if (result.ok || !isRepeatable(result.failure) || isLast) return result;
+      await pause(runtime, backoffMs(runtime, result.failure, failures), signal);
+    }
   }
 
   error(failure: Failure, call: S3Call): Error {
@@ -238,30 +233,74 @@ export function dateOf(attempt: { readonly dateMs: number | undefined }): number
   return attempt.dateMs;
 }
 
-/** Failures that are answers about an object; results made of them carry a date. */
-const DATED_KINDS: ReadonlySet<FailureKind> = new Set([
-  "absent",
-  "unchanged",
-  "precondition",
-  "range",
-] as const);
-
-export interface Bodied {
-  /** A byte stream; anything else is no bytes. */
-  readonly body: unknown;
-  readonly bodyBytes: number | undefined;
+/** @throws InvalidArgumentError for a key that is longer than S3 allows */
+export function keyOf({ prefix }: S3Place, path: string): string {
+  const key = prefix + path;
+  // No character has more than three bytes for each of its code units.
+  if (key.length * 3 <= KEY_BYTES_MAX) return key;
+  const bytes = Buffer.byteLength(key);
+  if (bytes <= KEY_BYTES_MAX) return key;
+  throw new InvalidArgumentError(
+    `the key of '${path}' has ${bytes} bytes with the store's prefix, at most ${KEY_BYTES_MAX} are allowed`,
+    { path },
+  );
 }
 
-async function readBody(head: Bodied, watch: HttpWatch, touch: () => void): Promise<Uint8Array> {
-  let bytesIn = 0;
-  try {
-    if (!isByteStream(head.body)) return new Uint8Array(0);
-    const onChunk = (bytesSoFar: number): void => {
-      bytesIn = bytesSoFar;
-      touch();
-    };
-    return await readAll(head.body, onChunk, head.bodyBytes ?? 0);
-  } finally {
-    watch.bodyRead(bytesIn);
+/** The form in which the backend returns and compares etags: no quotes, no weakness mark. */
+export function normalizeEtag(etag: string): string {
+  return etag.replace(/^W\//, "").replace(/^"(.*)"$/s, "$1");
+}
+
+/** An etag as a header carries it. */
+export interface EtagHeader {
+  readonly value: string;
+  readonly quoted: boolean;
+}
+
+/**
+ * Which form of an etag a server requires. Ceph RGW and DigitalOcean Spaces answer 412 to a quoted
+ * If-Match on PUT, R2 requires quotes on reads, AWS and MinIO take both. The first guess suits all of
+ * them; what a server answers corrects it, once for the life of the backend.
+ */
+export class EtagForm {
+  #readQuoted = true;
+  #putQuoted = false;
+  #putSettled = false;
+
+  /** For If-None-Match on GET. */
+  forRead(etag: string): EtagHeader {
+    return etagHeader(etag, this.#readQuoted);
   }
+
+  /** For If-Match on PUT. */
+  forPut(etag: string): EtagHeader {
+    return etagHeader(etag, this.#putQuoted);
+  }
+
+  /** A PUT with the form was accepted: from now on a 412 means a mismatch and nothing else. */
+  get putSettled(): boolean {
+    return this.#putSettled;
+  }
+
+  putAccepted(sent: EtagHeader): void {
+    this.#putSettled ||= sent.quoted === this.#putQuoted;
+  }
+
+  /** 412 although the etag sent is the current one. A parallel request may have flipped already. */
+  putRefused(sent: EtagHeader): void {
+    if (sent.quoted === this.#putQuoted) {
+      this.#putQuoted = !sent.quoted;
+      this.#putSettled = false;
+    }
+  }
+
+  /** The whole object came although the etag sent is the current one. */
+  readIgnored(sent: EtagHeader): void {
+    if (sent.quoted === this.#readQuoted) this.#readQuoted = !sent.quoted;
+  }
+}
+
+function etagHeader(etag: string, quoted: boolean): EtagHeader {
+  const bare = normalizeEtag(etag);
+  return { value: quoted ? `"${bare}"` : bare, quoted };
 }

@@ -1,7 +1,8 @@
 /**
- * The one border between the SDK's errors and ours. `classifyError` returns what an attempt came to;
- * `toOpslogError` words it for people. The name of an error decides; the status only where the
- * answer had no name (HEAD, 304), because an error inside a 200 surfaces with a made-up 503.
+ * The one place where failures of S3 are classified. A client reports a `RequestFault`;
+ * `classifyError` returns what it means, and `toOpslogError` words it for people. The name of a fault
+ * decides; the status only where the answer had no name (HEAD, 304), because an error inside a 200
+ * surfaces with a made-up 503.
  */
 import { safeMessage } from "../../core/describe.ts";
 import {
@@ -13,7 +14,38 @@ import {
   UnavailableError,
 } from "../../core/errors.ts";
 import type { OpslogError } from "../../core/errors.ts";
-import { CONDITION_DROPPED } from "./http-watch.ts";
+
+/** What a client knows of an attempt that failed, in the words of HTTP. */
+export interface RequestFault {
+  /** The S3 error code of the answer ("NoSuchKey"), or the name of a local error. */
+  readonly name: string;
+  readonly message: string;
+  /** HTTP status; none without an answer. */
+  readonly status?: number | undefined;
+  /** As the server names the request. */
+  readonly requestId?: string | undefined;
+  /** Node's code of a local error ("ECONNRESET"), and the system call that failed. */
+  readonly code?: string | undefined;
+  readonly systemCall?: string | undefined;
+  /** The answer's date made the client correct the time that it signs with. */
+  readonly clockCorrected?: boolean | undefined;
+  /** HTTP attempts; more than one with a client that repeats requests itself. Default 1. */
+  readonly attempts?: number | undefined;
+}
+
+/** What clients throw; errors of Node itself may pass through as they are. */
+export class RequestError extends Error {
+  readonly fault: RequestFault;
+
+  constructor(fault: RequestFault) {
+    super(fault.message);
+    this.name = fault.name;
+    this.fault = fault;
+  }
+}
+
+/** Name of the fault of a request that lacks a condition; it was not sent. */
+export const CONDITION_DROPPED = "ConditionDropped";
 
 /** What a failed attempt means. */
 export type FailureKind =
@@ -53,9 +85,9 @@ export interface Failure {
   readonly message: string;
   /** The connection broke, as it does when it was idle too long: a new one may well work. */
   readonly deadSocket: boolean;
-  /** HTTP attempts as the SDK counted them; more than one with a client that repeats requests itself. */
-  readonly sdkAttempts: number;
-  /** A copy without the fields servers add: S3 echoes session tokens in some. */
+  /** As in `RequestFault`. */
+  readonly attempts: number;
+  /** A copy without the other fields of an error: S3 echoes session tokens and signed headers in some. */
   readonly cause: Error;
 }
 
@@ -103,10 +135,6 @@ const KIND_BY_NAME: ReadonlyMap<string, FailureKind> = new Map(
   NAMES_BY_KIND.flatMap(([kind, names]) => names.map((name) => [name, kind] as const)),
 );
 
-function kindOfName(name: string): FailureKind | undefined {
-  return KIND_BY_NAME.get(name);
-}
-
 function kindOfStatus(status: number | undefined): FailureKind | undefined {
   if (status === undefined) return undefined;
   if (status >= 500) return status === 501 ? "unsupported" : "unknown";
@@ -148,27 +176,42 @@ const RESET_CODES = ["ECONNRESET", "EPIPE", "ECONNABORTED"];
 /**
  * What the failed attempt means. `sent` says whether a request left this process: an error from
  * before that (no credentials, no region) is definite.
+ * @param error what a client threw
  */
 export function classifyError(error: unknown, sent: boolean): Failure {
-  const name = textField(error, "name") ?? "Error";
-  const code = textField(error, "code");
-  const message = redact(textField(error, "message") ?? String(error));
-  const status = numberField(field(error, "$metadata"), "httpStatusCode");
+  return classifyFault(error instanceof RequestError ? error.fault : localFault(error), sent);
+}
+
+/** As `classifyError`, of a fault that was reported otherwise. */
+export function classifyFault(fault: RequestFault, sent: boolean): Failure {
+  const { name, code, status, requestId, attempts = 1 } = fault;
+  const message = redact(fault.message);
   const deadSocket =
     status === undefined && (RESET_CODES.includes(code ?? "") || /socket hang up/.test(message));
-  const failure = { name: code ?? name, status, message, deadSocket };
-  // Both clients report this when the answer's date has made them correct the time they sign with.
-  const corrected = field(field(error, "$metadata"), "clockSkewCorrected") === true;
   const known =
-    (corrected && status === 403 ? "clock-skew" : undefined) ??
-    localKind({ name, code, message, systemCall: textField(error, "syscall") }) ??
-    kindOfName(name) ??
+    (fault.clockCorrected === true && status === 403 ? "clock-skew" : undefined) ??
+    localKind({ ...fault, message }) ??
+    KIND_BY_NAME.get(name) ??
     kindOfStatus(status);
+  const kept = { name, message, code, status, requestId };
   return {
-    ...failure,
-    sdkAttempts: numberField(field(error, "$metadata"), "attempts") ?? 1,
     kind: known ?? (sent || deadSocket ? "unknown" : "rejected"),
-    cause: safeCopy(error, { name, code, message, status }),
+    name: code ?? name,
+    status,
+    message,
+    deadSocket,
+    attempts,
+    cause: Object.assign(new Error(message), withoutEmpty(kept)),
+  };
+}
+
+/** Of an error of Node, or of a function of the caller. */
+function localFault(error: unknown): RequestFault {
+  return {
+    name: textField(error, "name") ?? "Error",
+    message: textField(error, "message") ?? String(error),
+    code: textField(error, "code"),
+    systemCall: textField(error, "syscall"),
   };
 }
 
@@ -183,13 +226,13 @@ export function undatedFailure(status: number | undefined): Failure {
     status,
     message,
     deadSocket: false,
-    sdkAttempts: 1,
+    attempts: 1,
     cause: new Error(message),
   };
 }
 
 /** Errors that arise here or on the way, without an answer from the server. */
-function localKind({ name, code, message, systemCall }: LocalError): FailureKind | undefined {
+function localKind({ name, code, message, systemCall }: RequestFault): FailureKind | undefined {
   if (name === "TimeoutError" && /did not establish a connection/.test(message)) return "refused";
   if (name === "Error" && message.startsWith("Region is missing")) return "region";
   if (name === CONDITION_DROPPED) return "unsupported";
@@ -202,13 +245,6 @@ function localKind({ name, code, message, systemCall }: LocalError): FailureKind
   }
   if (RESET_CODES.includes(code) || code === "ETIMEDOUT") return "unknown";
   return /CERT|SELF_SIGNED|^ERR_(TLS|SSL)/.test(code) ? "rejected" : undefined;
-}
-
-interface LocalError {
-  readonly name: string;
-  readonly code: string | undefined;
-  readonly message: string;
-  readonly systemCall: string | undefined;
 }
 
 const CREDENTIAL_HEADER = /"(authorization|x-amz-security-token)"/i;
@@ -285,36 +321,15 @@ function deniedAdvice({ operation, permission }: S3Call): string {
   );
 }
 
-/** What is kept of an SDK error: servers echo tokens and signed headers in its other fields. */
-function safeCopy(
-  error: unknown,
-  kept: {
-    readonly name: string;
-    readonly message: string;
-    readonly code: string | undefined;
-    readonly status: number | undefined;
-  },
-): Error {
-  const requestId = textField(field(error, "$metadata"), "requestId");
-  const known = Object.entries({ ...kept, requestId }).filter(([, value]) => value !== undefined);
-  return Object.assign(new Error(kept.message), Object.fromEntries(known));
+function withoutEmpty(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
 function redact(message: string): string {
   return safeMessage(message).replace(/\b(A[A-Z]IA)[A-Z0-9]{12,}\b/g, "$1…");
 }
 
-function field(value: unknown, name: string): unknown {
-  if (typeof value !== "object" || value === null) return undefined;
-  return Reflect.get(value, name);
-}
-
 function textField(value: unknown, name: string): string | undefined {
-  const found = field(value, name);
+  const found: unknown = Reflect.get(Object(value), name);
   return typeof found === "string" ? found : undefined;
-}
-
-function numberField(value: unknown, name: string): number | undefined {
-  const found = field(value, name);
-  return typeof found === "number" ? found : undefined;
 }

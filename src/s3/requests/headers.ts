@@ -1,8 +1,7 @@
 /** Headers that a bucket requires, and which requests they belong to ("API operations", Amazon S3 API Reference). */
-import { createHash, getFips } from "node:crypto";
-import { crc32 } from "node:zlib";
+import { createHash } from "node:crypto";
 import { InvalidArgumentError } from "../../core/errors.ts";
-import type { S3Transport } from "./transport.ts";
+import type { Operation } from "./transport.ts";
 
 /** Encryption that a bucket demands in the request; what it does by default needs no option. */
 export type ServerSideEncryption =
@@ -24,17 +23,13 @@ export interface HeaderOptions {
   readonly sse?: ServerSideEncryption | undefined;
 }
 
-type Operation = Exclude<keyof S3Transport, "close" | "closeIdle">;
-
-/** What to send in addition to the operation's own headers; names in lower case. */
-export type HeadersFor = (operation: Operation) => Readonly<Record<string, string>>;
+/** What to send in addition to an operation's own headers; names in lower case. */
+export type OperationHeaders = Readonly<Record<Operation, Readonly<Record<string, string>>>>;
 
 const SSE = "x-amz-server-side-encryption";
 const SSE_CUSTOMER = `${SSE}-customer-`;
 
-const CREATING: readonly Operation[] = ["putObject", "createUpload"];
-const WITH_KEY: readonly Operation[] = [...CREATING, "uploadPart", "getObject", "headObject"];
-/** Of Amazon's own headers all others describe the object that is made. */
+/** Of Amazon's own headers. */
 const OF_EVERY_REQUEST: readonly string[] = ["x-amz-request-payer", "x-amz-expected-bucket-owner"];
 
 /** The store and the signature set these. */
@@ -48,31 +43,29 @@ const VALUE = /^[\t\u0020-\u007e\u0080-\u00ff]*$/;
  * @throws InvalidArgumentError for a header that the store sets itself or that cannot be sent,
  * and for unusable settings of encryption
  */
-export function headersFor({ headers = {}, sse }: HeaderOptions): HeadersFor {
-  const all = { ...checkHeaders(headers), ...(sse === undefined ? {} : sseHeaders(sse)) };
-  const of = (operation: Operation): Record<string, string> =>
-    Object.fromEntries(Object.entries(all).filter(([name]) => belongsTo(name, operation)));
-  const [creating, withKey, others] = [of("putObject"), of("getObject"), of("deleteObject")];
-  return (operation) => {
-    if (CREATING.includes(operation)) return creating;
-    return WITH_KEY.includes(operation) ? withKey : others;
+export function headersFor({ headers = {}, sse }: HeaderOptions): OperationHeaders {
+  const creating = { ...checkHeaders(headers), ...(sse === undefined ? {} : sseHeaders(sse)) };
+  const only = (belongs: (name: string) => boolean): Record<string, string> =>
+    Object.fromEntries(Object.entries(creating).filter(([name]) => belongs(name)));
+  const every = only(isOfEveryRequest);
+  const withKey = only((name) => isOfEveryRequest(name) || name.startsWith(SSE_CUSTOMER));
+  return {
+    putObject: creating,
+    createUpload: creating,
+    uploadPart: withKey,
+    getObject: withKey,
+    headObject: withKey,
+    listObjects: every,
+    deleteObject: every,
+    deleteObjects: every,
+    completeUpload: every,
+    abortUpload: every,
   };
 }
 
-/**
- * A checksum of a body. Buckets with Object Lock require one, and every server supports this one;
- * where OpenSSL may use approved algorithms only (FIPS), S3's newer one takes its place.
- */
-export function checksumHeader(body: Uint8Array): readonly [name: string, value: string] {
-  if (getFips() === 0) return ["content-md5", createHash("md5").update(body).digest("base64")];
-  const sum = Buffer.alloc(4);
-  sum.writeUInt32BE(crc32(body));
-  return ["x-amz-checksum-crc32", sum.toString("base64")];
-}
-
-function belongsTo(name: string, operation: Operation): boolean {
-  if (!name.startsWith("x-amz-") || OF_EVERY_REQUEST.includes(name)) return true;
-  return (name.startsWith(SSE_CUSTOMER) ? WITH_KEY : CREATING).includes(operation);
+/** The others describe the object that is made. */
+function isOfEveryRequest(name: string): boolean {
+  return !name.startsWith("x-amz-") || OF_EVERY_REQUEST.includes(name);
 }
 
 function checkHeaders(headers: Readonly<Record<string, string>>): Record<string, string> {

@@ -3,22 +3,9 @@ import { InvalidArgumentError } from "../../core/errors.ts";
 import { systemRuntime } from "../../core/runtime.ts";
 import type { Runtime } from "../../core/runtime.ts";
 import { checkEndpoint } from "./endpoint.ts";
-import { headersFor, type HeadersFor, type ServerSideEncryption } from "./headers.ts";
+import type { S3RequestEvent } from "./exchange.ts";
+import { headersFor, type OperationHeaders, type ServerSideEncryption } from "./headers.ts";
 import { withoutSlashesAtEnd, wrongInKey } from "../../storage/paths.ts";
-
-/** One HTTP attempt, also a failed one; repeats are events of their own. */
-export interface S3RequestEvent {
-  /** Kind of the request, by which it is billed. */
-  readonly kind: "GET" | "HEAD" | "PUT" | "LIST" | "DELETE" | "POST";
-  /** Relative to the location; of a LIST the prefix; none for requests about many objects. */
-  readonly path?: string | undefined;
-  /** Bytes of the response body that arrived. */
-  readonly bytesIn: number;
-  /** Bytes of the request body. */
-  readonly bytesOut: number;
-  /** HTTP status; none when no answer arrived. */
-  readonly status?: number | undefined;
-}
 
 /** Whichever client sends the requests. */
 export interface CommonS3Options {
@@ -82,7 +69,7 @@ export interface S3Settings {
   readonly maxSockets: number;
   readonly lockTtlMs: number | undefined;
   readonly partBytes: number;
-  readonly headersFor: HeadersFor;
+  readonly headers: OperationHeaders;
   readonly onRequest: ((event: S3RequestEvent) => void) | undefined;
   readonly runtime: Runtime;
 }
@@ -98,7 +85,7 @@ const MIB = 1024 * 1024;
 /** S3 refuses smaller parts, but for the last. */
 const PART_BYTES_MIN = 5 * MIB;
 /** S3's limit. */
-const KEY_BYTES_MAX = 1_024;
+export const KEY_BYTES_MAX = 1_024;
 /** The longest names that a store makes by itself, those of segments, have some 350 bytes. */
 const PREFIX_BYTES_MAX = KEY_BYTES_MAX - 424;
 
@@ -153,7 +140,7 @@ export function resolveOptions(
     lockTtlMs:
       options.lockTtlMs === undefined ? undefined : integer("lockTtlMs", options.lockTtlMs, 1),
     partBytes: integer("partBytes", options.partBytes, 8 * MIB, PART_BYTES_MIN, 4096 * MIB),
-    headersFor: headersFor(options),
+    headers: headersFor(options),
     credentialsFrom: owner.credentials ?? SDK_CREDENTIALS,
     onRequest: options.onRequest,
     runtime: options.runtime ?? systemRuntime,
@@ -249,17 +236,4 @@ function checkPlacePrefix(trimmed: string): string {
     );
   }
   return `${trimmed}/`;
-}
-
-/** @throws InvalidArgumentError for a key that is longer than S3 allows */
-export function keyOf({ prefix }: S3Place, path: string): string {
-  const key = prefix + path;
-  // No character has more than three bytes for each of its code units.
-  if (key.length * 3 <= KEY_BYTES_MAX) return key;
-  const bytes = Buffer.byteLength(key);
-  if (bytes <= KEY_BYTES_MAX) return key;
-  throw new InvalidArgumentError(
-    `the key of '${path}' has ${bytes} bytes with the store's prefix, at most ${KEY_BYTES_MAX} are allowed`,
-    { path },
-  );
 }

@@ -1,19 +1,9 @@
 /**
  * What the backend needs of S3: ten operations, each one attempt of one HTTP request. Two clients
- * carry them out: the AWS SDK (`sdk-transport.ts`) and one that signs requests itself (`light/`).
- * Whatever they throw has `name` (the S3 error code), `message` and `$metadata.httpStatusCode`.
+ * carry them out: the AWS SDK (`s3/sdk/`) and one that signs requests itself (`s3/light/`). They
+ * report request and answer to the exchange, and throw `RequestError` for an answer that is no success.
  */
-import type { HttpWatch } from "./http-watch.ts";
-
-/** What goes along with an attempt. */
-export interface Exchange {
-  /** Aborts it. */
-  readonly signal: AbortSignal;
-  /** Sees its request and its answer. */
-  readonly watch: HttpWatch;
-  /** To be called at every sign of life. */
-  readonly touch: () => void;
-}
+import type { Exchange } from "./exchange.ts";
 
 export interface S3Key {
   readonly bucket: string;
@@ -30,11 +20,11 @@ export interface ObjectHead {
 
 /** Preconditions are header values, as they are sent. */
 export interface S3Transport {
-  /** @param input.range the Range header */
+  /** Reads the body to its end. `range`: the Range header. */
   getObject(
     input: S3Key & { readonly range: string | undefined; readonly ifNoneMatch: string | undefined },
     exchange: Exchange,
-  ): Promise<ObjectHead & { readonly contentRange: string | undefined; readonly body: unknown }>;
+  ): Promise<ObjectHead & { readonly contentRange: string | undefined; readonly body: Uint8Array }>;
 
   /** `metadata`: names in lower case, without "x-amz-meta-". */
   headObject(
@@ -66,7 +56,7 @@ export interface S3Transport {
 
   deleteObject(input: S3Key, exchange: Exchange): Promise<void>;
 
-  /** Gives the keys of a 200 answer that were not deleted after all. */
+  /** Returns the keys of a 200 answer that were not deleted after all. */
   deleteObjects(
     input: { readonly bucket: string; readonly keys: readonly string[] },
     exchange: Exchange,
@@ -132,6 +122,8 @@ export interface UploadedPart {
   readonly crc32: string | undefined;
 }
 
+export type Operation = Exclude<keyof S3Transport, "close" | "closeIdle">;
+
 /** The input of an operation and its output. */
-export type Input<Name extends keyof S3Transport> = Parameters<S3Transport[Name]>[0];
-export type Output<Name extends keyof S3Transport> = ReturnType<S3Transport[Name]>;
+export type Input<Name extends Operation> = Parameters<S3Transport[Name]>[0];
+export type Output<Name extends Operation> = ReturnType<S3Transport[Name]>;

@@ -9,37 +9,26 @@ import {
   HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
-  S3Client,
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
 import type {
   $Command,
-  S3ClientConfig,
+  S3Client,
   S3ClientResolvedConfig,
   ServiceInputTypes,
   ServiceOutputTypes,
 } from "@aws-sdk/client-s3";
-import { closeIdleSockets } from "./idle-sockets.ts";
-import { endpointOfEnvironment } from "../requests/endpoint.ts";
-import { checksumHeader, type HeadersFor } from "../requests/headers.ts";
+import { RequestError } from "../requests/errors.ts";
+import { checksumHeader, type Exchange, type HttpHeaders } from "../requests/exchange.ts";
 import type { S3Settings } from "../requests/options.ts";
-import type {
-  Exchange,
-  Input,
-  Output,
-  FailedDelete,
-  ListedPage,
-  ObjectHead,
-  S3Key,
-  S3Transport,
-  UploadedPart,
-} from "../requests/transport.ts";
+import type { Input, ObjectHead, Operation, Output, S3Transport } from "../requests/transport.ts";
+import { closeIdleSockets, createClient } from "./own-client.ts";
 
 /** Innermost: sees the answer before anything of the SDK does. */
-const WATCH_PLACE = {
+const REPORT_PLACE = {
   step: "deserialize",
   priority: "low",
-  name: "opslogHttpWatch",
+  name: "opslogReport",
   override: true,
 } as const;
 
@@ -78,7 +67,12 @@ export class SdkTransport implements S3Transport {
       ...(ifNoneMatch === undefined ? {} : { IfNoneMatch: ifNoneMatch }),
     });
     const output = await this.#send("getObject", command, exchange);
-    return { ...headOf(output), contentRange: output.ContentRange, body: output.Body };
+    const body = await exchange.read(output.Body, output.ContentLength);
+    return {
+      ...headOf(output),
+      contentRange: output.ContentRange,
+      body: body ?? new Uint8Array(0),
+    };
   }
 
   async headObject(input: Input<"headObject">, exchange: Exchange): Output<"headObject"> {
@@ -98,7 +92,7 @@ export class SdkTransport implements S3Transport {
     return { etag: (await this.#send("putObject", command, exchange)).ETag ?? "" };
   }
 
-  async listObjects(input: Input<"listObjects">, exchange: Exchange): Promise<ListedPage> {
+  async listObjects(input: Input<"listObjects">, exchange: Exchange): Output<"listObjects"> {
     const { bucket, prefix, delimiter, keysMax, continuationToken } = input;
     const command = new ListObjectsV2Command({
       Bucket: bucket,
@@ -123,14 +117,14 @@ export class SdkTransport implements S3Transport {
     };
   }
 
-  async deleteObject(input: S3Key, exchange: Exchange): Promise<void> {
+  async deleteObject(input: Input<"deleteObject">, exchange: Exchange): Promise<void> {
     await this.#send("deleteObject", new DeleteObjectCommand(named(input)), exchange);
   }
 
   async deleteObjects(
     { bucket, keys }: Input<"deleteObjects">,
     exchange: Exchange,
-  ): Promise<FailedDelete[]> {
+  ): Output<"deleteObjects"> {
     const Objects = keys.map((Key) => ({ Key }));
     const command = new DeleteObjectsCommand({ Bucket: bucket, Delete: { Quiet: true, Objects } });
     const { Errors = [] } = await this.#send("deleteObjects", command, exchange);
@@ -152,7 +146,7 @@ export class SdkTransport implements S3Transport {
     return { uploadId: (await this.#send("createUpload", command, exchange)).UploadId ?? "" };
   }
 
-  async uploadPart(input: Input<"uploadPart">, exchange: Exchange): Promise<UploadedPart> {
+  async uploadPart(input: Input<"uploadPart">, exchange: Exchange): Output<"uploadPart"> {
     const { uploadId, partNumber, body } = input;
     const command = new UploadPartCommand({
       ...named(input),
@@ -204,29 +198,115 @@ export class SdkTransport implements S3Transport {
     return name === "content-md5" ? { ContentMD5: sum } : { ChecksumCRC32: sum };
   }
 
-  #send<In extends ServiceInputTypes, Out extends ServiceOutputTypes>(
-    operation: Parameters<HeadersFor>[0],
+  /** @throws RequestError, and errors of Node as they are */
+  async #send<In extends ServiceInputTypes, Out extends ServiceOutputTypes>(
+    operation: Operation,
     command: $Command<In, Out, S3ClientResolvedConfig, ServiceInputTypes, ServiceOutputTypes>,
-    { signal, watch, touch }: Exchange,
+    exchange: Exchange,
   ): Promise<Out> {
-    const headers = this.#settings.headersFor(operation);
-    command.middlewareStack.add((next) => watch.around(next, touch), WATCH_PLACE);
+    const headers = this.#settings.headers[operation];
+    // The body of an object is read where the SDK has checked the answer.
+    const isStream = operation === "getObject";
+    command.middlewareStack.add((next) => reporting(next, exchange, isStream), REPORT_PLACE);
     command.middlewareStack.add((next) => withHeaders(next, headers), HEADERS_PLACE);
-    return this.#client.send(command, { abortSignal: signal });
+    try {
+      return await this.#client.send(command, { abortSignal: exchange.signal });
+    } catch (error) {
+      throw toRequestError(error);
+    }
   }
 }
 
+type Handler<In, Out> = (args: In) => Promise<Out>;
+
 function withHeaders<In extends { readonly request: unknown }, Out>(
-  next: (args: In) => Promise<Out>,
+  next: Handler<In, Out>,
   headers: Readonly<Record<string, string>>,
-): (args: In) => Promise<Out> {
+): Handler<In, Out> {
   return (args) => {
-    Object.assign(Object(Reflect.get(Object(args.request), "headers")), headers);
+    Object.assign(Object(field(args.request, "headers")), headers);
     return next(args);
   };
 }
 
-function named({ bucket, key }: S3Key): { readonly Bucket: string; readonly Key: string } {
+/** Reports each HTTP attempt to the exchange, and reads its body (XML) unless that is an object. */
+function reporting<
+  In extends { readonly request: unknown },
+  Out extends { readonly response: unknown },
+>(next: Handler<In, Out>, exchange: Exchange, isStream: boolean): Handler<In, Out> {
+  return async (args) => {
+    const { request } = args;
+    exchange.sent({
+      method: textField(request, "method") ?? "",
+      origin: originOf(request),
+      path: textField(request, "path") ?? "",
+      headers: headersOf(request),
+    });
+    let out: Out;
+    try {
+      out = await next(args);
+    } catch (error) {
+      exchange.unanswered();
+      throw error;
+    }
+    const response = Object(out.response);
+    const status = Number(field(response, "statusCode"));
+    exchange.answered({ status, headers: headersOf(response) });
+    if (isStream && status >= 200 && status < 300) return out;
+    const body = await exchange.read(field(response, "body"));
+    if (body !== undefined) Reflect.set(response, "body", body);
+    return out;
+  };
+}
+
+/** "" when a handler does not name the server. */
+function originOf(request: unknown): string {
+  const { protocol, hostname, port } = Object(request);
+  if (typeof hostname !== "string") return "";
+  const host = `${protocol}//${hostname}`;
+  const text = Number.isNaN(Number(port)) ? host : `${host}:${port}`;
+  return URL.canParse(text) ? new URL(text).origin : text;
+}
+
+function headersOf(message: unknown): HttpHeaders {
+  const headers = Object.entries(Object(field(message, "headers")));
+  return Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), String(value)]));
+}
+
+/** What the SDK reports in `$metadata`, in the words of HTTP. */
+function toRequestError(error: unknown): unknown {
+  const metadata = field(error, "$metadata");
+  if (metadata === undefined || error instanceof RequestError) return error;
+  return new RequestError({
+    name: textField(error, "name") ?? "Error",
+    message: textField(error, "message") ?? String(error),
+    code: textField(error, "code"),
+    systemCall: textField(error, "syscall"),
+    status: numberField(metadata, "httpStatusCode"),
+    requestId: textField(metadata, "requestId"),
+    attempts: numberField(metadata, "attempts"),
+    clockCorrected: field(metadata, "clockSkewCorrected") === true,
+  });
+}
+
+function textField(value: unknown, name: string): string | undefined {
+  const found = field(value, name);
+  return typeof found === "string" ? found : undefined;
+}
+
+function numberField(value: unknown, name: string): number | undefined {
+  const found = field(value, name);
+  return typeof found === "number" ? found : undefined;
+}
+
+function field(value: unknown, name: string): unknown {
+  return Reflect.get(Object(value), name);
+}
+
+function named({ bucket, key }: Input<"headObject">): {
+  readonly Bucket: string;
+  readonly Key: string;
+} {
   return { Bucket: bucket, Key: key };
 }
 
@@ -240,50 +320,4 @@ function headOf(output: {
     bodyBytes: output.ContentLength,
     lastModifiedMs: output.LastModified?.getTime(),
   };
-}
-
-/**
- * A client that sends each request once: repeating is the backend's task, which must see every
- * attempt of a conditional write. The time limit of a request, too, is the backend's, because it
- * must also hold while a body arrives and with a caller's client.
- */
-export function createClient(settings: S3Settings): S3Client {
-  const custom = settings.endpoint ?? endpointOfEnvironment();
-  const agent = { keepAlive: true, maxSockets: settings.maxSockets };
-  const config: S3ClientConfig = {
-    maxAttempts: 1,
-    requestHandler: {
-      connectionTimeout: settings.connectTimeoutMs,
-      httpAgent: agent,
-      httpsAgent: agent,
-    },
-  };
-  if (settings.region !== undefined) config.region = settings.region;
-  if (settings.endpoint !== undefined) config.endpoint = settings.endpoint;
-  const forcePathStyle = settings.forcePathStyle ?? (custom === undefined ? undefined : true);
-  if (forcePathStyle !== undefined) config.forcePathStyle = forcePathStyle;
-  if (custom !== undefined) {
-    // The SDK's default CRC32 makes many S3-compatible servers answer 501 or 400.
-    config.requestChecksumCalculation = "WHEN_REQUIRED";
-    config.responseChecksumValidation = "WHEN_REQUIRED";
-  }
-  const client = new S3Client(config);
-  if (custom === undefined) followConfiguredEndpoint(client, forcePathStyle);
-  return client;
-}
-
-/** An `endpoint_url` of the AWS config file is known only once the SDK has read that. */
-function followConfiguredEndpoint(client: S3Client, forcePathStyle: boolean | undefined): void {
-  const { config } = client;
-  const isConfigured = async (): Promise<boolean> =>
-    (await config.serviceConfiguredEndpoint?.()) !== undefined;
-  const { requestChecksumCalculation, responseChecksumValidation } = config;
-  const unlessConfigured = (value: typeof requestChecksumCalculation): typeof value => {
-    return async () => ((await isConfigured()) ? "WHEN_REQUIRED" : value());
-  };
-  Object.assign(config, {
-    ...(forcePathStyle === undefined ? { forcePathStyle: isConfigured } : {}),
-    requestChecksumCalculation: unlessConfigured(requestChecksumCalculation),
-    responseChecksumValidation: unlessConfigured(responseChecksumValidation),
-  });
 }

@@ -3,7 +3,8 @@ import type { S3Client } from "@aws-sdk/client-s3";
 import { S3Backend } from "./s3-backend.ts";
 import { listLocations } from "../objects/discover.ts";
 import { resolveOptions } from "../requests/options.ts";
-import { createClient, SdkTransport } from "./sdk-transport.ts";
+import { createClient } from "./own-client.ts";
+import { SdkTransport } from "./sdk-transport.ts";
 
 export class SharedSdk {
   readonly #settings = resolveOptions({}, { name: "S3Backend", option: "client" });

@@ -14,8 +14,8 @@ export const CONDITION_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "storage/conditions.ts",
-        find: "if (proofScope === undefined || this.#createsHold) return;",
-        put: "if (proofScope !== undefined) return;",
+        find: "if (this.#createsHold) return;",
+        put: "if (backend.proofScope !== undefined) return;",
       },
     ],
     test: CARELESS,
@@ -55,8 +55,8 @@ export const CONDITION_MUTANTS: readonly Mutant[] = [
     does: "sends a request from which an old SDK has removed the condition",
     edits: [
       {
-        file: "s3/requests/http-watch.ts",
-        find: "checkConditions(args.request, this.#call.conditions);",
+        file: "s3/requests/exchange.ts",
+        find: "checkConditions(request, this.#call.conditions);",
         put: "",
       },
     ],

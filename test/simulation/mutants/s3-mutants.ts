@@ -33,9 +33,9 @@ export const S3_MUTANTS: readonly Mutant[] = [
     does: "takes what has arrived of a body for all of it",
     edits: [
       {
-        file: "s3/requests/client.ts",
-        find: "return await readAll(head.body, onChunk, head.bodyBytes ?? 0);",
-        put: "return await readAll(head.body, onChunk, head.bodyBytes ?? 0).catch(() => new Uint8Array(bytesIn));",
+        file: "s3/requests/exchange.ts",
+        find: "return await readAll(body, onChunk, expectedBytes);",
+        put: "return await readAll(body, onChunk, expectedBytes).catch(() => new Uint8Array(bytesIn));",
       },
     ],
   },
@@ -43,7 +43,7 @@ export const S3_MUTANTS: readonly Mutant[] = [
     name: "one form of an etag",
     breaks: ["C7"],
     does: "does not try the other form of an etag on a server that refuses the first",
-    edits: [{ file: "s3/requests/etag-form.ts", find: "this.#putQuoted = !sent.quoted;", put: "" }],
+    edits: [{ file: "s3/requests/client.ts", find: "this.#putQuoted = !sent.quoted;", put: "" }],
   },
   {
     name: "dates that stand still",
@@ -51,8 +51,8 @@ export const S3_MUTANTS: readonly Mutant[] = [
     does: "dates every answer alike, as by a clock that stands still",
     edits: [
       {
-        file: "s3/requests/http-watch.ts",
-        find: 'this.dateMs = parseDate(headerOf(response, "date"));',
+        file: "s3/requests/exchange.ts",
+        find: 'this.dateMs = parseDate(headers["date"]);',
         put: "this.dateMs = 1_767_225_600_000;",
       },
     ],
