@@ -104,7 +104,7 @@ export class Compactor {
   async #look(options: PassOptions): Promise<Look> {
     const { log, manifests, settings } = this.#parts;
     const [first, listing] = await Promise.all([manifests.load(), log.list(this.#enough(options))]);
-    const loaded = await manifests.confirm({ ...first, originalLog: listing.originalLog });
+    const loaded = await manifests.confirm(first, listing.originalLog);
     const { manifest } = loaded;
     const { generation, retired, runs } = manifest;
     const live = await this.#liveOf(manifest, listing);

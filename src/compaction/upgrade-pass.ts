@@ -48,7 +48,7 @@ export class UpgradePass {
     const view = await makeView(manifests, log);
     const { original } = view;
     if (original === undefined) return LOST;
-    await manifests.confirm(view);
+    await manifests.confirm(view.loaded, view.originalLog);
     for (const { message } of view.corrupt) this.#warn(message);
     const left = await listReferable(backend);
 
@@ -57,10 +57,10 @@ export class UpgradePass {
     const archived = await this.#countArchives(original);
     const retired = await this.#writeRetiredList(original);
     const next = preparePublication(
-      view,
+      view.loaded,
       {
         nonce: this.#nonce(original, runs),
-        dateMs: view.dateMs,
+        dateMs: view.loaded.dateMs,
         newRuns: runs,
         keptRuns: [],
         replacedRuns: [],
@@ -76,7 +76,7 @@ export class UpgradePass {
     );
     if (this.#lease.lost || !(await this.#isUnchanged(view))) return LOST;
     const { writeTimeoutMs } = this.#parts.settings;
-    const published = await manifests.publish(view, next.manifest, writeTimeoutMs);
+    const published = await manifests.publish(view.loaded, next.manifest, writeTimeoutMs);
     if (published === undefined) return { ...LOST, more: true };
 
     const garbage = orphans(published.manifest, left);

@@ -91,7 +91,7 @@ export async function checkArchives(
 }
 
 /** In the order of their publication. */
-function archiveObjects({ manifest, original }: View): ArchiveObject[] {
+function archiveObjects({ loaded: { manifest }, original }: View): ArchiveObject[] {
   const ours = new Set(manifest.archive.map(({ path }) => path));
   const originals = (original?.manifest.archiveSegments ?? [])
     .filter((path) => !ours.has(path))

@@ -108,7 +108,7 @@ class Gathering {
     this.#reloadIfOutdated();
     await this.#settleIfNeeded();
     const gone = new Set<string>();
-    const runs = this.#view.manifest.runs.filter(({ path }) => !this.#merged.has(path));
+    const runs = this.#view.loaded.manifest.runs.filter(({ path }) => !this.#merged.has(path));
     const results = await Promise.allSettled([
       this.#readSegments(gone),
       ...runs.map((run) => this.#readRun(run)),
@@ -121,15 +121,17 @@ class Gathering {
       failures.find((reason) => !(reason instanceof RunGoneError)) ?? failures[0];
     if (failure === undefined && gone.size === 0) return true;
     if (failure !== undefined && !(failure instanceof RunGoneError)) throw failure;
-    const before = this.#view.etag;
+    const before = this.#view.loaded.etag;
     this.#view = await renewView(this.#engine.manifests, this.#view, gone);
-    if (failure !== undefined && this.#view.etag === before) throw runMissing(this.#view, failure);
+    if (failure !== undefined && this.#view.loaded.etag === before)
+      throw runMissing(this.#view, failure);
     return false;
   }
 
   /** After a purge; and when the original's store is another now, or was upgraded (RELOAD). */
   #reloadIfOutdated(): void {
-    const { manifest, original } = this.#view;
+    const { loaded, original } = this.#view;
+    const { manifest } = loaded;
     const isSame = original?.fingerprint === this.#baseFingerprint;
     if (isSame && manifest.lastPurge <= this.#baseGeneration) return;
     this.#baseGeneration = manifest.generation;
@@ -222,7 +224,7 @@ class Gathering {
 
   /** In whatever order things were read, records come in the order in which they were written. */
   #replayLog(): void {
-    if (this.#view.manifest.runs.length > 1) {
+    if (this.#view.loaded.manifest.runs.length > 1) {
       this.#entries = new Map([...this.#entries].toSorted(([a], [b]) => compareText(a, b)));
     }
     this.#logged.sort((a, b) => compareVersions(a.entry.version, b.entry.version));

@@ -21,7 +21,8 @@ export interface ManifestInfo {
 }
 
 export function describeManifest(view: View, opsCount: number): ManifestInfo {
-  const { segments, manifest, original, dateMs } = view;
+  const { segments, loaded, original } = view;
+  const { manifest, dateMs } = loaded;
   const { runs } = manifest;
   const newest = segments.reduce((hi, ref) => Math.max(hi, ref.hi), 0);
   const stats = original?.manifest.stats ?? manifest.stats;
@@ -42,7 +43,7 @@ export function describeManifest(view: View, opsCount: number): ManifestInfo {
 }
 
 /** `archive/archive-<period>.json` of each period, sorted: the original's names. */
-export function archiveNames({ manifest, original }: View): string[] {
+export function archiveNames({ loaded: { manifest }, original }: View): string[] {
   const names = manifest.archive.map(({ period }) => archiveName(period));
   return [...new Set([...(original?.manifest.archiveSegments ?? []), ...names])].toSorted();
 }

@@ -75,7 +75,7 @@ export async function renewedView(
 ): Promise<View> {
   if (!(error instanceof RunGoneError)) throw error;
   const renewed = await renewView(manifests, view);
-  if (renewed.etag === view.etag) throw runMissing(view, error);
+  if (renewed.loaded.etag === view.loaded.etag) throw runMissing(view, error);
   return renewed;
 }
 

@@ -28,7 +28,7 @@ export class BacklogAlarm {
   }
 
   /** To be called once with every view that a store opens or refreshes to. Never throws. */
-  look(view: Pick<View, "segments" | "unreadLists" | "manifest">): void {
+  look(view: Pick<View, "segments" | "unreadLists" | "loaded">): void {
     const { backlogSegments, onBacklog } = this.#options;
     const segments = countWaiting(view);
     if (segments <= backlogSegments) return;
@@ -77,8 +77,8 @@ export class BacklogAlarm {
 function countWaiting({
   segments,
   unreadLists,
-  manifest,
-}: Pick<View, "segments" | "unreadLists" | "manifest">): number {
+  loaded: { manifest },
+}: Pick<View, "segments" | "unreadLists" | "loaded">): number {
   if (unreadLists.length === 0) return segments.length;
   const listed = segmentLists(manifest).reduce((sum, { segments: { count } }) => sum + count, 0);
   return segments.length - listed;

@@ -34,7 +34,8 @@ export async function catchUp(
     const common = { ...baseOf(view), onCorrupt };
     const late = await gather(engine, { ...common, view, wanted: arrived, merged: new Set() });
     // All of it was read again, whatever was purged.
-    if (late.view.etag === view.etag) return join(gathered, { ...late, replaces: false });
+    if (late.view.loaded.etag === view.loaded.etag)
+      return join(gathered, { ...late, replaces: false });
     const merged = mergedNames(view);
     const newer = { ...common, view: late.view, wanted, merged, settles };
     gathered = join(gathered, await gather(engine, newer));
@@ -43,7 +44,7 @@ export async function catchUp(
 }
 
 function baseOf({
-  manifest,
+  loaded: { manifest },
   original,
 }: View): Pick<GatherOptions, "baseGeneration" | "baseFingerprint"> {
   return { baseGeneration: manifest.generation, baseFingerprint: original?.fingerprint };

@@ -181,7 +181,7 @@ export class Follower {
 
   /** Of a net change. */
   #ts({ view }: FollowedState): string {
-    const { lastCheckpoint } = view.manifest.stats ?? {};
+    const { lastCheckpoint } = view.loaded.manifest.stats ?? {};
     return lastCheckpoint ?? new Date(this.#engine.runtime.nowMs()).toISOString();
   }
 

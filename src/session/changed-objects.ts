@@ -117,7 +117,7 @@ export class ChangedObjects {
       return await this.#changedRecords(asked, memory);
     } catch (error) {
       if (!(error instanceof RunGoneError)) throw error;
-      if (this.#view.manifest.runs.some(({ path }) => path === error.path)) throw error;
+      if (this.#view.loaded.manifest.runs.some(({ path }) => path === error.path)) throw error;
       return expired(`${error.path}, which held what was there before, was deleted`);
     }
   }
@@ -125,7 +125,8 @@ export class ChangedObjects {
   /** What neither the current runs nor the current log show. */
   #whatIsLost(): string | undefined {
     const { view, known } = this.#base;
-    const { manifest, original, segments } = this.#view;
+    const { loaded, original, segments } = this.#view;
+    const { manifest } = loaded;
     if (original?.manifest.currentSnapshot !== view.original?.manifest.currentSnapshot) {
       return "the original opslog made a new snapshot, or its store was upgraded";
     }
@@ -135,7 +136,7 @@ export class ChangedObjects {
       if (view.segments.some(({ key }) => !keys.has(key)))
         return "the original opslog undid writes";
     }
-    if (manifest.lastPurge <= view.manifest.generation) return undefined;
+    if (manifest.lastPurge <= view.loaded.manifest.generation) return undefined;
     // All former runs are merged then, and show which records are gone. The log was not in them.
     const low = [...known.values()].some(({ ref }) => ref.lo <= manifest.purgeFloor);
     return low ? "deletions were purged" : undefined;
@@ -151,8 +152,8 @@ export class ChangedObjects {
   }
 
   async #compareRuns({ isSettled }: Memory): Promise<void> {
-    const { manifest } = this.#base.view;
-    const { runs, archive } = this.#view.manifest;
+    const { manifest } = this.#base.view.loaded;
+    const { runs, archive } = this.#view.loaded.manifest;
     // The tombstone of an archive has the version of what it replaces, which was reported.
     const mayArchive = archive.length !== manifest.archive.length;
     for await (const changes of runChanges(this.#engine, manifest.runs, runs)) {
@@ -200,7 +201,7 @@ export class ChangedObjects {
       else winners.set(id, this.#highest(candidate));
     }
     if (doubtful.size === 0) return winners;
-    const { manifest, etag } = this.#view;
+    const { manifest, etag } = this.#view.loaded;
     const gathered = await gather(this.#engine, {
       view: this.#view,
       wanted: doubtful,
@@ -210,7 +211,7 @@ export class ChangedObjects {
       // If it concerns a record, the refresh reported it.
       onCorrupt: () => {},
     });
-    if (gathered.view.etag !== etag) return "outdated";
+    if (gathered.view.loaded.etag !== etag) return "outdated";
     for (const id of doubtful) winners.set(id, gathered.entries.get(id));
     return winners;
   }
@@ -239,8 +240,8 @@ export class ChangedObjects {
   /** Of ids that are deleted now, those of which the follower cannot have had a record. */
   async #neverThere(ids: ReadonlySet<string>): Promise<string[]> {
     const { view, known } = this.#base;
-    const current = new Set(this.#view.manifest.runs.map(({ path }) => path));
-    const stayed = view.manifest.runs.filter(({ path }) => current.has(path));
+    const current = new Set(this.#view.loaded.manifest.runs.map(({ path }) => path));
+    const stayed = view.loaded.manifest.runs.filter(({ path }) => current.has(path));
     const held = await lookUpRuns(this.#engine, stayed, ids);
     const filters = [...known.values()].map(({ ref }) => ref.filter);
     return [...ids].filter((id) => {

@@ -46,8 +46,8 @@ export function lostManifestGuard(
 ): (view: View) => Promise<void> {
   let last = confirmed;
   return async (view) => {
-    if (view.manifest.generation > 0 || view === last) return;
-    await manifests.confirm(view);
+    if (view.loaded.manifest.generation > 0 || view === last) return;
+    await manifests.confirm(view.loaded, view.originalLog);
     last = view;
   };
 }
@@ -58,9 +58,9 @@ export async function checkExists(
   { view: seen, listedAt }: Pick<TimedView, "view" | "listedAt">,
   location: string,
 ): Promise<void> {
-  const isBlind = seen.etag === undefined && listedAt === undefined;
+  const isBlind = seen.loaded.etag === undefined && listedAt === undefined;
   const view = isBlind ? (await lookWhole(engine)).view : seen;
-  if (view.etag !== undefined || view.segments.length > 0) return;
+  if (view.loaded.etag !== undefined || view.segments.length > 0) return;
   throw new StoreNotFoundError(
     `Cannot open in readOnly mode: no existing store found at ${location}`,
     { path: location },

@@ -66,7 +66,7 @@ export class Flusher {
     for (const { write, error } of flush.refused) write.reject(error);
     const operations = flush.built.flatMap((one) => one.operations);
     if (operations.length === 0) return;
-    const countsUntilMs = this.#replica.view.dateMs + this.#lagMsMax;
+    const countsUntilMs = this.#replica.view.loaded.dateMs + this.#lagMsMax;
     const { lines } = flush;
     const written = await this.#writer.write({ agent, v, operations, lines, countsUntilMs });
     this.#writtenMs = written.dateMs;
@@ -91,7 +91,7 @@ export class Flusher {
         hasLooked = true;
       }
       await this.#lookUp(locked, group);
-      await checkAllowed(Math.max(this.#replica.view.dateMs, this.#writtenMs));
+      await checkAllowed(Math.max(this.#replica.view.loaded.dateMs, this.#writtenMs));
       if (!needsLook()) return;
     }
   }
@@ -124,7 +124,7 @@ export class Flusher {
 
   /** LATE, by the medium's clock: a purge may already ignore what was written too late. */
   #checkLate({ dateMs, countsUntilMs, ref }: WrittenSegment): void {
-    const lagMs = dateMs - this.#replica.view.dateMs;
+    const lagMs = dateMs - this.#replica.view.loaded.dateMs;
     const isOwn = lagMs > this.#lagMsMax || lagMs < -DATE_SKEW_MS;
     if (!isOwn && dateMs <= countsUntilMs) return;
     const late = isOwn
@@ -136,7 +136,7 @@ export class Flusher {
   /** How long after the date of its view a flush counts, by what the view's manifest promises. */
   get #lagMsMax(): number {
     const { settings, backend } = this.#engine;
-    const { generation, tombstoneGraceMs } = this.#replica.view.manifest;
+    const { generation, tombstoneGraceMs } = this.#replica.view.loaded.manifest;
     const promisedMs = generation === 0 ? undefined : tombstoneGraceMs;
     return lagMsMax(settings, promisedMs, backend.dateSkewMs ?? DATE_SKEW_MS);
   }

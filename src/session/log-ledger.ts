@@ -96,7 +96,7 @@ export class LogLedger {
 }
 
 /** Runs by path and segments by key that what was gathered of a view stands for. */
-export function mergedNames({ manifest, segments, original }: View): Set<string> {
+export function mergedNames({ loaded: { manifest }, segments, original }: View): Set<string> {
   return new Set([
     ...manifest.runs.map(({ path }) => path),
     ...segments.map(({ key }) => key),

@@ -97,8 +97,8 @@ export class Refreshes {
         if (take !== undefined) return take;
       } catch (error) {
         if (!(error instanceof RunGoneError)) throw error;
-        if (gone?.etag === view.etag && gone !== undefined) throw runMissing(view, error);
-        gone = { etag: view.etag };
+        if (gone?.etag === view.loaded.etag && gone !== undefined) throw runMissing(view, error);
+        gone = { etag: view.loaded.etag };
       }
     }
     throw changedTooOften();

@@ -269,7 +269,7 @@ export class Replica {
       if (this.#view !== view) continue;
       // The same holds when a compaction made this lookup go over to a newer manifest: what is
       // resident must follow, or a batch could be seen in part.
-      if (gathered.view.etag === view.etag) {
+      if (gathered.view.loaded.etag === view.loaded.etag) {
         this.#installRecords({ ...gathered, replaces: false }, missing);
         return;
       }
@@ -295,7 +295,7 @@ export class Replica {
 
   #gather(view: View, wanted: Wanted, merged: ReadonlySet<string>): Promise<Gathered> {
     // Memory stands for the view held now, so it is this view's generation that a purge outdates.
-    const baseGeneration = this.#view.manifest.generation;
+    const baseGeneration = this.#view.loaded.manifest.generation;
     const { baseFingerprint } = this.#ledger;
     const onCorrupt = (error: CorruptionError): void => this.onCorrupt(error);
     const base = { baseGeneration, baseFingerprint };

@@ -77,12 +77,13 @@ export class Session {
       const onView = (view: View): void => backlog.look(view);
       const replica = await Replica.open(engine, { ...options, onView });
       if (!options.skipLoad) {
-        const { etag } = await engine.manifests.confirm(replica.view);
-        if (etag === undefined && !readOnly) await publishFirstManifest(engine, replica.view);
+        const { loaded, originalLog } = replica.view;
+        const { etag } = await engine.manifests.confirm(loaded, originalLog);
+        if (etag === undefined && !readOnly) await publishFirstManifest(engine, loaded);
       }
       if (readOnly) await checkExists(engine, { view: replica.view, ...replica.times }, location);
       if (!options.skipLoad) {
-        checkSchema(engine.schema, replica.view.manifest.schema, "a record of this store");
+        checkSchema(engine.schema, replica.view.loaded.manifest.schema, "a record of this store");
         await replica.withLock((locked) => locked.loadAll());
       }
       return new Session(engine, options, replica, { claim, lock, backlog });
@@ -167,7 +168,7 @@ export class Session {
 
   /** For writes that bypass the queue. @throws LockedError once another single writer took over */
   async checkWriter(): Promise<void> {
-    await this.#lock?.check(this.replica.view.dateMs);
+    await this.#lock?.check(this.replica.view.loaded.dateMs);
   }
 
   /** For work that spans several calls. @throws NotOpenError */

@@ -179,7 +179,7 @@ export class Archiver {
         view,
         wanted: new Set(chosen.keys()),
         merged: new Set(),
-        baseGeneration: view.manifest.generation,
+        baseGeneration: view.loaded.manifest.generation,
         onCorrupt,
       },
     );
@@ -190,7 +190,7 @@ export class Archiver {
       if (!isSame(seen, new ResidentEntry(version, schema, migrated))) return undefined;
       records.push({ id, version, schema, text });
     }
-    return { loaded: gathered.view, records };
+    return { loaded: gathered.view.loaded, records };
   }
 
   async #publish(prepared: PreparedArchive): Promise<boolean> {
@@ -209,7 +209,7 @@ export class Archiver {
 
   /** After a look: what of it has landed. What a newer manifest does not name never will. */
   #settleSent(): PreparedArchive | undefined {
-    const { manifest, etag } = this.#session.replica.view;
+    const { manifest, etag } = this.#session.replica.view.loaded;
     const paths = new Set(manifest.archive.map(({ path }) => path));
     const landed = this.#sent.find(({ archive }) => paths.has(archive.path));
     this.#sent =

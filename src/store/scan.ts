@@ -76,7 +76,10 @@ export class Scans<T> {
       range,
       async (view, rest) => {
         const log = await this.#readLog(view, rest);
-        const runs = scansOf(engine, log.view.manifest.runs, { ...rest, recordsWanted: limit });
+        const runs = scansOf(engine, log.view.loaded.manifest.runs, {
+          ...rest,
+          recordsWanted: limit,
+        });
         const memory = fromSorted(known.filter(({ id }) => isWithin(rest, id)));
         const original = await readOriginal(log.view, rest);
         return {

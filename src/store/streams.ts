@@ -61,7 +61,10 @@ export class Streams<T> {
 
   #ofRuns(first: View): AsyncGenerator<RunEntry[]> {
     return streamView(this.#engine.manifests, first, {}, (view, range) => {
-      return Promise.resolve({ view, sources: scansOf(this.#engine, view.manifest.runs, range) });
+      return Promise.resolve({
+        view,
+        sources: scansOf(this.#engine, view.loaded.manifest.runs, range),
+      });
     });
   }
 
@@ -93,7 +96,7 @@ export class Streams<T> {
         this.#session.replica.onCorrupt(error),
       );
       try {
-        for await (const batch of this.#ofView(view, base.manifest, live, progress)) {
+        for await (const batch of this.#ofView(view, base.loaded.manifest, live, progress)) {
           this.#session.checkOpen();
           for (const operation of batch) if (operation.ts > since) yield operation;
         }
@@ -119,7 +122,7 @@ export class Streams<T> {
     yield* this.#netChanges(view, base, progress);
     for await (const batch of live.inOrder()) {
       const rest = batch.filter(({ version }) => compareVersions(version, progress.after) > 0);
-      const above = await aboveRuns(this.#engine, view.manifest, rest);
+      const above = await aboveRuns(this.#engine, view.loaded.manifest, rest);
       await this.#tellUndone(view, above, progress);
       const shown = above.filter((each) =>
         progress.undone.shows(each, live.isUndone(each.version)),
@@ -131,7 +134,7 @@ export class Streams<T> {
 
   /** What undos restored is compared with what was there before, in the snapshot at first. */
   async #tellUndone(
-    { manifest: { runs }, original }: View,
+    { loaded, original }: View,
     operations: readonly LiveOperation[],
     { undone }: Progress,
   ): Promise<void> {
@@ -139,7 +142,7 @@ export class Streams<T> {
     if (original !== undefined) return;
     const asked = operations.map(({ operation }) => operation.id);
     const ids = new Set(asked.filter((id) => undone.asksFor(id)));
-    const winners = await lookUpRuns(this.#engine, runs, ids);
+    const winners = await lookUpRuns(this.#engine, loaded.manifest.runs, ids);
     for (const id of ids) {
       const text = winners.get(id)?.text;
       undone.tell(id, text === undefined ? undefined : parseRecord(id, text));
@@ -151,7 +154,7 @@ export class Streams<T> {
    * are left out: they were returned themselves, or were never promised.
    */
   async *#netChanges(
-    { manifest, lastModifiedMs, dateMs }: View,
+    { loaded: { manifest, lastModifiedMs, dateMs } }: View,
     base: Manifest,
     { after, undone }: Progress,
   ): AsyncGenerator<Operation<T>[]> {
@@ -194,11 +197,11 @@ export class Streams<T> {
 }
 
 /** @throws UnavailableError when nothing is left that shows what happened since `base` */
-function checkTellable(base: View, { manifest, original }: View): void {
+function checkTellable(base: View, { loaded, original }: View): void {
   const isReplaced =
     original !== undefined &&
     original.manifest.currentSnapshot !== base.original?.manifest.currentSnapshot;
-  if (manifest.lastPurge <= base.manifest.generation && !isReplaced) return;
+  if (loaded.manifest.lastPurge <= base.loaded.manifest.generation && !isReplaced) return;
   const what = isReplaced ? "the original opslog made a new snapshot" : "deletions were purged";
   throw new UnavailableError(`${what} since the snapshot was streamed: stream the snapshot again`);
 }

@@ -92,12 +92,12 @@ export async function verify(location: string, options: VerifyOptions = {}): Pro
 
 async function checkView(engine: Engine): Promise<VerifyReport | "overtaken"> {
   const view = await settleView(engine.manifests, await makeView(engine.manifests, engine.log));
-  await engine.manifests.confirm(view);
+  await engine.manifests.confirm(view.loaded, view.originalLog);
   const problems = [...view.corrupt];
   const base = await checkOriginal(engine, view);
   if (base === "overtaken") return base;
   append(problems, base.problems);
-  for (const run of view.manifest.runs) {
+  for (const run of view.loaded.manifest.runs) {
     const found = await checkRunOf(engine, run, view);
     if (found === "overtaken") return found;
     append(problems, found);
@@ -111,7 +111,7 @@ async function checkView(engine: Engine): Promise<VerifyReport | "overtaken"> {
     problems,
     lists.filter(({ message }) => !told.has(message)),
   );
-  append(problems, await checkRetired(engine.backend, view.manifest));
+  append(problems, await checkRetired(engine.backend, view.loaded.manifest));
   const reader = new SegmentReader(engine, { onCorrupt: (error) => problems.push(error) });
   let [segments, operations] = [0, 0];
   // What is gone was compacted meanwhile.
@@ -122,16 +122,16 @@ async function checkView(engine: Engine): Promise<VerifyReport | "overtaken"> {
       operations += segment.operations.length;
     }
   });
-  const { runs, generation } = view.manifest;
+  const { runs, generation } = view.loaded.manifest;
   const records = runs.reduce((sum, run) => sum + run.records, base.records);
-  const garbage = await findGarbage(engine.backend, view.manifest);
+  const garbage = await findGarbage(engine.backend, view.loaded.manifest);
   const clocksAheadMs = clocksAhead(view);
   const counts = { runs: runs.length, records, segments, operations };
   return { problems, generation, ...counts, garbage, clocksAheadMs };
 }
 
 /** H7 */
-function clocksAhead({ clock, dateMs }: View): number {
+function clocksAhead({ clock, loaded: { dateMs } }: View): number {
   const aheadMs = clock / CLOCKS_PER_MS - dateMs;
   return aheadMs > AHEAD_MS_MAX ? Math.round(aheadMs) : 0;
 }
@@ -150,7 +150,7 @@ async function checkOriginal(
   } catch (error) {
     if (error instanceof CorruptionError) problems.push(error);
     else if (!(error instanceof RunGoneError)) throw error;
-    else if ((await manifests.load(view)).etag !== view.etag) return "overtaken";
+    else if ((await manifests.load(view.loaded)).etag !== view.loaded.etag) return "overtaken";
     else problems.push(snapshotMissing(original.manifest.currentSnapshot, error));
   }
   return { records, problems };
@@ -162,13 +162,13 @@ async function checkLists(
   view: View,
 ): Promise<CorruptionError[] | "overtaken"> {
   const problems: CorruptionError[] = [];
-  const paths = segmentLists(view.manifest).map(({ path }) => path);
+  const paths = segmentLists(view.loaded.manifest).map(({ path }) => path);
   const lists = await manifests.readLists(paths, (error) => problems.push(error));
   const gone = paths.find((path) => {
     return !lists.has(path) && !problems.some((problem) => problem.path === path);
   });
   if (gone === undefined) return problems;
-  if ((await manifests.load(view)).etag !== view.etag) return "overtaken";
+  if ((await manifests.load(view.loaded)).etag !== view.loaded.etag) return "overtaken";
   const message = `the manifest names ${gone}, which is not there`;
   return [...problems, new CorruptionError(message, { path: gone })];
 }
@@ -182,7 +182,7 @@ async function checkRunOf(
     return await checkRun(backend, run);
   } catch (error) {
     if (!(error instanceof RunGoneError)) throw error;
-    const { manifest } = await manifests.load(view);
+    const { manifest } = await manifests.load(view.loaded);
     if (!manifest.runs.some(({ path }) => path === run.path)) return "overtaken";
     const { path } = run;
     return [new CorruptionError(`the manifest names ${path}, which is not there`, { path })];

@@ -5,11 +5,11 @@
 import { describeValue } from "../core/describe.ts";
 import { InvalidArgumentError } from "../core/errors.ts";
 import { ageMs, type Moment, momentOf } from "../core/medium-clock.ts";
-import { makeView, renewView, type View } from "./view.ts";
+import { makeView, NOT_LISTED, renewView, type View, viewOf } from "./view.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { ProtocolSettings } from "../core/settings.ts";
 import type { Log } from "../log/log.ts";
-import type { ManifestStore } from "./manifest-store.ts";
+import type { LoadedManifest, ManifestStore } from "./manifest-store.ts";
 
 /**
  * "strong": sees every write acknowledged before it looks; one LIST. `{ maxStaleMs }`: sees every
@@ -77,7 +77,7 @@ export async function lookWhole(parts: LookParts, known?: View): Promise<TimedVi
   // The original's writers do not take part in looks that are shared.
   if (view.original !== undefined || view.segments.length > SHARED_SEGMENTS_MAX) return look;
   warmLooks.whole = look;
-  keepSnapshot(parts, look);
+  keepSnapshot(parts, view.loaded, began);
   return look;
 }
 
@@ -87,8 +87,7 @@ async function lookAtManifest(parts: LookParts): Promise<TimedView> {
   const manifestAt = momentOf(runtime);
   const loaded = await manifests.load();
   if (loaded.originalManifest !== undefined) return lookWhole(parts);
-  const view = { ...loaded, ...NOTHING_LISTED, clock: loaded.manifest.clock };
-  return keepSnapshot(parts, { view, manifestAt });
+  return keepSnapshot(parts, loaded, manifestAt);
 }
 
 /** The manifest of now with the listing of before: none, where nothing was listed. */
@@ -99,28 +98,18 @@ export async function lookAgainAtManifest(
   const { manifests, runtime } = parts;
   const manifestAt = momentOf(runtime);
   const renewed = await renewView(manifests, view);
-  if (renewed.original === undefined) keepSnapshot(parts, { view: renewed, manifestAt });
+  if (renewed.original === undefined) keepSnapshot(parts, renewed.loaded, manifestAt);
   return { view: renewed, manifestAt, listedAt };
 }
-
-const NOTHING_LISTED = {
-  segments: [],
-  published: [],
-  unreadLists: [],
-  corrupt: [],
-  originalLog: undefined,
-};
 
 /** For the next opening: what the manifest alone shows. */
 function keepSnapshot(
   { warmLooks }: LookParts,
-  { view, manifestAt }: Pick<TimedView, "view" | "manifestAt">,
+  loaded: LoadedManifest,
+  manifestAt: Moment,
 ): TimedView {
-  const snapshot = {
-    view: { ...view, ...NOTHING_LISTED, clock: view.manifest.clock },
-    manifestAt,
-    listedAt: undefined,
-  };
+  const view = viewOf({ loaded, original: undefined }, NOT_LISTED);
+  const snapshot = { view, manifestAt, listedAt: undefined };
   warmLooks.snapshot = snapshot;
   return snapshot;
 }

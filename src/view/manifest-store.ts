@@ -56,11 +56,6 @@ export function createWarmManifest(): WarmManifest {
   };
 }
 
-/** A look at a store: a manifest, or what the listing shows about one that is missing. */
-export interface Look extends LoadedManifest {
-  readonly originalLog?: string | undefined;
-}
-
 export class ManifestStore {
   readonly #backend: StorageBackend;
   readonly #warm: WarmManifest;
@@ -76,7 +71,7 @@ export class ManifestStore {
     const loaded = await this.#load(known);
     this.#warm.conditions.read(this.#backend, loaded.manifest.conditions);
     // Which of two that are loaded at once is kept does not matter: requests name its etag.
-    this.#warm.manifest = loaded.etag === undefined ? undefined : withoutView(loaded);
+    this.#warm.manifest = loaded.etag === undefined ? undefined : loaded;
     this.#warm.generation = Math.max(this.#warm.generation, loaded.manifest.generation);
     return loaded;
   }
@@ -86,7 +81,7 @@ export class ManifestStore {
     const found = await this.#backend.get(MANIFEST_PATH, { ifNoneMatch: held?.etag });
     switch (found.status) {
       case "unchanged":
-        return { ...withoutView(held ?? ABSENT), dateMs: found.dateMs };
+        return { ...(held ?? ABSENT), dateMs: found.dateMs };
       case "absent":
         if (known?.etag !== undefined) {
           throw new CorruptionError(`${MANIFEST_PATH} was there and is gone`, {
@@ -158,14 +153,15 @@ export class ManifestStore {
 
   /**
    * Where there is no manifest of ours, makes sure that none was lost.
+   * @param originalLog a log object of the original opslog, where a listing shows one
    * @returns the manifest as it is now
    * @throws CorruptionError when there are runs, or a log of the original, but no manifest for them,
    *   or when a store of this process has seen one
    */
-  async confirm(found: Look): Promise<LoadedManifest> {
+  async confirm(found: LoadedManifest, originalLog: string | undefined): Promise<LoadedManifest> {
     if (found.manifest.generation > 0) return found;
     const runs = await listRuns(this.#backend);
-    const lacksLog = found.etag === undefined && found.originalLog !== undefined;
+    const lacksLog = found.etag === undefined && originalLog !== undefined;
     const wasKnown = this.#warm.generation > 0;
     if (!lacksManifest(found.manifest, runs) && !lacksLog && !wasKnown) return found;
     const again = await this.load();
@@ -173,9 +169,9 @@ export class ManifestStore {
     if (again.originalManifest === undefined) checkManifestPresent(again.manifest, runs);
     else if (lacksManifest(again.manifest, runs) || wasKnown) throw replacedByOriginal();
     if (wasKnown) throw manifestGone(this.#warm.generation);
-    if (again.etag === undefined && found.originalLog !== undefined) {
+    if (again.etag === undefined && originalLog !== undefined) {
       throw new CorruptionError(
-        `${MANIFEST_PATH} is missing although ${found.originalLog}, a log of the original opslog, ` +
+        `${MANIFEST_PATH} is missing although ${originalLog}, a log of the original opslog, ` +
           "exists: restore it; nothing was changed",
         { path: MANIFEST_PATH },
       );
@@ -242,18 +238,6 @@ export class ManifestStore {
       );
     }
   }
-}
-
-/** A view is a manifest too, but what belongs to its listing is not passed on. */
-function withoutView(known: LoadedManifest): LoadedManifest {
-  const { manifest, etag, lastModifiedMs, dateMs, originalManifest } = known;
-  return {
-    manifest,
-    etag,
-    lastModifiedMs,
-    dateMs,
-    ...(originalManifest === undefined ? {} : { originalManifest }),
-  };
 }
 
 function manifestGone(generation: number): CorruptionError {

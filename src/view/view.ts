@@ -7,10 +7,18 @@ import type { Log, LogListing, SegmentRef } from "../log/log.ts";
 import type { OriginalBase } from "../legacy/legacy-store.ts";
 import { snapshotMissing } from "../legacy/snapshot.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
-import type { Look, LoadedManifest, ManifestStore } from "./manifest-store.ts";
+import type { LoadedManifest, ManifestStore } from "./manifest-store.ts";
 import { sortListing } from "./merged-segments.ts";
 
-export interface View extends Look {
+/** What a view takes from a listing of the log. */
+export type ViewListing = Pick<LogListing, "segments" | "corrupt" | "originalLog">;
+
+/** For a view of the manifest alone. */
+export const NOT_LISTED: ViewListing = { segments: [], corrupt: [] };
+
+export interface View {
+  /** The manifest, with what the response that returned it says about it. */
+  readonly loaded: LoadedManifest;
   /** Live segments: those above the purge floor (FLOOR) that the runs do not hold. */
   readonly segments: readonly SegmentRef[];
   /** Keys of listed segments that the runs hold. */
@@ -21,11 +29,13 @@ export interface View extends Look {
   /** Highest clock of the manifest and of every listed segment. */
   readonly clock: number;
   /** Until the first compaction of a store of the original opslog; `segments` hold its log too. */
-  readonly original?: OriginalBase | undefined;
+  readonly original: OriginalBase | undefined;
+  /** A log object of the original opslog, where the listing shows one. */
+  readonly originalLog: string | undefined;
 }
 
-/** What was known before: an unchanged manifest then costs no body. */
-type Known = LoadedManifest & Pick<View, "original">;
+/** What a view is made of besides the listing. */
+type ViewBase = Pick<View, "loaded" | "original">;
 
 /** How often the original may publish while its log is read. */
 const LOOKS_MAX = 50;
@@ -41,11 +51,16 @@ const WINDOW_SHARE = 1 / 4;
  * V1: manifest and listing in parallel. V2: the manifest again, 304 when it stands; a
  * newer one is used with the same listing, which is never repeated for this. FAST-VIEW: not where
  * the medium's dates show that nothing can have been deleted since the manifest was read.
+ * @param known what was read before: an unchanged manifest then costs no body
  */
-export async function makeView(manifests: ManifestStore, log: Log, known?: Known): Promise<View> {
-  const [before, listing] = await Promise.all([manifests.load(known), log.list()]);
+export async function makeView(
+  manifests: ManifestStore,
+  log: Log,
+  known?: ViewBase,
+): Promise<View> {
+  const [before, listing] = await Promise.all([manifests.load(known?.loaded), log.list()]);
   const loaded = isFast(before, listing) ? before : await manifests.load(before);
-  return liveView(await withOriginal(manifests, loaded, known?.original), listing);
+  return viewOf(await withOriginal(manifests, loaded, known?.original), listing);
 }
 
 /**
@@ -83,12 +98,12 @@ export async function renewView(
   view: View,
   gone: ReadonlySet<string> = new Set(),
 ): Promise<View> {
-  const loaded = await manifests.load(view);
-  const known = await withOriginal(manifests, loaded, view.original);
+  const loaded = await manifests.load(view.loaded);
+  const base = await withOriginal(manifests, loaded, view.original);
   const segments = view.segments.filter((ref) => ref.segments === undefined && !gone.has(ref.key));
   const { originalLog } = view;
   const corrupt = view.corrupt.filter((error) => view.original?.corrupt.includes(error) !== true);
-  const renewed = liveView(known, { segments, corrupt, originalLog });
+  const renewed = viewOf(base, { segments, corrupt, originalLog });
   return { ...renewed, clock: Math.max(view.clock, renewed.clock) };
 }
 
@@ -100,23 +115,24 @@ async function withOriginal(
   manifests: ManifestStore,
   first: LoadedManifest,
   known: OriginalBase | undefined,
-): Promise<Known> {
+): Promise<ViewBase> {
   let loaded = first;
   for (let look = 1; look <= LOOKS_MAX; look++) {
     const original = await manifests.loadOriginal(loaded, known);
-    if (original === undefined) return loaded;
+    if (original === undefined) return { loaded, original };
     const after = await manifests.load(loaded);
     if (after.etag === loaded.etag) {
       if (original instanceof RunGoneError) throw snapshotMissing(original.path ?? "", original);
-      return { ...after, original };
+      return { loaded: after, original };
     }
     loaded = after;
   }
   throw new UnavailableError("the original opslog publishes faster than its log can be read");
 }
 
-function liveView(known: Known, listing: Pick<View, "segments" | "corrupt" | "originalLog">): View {
-  const { manifest, original } = known;
+/** Decides what of the listing is live under this manifest. */
+export function viewOf({ loaded, original }: ViewBase, listing: ViewListing): View {
+  const { manifest } = loaded;
   const { purgeFloor } = manifest;
   const listed = [...(original?.segments ?? []), ...listing.segments];
   const clock = listed.reduce((max, { hi }) => Math.max(max, hi), manifest.clock);
@@ -125,5 +141,5 @@ function liveView(known: Known, listing: Pick<View, "segments" | "corrupt" | "or
   const { live, published, unread: unreadLists } = sortListing(manifest, listed);
   const segments = live.filter(({ lo }) => lo > purgeFloor);
   const { originalLog } = listing;
-  return { ...known, segments, published, unreadLists, corrupt, clock, originalLog };
+  return { loaded, original, segments, published, unreadLists, corrupt, clock, originalLog };
 }

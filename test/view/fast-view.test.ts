@@ -6,7 +6,7 @@ import type { Log, SegmentRef } from "../../src/log/log.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import { ManifestStore } from "../../src/view/manifest-store.ts";
 import { sortListing, summarize } from "../../src/view/merged-segments.ts";
-import { makeView, settleView } from "../../src/view/view.ts";
+import { makeView, settleView, viewOf } from "../../src/view/view.ts";
 import { manualRuntime } from "../support/manual-runtime.ts";
 import { watchBackend } from "../store/watched-backend.ts";
 
@@ -105,14 +105,11 @@ test("a late segment, or one that is gone already, counts until the list is read
   const backend = new MemoryBackend();
   await backend.initialize("x", { readOnly: false });
   const manifests = new ManifestStore(backend);
-  const loaded = { manifest, etag: "e", lastModifiedMs: 1, dateMs: 1, clock: 9 };
-  const view = {
-    ...loaded,
-    segments: sorted.live,
-    published: [],
-    unreadLists: [LIST],
-    corrupt: [],
-  };
+  const loaded = { manifest, etag: "e", lastModifiedMs: 1, dateMs: 1 };
+  const view = viewOf(
+    { loaded, original: undefined },
+    { segments: [a, b, late, later], corrupt: [] },
+  );
   // Gone, or damaged: everything goes on counting, which does no harm.
   expect((await settleView(manifests, view)).segments).toEqual(sorted.live);
   await backend.writeBlob(LIST, "damaged");

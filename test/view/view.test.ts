@@ -68,7 +68,7 @@ test("the manifest is looked at again after the listing, which is not repeated",
     return { segments: [ref(3)] };
   });
   const view = await makeView(manifests, log);
-  expect([view.manifest.generation, lists]).toEqual([2, 1]);
+  expect([view.loaded.manifest.generation, lists]).toEqual([2, 1]);
   expect(view.segments).toEqual([ref(3)]);
 });
 
@@ -111,7 +111,7 @@ test("renewed: the same listing without what is gone, under the manifest of now"
   );
   await publish(1, { clock: 2, purgeFloor: 1 });
   const renewed = await renewView(manifests, view, new Set([ref(8, 9).key]));
-  expect(renewed.manifest.generation).toBe(1);
+  expect(renewed.loaded.manifest.generation).toBe(1);
   expect(renewed.segments).toEqual([ref(2)]);
   expect(renewed.clock, "the clock never goes back").toBe(9);
 });

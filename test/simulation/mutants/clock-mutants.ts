@@ -268,12 +268,12 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "session/flusher.ts",
-        find: "const countsUntilMs = this.#replica.view.dateMs + this.#lagMsMax;",
+        find: "const countsUntilMs = this.#replica.view.loaded.dateMs + this.#lagMsMax;",
         put: "const countsUntilMs = clocks.first / 1_024 + this.#lagMsMax;",
       },
       {
         file: "session/flusher.ts",
-        find: "const lagMs = dateMs - this.#replica.view.dateMs;",
+        find: "const lagMs = dateMs - this.#replica.view.loaded.dateMs;",
         put: "const lagMs = Math.max(0, dateMs - (countsUntilMs - this.#lagMsMax));",
       },
     ],

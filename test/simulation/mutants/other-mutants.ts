@@ -40,7 +40,7 @@ export const OTHER_MUTANTS: readonly Mutant[] = [
       {
         file: "store/streams.ts",
         find: "    yield* this.#netChanges(view, base, progress);\n",
-        put: "    if (view.manifest.generation < 0) yield* this.#netChanges(view, base, progress);\n",
+        put: "    if (view.loaded.manifest.generation < 0) yield* this.#netChanges(view, base, progress);\n",
       },
     ],
   },
@@ -63,8 +63,8 @@ export const OTHER_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "store/streams.ts",
-        find: "manifest.lastPurge <= base.manifest.generation && !isReplaced",
-        put: "manifest.lastPurge >= 0 && !isReplaced",
+        find: "loaded.manifest.lastPurge <= base.loaded.manifest.generation && !isReplaced",
+        put: "loaded.manifest.lastPurge >= 0 && !isReplaced",
       },
     ],
   },
@@ -163,8 +163,8 @@ export const OTHER_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "view/manifest-store.ts",
-        find: "again.etag === undefined && found.originalLog !== undefined",
-        put: "again.etag === '' && found.originalLog !== undefined",
+        find: "again.etag === undefined && originalLog !== undefined",
+        put: "again.etag === '' && originalLog !== undefined",
       },
     ],
     test: {

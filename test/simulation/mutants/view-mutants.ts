@@ -166,8 +166,8 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "read/load-records.ts",
-        find: "const runs = this.#view.manifest.runs.filter(({ path }) => !this.#merged.has(path));",
-        put: "const runs = this.#merged.size > 0 ? [] : [...this.#view.manifest.runs];",
+        find: "const runs = this.#view.loaded.manifest.runs.filter(({ path }) => !this.#merged.has(path));",
+        put: "const runs = this.#merged.size > 0 ? [] : [...this.#view.loaded.manifest.runs];",
       },
     ],
   },
@@ -191,8 +191,8 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "session/replica.ts",
-        find: "if (gathered.view.etag === view.etag) {",
-        put: "if (gathered.view.etag === view.etag || missing.size > 0) {",
+        find: "if (gathered.view.loaded.etag === view.loaded.etag) {",
+        put: "if (gathered.view.loaded.etag === view.loaded.etag || missing.size > 0) {",
       },
     ],
     test: { file: "store/refreshes.test.ts", name: "takes its neighbours to the newer view" },
