@@ -3,7 +3,7 @@ import { type CorruptionError, UnavailableError } from "../core/errors.ts";
 import { wins } from "../core/version.ts";
 import type { View } from "../view/view.ts";
 import { gather, type Gathered, type GatherOptions } from "../read/load-records.ts";
-import { mergedNames } from "./log-ledger.ts";
+import { mergedNames } from "./known-log.ts";
 import type { Engine } from "../engine/engine.ts";
 
 /** How often a compaction may come in between. */

@@ -11,13 +11,18 @@ import { type Segment, versionOf } from "../format/segment.ts";
 import type { SegmentRef } from "../log/log.ts";
 import type { View } from "../view/view.ts";
 import { type Base, ChangedObjects, type KnownSegment, writersOf } from "./changed-objects.ts";
-import { asDelta, publicOperation } from "./history.ts";
+import { asDelta, publicOperation } from "./known-log.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Memtable } from "./memtable.ts";
 import type { ResidentEntry } from "../read/resident-entry.ts";
 import { SegmentReader } from "../read/segment-reader.ts";
 import { migrateRecord, type Schema } from "../core/schema.ts";
-import { type NewOperation, changesFor, changesForUnknown, type Told } from "./pending-changes.ts";
+import {
+  type Change,
+  type NewOperation,
+  changesFor,
+  changesForUnknown,
+} from "./pending-changes.ts";
 
 /** What a store has when changes are requested. */
 export interface FollowedState {
@@ -26,7 +31,7 @@ export interface FollowedState {
   readonly complete: boolean;
   /** Segments in memory, by key. */
   segments(key: string): readonly Segment[] | undefined;
-  /** Told of segments that cannot be read. */
+  /** Called with segments that cannot be read. */
   readonly onCorrupt: (error: CorruptionError) => void;
 }
 
@@ -36,8 +41,8 @@ export type TakeChanges = () => Operation<unknown>[];
 export class Follower {
   readonly #engine: Engine;
   readonly #records: Memtable;
-  /** What the follower has; undefined until the first `tail` or `watch`. */
-  #base: Base | undefined;
+  /** What the follower has. */
+  #base: Base;
   /** What the follower has of records that changed in memory since. */
   readonly #before = new Map<string, ResidentEntry | undefined>();
   /** Became resident since: it is unknown what the follower has of them. */
@@ -45,18 +50,11 @@ export class Follower {
   /** Changed while an own write was on top: reported when that fails. */
   #deferred = new Set<string>();
 
-  constructor(engine: Engine, records: Memtable) {
+  /** @param state what is in view now is what the follower has */
+  constructor(engine: Engine, records: Memtable, state: FollowedState) {
     this.#engine = engine;
     this.#records = records;
-  }
-
-  get isFollowing(): boolean {
-    return this.#base !== undefined;
-  }
-
-  /** What is in view now is what the follower has. Only the first call counts. */
-  begin(state: FollowedState): void {
-    this.#base ??= baseOf(state, new Map());
+    this.#base = baseOf(state, new Map());
   }
 
   /**
@@ -64,7 +62,7 @@ export class Follower {
    * @param complete every record was resident; else one without `before` only became so now
    */
   changed(id: string, before: ResidentEntry | undefined, complete: boolean): void {
-    if (this.#base === undefined || this.#before.has(id)) return;
+    if (this.#before.has(id)) return;
     // Memory does not show what the follower has of these.
     if (this.#arrived.has(id) || this.#deferred.has(id)) return;
     if (before === undefined && !complete) this.#arrived.add(id);
@@ -73,7 +71,6 @@ export class Follower {
 
   /** RELOAD: a look replaced all entries. */
   replaced(before: ReadonlyMap<string, ResidentEntry>, complete: boolean): void {
-    if (this.#base === undefined) return;
     const ids = new Set([...before.keys(), ...this.#records.residentIds]);
     for (const id of ids) this.changed(id, before.get(id), complete);
   }
@@ -83,7 +80,6 @@ export class Follower {
    * object with others', that one is read later: own operations are not above what is known then.
    */
   own(ref: SegmentRef, segment: Segment): void {
-    if (this.#base === undefined) return;
     this.#base.known.set(ref.key, { ref, writers: writersOf(ref, [segment]) });
     this.#base.clock = Math.max(this.#base.clock, ref.hi);
     for (const { id } of segment.operations) {
@@ -94,13 +90,13 @@ export class Follower {
   }
 
   /**
-   * Reads what it takes to tell the news.
+   * Reads what it takes to report the changes.
    * @returns to be called at once, before anything else changes; undefined when a compaction has
-   *   deleted what the view names: it is too old to tell them
+   *   deleted what the view names: it is too old to report them
    * @throws RunGoneError when the view names a run that is not there
    */
   async prepare(state: FollowedState): Promise<TakeChanges | undefined> {
-    const base = (this.#base ??= baseOf(state, new Map()));
+    const base = this.#base;
     const read = await this.#readLog(base, state);
     if (read === undefined) return undefined;
     const operations = this.#byRecord(read.segments);
@@ -108,7 +104,7 @@ export class Follower {
       return this.#take(
         read.known,
         state,
-        (id) => this.#tell(id, operations.get(id) ?? [], state),
+        (id) => this.#changes(id, operations.get(id) ?? [], state),
         [...this.#before.keys(), ...operations.keys()],
       );
     }
@@ -127,23 +123,23 @@ export class Follower {
         throw found;
       };
     }
-    const tell = (id: string): Told[] => {
+    const changesOf = (id: string): Change[] => {
       const own = operations.get(id) ?? [];
-      if (this.#before.has(id)) return this.#tell(id, own, state);
+      if (this.#before.has(id)) return this.#changes(id, own, state);
       const change = found.get(id);
       if (change === undefined) return [];
       return changesForUnknown({ ...change, id, ts: this.#ts(state) });
     };
-    return this.#take(read.known, state, tell, [...this.#before.keys(), ...found.keys()]);
+    return this.#take(read.known, state, changesOf, [...this.#before.keys(), ...found.keys()]);
   }
 
   #take(
     known: Map<string, KnownSegment>,
     state: FollowedState,
-    tell: (id: string) => Told[],
+    changesOf: (id: string) => Change[],
     ids: readonly string[],
   ): TakeChanges {
-    const told: Told[] = [];
+    const changes: Change[] = [];
     const ofId: string[] = [];
     const deferred = new Set<string>();
     for (const id of new Set(ids)) {
@@ -152,16 +148,16 @@ export class Follower {
         if (!this.#before.has(id)) deferred.add(id);
         continue;
       }
-      for (const one of tell(id)) told.push(one);
+      for (const one of changesOf(id)) changes.push(one);
       ofId.push(id);
     }
-    told.sort((a, b) => compareVersions(a.version, b.version));
+    changes.sort((a, b) => compareVersions(a.version, b.version));
     return () => {
       for (const id of ofId) this.#before.delete(id);
       this.#arrived = new Set();
       this.#deferred = deferred;
       this.#base = baseOf(state, known);
-      return told.map(({ operation }) => operation);
+      return changes.map(({ operation }) => operation);
     };
   }
 
@@ -173,7 +169,7 @@ export class Follower {
     this.#base = baseOf(state, known);
   }
 
-  #tell(id: string, operations: readonly NewOperation[], state: FollowedState): Told[] {
+  #changes(id: string, operations: readonly NewOperation[], state: FollowedState): Change[] {
     const after = this.#records.durable(id);
     const before = this.#before.has(id) ? this.#before.get(id) : after;
     return changesFor({ id, before, after, operations, ts: this.#ts(state) });
@@ -191,7 +187,7 @@ export class Follower {
 
   /**
    * Segments that came into view, and what is known of all that are in view now. Where every record
-   * is resident memory tells of what is gone by now; else undefined: the view is too old.
+   * is resident, memory shows what is gone by now; else undefined: the view is too old.
    */
   async #readLog(
     base: Base,

@@ -78,7 +78,7 @@ export class ChangedObjects {
   readonly #base: Base;
   readonly #view: View;
   readonly #records: Memtable;
-  readonly #toldWriters: ReadonlySet<string>;
+  readonly #reportedWriters: ReadonlySet<string>;
   readonly #candidates = new Map<string, Candidate>();
 
   constructor(engine: Engine, base: Base, view: View, records: Memtable) {
@@ -88,10 +88,10 @@ export class ChangedObjects {
     this.#records = records;
     const current = new Set([...view.segments.map(({ key }) => key), ...view.published]);
     // What the follower read meanwhile may lack a frame that went with its file.
-    const told = [...base.known.values()].filter(
+    const reported = [...base.known.values()].filter(
       ({ ref }) => ref.mayVanish !== true || current.has(ref.key),
     );
-    this.#toldWriters = new Set(told.flatMap(({ writers = [] }) => writers));
+    this.#reportedWriters = new Set(reported.flatMap(({ writers = [] }) => writers));
   }
 
   /**
@@ -108,7 +108,7 @@ export class ChangedObjects {
     const lost = this.#whatIsLost();
     if (lost !== undefined) return expired(lost);
     for (const [id, all] of operations) {
-      const fresh = all.filter(({ version }) => !this.#isTold(version));
+      const fresh = all.filter(({ version }) => !this.#isReported(version));
       if (fresh.length > 0 && !memory.isSettled(id)) this.#add(id, { operations: fresh });
     }
     for (const id of asked) if (!this.#candidates.has(id)) this.#add(id, {});
@@ -142,8 +142,10 @@ export class ChangedObjects {
     return low ? "deletions were purged" : undefined;
   }
 
-  #isTold(version: Version): boolean {
-    return this.#toldWriters.has(writerKey(version)) || this.#toldWriters.has(keyOf(version));
+  #isReported(version: Version): boolean {
+    return (
+      this.#reportedWriters.has(writerKey(version)) || this.#reportedWriters.has(keyOf(version))
+    );
   }
 
   #add(id: string, found: Partial<Candidate>): void {
@@ -160,8 +162,8 @@ export class ChangedObjects {
       for (const { id, before, after } of changes) {
         if (isSettled(id)) continue;
         if (after === undefined && before?.text === undefined) continue;
-        const isTold = after !== undefined && this.#isTold(after.version);
-        if (isTold && !(mayArchive && after.text === undefined)) continue;
+        const isReported = after !== undefined && this.#isReported(after.version);
+        if (isReported && !(mayArchive && after.text === undefined)) continue;
         const { operations = [] } = this.#candidates.get(id) ?? {};
         this.#add(id, { operations, entry: after, before, isInRuns: true });
       }
@@ -178,7 +180,7 @@ export class ChangedObjects {
     const perhapsAbsent = new Set<string>();
     for (const [id, candidate] of this.#candidates) {
       const after = winners.get(id);
-      if (!asked.has(id) && !isNews(candidate, after)) continue;
+      if (!asked.has(id) && !isChange(candidate, after)) continue;
       const { operations, before } = candidate;
       changed.set(id, { after, operations });
       const isGone = after?.value === undefined && operations.length === 0;
@@ -252,7 +254,7 @@ export class ChangedObjects {
 }
 
 /** Whether what the store holds is one of the new things: else they had lost to what was there. */
-function isNews(
+function isChange(
   { operations, entry, isInRuns }: Candidate,
   after: ResidentEntry | undefined,
 ): boolean {

@@ -28,11 +28,12 @@ interface Checkpointed {
 export class Checkpoints {
   readonly #session: Checkpointed;
   #running: Promise<void> | undefined;
-  /** Operations that the last checkpoint left in the log. */
-  #remaining = 0;
+  /** The next checkpoint is due when the log holds so many operations. */
+  dueAt: number;
 
   constructor(session: Checkpointed) {
     this.#session = session;
+    this.dueAt = session.options.checkpointThreshold;
   }
 
   /**
@@ -56,12 +57,10 @@ export class Checkpoints {
   }
 
   /**
-   * Compacts once the log holds enough operations. The write that triggers it is made durable first;
-   * after that a failure is a warning, and a later write tries again.
+   * Runs the checkpoint that is due. The write that triggers it is made durable first; after that a
+   * failure is a warning, and a later write tries again.
    */
-  async ifDue(): Promise<void> {
-    const due = this.#remaining + this.#session.options.checkpointThreshold;
-    if (this.#session.operationCount < due) return;
+  async run(): Promise<void> {
     this.#running ??= this.#checkpoint();
     await this.#running;
   }
@@ -75,7 +74,8 @@ export class Checkpoints {
       // What had to stay (damaged log) must not bring the next one at once; after another's lease,
       // perhaps a dead one's, or a failure it is tried again soon.
       const soon = checkpointThreshold - Math.ceil(checkpointThreshold * RETRY_SHARE);
-      this.#remaining = this.#session.replica.operationCount - (compacted ? 0 : soon);
+      const remaining = this.#session.replica.operationCount - (compacted ? 0 : soon);
+      this.dueAt = remaining + checkpointThreshold;
     } finally {
       this.#running = undefined;
     }

@@ -1,16 +1,14 @@
 /**
  * Builds and writes one flush: brings the view up to date, takes the clocks, sends the segment, and
- * makes memory agree with what became durable (PROTOCOL, W2 to W5).
+ * makes memory agree with what became durable (PROTOCOL, W2 to W5, and H3 to H6 of its time).
  */
 import { WriteOutcomeUnknownError } from "../core/errors.ts";
 import type { TakenClocks } from "../core/hybrid-clock.ts";
-import { momentOf } from "../core/medium-clock.ts";
+import { ageMs, momentOf } from "../core/medium-clock.ts";
 import { DATE_SKEW_MS, lagMsMax } from "../core/settings.ts";
 import type { LogWriter, WrittenSegment } from "../log/log.ts";
 import { buildFlush, type BuiltFlush, type PendingWrite } from "./flush-builder.ts";
 import type { Engine } from "../engine/engine.ts";
-import { FlushTime } from "./flush-time.ts";
-import { isWithin } from "../view/freshness.ts";
 import { ResidentEntry } from "../read/resident-entry.ts";
 import type { LockedReplica, Replica } from "./replica.ts";
 
@@ -42,7 +40,6 @@ export class Flusher {
   readonly #replica: Replica;
   readonly #options: FlusherOptions;
   readonly #writer: LogWriter;
-  readonly #time: FlushTime;
   /** Date of the last flush, by the medium's clock. */
   #writtenMs = 0;
 
@@ -51,7 +48,6 @@ export class Flusher {
     this.#replica = replica;
     this.#options = options;
     this.#writer = engine.log.createWriter(options.agentId);
-    this.#time = new FlushTime(engine, replica);
   }
 
   /**
@@ -61,7 +57,7 @@ export class Flusher {
   async write(locked: LockedReplica, group: readonly QueuedWrite[]): Promise<void> {
     const { agentId: agent, schema: v } = this.#options;
     await this.#prepare(locked, group);
-    const clocks = this.#time.take(operationsIn(group));
+    const clocks = this.#takeClocks(operationsIn(group));
     const flush = this.#build(group, clocks);
     for (const { write, error } of flush.refused) write.reject(error);
     const operations = flush.built.flatMap((one) => one.operations);
@@ -71,7 +67,7 @@ export class Flusher {
     const written = await this.#writer.write({ agent, v, operations, lines, countsUntilMs });
     this.#writtenMs = written.dateMs;
     this.#checkLate(written);
-    this.#time.checkStoodStill(clocks, written);
+    this.#checkStoodStill(clocks, written);
     this.#commitMemory(locked, flush, written);
   }
 
@@ -84,7 +80,7 @@ export class Flusher {
     const { checkAllowed } = this.#options;
     const calledMs = group.at(-1)?.calledMs ?? 0;
     let hasLooked = await this.#freshen(locked);
-    const needsLook = (): boolean => this.#time.needsLook(hasLooked ? undefined : calledMs);
+    const needsLook = (): boolean => this.#mustLook(hasLooked ? undefined : calledMs);
     for (let round = 1; round <= LOOKS_MAX; round++) {
       if (needsLook()) {
         await locked.refresh();
@@ -100,16 +96,44 @@ export class Flusher {
   async #freshen(locked: LockedReplica): Promise<boolean> {
     const { runtime, settings } = this.#engine;
     const ageMsMax = Math.min(settings.refreshEveryMs, this.#lagMsMax / 2);
-    const isYoung = isWithin(this.#replica.times.listedAt, momentOf(runtime), ageMsMax);
+    const { listedAt } = this.#replica.times;
+    const isYoung = listedAt !== undefined && ageMs(listedAt, momentOf(runtime)) <= ageMsMax;
     if (isYoung && !this.#replica.mustRefresh && this.#replica.hasLooked) return false;
     await locked.refresh();
     return true;
+  }
+
+  /**
+   * H4: this process was frozen, and its time may lie behind. H5: clocks are ahead of time, and only
+   * above a view that began after the newest call is a flush above what was acknowledged before it.
+   * @param calledMs when the newest call came, by the steady clock; undefined: the view began since
+   */
+  #mustLook(calledMs: number | undefined): boolean {
+    const { clock } = this.#engine;
+    const { view, times } = this.#replica;
+    if (clock.isDoubtful) return true;
+    if (calledMs === undefined || !clock.isDragged(view.clock)) return false;
+    return times.listedAt === undefined || times.listedAt.steadyMs <= calledMs;
   }
 
   async #lookUp(locked: LockedReplica, group: readonly QueuedWrite[]): Promise<void> {
     if (this.#options.blindWrites) return;
     const ids = group.flatMap(({ operations }) => operations.map(({ id }) => id));
     await locked.lookup(new Set(ids));
+  }
+
+  /** @throws InvalidArgumentError when the store's clocks are used up */
+  #takeClocks(count: number): TakenClocks {
+    const { clock, onWarning } = this.#engine;
+    const above = this.#replica.view.clock;
+    const aheadMs = clock.takeWarning(above);
+    if (aheadMs !== undefined) {
+      onWarning(
+        `the clocks of this store are ${Math.round(aheadMs / 1_000)} s ahead of its medium's time, because ` +
+          "some clock was wrong; nothing is lost, but until time has caught up each flush looks for other writers first",
+      );
+    }
+    return clock.take(count, above);
   }
 
   #build(group: readonly QueuedWrite[], { first }: TakenClocks): BuiltFlush<QueuedWrite> {
@@ -131,6 +155,16 @@ export class Flusher {
       ? `${lagMs} ms after this store last looked, at most ${this.#lagMsMax} ms count`
       : `${dateMs - countsUntilMs} ms too late for a store whose flush shares it`;
     throw new WriteOutcomeUnknownError(`${ref.path} was written ${late}`, { path: ref.path });
+  }
+
+  /** H6. @throws WriteOutcomeUnknownError: the write is durable, but may order below earlier ones */
+  #checkStoodStill(clocks: TakenClocks, { dateMs, ref }: WrittenSegment): void {
+    if (!this.#engine.clock.stoodStill(clocks, dateMs)) return;
+    throw new WriteOutcomeUnknownError(
+      `${ref.path} was written while both clocks of this process stood still, perhaps since before the call: ` +
+        "it may order below what others wrote meanwhile",
+      { path: ref.path },
+    );
   }
 
   /** How long after the date of its view a flush counts, by what the view's manifest promises. */

@@ -15,7 +15,8 @@ export interface NewOperation {
   readonly operation: Operation<unknown>;
 }
 
-export interface Told {
+/** One of the operations that are reported. */
+export interface Change {
   readonly version: Version;
   readonly operation: Operation<unknown>;
 }
@@ -36,22 +37,22 @@ export interface ResidentChange {
 /** A purge leaves nothing of a deleted record, not even a version: it is reported before all others. */
 const NO_VERSION: Version = { clock: 0, agent: "", w: "" };
 
-export function changesFor({ id, before, after, operations, ts }: ResidentChange): Told[] {
+export function changesFor({ id, before, after, operations, ts }: ResidentChange): Change[] {
   // What had lost already when it came into view changes nothing, now or ever.
   const visible = operations.filter(
     ({ version }) => isAbove(version, before) && !isAbove(version, after),
   );
-  const told = withoutPairs(visible, (undoes) => isAbove(undoes, before));
-  const last = told.at(-1);
+  const changes = withoutPairs(visible, (undoes) => isAbove(undoes, before));
+  const last = changes.at(-1);
   const reached = last === undefined ? before?.value : last.operation.data;
-  if (sameRecord(reached, after?.value)) return told;
+  if (sameRecord(reached, after?.value)) return changes;
   // An undo can restore an older record than the one it follows here: then it must be reported.
   const winner = visible.at(-1);
   if (winner !== undefined && winner !== last && sameVersion(winner.version, after?.version)) {
     // The tombstone of an archive has the version of what it stands for.
-    if (sameRecord(winner.operation.data, after?.value)) return [...told, winner];
+    if (sameRecord(winner.operation.data, after?.value)) return [...changes, winner];
   }
-  return [...told, netChange(id, after, ts, { value: reached })];
+  return [...changes, netChange(id, after, ts, { value: reached })];
 }
 
 /**
@@ -64,17 +65,17 @@ export function changesForUnknown({
   after: winner,
   operations,
   ts,
-}: Omit<ResidentChange, "before">): Told[] {
+}: Omit<ResidentChange, "before">): Change[] {
   const visible = operations.filter(({ version }) => !isAbove(version, winner));
   const present = new Set(visible.map(({ version }) => keyOf(version)));
-  const told = withoutPairs(visible, (undoes) => present.has(keyOf(undoes)));
-  const [last, newest] = [told.at(-1), visible.at(-1)];
-  if (last !== undefined && sameRecord(last.operation.data, winner?.value)) return told;
+  const changes = withoutPairs(visible, (undoes) => present.has(keyOf(undoes)));
+  const [last, newest] = [changes.at(-1), visible.at(-1)];
+  if (last !== undefined && sameRecord(last.operation.data, winner?.value)) return changes;
   // An undo whose target was not reported: what it restored need not be what the follower had.
   if (newest !== undefined && newest !== last && sameVersion(newest.version, winner?.version)) {
-    if (sameRecord(newest.operation.data, winner?.value)) return [...told, newest];
+    if (sameRecord(newest.operation.data, winner?.value)) return [...changes, newest];
   }
-  return [...told, netChange(id, winner, ts)];
+  return [...changes, netChange(id, winner, ts)];
 }
 
 /** Neither an undo nor what it undoes, when both are new. */
@@ -96,7 +97,7 @@ function netChange(
   after: ResidentEntry | undefined,
   ts: string,
   before?: { readonly value: unknown },
-): Told {
+): Change {
   const { version = NO_VERSION, value } = after ?? {};
   const { agent, clock } = version;
   const operation: Operation<unknown> = {

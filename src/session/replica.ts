@@ -3,6 +3,7 @@
  * outside comes through here: opening, refreshing, looking records up.
  */
 import type { Replaced } from "../compaction/report.ts";
+import { Deferred } from "../core/deferred.ts";
 import { type CorruptionError, UnavailableError } from "../core/errors.ts";
 import type { WrittenSegment } from "../log/log.ts";
 import { Mutex } from "../core/mutex.ts";
@@ -11,7 +12,6 @@ import type { View } from "../view/view.ts";
 import { type FollowedState, Follower, type TakeChanges } from "./change-feed.ts";
 import { catchUp } from "./catch-up.ts";
 import { gather, type Gathered, type Wanted } from "../read/load-records.ts";
-import { History } from "./history.ts";
 import {
   type Freshness,
   type LookTimes,
@@ -20,8 +20,7 @@ import {
   openLook,
   type TimedView,
 } from "../view/freshness.ts";
-import { Lookups } from "./lookups.ts";
-import { LogLedger } from "./log-ledger.ts";
+import { type History, KnownLog } from "./known-log.ts";
 import type { Engine } from "../engine/engine.ts";
 import { Memtable } from "./memtable.ts";
 import { ABSENT, type ResidentEntry } from "../read/resident-entry.ts";
@@ -37,7 +36,7 @@ export interface ReplicaOptions {
   readonly version: number;
   /** "skip": report what cannot be read and continue without it; "throw": stop there. */
   readonly onCorrupt: "skip" | "throw";
-  /** Told of each view that is opened or refreshed to. */
+  /** Called with each view that is opened or refreshed to. */
   readonly onView?: ((view: View) => void) | undefined;
   readonly freshness: Freshness;
 }
@@ -68,20 +67,25 @@ const LOOKUPS_MAX = 50;
 
 export class Replica {
   readonly records = new Memtable();
-  readonly history: History;
-  readonly #follower: Follower;
-  readonly #lookups = new Lookups();
+  /** Exists from the first `tail` or `watch` on. */
+  #follower: Follower | undefined;
+  readonly #log: KnownLog;
   readonly #engine: Engine;
   readonly #options: ReplicaOptions;
   readonly #reported = new Set<string>();
-  #view: View;
   #times: LookTimes;
   /** This store has made a look of its own: what it writes orders above all acknowledged before. */
   #hasLooked: boolean;
-  readonly #ledger: LogLedger;
   /** Flushes and refreshes take turns; reads never wait. */
   readonly #mutex = new Mutex();
   readonly #locked: LockedReplica;
+  /**
+   * The ids of lookups under way, for each lookup. A refresh includes them: what they look for is
+   * resident when it ends, so that neither starts again for ever because of the other.
+   */
+  readonly #lookups = new Set<readonly string[]>();
+  /** Settled when the refresh has ended whose results are being made resident. */
+  #closed: Deferred | undefined;
   #mustRefresh = false;
   #complete = false;
 
@@ -93,12 +97,10 @@ export class Replica {
   constructor(engine: Engine, options: ReplicaOptions, { view, ...times }: TimedView) {
     this.#engine = engine;
     this.#options = options;
-    this.#view = view;
-    this.#ledger = new LogLedger(view);
+    const { agentId, version: schema } = options;
+    this.#log = new KnownLog(view, { agentId, schema });
     this.#times = times;
     this.#hasLooked = options.freshness === "strong";
-    this.history = new History({ agentId: options.agentId, schema: options.version });
-    this.#follower = new Follower(engine, this.records);
     this.#locked = {
       loadAll: () => this.#loadAll(),
       refresh: (kind = "strong") => this.#refresh(kind),
@@ -123,12 +125,16 @@ export class Replica {
   }
 
   get view(): View {
-    return this.#view;
+    return this.#log.view;
   }
 
   /** The view with what was written here since. */
   get viewWithOwn(): View {
-    return this.#ledger.withOwn(this.#view);
+    return this.#log.viewWithOwn;
+  }
+
+  get history(): History {
+    return this.#log.history;
   }
 
   get times(): LookTimes {
@@ -151,7 +157,7 @@ export class Replica {
 
   /** Operations in the log, not yet compacted, as far as this store has read or written them. */
   get operationCount(): number {
-    return this.#ledger.operationCount;
+    return this.#log.operationCount;
   }
 
   isResident(id: string): boolean {
@@ -174,16 +180,16 @@ export class Replica {
   async #refresh(kind: "strong" | "snapshot"): Promise<void> {
     const isWhole = kind === "strong";
     const { view, ...times } = isWhole
-      ? await lookWhole(this.#engine, this.#view)
+      ? await lookWhole(this.#engine, this.view)
       : await lookAgainAtManifest(this.#engine, { view: this.viewWithOwn, ...this.#times });
     for (const error of view.corrupt) this.onCorrupt(error);
     this.#options.onView?.(view);
     if (this.#complete) {
-      this.#install(await this.#gather(view, "all", this.#ledger.merged), "all");
+      this.#install(await this.#gather(view, "all", this.#log.merged), "all");
     } else {
       const wanted = this.records.residentIds;
-      const gathered = await this.#gather(view, wanted, this.#ledger.merged);
-      await this.#lookups.whileClosed(() => this.#installWithLookups(gathered, wanted));
+      const gathered = await this.#gather(view, wanted, this.#log.merged);
+      await this.#withLookups(() => this.#installWithLookups(gathered, wanted));
     }
     this.#times = times;
     if (!isWhole) return;
@@ -191,11 +197,23 @@ export class Replica {
     this.#mustRefresh = false;
   }
 
+  /** No lookup makes anything resident meanwhile. */
+  async #withLookups(install: () => Promise<void>): Promise<void> {
+    const closed = new Deferred();
+    this.#closed = closed;
+    try {
+      await install();
+    } finally {
+      this.#closed = undefined;
+      closed.resolve();
+    }
+  }
+
   /** What lookups made resident meanwhile stands for the old view: it is brought up, too. */
   async #installWithLookups(gathered: Gathered, wanted: ReadonlySet<string>): Promise<void> {
-    const all = new Set([...wanted, ...this.records.residentIds, ...this.#lookups.ids()]);
+    const all = new Set([...wanted, ...this.records.residentIds, ...[...this.#lookups].flat()]);
     const arrived = new Set([...all].filter((id) => !wanted.has(id)));
-    const settles = this.#follower.isFollowing;
+    const settles = this.#follower !== undefined;
     const onCorrupt = (error: CorruptionError): void => this.onCorrupt(error);
     const found = await catchUp(this.#engine, { wanted, gathered, arrived, onCorrupt, settles });
     this.#install(found, all);
@@ -203,31 +221,26 @@ export class Replica {
 
   #install(gathered: Gathered, wanted: Wanted): void {
     this.#installRecords(gathered, wanted);
-    this.#installView(gathered, wanted);
-  }
-
-  #installView({ view, segments }: Gathered, wanted: Wanted): void {
-    this.#view = view;
-    const live = this.#ledger.install(view, segments, wanted === "all");
-    this.history.retain(live, wanted === "all" ? segments : new Map());
+    this.#log.install(gathered.view, gathered.segments, wanted === "all");
   }
 
   #installRecords({ entries, replaces }: Gathered, wanted: Wanted): void {
     if (wanted !== "all") for (const id of wanted) if (!entries.has(id)) entries.set(id, ABSENT);
     if (replaces) {
-      this.#follower.replaced(this.records.replace(entries), this.#complete);
+      const before = this.records.replace(entries);
+      this.#follower?.replaced(before, this.#complete);
       return;
     }
     for (const [id, entry] of entries) {
       const before = this.records.durable(id);
       this.records.merge(id, entry);
-      this.#follower.changed(id, before, this.#complete);
+      this.#follower?.changed(id, before, this.#complete);
     }
   }
 
   /** From now on `pendingChanges` returns what others change. */
-  follow(): void {
-    this.#follower.begin(this.#followed());
+  follow(): Follower {
+    return (this.#follower ??= new Follower(this.#engine, this.records, this.#followed()));
   }
 
   #followed(): FollowedState {
@@ -244,7 +257,7 @@ export class Replica {
    * @returns to be called at once: returns it, and marks it delivered; undefined: refresh first
    */
   pendingChanges(): Promise<TakeChanges | undefined> {
-    return this.#follower.prepare(this.#followed());
+    return this.follow().prepare(this.#followed());
   }
 
   /**
@@ -254,19 +267,24 @@ export class Replica {
   async lookup(ids: Iterable<string>, refresh: () => Promise<void>): Promise<void> {
     const wanted = [...ids];
     if (wanted.every((id) => this.isResident(id))) return;
-    await this.#lookups.run(wanted, () => this.#lookUp(wanted, refresh));
+    this.#lookups.add(wanted);
+    try {
+      await this.#lookUp(wanted, refresh);
+    } finally {
+      this.#lookups.delete(wanted);
+    }
   }
 
   async #lookUp(ids: readonly string[], refresh: () => Promise<void>): Promise<void> {
     for (let attempt = 1; attempt <= LOOKUPS_MAX; attempt++) {
       const missing = new Set(ids.filter((id) => !this.isResident(id)));
       if (missing.size === 0) return;
-      const view = this.#view;
+      const { view } = this;
       const gathered = await this.#gather(this.viewWithOwn, missing, new Set());
-      await this.#lookups.opened();
+      while (this.#closed !== undefined) await this.#closed.promise;
       // A refresh came in between: the result would stand for an older view than its neighbours.
       // The next one takes this lookup along.
-      if (this.#view !== view) continue;
+      if (this.view !== view) continue;
       // The same holds when a compaction made this lookup go over to a newer manifest: what is
       // resident must follow, or a batch could be seen in part.
       if (gathered.view.loaded.etag === view.loaded.etag) {
@@ -283,24 +301,23 @@ export class Replica {
     segment: Segment,
     { ref }: WrittenSegment,
   ): void {
-    this.history.add(ref.key, segment, (id) => this.records.durable(id)?.version);
+    this.#log.add(ref, segment, (id) => this.records.durable(id)?.version);
     for (const { id, entry } of operations) this.records.merge(id, entry);
-    this.#follower.own(ref, segment);
-    this.#ledger.add(ref, operations.length);
+    this.#follower?.own(ref, segment);
   }
 
   recordCompaction(replaced: Replaced): void {
-    this.#ledger.recordCompaction(replaced);
+    this.#log.recordCompaction(replaced);
   }
 
   #gather(view: View, wanted: Wanted, merged: ReadonlySet<string>): Promise<Gathered> {
     // Memory stands for the view held now, so it is this view's generation that a purge outdates.
-    const baseGeneration = this.#view.loaded.manifest.generation;
-    const { baseFingerprint } = this.#ledger;
+    const baseGeneration = this.view.loaded.manifest.generation;
+    const { baseFingerprint } = this.#log;
     const onCorrupt = (error: CorruptionError): void => this.onCorrupt(error);
     const base = { baseGeneration, baseFingerprint };
     // What was reported to a follower must not be reported again because it was deleted late.
-    const settles = wanted === "all" || this.#follower.isFollowing;
+    const settles = wanted === "all" || this.#follower !== undefined;
     return gather(this.#engine, { view, wanted, merged, ...base, onCorrupt, settles });
   }
 

@@ -166,6 +166,11 @@ export class Session {
     await this.#writes?.flush();
   }
 
+  /** To be called after a write: compacts once the log holds enough operations. */
+  async checkpointIfDue(): Promise<void> {
+    if (this.operationCount >= this.checkpoints.dueAt) await this.checkpoints.run();
+  }
+
   /** For writes that bypass the queue. @throws LockedError once another single writer took over */
   async checkWriter(): Promise<void> {
     await this.#lock?.check(this.replica.view.loaded.dateMs);

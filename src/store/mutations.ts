@@ -152,7 +152,7 @@ export class Mutations {
   async #commit(operations: readonly StagedOperation[]): Promise<void> {
     const { writes } = this.#session;
     await writes.commit(operations);
-    await writes.waitFor(this.#session.checkpoints.ifDue());
+    await writes.waitFor(this.#session.checkpointIfDue());
   }
 
   /** What memory does not show, also after a failed write, is checked before the flush instead. */

@@ -9,7 +9,7 @@ import { compareVersions, type RunEntry, type Version } from "../core/version.ts
 import type { Manifest } from "../format/manifest-codec.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import { makeView, renewView, settleView, type View } from "../view/view.ts";
-import { publicOperation } from "../session/history.ts";
+import { publicOperation } from "../session/known-log.ts";
 import { type LiveOperation, LiveOperations } from "../read/log-replay.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { ResidentReads } from "./reads.ts";

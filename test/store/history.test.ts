@@ -1,7 +1,7 @@
 /** What a single writer can undo when a checkpoint took a later operation than one it left. */
 import { expect, test } from "vitest";
 import { type Segment, versionOf } from "../../src/format/segment.ts";
-import { History } from "../../src/session/history.ts";
+import { History } from "../../src/session/known-log.ts";
 
 function flush(id: string, clock: number): Segment {
   const operation = { ts: "", op: "set", id, clock, prev: null, data: clock } as const;

@@ -169,7 +169,7 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
     name: "no doubt after a freeze",
     breaks: ["ORDER", "H4"],
     does: "does not look when its clocks ran apart",
-    edits: [{ file: "session/flush-time.ts", find: "if (clock.isDoubtful) return true;", put: "" }],
+    edits: [{ file: "session/flusher.ts", find: "if (clock.isDoubtful) return true;", put: "" }],
     test: { file: STORE, name: "looks before it writes" },
   },
   {
@@ -191,7 +191,7 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
     does: "does not look when clocks are ahead of time",
     edits: [
       {
-        file: "session/flush-time.ts",
+        file: "session/flusher.ts",
         find: "if (calledMs === undefined || !clock.isDragged(view.clock)) return false;",
         put: "if (calledMs !== undefined || !clock.isDragged(view.clock)) return false;",
       },
@@ -204,7 +204,7 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "session/flusher.ts",
-        find: "    this.#time.checkStoodStill(clocks, written);\n",
+        find: "    this.#checkStoodStill(clocks, written);\n",
         put: "",
       },
     ],

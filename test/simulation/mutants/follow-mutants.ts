@@ -9,8 +9,8 @@ export const FOLLOW_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "session/pending-changes.ts",
-        find: "return [...told, netChange(id, after, ts, { value: reached })];",
-        put: "return ts === undefined ? [...told, netChange(id, after, ts, { value: reached })] : told;",
+        find: "return [...changes, netChange(id, after, ts, { value: reached })];",
+        put: "return ts === undefined ? [...changes, netChange(id, after, ts, { value: reached })] : changes;",
       },
     ],
   },

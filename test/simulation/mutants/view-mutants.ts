@@ -178,7 +178,7 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "session/replica.ts",
-        find: "if (this.#view !== view) continue;",
+        find: "if (this.view !== view) continue;",
         put: "",
       },
     ],

@@ -222,7 +222,7 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "undoes its last operation also where another has written since",
     edits: [
       {
-        file: "session/history.ts",
+        file: "session/known-log.ts",
         find: "if (standsFor === undefined || compareVersions(standsFor, own.version) !== 0) return undefined;",
         put: "if (standsFor === undefined) return undefined;",
       },
@@ -234,7 +234,7 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "takes the tombstone of an archive for its own operation",
     edits: [
       {
-        file: "session/history.ts",
+        file: "session/known-log.ts",
         find: 'if (own.operation.op === "set" && winner.value === undefined) return undefined;',
         put: "",
       },

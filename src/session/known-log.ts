@@ -1,14 +1,15 @@
 /**
- * The operations that no snapshot holds yet, as users see them, and this store's own ones in the
- * order in which they can be undone. Pure.
- *
- * An undo is an ordinary operation that restores the previous record and names the version it
- * undoes; history shows neither of the two.
+ * The log as the memory of an open store knows it: the view that memory stands for with what was
+ * written here since, the runs and segments that were merged into memory, how many operations the
+ * live log holds, and which of them users see and can undo. Pure.
  */
+import type { Replaced } from "../compaction/report.ts";
 import { applyDelta } from "../core/delta.ts";
 import type { Delta, LogOperation, Operation } from "../core/operation.ts";
 import { compareVersions, keyOf, type Version } from "../core/version.ts";
 import { type Segment, versionOf } from "../format/segment.ts";
+import type { SegmentRef } from "../log/log.ts";
+import type { View } from "../view/view.ts";
 
 /** How far back an agent can undo what is compacted already: its memory is bounded. */
 const OWN_OPERATIONS_MAX = 1_000;
@@ -36,6 +37,119 @@ export interface HistoryOptions {
   readonly schema: number;
 }
 
+export class KnownLog {
+  readonly history: History;
+  #view: View;
+  /** Written here since the view's listing. */
+  #ownSegments: SegmentRef[] = [];
+  /** Of these, and of earlier ones: parts of objects that others' segments share, while they live. */
+  #ownParts: SegmentRef[] = [];
+  #merged = new Set<string>();
+  /** Of the original's store that they were loaded from, until its upgrade is recorded. */
+  #baseFingerprint: string | undefined;
+  #countsBySegment = new Map<string, number>();
+  /** The sum of the counts: every write reads it. */
+  #operationCount = 0;
+
+  constructor(view: View, options: HistoryOptions) {
+    this.#view = view;
+    this.#baseFingerprint = view.original?.fingerprint;
+    this.history = new History(options);
+  }
+
+  /** The view that memory stands for. */
+  get view(): View {
+    return this.#view;
+  }
+
+  /** The view with what was written here since. */
+  get viewWithOwn(): View {
+    return { ...this.#view, segments: [...this.#view.segments, ...this.#ownSegments] };
+  }
+
+  /** Runs by path and segments by key that the resident records stand for. */
+  get merged(): ReadonlySet<string> {
+    return this.#merged;
+  }
+
+  get baseFingerprint(): string | undefined {
+    return this.#baseFingerprint;
+  }
+
+  /** Operations in the log, not yet compacted, as far as this store has read or written them. */
+  get operationCount(): number {
+    return this.#operationCount;
+  }
+
+  /** A flush of this store is durable now. @param before version of a record, before the flush */
+  add(ref: SegmentRef, segment: Segment, before: (id: string) => Version | undefined): void {
+    this.history.add(ref.key, segment, before);
+    this.#ownSegments.push(ref);
+    if (ref.key !== ref.path) this.#ownParts.push(ref);
+    this.#merged.add(ref.key);
+    this.#countsBySegment.set(ref.key, segment.operations.length);
+    this.#operationCount += segment.operations.length;
+  }
+
+  /**
+   * Memory stands for a newer view now.
+   * @param read segments that were read for it, by key
+   * @param hasAll memory holds every record of the view
+   */
+  install(view: View, read: ReadonlyMap<string, readonly Segment[]>, hasAll: boolean): void {
+    this.#view = view;
+    this.#baseFingerprint = view.original?.fingerprint;
+    this.#ownSegments = [];
+    this.#merged = mergedNames(view);
+    const listed = new Set(view.segments.map(({ key }) => key));
+    const isListed = ({ key, path }: SegmentRef): boolean => listed.has(key) || listed.has(path);
+    this.#ownParts = this.#ownParts.filter((part) => !hasAll && isListed(part));
+    // Those of the view, and own parts of its objects.
+    const live = new Set([...listed, ...this.#ownParts.map(({ key }) => key)]);
+    this.#countAnew(live, read);
+    // A lazy store's history is what it wrote itself, as in the original.
+    this.history.retain(live, hasAll ? read : new Map());
+  }
+
+  /** A compaction made `runs` out of `sources`: memory that stands for all of them stands for those. */
+  recordCompaction({ runs, sources }: Replaced): void {
+    if (!sources.every((source) => this.#merged.has(source))) return;
+    for (const run of runs) this.#merged.add(run);
+    const base = this.#baseFingerprint;
+    if (base !== undefined && sources.includes(base)) this.#baseFingerprint = undefined;
+  }
+
+  #countAnew(live: Iterable<string>, read: ReadonlyMap<string, readonly Segment[]>): void {
+    const counts = new Map<string, number>();
+    for (const key of live) {
+      const count = countOperations(read.get(key)) ?? this.#countsBySegment.get(key);
+      if (count !== undefined) counts.set(key, count);
+    }
+    // A part counts with its whole object where that was read.
+    for (const { key, path } of this.#ownParts) if (counts.has(path)) counts.delete(key);
+    this.#countsBySegment = counts;
+    this.#operationCount = [...counts.values()].reduce((sum, count) => sum + count, 0);
+  }
+}
+
+/** Runs by path and segments by key that what was gathered of a view stands for. */
+export function mergedNames({ loaded: { manifest }, segments, original }: View): Set<string> {
+  return new Set([
+    ...manifest.runs.map(({ path }) => path),
+    ...segments.map(({ key }) => key),
+    ...(original === undefined ? [] : [original.fingerprint]),
+  ]);
+}
+
+function countOperations(segments: readonly Segment[] | undefined): number | undefined {
+  return segments?.reduce((sum, { operations }) => sum + operations.length, 0);
+}
+
+/**
+ * The operations that no snapshot holds yet, as users see them, and this store's own ones in the
+ * order in which they can be undone. An undo is an ordinary operation that restores the previous
+ * record and names the version it undoes; history shows neither of the two.
+ */
 export class History {
   readonly #options: HistoryOptions;
   /** Live segments, as far as this store has read all of them or written them, by key. */
