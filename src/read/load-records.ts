@@ -4,7 +4,13 @@
  */
 import { CorruptionError } from "../core/errors.ts";
 import { parseRecord } from "../core/record.ts";
-import { compareText, compareVersions, type RunEntry, wins } from "../core/version.ts";
+import {
+  compareText,
+  compareVersions,
+  ResidentEntry,
+  type RunEntry,
+  wins,
+} from "../core/version.ts";
 import { filterAdmits, filterHash } from "../format/paths.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import type { Segment } from "../format/segment.ts";
@@ -12,7 +18,6 @@ import type { SegmentRef } from "../log/log.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import { renewView, settleView, type View } from "../view/view.ts";
 import type { Engine } from "../engine/engine.ts";
-import { ResidentEntry } from "./resident-entry.ts";
 import { SegmentReader } from "./segment-reader.ts";
 import { migrateRecord } from "../core/schema.ts";
 import { runMissing } from "./merged-view.ts";

@@ -5,13 +5,12 @@
 import { append } from "../core/bulk.ts";
 import { CorruptionError } from "../core/errors.ts";
 import type { LogOperation } from "../core/operation.ts";
-import { compareVersions, keyOf, type Version, wins } from "../core/version.ts";
+import { compareVersions, keyOf, ResidentEntry, type Version, wins } from "../core/version.ts";
 import { openSegments } from "../format/segment-decoder.ts";
 import type { Segment } from "../format/segment.ts";
 import { readSegmentBytes, type SegmentRef } from "../log/log.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { Engine } from "../engine/engine.ts";
-import { ResidentEntry } from "./resident-entry.ts";
 import { SegmentReader, type SegmentSources } from "./segment-reader.ts";
 
 /** What the header of its segment holds of an operation. */

@@ -6,7 +6,7 @@
 import { applyDelta } from "../core/delta.ts";
 import { type CorruptionError, FollowerExpiredError } from "../core/errors.ts";
 import type { LogOperation, Operation } from "../core/operation.ts";
-import { compareVersions } from "../core/version.ts";
+import { compareVersions, type ResidentEntry } from "../core/version.ts";
 import { type Segment, versionOf } from "../format/segment.ts";
 import type { SegmentRef } from "../log/log.ts";
 import type { View } from "../view/view.ts";
@@ -14,7 +14,6 @@ import { type Base, ChangedObjects, type KnownSegment, writersOf } from "./chang
 import { asDelta, publicOperation } from "./known-log.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Memtable } from "./memtable.ts";
-import type { ResidentEntry } from "../read/resident-entry.ts";
 import { SegmentReader } from "../read/segment-reader.ts";
 import { migrateRecord, type Schema } from "../core/schema.ts";
 import {

@@ -4,7 +4,14 @@
  */
 import { FollowerExpiredError } from "../core/errors.ts";
 import { parseRecord } from "../core/record.ts";
-import { compareVersions, keyOf, type RunEntry, type Version, wins } from "../core/version.ts";
+import {
+  compareVersions,
+  keyOf,
+  ResidentEntry,
+  type RunEntry,
+  type Version,
+  wins,
+} from "../core/version.ts";
 import { filterAdmits, filterHash } from "../format/paths.ts";
 import { type Segment, versionOf } from "../format/segment.ts";
 import type { SegmentRef } from "../log/log.ts";
@@ -13,7 +20,6 @@ import type { View } from "../view/view.ts";
 import { gather } from "../read/load-records.ts";
 import type { Engine } from "../engine/engine.ts";
 import { type Memtable } from "./memtable.ts";
-import { ResidentEntry } from "../read/resident-entry.ts";
 import { runChanges } from "../read/run-changes.ts";
 import { lookUpRuns } from "../read/merged-runs.ts";
 import { migrateRecord } from "../core/schema.ts";

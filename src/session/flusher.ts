@@ -9,7 +9,7 @@ import { DATE_SKEW_MS, lagMsMax } from "../core/settings.ts";
 import type { LogWriter, WrittenSegment } from "../log/log.ts";
 import { buildFlush, type BuiltFlush, type PendingWrite } from "./flush-builder.ts";
 import type { Engine } from "../engine/engine.ts";
-import { ResidentEntry } from "../read/resident-entry.ts";
+import { ResidentEntry } from "../core/version.ts";
 import type { LockedReplica, Replica } from "./replica.ts";
 
 /** A process that is frozen again and again does not look for ever. */

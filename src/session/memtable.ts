@@ -2,8 +2,7 @@
  * What a store holds in memory: durable entries by version, operations staged on top of them that
  * are not durable yet, and the records that synchronous reads see. Pure, without a log.
  */
-import { type Version, wins } from "../core/version.ts";
-import type { ResidentEntry } from "../read/resident-entry.ts";
+import { type ResidentEntry, type Version, wins } from "../core/version.ts";
 
 /** An operation accepted but not durable yet; `text` and `value` are undefined for a delete. */
 export interface StagedOperation {

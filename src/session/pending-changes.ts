@@ -4,8 +4,7 @@
  * holds now. Pure.
  */
 import type { Operation } from "../core/operation.ts";
-import { compareVersions, keyOf, type Version } from "../core/version.ts";
-import type { ResidentEntry } from "../read/resident-entry.ts";
+import { compareVersions, keyOf, type ResidentEntry, type Version } from "../core/version.ts";
 
 /** An operation of a segment that was not in view before, migrated to the store's schema. */
 export interface NewOperation {

@@ -76,7 +76,7 @@ export class Refreshes {
 
   /** Refreshes, and returns what others changed; nothing is marked delivered unless it is used. */
   async look(
-    deliver: (told: Operation<unknown>[]) => void,
+    deliver: (changes: Operation<unknown>[]) => void,
     isWanted: () => boolean,
   ): Promise<void> {
     await this.#replica.withLock(async (locked) => {

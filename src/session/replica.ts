@@ -23,7 +23,7 @@ import {
 import { type History, KnownLog } from "./known-log.ts";
 import type { Engine } from "../engine/engine.ts";
 import { Memtable } from "./memtable.ts";
-import { ABSENT, type ResidentEntry } from "../read/resident-entry.ts";
+import { ABSENT, type ResidentEntry } from "../core/version.ts";
 
 /** One operation of a flush that is durable now. */
 export interface CommittedOperation {

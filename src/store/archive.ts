@@ -16,12 +16,11 @@ import {
   WriteOutcomeUnknownError,
 } from "../core/errors.ts";
 import { isPromise } from "../core/realm.ts";
-import { compareVersions, type RunEntry } from "../core/version.ts";
+import { ABSENT, compareVersions, ResidentEntry, type RunEntry } from "../core/version.ts";
 import { COMPACT_LEASE_PATH, MANIFEST_PATH } from "../format/paths.ts";
 import { Lease } from "../storage/lease.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
 import { gather } from "../read/load-records.ts";
-import { ABSENT, ResidentEntry } from "../read/resident-entry.ts";
 import { migrateRecord, UNMIGRATED } from "../core/schema.ts";
 import type { Session } from "../session/session.ts";
 

@@ -6,7 +6,7 @@ import { checkId, copyRecord } from "../core/record.ts";
 import { type ArchiveCall, Archiver } from "./archive.ts";
 import { checkPeriod, defaultPeriod } from "../read/archives.ts";
 import { type StagedOperation } from "../session/memtable.ts";
-import { ABSENT } from "../read/resident-entry.ts";
+import { ABSENT } from "../core/version.ts";
 import type { Session } from "../session/session.ts";
 
 export class Mutations {

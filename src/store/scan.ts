@@ -3,11 +3,10 @@
  * of the consumer. An id counts as memory has it, the rest is merged from log and runs.
  */
 import { parseRecord } from "../core/record.ts";
-import { compareText, type Entry, type RunEntry, wins } from "../core/version.ts";
+import { compareText, type Entry, ResidentEntry, type RunEntry, wins } from "../core/version.ts";
 import type { Segment } from "../format/segment.ts";
 import { type EntryBatches, fromMap, fromSorted } from "../runs/merge.ts";
 import { renewView, settleView, type View } from "../view/view.ts";
-import { ResidentEntry } from "../read/resident-entry.ts";
 import { SegmentReader } from "../read/segment-reader.ts";
 import type { ResidentReads } from "./reads.ts";
 import { scansOf } from "../read/merged-runs.ts";

@@ -1,7 +1,6 @@
 /** What a follower is told of one record. */
 import { expect, test } from "vitest";
-import type { Version } from "../../src/core/version.ts";
-import { ResidentEntry } from "../../src/read/resident-entry.ts";
+import { ResidentEntry, type Version } from "../../src/core/version.ts";
 import { type NewOperation, changesFor } from "../../src/session/pending-changes.ts";
 
 const TS = "2026-01-02T03:04:05.678Z";
