@@ -10,7 +10,7 @@ import { snapshotMissing } from "../legacy/snapshot.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import { Lease } from "../storage/lease.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
-import { sortListing } from "../view/merged-segments.ts";
+import { namesIn, sortListing, type SortedListing } from "../view/live-segments.ts";
 import { MergePass } from "./merge-pass.ts";
 import { isOutdated } from "./migrate.ts";
 import { dueRetired, fillIn, segmentGraceOf } from "./publication.ts";
@@ -132,11 +132,11 @@ export class Compactor {
   /** What waits to be merged: not what the runs hold and only waits to be deleted. */
   async #liveOf(manifest: Manifest, { segments }: LogListing): Promise<readonly SegmentRef[]> {
     const { manifests, onWarning } = this.#parts;
-    const { live, unread } = sortListing(manifest, segments);
-    if (unread.length === 0) return live;
-    const lists = await manifests.readLists(unread, ({ message }) => onWarning(message));
-    const merged = new Set([...lists.values()].flatMap((keys) => [...keys]));
-    return live.filter(({ key }) => !merged.has(key));
+    const waiting = ({ live, ignored }: SortedListing): SegmentRef[] => [...live, ...ignored];
+    const sorted = sortListing(manifest, segments);
+    if (sorted.unread.length === 0) return waiting(sorted);
+    const lists = await manifests.readLists(sorted.unread, ({ message }) => onWarning(message));
+    return waiting(sortListing(manifest, segments, namesIn(lists)));
   }
 
   /** A run that the current manifest still names must be there: otherwise the store is damaged. */

@@ -1,11 +1,11 @@
 /** The log that a pass merges, page by page: what is listed is read before more is listed. */
 import { append } from "../core/bulk.ts";
 import type { CorruptionError } from "../core/errors.ts";
-import type { Log, LogUnit, OfferedLog } from "../log/log.ts";
+import type { Log, LogUnit, OfferedLog, SegmentRef } from "../log/log.ts";
 
 export class LogCursor {
   readonly #offers: AsyncGenerator<OfferedLog, void>;
-  #published: ReadonlySet<string> = new Set();
+  #isMerged: (ref: SegmentRef) => boolean = () => false;
   #units: LogUnit[] = [];
   #isAtEnd = false;
   #leftOut = false;
@@ -36,10 +36,10 @@ export class LogCursor {
     return this.#leftOut;
   }
 
-  /** @param paths what the runs hold and only waits to be deleted */
-  leaveOut(paths: ReadonlySet<string>): void {
-    this.#published = paths;
-    this.#units = this.#units.filter((unit) => !this.#isPublished(unit));
+  /** @param isMerged whether the runs hold a segment, which only waits to be deleted */
+  leaveOut(isMerged: (ref: SegmentRef) => boolean): void {
+    this.#isMerged = isMerged;
+    this.#units = this.#units.filter((unit) => !this.#isDone(unit));
   }
 
   /** What was listed and not taken yet, the rest of a page at most; none at the end of the log. */
@@ -79,10 +79,11 @@ export class LogCursor {
     this.#firstDateMs ??= dateMs;
     this.#leftOut ||= leftOut || units.some((unit) => unit.corrupt);
     append(this.#corrupt, corrupt);
-    for (const unit of units) if (!unit.corrupt && !this.#isPublished(unit)) this.#units.push(unit);
+    for (const unit of units) if (!unit.corrupt && !this.#isDone(unit)) this.#units.push(unit);
   }
 
-  #isPublished({ paths }: LogUnit): boolean {
-    return paths.every((path) => this.#published.has(path));
+  /** An empty file holds nothing, and is still to be deleted. */
+  #isDone({ segments }: LogUnit): boolean {
+    return segments.length > 0 && segments.every((ref) => this.#isMerged(ref));
   }
 }

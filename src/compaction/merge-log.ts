@@ -24,8 +24,8 @@ export interface MergedLog {
 }
 
 export interface LogMergeOptions {
-  /** Segments with lo <= it are dropped whole (FLOOR). */
-  readonly purgeFloor: number;
+  /** Whether a segment is merged; the others of a unit are dropped whole (FLOOR). */
+  readonly isLive: (ref: SegmentRef) => boolean;
   /** No unit but the first is begun then; what was begun is read to its end. */
   readonly isOver: () => boolean;
   readonly signal: AbortSignal | undefined;
@@ -87,12 +87,12 @@ export class LogMerge {
 
   /** Takes what it returns from the end of `rest`. */
   *#begin(rest: LogUnit[]): Generator<SegmentRef> {
-    const { purgeFloor, isOver } = this.#options;
+    const { isLive, isOver } = this.#options;
     while (this.#taken.length === 0 || !isOver()) {
       const unit = rest.pop();
       if (unit === undefined) return;
       this.#taken.push(unit);
-      yield* unit.segments.filter(({ lo }) => lo > purgeFloor);
+      yield* unit.segments.filter(isLive);
     }
   }
 

@@ -5,11 +5,11 @@
 import type { CorruptionError } from "../core/errors.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
 import type { RunInfo } from "../format/run-info.ts";
-import type { LogUnit } from "../log/log.ts";
+import type { LogUnit, SegmentRef } from "../log/log.ts";
 import type { Lease } from "../storage/lease.ts";
 import { checkManifestPresent, lacksManifest, listReferable } from "../view/lost-manifest.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
-import { segmentLists } from "../view/merged-segments.ts";
+import { namesIn, segmentLists, standingOf } from "../view/live-segments.ts";
 import { LogCursor } from "./log-cursor.ts";
 import { LogMerge, type MergedLog } from "./merge-log.ts";
 import { MergeStep, type PublishedStep, type StepInput, type StepResult } from "./merge-step.ts";
@@ -50,6 +50,8 @@ interface Begun {
   readonly floor: number;
   /** What lists that the manifest names hold, by the list. */
   readonly lists: Map<string, ReadonlySet<string>>;
+  /** What they held when the pass began, which the cursor leaves out. */
+  readonly merged: ReadonlySet<string>;
 }
 
 export class MergePass {
@@ -112,10 +114,11 @@ export class MergePass {
       this.#readLists(manifest),
     ]);
     this.#listed = listed;
-    cursor.leaveOut(new Set([...lists.values()].flatMap((keys) => [...keys])));
+    const merged = namesIn(lists);
+    cursor.leaveOut((ref) => standingOf(ref, manifest, merged) === "merged");
     const graceMs = tombstoneGraceOf(manifest, settings);
     const floor = purgeFloorAt(manifest, nextHistory(loaded), cursor.firstDateMs, graceMs);
-    return { cursor, floor, lists: new Map(lists) };
+    return { cursor, floor, lists: new Map(lists), merged };
   }
 
   /**
@@ -135,7 +138,7 @@ export class MergePass {
     for (let isFirst = true; ; isFirst = false) {
       const hasTime = isFirst || pace.hasTime(this.#leftMs(), this.#lastWriteMs);
       const startedMs = runtime.steadyMs();
-      const merged = await this.#readLog(loaded.manifest, cursor, hasTime);
+      const merged = await this.#readLog(loaded.manifest, begun, hasTime);
       const readMs = runtime.steadyMs() - startedMs;
       const { step, waiting } = this.#plan(loaded, begun, merged.done);
       // What cannot be read must not hold up what follows it.
@@ -186,15 +189,16 @@ export class MergePass {
 
   /** A portion of the log: what can be read in the time, and published after it. */
   async #readLog(
-    { purgeFloor }: Manifest,
-    cursor: LogCursor,
+    manifest: Manifest,
+    { cursor, merged }: Begun,
     hasTime: boolean,
   ): Promise<MergedLog> {
     const { log, limits, pace, runtime } = this.#parts;
     const { signal } = this.#options;
     const untilMs = runtime.steadyMs() + pace.readMs(this.#leftMs());
     const isOver = (): boolean => runtime.steadyMs() >= untilMs;
-    const merge = new LogMerge(log, { purgeFloor, isOver, signal });
+    const isLive = (ref: SegmentRef): boolean => standingOf(ref, manifest, merged) === "live";
+    const merge = new LogMerge(log, { isLive, isOver, signal });
     if (!hasTime) return merge.result();
     while (merge.taken.length === 0 || !isOver()) {
       const units = await cursor.next();

@@ -11,7 +11,7 @@ import { dropTombstones, type EntryBatches, fromMap, mergeSorted } from "../runs
 import { writeRun } from "../runs/run-writer.ts";
 import type { Lease } from "../storage/lease.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
-import { summarize } from "../view/merged-segments.ts";
+import { summarize } from "../view/live-segments.ts";
 import { deleteListed, orphans } from "./collector.ts";
 import type { MergedLog } from "./merge-log.ts";
 import { migrateEntries } from "./migrate.ts";

@@ -1,5 +1,5 @@
 /** Reports a log that waits too long for a compaction, once per view. */
-import { segmentLists } from "../view/merged-segments.ts";
+import { segmentLists } from "../view/live-segments.ts";
 import type { View } from "../view/view.ts";
 
 /** What waits to be compacted. */

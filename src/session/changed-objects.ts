@@ -16,6 +16,7 @@ import { filterAdmits, filterHash } from "../format/paths.ts";
 import { type Segment, versionOf } from "../format/segment.ts";
 import type { SegmentRef } from "../log/log.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
+import { isIgnored } from "../view/live-segments.ts";
 import type { View } from "../view/view.ts";
 import { gather } from "../read/load-records.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -144,7 +145,7 @@ export class ChangedObjects {
     }
     if (manifest.lastPurge <= view.loaded.manifest.generation) return undefined;
     // All former runs are merged then, and show which records are gone. The log was not in them.
-    const low = [...known.values()].some(({ ref }) => ref.lo <= manifest.purgeFloor);
+    const low = [...known.values()].some(({ ref }) => isIgnored(ref, manifest));
     return low ? "deletions were purged" : undefined;
   }
 

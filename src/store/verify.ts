@@ -9,7 +9,7 @@ import { snapshotMissing } from "../legacy/snapshot.ts";
 import { checkRun } from "../runs/run-check.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import type { StorageBackend } from "../storage/backend.ts";
-import { segmentLists } from "../view/merged-segments.ts";
+import { segmentLists } from "../view/live-segments.ts";
 import { makeView, settleView, type View } from "../view/view.ts";
 import { checkArchives } from "../read/archives.ts";
 import { SegmentReader } from "../read/segment-reader.ts";

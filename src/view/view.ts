@@ -8,7 +8,7 @@ import type { OriginalBase } from "../legacy/legacy-store.ts";
 import { snapshotMissing } from "../legacy/snapshot.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import type { LoadedManifest, ManifestStore } from "./manifest-store.ts";
-import { sortListing } from "./merged-segments.ts";
+import { namesIn, sortListing } from "./live-segments.ts";
 
 /** What a view takes from a listing of the log. */
 export type ViewListing = Pick<LogListing, "segments" | "corrupt" | "originalLog">;
@@ -21,7 +21,7 @@ export interface View {
   readonly loaded: LoadedManifest;
   /** Live segments: those above the purge floor (FLOOR) that the runs do not hold. */
   readonly segments: readonly SegmentRef[];
-  /** Keys of listed segments that the runs hold. */
+  /** Paths of listed segments that the runs hold. */
   readonly published: readonly string[];
   /** Lists to be read before it is known which of `segments` the runs hold: `settleView`. */
   readonly unreadLists: readonly string[];
@@ -80,13 +80,12 @@ export async function settleView(manifests: ManifestStore, view: View): Promise<
   if (view.unreadLists.length === 0) return view;
   const damaged: CorruptionError[] = [];
   const lists = await manifests.readLists(view.unreadLists, (error) => damaged.push(error));
-  const listed = new Set([...lists.values()].flatMap((keys) => [...keys]));
-  // Also of a store's own part of an object. Log files are in no list.
-  const isListed = ({ path }: SegmentRef): boolean => listed.has(path);
+  const { manifest } = view.loaded;
+  const { live, published } = sortListing(manifest, view.segments, namesIn(lists));
   return {
     ...view,
-    segments: view.segments.filter((ref) => !isListed(ref)),
-    published: [...new Set(view.segments.filter(isListed).map(({ path }) => path))],
+    segments: live,
+    published,
     unreadLists: [],
     corrupt: [...view.corrupt, ...damaged],
   };
@@ -133,13 +132,11 @@ async function withOriginal(
 /** Decides what of the listing is live under this manifest. */
 export function viewOf({ loaded, original }: ViewBase, listing: ViewListing): View {
   const { manifest } = loaded;
-  const { purgeFloor } = manifest;
   const listed = [...(original?.segments ?? []), ...listing.segments];
   const clock = listed.reduce((max, { hi }) => Math.max(max, hi), manifest.clock);
   const corrupt =
     original === undefined ? listing.corrupt : [...original.corrupt, ...listing.corrupt];
-  const { live, published, unread: unreadLists } = sortListing(manifest, listed);
-  const segments = live.filter(({ lo }) => lo > purgeFloor);
+  const { live: segments, published, unread: unreadLists } = sortListing(manifest, listed);
   const { originalLog } = listing;
   return { loaded, original, segments, published, unreadLists, corrupt, clock, originalLog };
 }

@@ -5,7 +5,7 @@ import { encodeRetiredList } from "../../src/format/retired-list.ts";
 import type { Log, SegmentRef } from "../../src/log/log.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import { ManifestStore } from "../../src/view/manifest-store.ts";
-import { sortListing, summarize } from "../../src/view/merged-segments.ts";
+import { sortListing, summarize } from "../../src/view/live-segments.ts";
 import { makeView, settleView, viewOf } from "../../src/view/view.ts";
 import { manualRuntime } from "../support/manual-runtime.ts";
 import { watchBackend } from "../store/watched-backend.ts";
@@ -83,6 +83,7 @@ test("a listing of nothing but published segments is recognised without their li
   const manifest = listing([a, b]);
   expect(sortListing(manifest, [b, a])).toEqual({
     live: [],
+    ignored: [],
     published: [b.key, a.key],
     unread: [],
   });
@@ -90,14 +91,19 @@ test("a listing of nothing but published segments is recognised without their li
   const [c, d] = [ref(4), ref(5)];
   const both = listing([c, d], manifest);
   expect(sortListing(both, [a, b, c, d]).live).toEqual([]);
-  expect(sortListing(EMPTY_MANIFEST, [a])).toEqual({ live: [a], published: [], unread: [] });
+  expect(sortListing(EMPTY_MANIFEST, [a])).toEqual({
+    live: [a],
+    ignored: [],
+    published: [],
+    unread: [],
+  });
 });
 
 test("a late segment, or one that is gone already, counts until the list is read", async () => {
   const [a, b, late, later] = [ref(2), ref(3), ref(1), ref(9)];
   const manifest = listing([a, b]);
   const sorted = sortListing(manifest, [a, b, late, later]);
-  expect(sorted).toEqual({ live: [a, b, late, later], published: [], unread: [LIST] });
+  expect(sorted).toEqual({ live: [a, b, late, later], ignored: [], published: [], unread: [LIST] });
   expect(sortListing(manifest, [a]).unread).toEqual([LIST]);
   // As many, but not the same.
   expect(sortListing(manifest, [a, late]).unread).toEqual([LIST]);

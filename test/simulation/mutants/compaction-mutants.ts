@@ -149,9 +149,9 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     does: "merges segments at or below the purge floor",
     edits: [
       {
-        file: "compaction/merge-log.ts",
-        find: "segments.filter(({ lo }) => lo > purgeFloor)",
-        put: "segments.filter(({ lo }) => lo > Math.min(0, purgeFloor))",
+        file: "compaction/merge-pass.ts",
+        find: 'standingOf(ref, manifest, merged) === "live";',
+        put: 'standingOf(ref, { purgeFloor: 0 }, merged) === "live";',
       },
     ],
   },

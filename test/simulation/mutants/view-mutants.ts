@@ -124,8 +124,10 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "view/view.ts",
-        find: "const segments = live.filter(({ lo }) => lo > purgeFloor);",
-        put: "const segments = live.filter(({ lo }) => lo > Math.min(purgeFloor, 0));",
+        find: "const { live: segments, published, unread: unreadLists } = sortListing(manifest, listed);",
+        put:
+          "const { live: segments, published, unread: unreadLists } =\n" +
+          "    sortListing({ ...manifest, purgeFloor: 0 }, listed);",
       },
     ],
   },
@@ -135,14 +137,9 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     does: "compares the last clock of a segment, not the first",
     edits: [
       {
-        file: "view/view.ts",
-        find: "live.filter(({ lo }) => lo > purgeFloor)",
-        put: "live.filter(({ hi }) => hi > purgeFloor)",
-      },
-      {
-        file: "compaction/merge-log.ts",
-        find: "segments.filter(({ lo }) => lo > purgeFloor)",
-        put: "segments.filter(({ hi }) => hi > purgeFloor)",
+        file: "view/live-segments.ts",
+        find: "return isIgnored(ref, manifest) ?",
+        put: "return isIgnored({ lo: ref.hi }, manifest) ?",
       },
     ],
     test: { file: "view/view.test.ts", name: "a segment that begins at or below the purge floor" },
@@ -215,9 +212,9 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     does: "takes as many low segments as the lists name for the listed ones, whatever their names",
     edits: [
       {
-        file: "view/merged-segments.ts",
-        find: "if (paths.length === count && digestOf(paths) === digest) {",
-        put: 'if (paths.length === count && digest !== "") {',
+        file: "view/live-segments.ts",
+        find: "return paths.size === count && digestOf(paths) === digest ? paths : undefined;",
+        put: 'return paths.size === count && digest !== "" ? paths : undefined;',
       },
     ],
     test: { file: "view/fast-view.test.ts", name: "a late segment, or one that is gone already" },
