@@ -2,14 +2,17 @@
  * Builds and writes one flush: brings the view up to date, takes the clocks, sends the segment, and
  * makes memory agree with what became durable (PROTOCOL, W2 to W5, and H3 to H6 of its time).
  */
-import { WriteOutcomeUnknownError } from "../core/errors.ts";
+import { createDelta, isDeltaSmaller } from "../core/delta.ts";
+import { RecordNotFoundError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import type { TakenClocks } from "../core/hybrid-clock.ts";
 import { ageMs, momentOf } from "../core/medium-clock.ts";
+import type { LogOperation } from "../core/operation.ts";
 import { DATE_SKEW_MS, lagMsMax } from "../core/settings.ts";
 import type { LogWriter, WrittenSegment } from "../log/log.ts";
-import { buildFlush, type BuiltFlush, type PendingWrite } from "./flush-builder.ts";
 import type { Engine } from "../engine/engine.ts";
 import { ResidentEntry } from "../core/version.ts";
+import { encodeOperation } from "../format/segment.ts";
+import type { StagedOperation } from "./memtable.ts";
 import type { LockedReplica, Replica } from "./replica.ts";
 
 /** A process that is frozen again and again does not look for ever. */
@@ -25,14 +28,38 @@ export interface FlusherOptions {
   readonly checkAllowed: (seenMs: number) => Promise<void>;
 }
 
-/** A write on its way into the log. The flusher settles it where its outcome is known. */
-export interface QueuedWrite extends PendingWrite {
+/**
+ * A write on its way into the log: one operation, or a batch that is durable whole or not at all. The
+ * flusher settles it where its outcome is known.
+ */
+export interface QueuedWrite {
+  readonly operations: readonly StagedOperation[];
   /** When the call came, by the steady clock. */
   readonly calledMs: number;
   /** The write is durable, and memory holds it. */
   resolve(): void;
   /** Nothing of it counts, or that is not known; memory is as without it. */
   reject(error: unknown): void;
+}
+
+interface BuiltWrite {
+  readonly write: QueuedWrite;
+  readonly operations: readonly LogOperation[];
+}
+
+interface BuiltFlush {
+  readonly built: readonly BuiltWrite[];
+  readonly lines: readonly string[];
+  /** Writes that cannot be done: they delete what is not there. */
+  readonly refused: readonly { readonly write: QueuedWrite; readonly error: RecordNotFoundError }[];
+}
+
+interface FlushContext {
+  /** Clock of the first operation. */
+  readonly first: number;
+  readonly ts: string;
+  /** The durable record; undefined when there is none; "unknown" under blind writes. */
+  durable(id: string): { readonly value: unknown } | "unknown";
 }
 
 export class Flusher {
@@ -136,7 +163,7 @@ export class Flusher {
     return clock.take(count, above);
   }
 
-  #build(group: readonly QueuedWrite[], { first }: TakenClocks): BuiltFlush<QueuedWrite> {
+  #build(group: readonly QueuedWrite[], { first }: TakenClocks): BuiltFlush {
     const { records } = this.#replica;
     return buildFlush(group, {
       first,
@@ -175,11 +202,7 @@ export class Flusher {
     return lagMsMax(settings, promisedMs, backend.dateSkewMs ?? DATE_SKEW_MS);
   }
 
-  #commitMemory(
-    locked: LockedReplica,
-    { built }: BuiltFlush<QueuedWrite>,
-    written: WrittenSegment,
-  ): void {
+  #commitMemory(locked: LockedReplica, { built }: BuiltFlush, written: WrittenSegment): void {
     const { agentId: agent, schema } = this.#options;
     const committed = built.flatMap(({ write, operations }) =>
       operations.map(({ id, clock }, index) => {
@@ -195,4 +218,77 @@ export class Flusher {
 
 function operationsIn(group: readonly QueuedWrite[]): number {
   return group.reduce((sum, { operations }) => sum + operations.length, 0);
+}
+
+/** Clocks, previous values and lines of one flush. Pure. */
+function buildFlush(writes: readonly QueuedWrite[], context: FlushContext): BuiltFlush {
+  const built: BuiltWrite[] = [];
+  const lines: string[] = [];
+  const refused: { write: QueuedWrite; error: RecordNotFoundError }[] = [];
+  /** What this flush has made of a record so far. */
+  const current = new Map<string, unknown>();
+  let { first: clock } = context;
+  for (const write of writes) {
+    const missing = findMissing(write, current, context);
+    if (missing !== undefined) {
+      refused.push({ write, error: new RecordNotFoundError(missing) });
+      continue;
+    }
+    const operations = write.operations.map((staged) => {
+      const operation = buildOperation(staged, clock++, current, context);
+      lines.push(encodeOperation(operation, staged.text));
+      current.set(staged.id, staged.value);
+      return operation;
+    });
+    built.push({ write, operations });
+  }
+  return { built, lines, refused };
+}
+
+/** The first id that a write deletes although nothing is there. */
+function findMissing(
+  { operations }: QueuedWrite,
+  current: ReadonlyMap<string, unknown>,
+  context: FlushContext,
+): string | undefined {
+  const after = new Map<string, unknown>();
+  for (const { op, id, value } of operations) {
+    const before = after.has(id) ? { value: after.get(id) } : valueBefore(id, current, context);
+    if (op === "delete" && before !== "unknown" && before.value === undefined) return id;
+    after.set(id, value);
+  }
+  return undefined;
+}
+
+function valueBefore(
+  id: string,
+  current: ReadonlyMap<string, unknown>,
+  context: FlushContext,
+): { readonly value: unknown } | "unknown" {
+  return current.has(id) ? { value: current.get(id) } : context.durable(id);
+}
+
+function buildOperation(
+  { op, id, value, undoes }: StagedOperation,
+  clock: number,
+  current: ReadonlyMap<string, unknown>,
+  context: FlushContext,
+): LogOperation {
+  const before = valueBefore(id, current, context);
+  const data = op === "set" ? { data: value } : {};
+  const mark = undoes === undefined ? {} : { undoes };
+  return { ts: context.ts, op, id, clock, ...mark, ...previous(before, value), ...data };
+}
+
+/** `prev`: the record before, null for a create, a reverse patch where that is shorter. */
+function previous(
+  before: { readonly value: unknown } | "unknown",
+  next: unknown,
+): Pick<LogOperation, "prev" | "encoding"> {
+  if (before === "unknown") return {};
+  if (before.value === undefined) return { prev: null };
+  if (before.value === null) return { prev: null, encoding: "value" };
+  const delta = next === undefined ? null : createDelta(before.value, next);
+  if (delta === null || !isDeltaSmaller(delta, before.value)) return { prev: before.value };
+  return { prev: delta, encoding: "delta" };
 }

@@ -110,7 +110,7 @@ const OPTIONS = {
   freezeRecords: (value: unknown, name: string) => checkFlag(value, name, true),
   strictHydration: (value: unknown, name: string) => checkFlag(value, name, false),
   blindWrites: (value: unknown, name: string) => checkFlag(value, name, false),
-  freshness: (value: unknown) => checkFreshness(value, "strong"),
+  freshness: (value: unknown) => (value === undefined ? "strong" : checkFreshness(value)),
   onCorrupt: (value: unknown, name: string) => {
     if (value === undefined || value === "skip" || value === "throw") return value ?? "skip";
     throw wrong(name, '"skip" or "throw"', value);

@@ -56,7 +56,8 @@ export class ResidentReads<T> {
   /** Makes ids resident, then reads them. */
   async readMany(ids: Iterable<string>, { freshness }: ReadOptions = {}): Promise<Map<string, T>> {
     const wanted = [...ids].map(checkId);
-    await this.#session.lookup(wanted, checkFreshness(freshness, undefined));
+    const required = freshness === undefined ? undefined : checkFreshness(freshness);
+    await this.#session.lookup(wanted, required);
     const found = new Map<string, T>();
     for (const id of wanted) {
       const value = this.#session.records.visible.get(id);

@@ -55,7 +55,9 @@ export function resolveScan(options: ScanOptions = {}): ResolvedScan {
     to: ends.reduce<string | undefined>((a, b) => (a === undefined || b < a ? b : a), undefined),
     reverse,
   };
-  return { range, limit, freshness: checkFreshness(options.freshness, undefined) };
+  const { freshness } = options;
+  const required = freshness === undefined ? undefined : checkFreshness(freshness);
+  return { range, limit, freshness: required };
 }
 
 /** Whether no id at all can be in the range. */

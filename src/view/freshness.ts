@@ -114,12 +114,8 @@ function keepSnapshot(
   return snapshot;
 }
 
-/** @throws InvalidArgumentError for anything else; undefined means `byDefault` */
-export function checkFreshness<D extends Freshness | undefined>(
-  found: unknown,
-  byDefault: D,
-): Freshness | D {
-  if (found === undefined) return byDefault;
+/** @throws InvalidArgumentError for anything else */
+export function checkFreshness(found: unknown): Freshness {
   if (found === "strong" || found === "snapshot") return found;
   const maxStaleMs: unknown =
     typeof found === "object" && found !== null ? Reflect.get(found, "maxStaleMs") : undefined;
