@@ -1,5 +1,5 @@
 /**
- * What a medium must give: conditional writes, ranged reads, listing, deletion. The contract is
+ * What a medium must provide: conditional writes, ranged reads, listing, deletion. The contract is
  * written on the methods and proved by `opslog-serverless/testing`. Words of the engine (manifest,
  * segment, run) never appear in a backend.
  *
@@ -134,7 +134,7 @@ export interface AppendableStorage {
 /** Held until `release()`; a crashed holder's lock is recovered by the next `lock`. */
 export interface LockHandle {
   /**
-   * Asked by the holder before each flush; should cost nothing while all is well.
+   * Called by the holder before each flush; should cost nothing while the lock is surely held.
    * @throws LockedError once another may hold it; UnavailableError when that cannot be determined
    */
   confirm?(): Promise<void>;
@@ -191,7 +191,7 @@ export interface Medium {
   /**
    * Set by a medium that could answer `written` without having looked at the precondition, as some
    * S3-compatible servers do. A store then acknowledges nothing before it has seen the opposite
-   * (PROTOCOL, "Proof of the conditions"). Asked after the first request. Default: none needed.
+   * (PROTOCOL, "Proof of the conditions"). Read after the first request. Default: none needed.
    */
   readonly proofScope?: ProofScope | undefined;
 

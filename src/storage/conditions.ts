@@ -10,7 +10,7 @@ import type { PutOptions, PutResult, StorageBackend } from "./backend.ts";
 import { beyondBudget } from "./wrapped-backend.ts";
 import { probe, type ProbeOptions } from "./probe.ts";
 
-/** Accepted creates of a name that exists; once could be a deletion in between. */
+/** Creates of an existing name that must be accepted: one might follow a deletion by another process. */
 const ACCEPTED_MAX = 3;
 /** A create as it was sent. */
 export interface SentCreate {

@@ -53,7 +53,7 @@ export class DeadlineBackend extends WrappedBackend {
   ): Promise<PutResult> {
     const { leftMs } = this.#deadline;
     const signal = this.#signalFor(options);
-    // The medium's own verdict is better than ours: it may be that nothing was written.
+    // A medium that gives up in time can report that nothing was written; a deadline cannot.
     const timeoutMs = Math.min(options.timeoutMs ?? PUT_TIMEOUT_MS, leftMs);
     const limited = { ...options, timeoutMs, signal };
     return this.#write("put", path, () => this.inner.put(path, body, precondition, limited));
@@ -70,7 +70,7 @@ export class DeadlineBackend extends WrappedBackend {
         yield page.value;
       }
     } finally {
-      // Behind a page that is not waited for any more, the end would not come either.
+      // A page that came too late would delay the end of the iterator as well.
       await this.#deadline.waitFor(Promise.resolve(pages.return?.()));
     }
   }
@@ -102,12 +102,12 @@ export class DeadlineBackend extends WrappedBackend {
     return {
       append: (bytes) => this.#write("append to", path, () => file.append(bytes)),
       isInPlace: () => this.#read("look at", path, () => file.isInPlace()),
-      // What was appended is as durable as it will be: there is nothing to wait for.
+      // Bytes that were appended are durable already: no failure of `close` matters.
       close: () => this.#deadline.waitFor(file.close()),
     };
   }
 
-  /** For what may be done again, or leaves nothing that counts. */
+  /** For calls that may be repeated: when one is late, it failed. */
   #read<R>(verb: string, path: string, work: () => Promise<R>): Promise<R> {
     const what = `${verb} ${path}`;
     return this.#deadline.race(what, work, () => {
@@ -117,6 +117,7 @@ export class DeadlineBackend extends WrappedBackend {
     });
   }
 
+  /** For calls whose effect matters: when one is late, its outcome is unknown. */
   #write<R>(verb: string, path: string, work: () => Promise<R>): Promise<R> {
     const what = `${verb} ${path}`;
     return this.#deadline.race(what, work, () => {

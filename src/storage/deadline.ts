@@ -12,7 +12,7 @@ export class Deadline {
   readonly #leftMs: () => number;
   readonly #passed = new AbortController();
   readonly #stopped = new AbortController();
-  /** Of those who wait, for what they do when it passes. */
+  /** One function for each wait, to be called when the deadline passes. */
   readonly #waiting = new Set<() => void>();
   /** For messages: "the deadline (2026-11-22T14:01:33.436Z)", by the wall clock. */
   readonly text: string;
@@ -39,7 +39,7 @@ export class Deadline {
     return Math.max(0, this.#leftMs());
   }
 
-  /** It will not pass any more; ends its timer. */
+  /** Ends the timer; the deadline will not pass any more. */
   stop(): void {
     this.#stopped.abort(SILENT_ABORT);
   }
@@ -60,10 +60,10 @@ export class Deadline {
     await this.#raceWith<unknown>(work, () => undefined);
   }
 
-  /** What has settled leaves nothing behind: a deadline may outlive any number of waits. */
+  /** A wait that is over leaves nothing in memory: a deadline may outlive any number of waits. */
   async #raceWith<R>(work: Promise<R>, late: () => R): Promise<R> {
     if (this.#passed.signal.aborted) {
-      // Nobody waits for it: unhandled, its failure would end the process.
+      // No caller waits for the work: unhandled, its failure would end the process.
       work.catch(() => undefined);
       return late();
     }

@@ -11,13 +11,13 @@ import type { Runtime } from "../core/runtime.ts";
 import type { Precondition, StorageBackend } from "./backend.ts";
 import { beyondBudget } from "./wrapped-backend.ts";
 
-/** No holder can block others for longer, whatever its options or its object contain. */
+/** No holder can block others for longer, whatever its options or the object say. */
 const TTL_MAX_MS = 15 * 60_000;
 
 /** How often a renewal may find an earlier attempt of its own. */
 const ATTEMPTS_MAX = 3;
 
-/** What the last successful write of a holder left behind. */
+/** The last successful write of a holder. */
 interface Held {
   readonly etag: string;
   /** Local clocks before it was sent. */
@@ -41,7 +41,7 @@ export class Lease {
   readonly #backend: StorageBackend;
   readonly #runtime: Runtime;
   readonly #options: LeaseOptions;
-  /** Of writes since the last that surely took effect: one of them may be what lies there. */
+  /** Random names of the writes since the last that surely took effect; the object may hold any of them. */
   readonly #attempts = new Set<string>();
   readonly #stop = new AbortController();
   readonly #renewing: Promise<void>;
@@ -54,14 +54,14 @@ export class Lease {
   static async take(
     backend: StorageBackend,
     runtime: Runtime,
-    asked: LeaseOptions,
+    wanted: LeaseOptions,
   ): Promise<Lease | undefined> {
-    const options = { ...asked, ttlMs: Math.min(asked.ttlMs, TTL_MAX_MS) };
+    const options = { ...wanted, ttlMs: Math.min(wanted.ttlMs, TTL_MAX_MS) };
     const found = await backend.get(options.path);
     if (found.status === "found") {
       const { owner, ttlMs } = parseContent(found.body, options.ttlMs);
       const silentMs = found.dateMs - found.lastModifiedMs;
-      // One from the future (a clock was set back since) would else wait for that time to come.
+      // A lease from the future (a clock was set back since) counts as expired, too.
       const expired = silentMs > Math.min(ttlMs, TTL_MAX_MS) || silentMs < -TTL_MAX_MS;
       if (owner !== null && !expired) return undefined;
     }
@@ -102,9 +102,9 @@ export class Lease {
   }
 
   /**
-   * Whether it is still held. One request at most, and none while renewals keep up: only when none
-   * came through for two thirds of the time, by the local clock or by the medium's, is it asked.
-   * Nobody may have taken it meanwhile: then it is held again.
+   * Whether it is still held. Sends at most one renewal, and only when the last successful one is
+   * older than two thirds of the time, by the local clock or by the medium's. When no other process
+   * has taken the lease meanwhile, it is held again.
    * @param seenMs the latest date that a response of the medium carried
    * @throws what renewing fails with: the state is unknown then
    */
@@ -126,7 +126,7 @@ export class Lease {
     while (!this.#taken) {
       await this.#runtime.idle(this.#options.ttlMs / 3, signal);
       if (signal.aborted) return;
-      // What it failed with is kept, and tried again: as long as no other process takes it, it is held.
+      // A failure is kept and the renewal repeated: the lease is held until another process takes it.
       await this.#renew().catch(() => undefined);
     }
   }
@@ -145,7 +145,7 @@ export class Lease {
     });
   }
 
-  /** Replaces the object while it is this holder's; sees whether it is not any more. */
+  /** Replaces the object if it is still this holder's; otherwise the lease is taken. */
   async #write(owner: string | null): Promise<void> {
     const { path, ttlMs } = this.#options;
     if (owner !== null) this.#attempts.add(owner);
@@ -171,7 +171,7 @@ export class Lease {
     });
   }
 
-  /** Gives it up for the next one. A lease taken by another is left alone. */
+  /** Releases the lease for the next holder. A lease taken by another is left alone. */
   async release(): Promise<void> {
     if (this.#stop.signal.aborted) return;
     this.#stop.abort(SILENT_ABORT);
@@ -187,7 +187,7 @@ export class Lease {
   }
 }
 
-/** Undefined when another was faster. @throws what the write fails with */
+/** @returns undefined when another process was faster; @throws what the write fails with */
 async function swap(
   backend: StorageBackend,
   runtime: Runtime,
@@ -202,7 +202,7 @@ async function swap(
   return put.status === "written" ? { etag: put.etag, at, dateMs: put.dateMs } : undefined;
 }
 
-/** No holder's name: those are hex digits. */
+/** The name of no holder, because those are hex digits. */
 const UNREADABLE = "unreadable";
 
 /** What cannot be read is treated as held: it expires by its age like any other. */

@@ -26,7 +26,7 @@ import { WrappedBackend } from "./wrapped-backend.ts";
 /** A budget, and what is called on its breach if that is only a warning. */
 export interface BudgetGuard {
   readonly budget: CostBudget;
-  /** Told once. */
+  /** Called at most once. */
   readonly onWarning: (message: string) => void;
   hasWarned?: boolean;
 }
@@ -171,10 +171,10 @@ export class MeteredBackend extends WrappedBackend {
     const onRequest: OnRequest = (kind, bytesOut) => {
       arrived();
       const ended = this.#meter.begin(kind, bytesOut);
-      const told = options.onRequest?.(kind, bytesOut);
+      const endedToo = options.onRequest?.(kind, bytesOut);
       return (bytesIn) => {
         ended(bytesIn);
-        told?.(bytesIn);
+        endedToo?.(bytesIn);
       };
     };
     try {
@@ -219,5 +219,5 @@ export class MeteredBackend extends WrappedBackend {
   }
 }
 
-/** What no meter counts. */
+/** The end of a request that no meter counts. */
 function ignore(): void {}

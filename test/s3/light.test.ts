@@ -225,7 +225,7 @@ describe("LightS3Backend", () => {
       await rejection(light.backend.get("x")),
       await rejection(sdk.backend.get("x")),
     ];
-    expect(String(own)).toContain("Check the credentials that the option credentials gave");
+    expect(String(own)).toContain("Check the credentials from the option credentials");
     expect(String(found)).toContain("Check the credentials that the AWS SDK finds (environment,");
   });
 

@@ -42,7 +42,7 @@ export function lightTransport(options: LightS3BackendOptions): {
     credentials:
       options.credentials === undefined
         ? "in AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN (this client reads no profile)"
-        : "that the option credentials gave",
+        : "from the option credentials",
   });
   const { credentials = credentialsOfEnvironment } = options;
   const transport = new LightTransport(settings, {

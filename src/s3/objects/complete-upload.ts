@@ -104,8 +104,8 @@ async function written(
   etag: string,
   dateMs: number,
 ): Promise<PutResult> {
-  const told = normalizeEtag(etag);
-  if (told !== "") return { status: "written", etag: told, dateMs };
+  const answered = normalizeEtag(etag);
+  if (answered !== "") return { status: "written", etag: answered, dateMs };
   const { output } = await bucket.head(upload.path);
   if (output?.metadata[UPLOAD_MARK] === upload.mark) {
     return { status: "written", etag: normalizeEtag(output.etag), dateMs };

@@ -5,7 +5,7 @@ import { pagesBelow } from "./list.ts";
 import { resolvePlace, type S3Settings } from "../requests/options.ts";
 import type { S3Transport } from "../requests/transport.ts";
 
-const LOOKS_PARALLEL = 8;
+const LISTS_PARALLEL = 8;
 
 /**
  * Locations one level below `s3://bucket/prefix` for which `isStore` admits a name right below them
@@ -22,7 +22,7 @@ export async function listLocations(
   const bucket = new S3Bucket(new S3Connection(settings, transport), place);
   const prefixes: string[] = [];
   for await (const name of namesBelow(bucket, "")) if (name.endsWith("/")) prefixes.push(name);
-  const found = await mapParallel(prefixes, LOOKS_PARALLEL, async (prefix) => {
+  const found = await mapParallel(prefixes, LISTS_PARALLEL, async (prefix) => {
     for await (const name of namesBelow(bucket, prefix)) if (isStore(name)) return true;
     return false;
   });

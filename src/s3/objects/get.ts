@@ -4,8 +4,8 @@ import type { ByteRange, GetOptions, GetResult } from "../../storage/backend.ts"
 import { dateOf, normalizeEtag, type S3Bucket } from "../requests/client.ts";
 import type { Output } from "../requests/transport.ts";
 
-/** How often a range past the end is looked at again while the object is being replaced. */
-const LOOKS_MAX = 3;
+/** How often a range that begins past the end is read again while the object is being replaced. */
+const READS_MAX = 3;
 
 export async function getObject(
   bucket: S3Bucket,
@@ -14,7 +14,7 @@ export async function getObject(
 ): Promise<GetResult> {
   const { range } = options;
   if (range !== undefined) checkRange(range);
-  for (let look = 1; look <= LOOKS_MAX; look++) {
+  for (let read = 1; read <= READS_MAX; read++) {
     const result = await getOnce(bucket, path, options);
     if (result !== "past-end") return result;
     const end = await getPastEnd(bucket, path, options);
@@ -97,7 +97,7 @@ function toFound(
   };
 }
 
-/** A range of no bytes cannot be expressed: one byte is requested and dropped. */
+/** A header cannot express a range of no bytes: one byte is requested and dropped. */
 function rangeHeader({ offset, length }: ByteRange): string {
   return `bytes=${offset}-${offset + Math.max(length, 1) - 1}`;
 }

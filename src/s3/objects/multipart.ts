@@ -1,6 +1,7 @@
 /**
  * Writing a stream: one PUT when it fits into a part, a multipart upload otherwise. Each upload
- * carries a random mark in its metadata, by which an upload whose last answer was lost is known.
+ * carries a random mark in its metadata, which shows whether an upload whose last answer was lost was
+ * completed.
  */
 import { InvalidArgumentError, WriteOutcomeUnknownError } from "../../core/errors.ts";
 import {
@@ -21,12 +22,12 @@ export const OBJECT_BYTES_MAX = 5 * MIB * MIB;
 export const PARTS_MAX = 10_000;
 export const PART_BYTES_MAX = 5 * 1024 * MIB;
 
-/** A part is no larger than this share of what went before it, so that parts grow late. */
+/** A part is at most this share of the bytes before it, so that parts grow late. */
 const GROWTH = 1 / 1_300;
 
 /** Each holds a part in memory. */
 const PARTS_PARALLEL = 3;
-/** Of what is under way: parts that have grown go one at a time. */
+/** Of the parts under way: parts that have grown are sent one at a time. */
 const UNDER_WAY_BYTES_MAX = 64 * 1024 * 1024;
 
 export async function putStream(
@@ -50,8 +51,8 @@ export async function putStream(
       return await putObject(bucket, path, body, precondition, options);
     }
     const ifAbsent = precondition !== "none";
-    // Not every server heeds If-None-Match at the end of an upload. Names put create-only hold
-    // 64 random bits, so a race between this look and that end is no concern.
+    // Not every server honours If-None-Match at the end of an upload. Names of objects that are only
+    // created hold 64 random bits, so that two uploads of one name do not race.
     if (ifAbsent) {
       const { output, dateMs } = await bucket.head(path);
       if (output !== undefined) return { status: "conflict", dateMs };
@@ -59,7 +60,7 @@ export async function putStream(
     const upload = await beginUpload(bucket, path, ifAbsent, options.timeoutMs ?? PUT_TIMEOUT_MS);
     return await finishUpload(bucket, upload, joined([first.value, second.value], parts));
   } finally {
-    // Lets the source clean up when it was not read to its end.
+    // The source can clean up when it was not read to its end.
     await parts.return();
   }
 }

@@ -24,7 +24,7 @@ import type { Input } from "../requests/transport.ts";
 /** Two forms of an etag, each tried twice, in case a parallel request flips between. */
 const FORMS_TRIED_MAX = 4;
 
-/** So that a last attempt close to the deadline does not fail for lack of time. */
+/** The least time limit of an attempt, also of one that begins close to the deadline. */
 const ATTEMPT_MS_MIN = 1_000;
 
 type Verdict = PutResult | "other-form" | "repeat" | "absent";

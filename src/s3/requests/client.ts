@@ -104,7 +104,7 @@ export class S3Connection {
     const silence = new SilenceLimit(runtime, Math.min(requestTimeoutMs + uploadMs, limitMs));
     const listeners = { onEvent, onRequest, clock: this.clock, server: this.server };
     const exchange = new Exchange(call, listeners, { silence, signal });
-    // A client whose `send` is a stub in a test shows no HTTP answer: then its clock is ours.
+    // A client whose `send` is a stub (in a test) reports no HTTP answer: then our own clock counts.
     const dateOfAnswer = (): number | undefined =>
       exchange.attempts === 0 ? runtime.nowMs() : exchange.dateMs;
     try {
@@ -143,20 +143,20 @@ export class S3Connection {
   }
 }
 
-/** A connection together with the place it serves: what every operation works on. */
+/** A connection together with the place it serves, for one call; every operation works on one. */
 export class S3Bucket {
   readonly connection: S3Connection;
   readonly place: S3Place;
   readonly #call: RequestOptions;
 
-  /** @param call what is called for every request, beside the backend's own, and what ends the call */
+  /** @param call the listener and the signal of one call of the backend */
   constructor(connection: S3Connection, place: S3Place, call: RequestOptions = {}) {
     this.connection = connection;
     this.place = place;
     this.#call = call;
   }
 
-  /** The same for one call. */
+  /** The same place with the listener and the signal of one call. */
   forCall({ onRequest, signal }: RequestOptions): S3Bucket {
     if (onRequest === undefined && signal === undefined) return this;
     return new S3Bucket(this.connection, this.place, { onRequest, signal });

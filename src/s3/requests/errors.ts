@@ -179,7 +179,7 @@ const RESET_CODES = ["ECONNRESET", "EPIPE", "ECONNABORTED"];
  * @param error what a client threw
  */
 export function classifyError(error: unknown, sent: boolean): Failure {
-  return classifyFault(error instanceof RequestError ? error.fault : localFault(error), sent);
+  return classifyFault(error instanceof RequestError ? error.fault : faultOf(error), sent);
 }
 
 /** As `classifyError`, of a fault that was reported otherwise. */
@@ -206,7 +206,7 @@ export function classifyFault(fault: RequestFault, sent: boolean): Failure {
 }
 
 /** Of an error of Node, or of a function of the caller. */
-function localFault(error: unknown): RequestFault {
+export function faultOf(error: unknown): RequestFault {
   return {
     name: textField(error, "name") ?? "Error",
     message: textField(error, "message") ?? String(error),

@@ -7,8 +7,8 @@ const BACKOFF_MS_MAX = 5_000;
 
 /**
  * How long to wait before attempt `failures + 1`: full jitter, so that writers that collided do not
- * collide again. A first failure on a broken connection (thawed process, idle socket) waits not at
- * all: the next attempt uses a new one.
+ * collide again. After a first failure on a broken connection (thawed process, idle socket) there is
+ * no wait: the next attempt uses a new connection.
  */
 export function backoffMs(runtime: Runtime, failure: Failure, failures: number): number {
   if (failure.deadSocket && failures === 1) return 0;

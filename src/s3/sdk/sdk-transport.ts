@@ -18,7 +18,7 @@ import type {
   ServiceInputTypes,
   ServiceOutputTypes,
 } from "@aws-sdk/client-s3";
-import { RequestError } from "../requests/errors.ts";
+import { faultOf, RequestError } from "../requests/errors.ts";
 import { checksumHeader, type Exchange, type HttpHeaders } from "../requests/exchange.ts";
 import type { S3Settings } from "../requests/options.ts";
 import type { Input, ObjectHead, Operation, Output, S3Transport } from "../requests/transport.ts";
@@ -278,10 +278,7 @@ function toRequestError(error: unknown): unknown {
   const metadata = field(error, "$metadata");
   if (metadata === undefined || error instanceof RequestError) return error;
   return new RequestError({
-    name: textField(error, "name") ?? "Error",
-    message: textField(error, "message") ?? String(error),
-    code: textField(error, "code"),
-    systemCall: textField(error, "syscall"),
+    ...faultOf(error),
     status: numberField(metadata, "httpStatusCode"),
     requestId: textField(metadata, "requestId"),
     attempts: numberField(metadata, "attempts"),
