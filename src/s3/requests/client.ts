@@ -103,7 +103,7 @@ export class S3Connection {
     const uploadMs = Math.ceil(bytesOut / UPLOAD_BYTES_PER_MS);
     const silence = new SilenceLimit(runtime, Math.min(requestTimeoutMs + uploadMs, limitMs));
     const listeners = { onEvent, onRequest, clock: this.clock, server: this.server };
-    const exchange = new Exchange(call, listeners, { silence, signal });
+    const exchange = new Exchange(call, listeners, silence, signal);
     // A client whose `send` is a stub (in a test) reports no HTTP answer: then our own clock counts.
     const dateOfAnswer = (): number | undefined =>
       exchange.attempts === 0 ? runtime.nowMs() : exchange.dateMs;

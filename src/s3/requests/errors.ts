@@ -193,7 +193,8 @@ export function classifyFault(fault: RequestFault, sent: boolean): Failure {
     localKind({ ...fault, message }) ??
     KIND_BY_NAME.get(name) ??
     kindOfStatus(status);
-  const kept = { name, message, code, status, requestId };
+  const fields = Object.entries({ name, message, code, status, requestId });
+  const kept = fields.filter(([, value]) => value !== undefined);
   return {
     kind: known ?? (sent || deadSocket ? "unknown" : "rejected"),
     name: code ?? name,
@@ -201,7 +202,7 @@ export function classifyFault(fault: RequestFault, sent: boolean): Failure {
     message,
     deadSocket,
     attempts,
-    cause: Object.assign(new Error(message), withoutEmpty(kept)),
+    cause: Object.assign(new Error(message), Object.fromEntries(kept)),
   };
 }
 
@@ -319,10 +320,6 @@ function deniedAdvice({ operation, permission }: S3Call): string {
     `${grant}, and s3:ListBucket on the bucket: ` +
     "without that an object that does not exist is answered with 403, too"
   );
-}
-
-function withoutEmpty(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
 function redact(message: string): string {

@@ -58,14 +58,6 @@ interface Listeners {
   readonly server: SeenServer;
 }
 
-/** The limits of an exchange. */
-interface Limits {
-  /** Its time limit. */
-  readonly silence: SilenceLimit;
-  /** The caller's own, which breaks the exchange off. */
-  readonly signal: AbortSignal | undefined;
-}
-
 /**
  * A client calls `sent`, then `answered` and `read`, or `unanswered`. A client that repeats requests
  * itself does so for each HTTP attempt.
@@ -87,7 +79,13 @@ export class Exchange {
   /** To be called once, when the HTTP attempt has ended. */
   #end: ((bytesIn: number) => void) | undefined;
 
-  constructor(call: S3Call, listeners: Listeners, { silence, signal }: Limits) {
+  /** @param signal the caller's own, beside that of the time limit */
+  constructor(
+    call: S3Call,
+    listeners: Listeners,
+    silence: SilenceLimit,
+    signal: AbortSignal | undefined,
+  ) {
     this.#call = call;
     this.#listeners = listeners;
     this.#silence = silence;

@@ -69,5 +69,5 @@ export async function closeIdleSockets(client: S3Client): Promise<void> {
 }
 
 function field(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
+  return Reflect.get(Object(value), name);
 }

@@ -263,8 +263,7 @@ function reporting<
 function originOf(request: unknown): string {
   const { protocol, hostname, port } = Object(request);
   if (typeof hostname !== "string") return "";
-  const host = `${protocol}//${hostname}`;
-  const text = Number.isNaN(Number(port)) ? host : `${host}:${port}`;
+  const text = `${protocol}//${hostname}${port ? `:${port}` : ""}`;
   return URL.canParse(text) ? new URL(text).origin : text;
 }
 
