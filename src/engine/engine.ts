@@ -28,6 +28,8 @@ export interface Engine {
   readonly meter: CostMeter;
   readonly runtime: Runtime;
   readonly settings: ProtocolSettings;
+  /** How far a date of the medium may be from the true time, in ms. */
+  readonly dateSkewMs: number;
   readonly log: Log;
   readonly manifests: ManifestStore;
   /** Of the stores over this backend and location. */
@@ -81,7 +83,8 @@ export function createEngine(given: EngineOptions): Engine {
   const timed = deadline && new DeadlineBackend(given.backend, deadline);
   const backend = new MeteredBackend(timed ?? given.backend, meter, guard);
   const { appendable } = backend;
-  const settings = settingsOn(backend, given.settings);
+  const { dateSkewMs = DATE_SKEW_MS } = backend;
+  const settings = settingsOn(backend, given.settings, dateSkewMs);
   const warm = warmOf(given.backend, location);
   const log =
     appendable === undefined
@@ -97,6 +100,7 @@ export function createEngine(given: EngineOptions): Engine {
     meter,
     runtime,
     settings,
+    dateSkewMs,
     log,
     manifests: new ManifestStore(backend, warm.manifest),
     warmLooks: warm.looks,
@@ -111,8 +115,12 @@ export function createEngine(given: EngineOptions): Engine {
 }
 
 /** The settings as they hold on a medium. */
-function settingsOn(backend: StorageBackend, settings: ProtocolSettings): ProtocolSettings {
-  const tombstoneGraceMs = purgeGraceMs(settings, backend.dateSkewMs ?? DATE_SKEW_MS);
+function settingsOn(
+  backend: StorageBackend,
+  settings: ProtocolSettings,
+  dateSkewMs: number,
+): ProtocolSettings {
+  const tombstoneGraceMs = purgeGraceMs(settings, dateSkewMs);
   if (backend.appendable === undefined) return { ...settings, tombstoneGraceMs };
   // A directory's second look is one more listing of it, and its log files are deleted in order.
   return { ...settings, tombstoneGraceMs, segmentGraceMs: 0 };

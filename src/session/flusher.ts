@@ -196,10 +196,10 @@ export class Flusher {
 
   /** How long after the date of its view a flush counts, by what the view's manifest promises. */
   get #lagMsMax(): number {
-    const { settings, backend } = this.#engine;
+    const { settings, dateSkewMs } = this.#engine;
     const { generation, tombstoneGraceMs } = this.#replica.view.loaded.manifest;
     const promisedMs = generation === 0 ? undefined : tombstoneGraceMs;
-    return lagMsMax(settings, promisedMs, backend.dateSkewMs ?? DATE_SKEW_MS);
+    return lagMsMax(settings, promisedMs, dateSkewMs);
   }
 
   #commitMemory(locked: LockedReplica, { built }: BuiltFlush, written: WrittenSegment): void {
