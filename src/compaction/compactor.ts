@@ -6,7 +6,6 @@ import { ConflictError } from "../core/errors.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
 import { COMPACT_LEASE_PATH } from "../format/paths.ts";
 import type { IsEnough, LogListing, SegmentRef } from "../log/log.ts";
-import { snapshotMissing } from "../legacy/snapshot.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import { Lease } from "../storage/lease.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
@@ -143,7 +142,7 @@ export class Compactor {
   async #lostToAnother(error: RunGoneError): Promise<PartialResult> {
     const { manifest, originalManifest } = await this.#parts.manifests.load();
     const snapshot = originalManifest?.currentSnapshot;
-    if (snapshot !== undefined && snapshot === error.path) throw snapshotMissing(snapshot, error);
+    if (snapshot !== undefined && snapshot === error.path) throw error.asDamage();
     if (manifest.runs.some(({ path, index }) => path === error.path || index === error.path))
       throw error;
     return { outcome: "lost", generation: manifest.generation };

@@ -19,7 +19,7 @@ import {
 import { encodeRetiredList } from "../format/retired-list.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import { originalPeriod, surveyArchive } from "../legacy/archive.ts";
-import type { OriginalBase } from "../legacy/legacy-store.ts";
+import type { LegacyStore } from "../legacy/legacy-store.ts";
 import { fromMap, mergeSorted } from "../runs/merge.ts";
 import { writeRun } from "../runs/run-writer.ts";
 import type { Lease } from "../storage/lease.ts";
@@ -66,7 +66,7 @@ export class UpgradePass {
         replacedRuns: [],
         purgeFloor: undefined,
         clock: original.segments.reduce((max, { hi }) => Math.max(max, hi), 0),
-        schema: original.head.version,
+        schema: original.run.head.version,
         activeRecords,
         archived,
         created: original.manifest.stats.created,
@@ -108,9 +108,9 @@ export class UpgradePass {
   }
 
   /** The snapshot in parts that fit in memory, and the winners of the log, deletions included. */
-  async #writeRuns({ snapshot, segments }: OriginalBase): Promise<RunInfo[]> {
+  async #writeRuns({ run, segments }: LegacyStore): Promise<RunInfo[]> {
     const runs: RunInfo[] = [];
-    for await (const entries of inParts(snapshot(), this.#parts.limits.logBytesMax)) {
+    for await (const entries of inParts(run.entries(), this.#parts.limits.logBytesMax)) {
       append(runs, await this.#writeRun(entries));
     }
     const logged = new Map<string, Entry>();
@@ -149,7 +149,7 @@ export class UpgradePass {
   }
 
   /** Archives stay as they are; one that cannot be read stays listed, and loading it throws. */
-  async #countArchives({ manifest }: OriginalBase): Promise<ArchiveInfo[]> {
+  async #countArchives({ manifest }: LegacyStore): Promise<ArchiveInfo[]> {
     const found: ArchiveInfo[] = [];
     for (const path of new Set(manifest.archiveSegments)) {
       const facts = await surveyArchive(this.#parts.backend, path).catch((error: unknown) => {
@@ -169,7 +169,7 @@ export class UpgradePass {
   async #writeRetiredList({
     manifest,
     corrupt,
-  }: OriginalBase): Promise<{ readonly path: string; readonly list: true }> {
+  }: LegacyStore): Promise<{ readonly path: string; readonly list: true }> {
     const { backend, runtime, settings } = this.#parts;
     const kept = new Set(corrupt.map(({ path }) => path));
     const paths = new Set([manifest.currentSnapshot]);
@@ -189,7 +189,7 @@ export class UpgradePass {
   }
 
   /** Random, and bound to what is published: clones of one process draw the same numbers. */
-  #nonce({ fingerprint }: OriginalBase, runs: readonly RunInfo[]): string {
+  #nonce({ fingerprint }: LegacyStore, runs: readonly RunInfo[]): string {
     const { runtime } = this.#parts;
     const text = JSON.stringify([runtime.randomHex(16), fingerprint, runs.map(({ path }) => path)]);
     return hash("sha256", text).slice(0, 16);

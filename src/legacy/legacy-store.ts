@@ -4,20 +4,21 @@
  */
 import { hash } from "node:crypto";
 import type { CorruptionError } from "../core/errors.ts";
-import type { RunEntry } from "../core/version.ts";
 import type { SegmentRef } from "../log/log.ts";
 import type { Segment } from "../format/segment.ts";
 import type { StorageBackend } from "../storage/backend.ts";
+import { LegacyRun } from "./legacy-run.ts";
 import { readOriginalLog } from "./log.ts";
 import type { OriginalManifest } from "./manifest.ts";
 import { orderOriginal } from "./order.ts";
-import { readSnapshotHead, type SnapshotHead, streamSnapshot } from "./snapshot.ts";
+import { readSnapshotHead } from "./snapshot.ts";
 
-export interface OriginalBase {
+export interface LegacyStore {
   /** Changes whenever the manifest or the log changes: memory built on another one is of no use. */
   readonly fingerprint: string;
   readonly manifest: OriginalManifest;
-  readonly head: SnapshotHead;
+  /** Its snapshot. */
+  readonly run: LegacyRun;
   /**
    * The log: a ref for each operation, with its segment, clocks in the order in which they count.
    * Of its own, so that an operation that was seen is distinguished from one that was not.
@@ -25,32 +26,30 @@ export interface OriginalBase {
   readonly segments: readonly SegmentRef[];
   /** Lines of the log that cannot be read: one error for each object that holds some. */
   readonly corrupt: readonly CorruptionError[];
-  /** Records of the snapshot in its order, at clock 0. @throws RunGoneError once it was deleted */
-  snapshot(): AsyncGenerator<readonly RunEntry[]>;
 }
 
 /**
  * Reads the log and the head of the snapshot. What is read stands for `manifest` only if that is
  * still current afterwards.
  * @param etag of the manifest
- * @param known the base before: a snapshot is never replaced, so its head is not read again
+ * @param known what was read before: a snapshot is never replaced, so its head is not read again
  * @throws RunGoneError when there is no such snapshot, CorruptionError
  */
-export async function loadOriginalBase(
+export async function loadLegacyStore(
   backend: StorageBackend,
   manifest: OriginalManifest,
   etag: string,
-  known?: OriginalBase,
-): Promise<OriginalBase> {
+  known?: LegacyStore,
+): Promise<LegacyStore> {
   const path = manifest.currentSnapshot;
   const [head, log] = await Promise.all([
-    known?.head.path === path ? known.head : readSnapshotHead(backend, path),
+    known?.run.path === path ? known.run.head : readSnapshotHead(backend, path),
     readOriginalLog(backend, manifest),
   ]);
   const fingerprint = hash("sha256", JSON.stringify([etag, log.digest]));
   const segments = orderOriginal(log.logs, head.version).map((segment) => refTo(segment, manifest));
-  const snapshot = (): AsyncGenerator<readonly RunEntry[]> => streamSnapshot(backend, head);
-  return { fingerprint, manifest, head, segments, corrupt: log.corrupt, snapshot };
+  const run = new LegacyRun(backend, head, fingerprint, manifest.stats.activeRecords);
+  return { fingerprint, manifest, run, segments, corrupt: log.corrupt };
 }
 
 function refTo(segment: Segment, { activeOps, activeAgentOps }: OriginalManifest): SegmentRef {

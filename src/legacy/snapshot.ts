@@ -40,7 +40,7 @@ export async function readSnapshotHead(
   path: string,
 ): Promise<SnapshotHead> {
   const found = await backend.get(path, { range: { offset: 0, length: HEAD_BYTES } });
-  if (found.status !== "found") throw new RunGoneError(`${path} is not there`, { path });
+  if (found.status !== "found") throw snapshotGone(path);
   const { objectBytes: bytes, body } = found;
   const end = Buffer.from(body).indexOf(LINE_FEED);
   const isComplete = end >= 0 || body.length === bytes;
@@ -62,12 +62,10 @@ export function streamSnapshot(
   return head.form === "lines" ? streamLines(backend, head) : streamObject(backend, head);
 }
 
-/** What a snapshot that is named and not there means, in the original's words. */
-export function snapshotMissing(path: string, cause?: unknown): CorruptionError {
-  return new CorruptionError(
-    `Snapshot file not found: ${path}. The data directory may be corrupted.`,
-    { path, cause },
-  );
+/** With what it means in the words of the original opslog, which its programs match on. */
+function snapshotGone(path: string): RunGoneError {
+  const damage = `Snapshot file not found: ${path}. The data directory may be corrupted.`;
+  return new RunGoneError(`${path} is not there`, { path }, damage);
 }
 
 async function* streamObject(
@@ -87,7 +85,7 @@ async function* streamObject(
 
 async function readObject(backend: StorageBackend, path: string): Promise<Snapshot<unknown>> {
   const found = await backend.get(path);
-  if (found.status !== "found") throw new RunGoneError(`${path} is not there`, { path });
+  if (found.status !== "found") throw snapshotGone(path);
   const { body } = found;
   const place = { path, offset: 0 };
   if (body.length > TEXT_BYTES_MAX) {
@@ -116,7 +114,7 @@ async function* streamLines(
 ): AsyncGenerator<RunEntry[]> {
   const read = async (offset: number, length: number): Promise<Buffer> => {
     const found = await backend.get(path, { range: { offset, length } });
-    if (found.status !== "found") throw new RunGoneError(`${path} is not there`, { path });
+    if (found.status !== "found") throw snapshotGone(path);
     const { body } = found;
     if (body.length === length) return Buffer.from(body.buffer, body.byteOffset, body.byteLength);
     throw corrupt(`expected ${length} bytes, found ${body.length}`, { path, offset });

@@ -12,15 +12,15 @@ import {
   wins,
 } from "../core/version.ts";
 import { filterAdmits, filterHash } from "../format/paths.ts";
-import type { RunInfo } from "../format/run-info.ts";
 import type { Segment } from "../format/segment.ts";
 import type { SegmentRef } from "../log/log.ts";
+import type { Run } from "../runs/run.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import { renewView, settleView, type View } from "../view/view.ts";
+import { runsOf } from "../view/view-runs.ts";
 import type { Engine } from "../engine/engine.ts";
 import { SegmentReader } from "./segment-reader.ts";
 import { migrateRecord } from "../core/schema.ts";
-import { runMissing } from "./merged-view.ts";
 
 /** Ids to look for; "all" takes every record there is. */
 export type Wanted = ReadonlySet<string> | "all";
@@ -113,11 +113,11 @@ class Gathering {
     this.#reloadIfOutdated();
     await this.#settleIfNeeded();
     const gone = new Set<string>();
-    const runs = this.#view.loaded.manifest.runs.filter(({ path }) => !this.#merged.has(path));
+    const named = runsOf(this.#engine.runs, this.#view);
+    const runs = named.filter(({ name }) => !this.#merged.has(name));
     const results = await Promise.allSettled([
       this.#readSegments(gone),
       ...runs.map((run) => this.#readRun(run)),
-      this.#readOriginal(),
     ]);
     const failures = results.flatMap((result) =>
       result.status === "rejected" ? [result.reason] : [],
@@ -128,8 +128,7 @@ class Gathering {
     if (failure !== undefined && !(failure instanceof RunGoneError)) throw failure;
     const before = this.#view.loaded.etag;
     this.#view = await renewView(this.#engine.manifests, this.#view, gone);
-    if (failure !== undefined && this.#view.loaded.etag === before)
-      throw runMissing(this.#view, failure);
+    if (failure !== undefined && this.#view.loaded.etag === before) throw failure.asDamage();
     return false;
   }
 
@@ -188,43 +187,29 @@ class Gathering {
     this.#merged.add(key);
   }
 
-  async #readRun(run: RunInfo): Promise<void> {
-    const reader = this.#engine.runs.open(run);
+  async #readRun(run: Run): Promise<void> {
     const scanFrom = Math.max(SCAN_RECORDS_MIN, run.records * SCAN_SHARE);
     if (this.#wanted !== "all" && this.#wanted.size < scanFrom) {
-      const found = await reader.getMany(this.#wanted);
+      const found = await run.getMany(this.#wanted);
       for (const entry of found.values()) this.#mergeRunEntry(entry, run);
     } else {
-      for await (const batch of reader.scan()) {
+      for await (const batch of run.entries()) {
         for (const entry of batch) this.#mergeRunEntry(entry, run);
       }
     }
-    this.#merged.add(run.path);
-  }
-
-  /** A point read goes through the whole snapshot: it has no index. */
-  async #readOriginal(): Promise<void> {
-    const { original } = this.#view;
-    if (original === undefined || this.#merged.has(original.fingerprint)) return;
-    for await (const batch of original.snapshot()) {
-      for (const { id, version, schema, text } of batch) {
-        if (this.#wanted !== "all" && !this.#wanted.has(id)) continue;
-        const value = text === undefined ? undefined : parseRecord(id, text, original.head.path);
-        // Of two lines for one id the later counts, as for the original; there are no runs yet.
-        this.#entries.set(id, new ResidentEntry(version, schema, value));
-      }
-    }
-    this.#merged.add(original.fingerprint);
+    this.#merged.add(run.name);
   }
 
   /** Parses a record only when it is wanted and not below what is known already. */
-  #mergeRunEntry({ id, version, schema, text }: RunEntry, run: RunInfo): void {
+  #mergeRunEntry({ id, version, schema, text }: RunEntry, run: Run): void {
     if (this.#wanted !== "all" && !this.#wanted.has(id)) return;
     const current = this.#entries.get(id);
     if (current !== undefined && version.clock < current.version.clock) return;
     const value = text === undefined ? undefined : parseRecord(id, text, run.path);
     const entry = new ResidentEntry(version, schema, value);
-    if (wins(entry, current)) this.#entries.set(id, entry);
+    // A run that is not sorted may hold an id twice.
+    const isLater = !run.isSorted && compareVersions(version, current?.version ?? version) === 0;
+    if (isLater || wins(entry, current)) this.#entries.set(id, entry);
   }
 
   /** In whatever order things were read, records come in the order in which they were written. */

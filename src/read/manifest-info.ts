@@ -28,7 +28,7 @@ export function describeManifest(view: View, opsCount: number): ManifestInfo {
   const stats = original?.manifest.stats ?? manifest.stats;
   const looked = new Date(dateMs).toISOString();
   return {
-    currentSnapshot: original?.manifest.currentSnapshot ?? runs.at(-1)?.path ?? MANIFEST_PATH,
+    currentSnapshot: original?.run.path ?? runs.at(-1)?.path ?? MANIFEST_PATH,
     activeOps:
       segments.find(({ hi }) => hi === newest)?.path ?? original?.manifest.activeOps ?? LOG_PREFIX,
     archiveSegments: archiveNames(view),

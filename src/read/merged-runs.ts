@@ -1,8 +1,8 @@
 /** Runs of a manifest merged into one sequence, with memory bounded whatever their number. */
 import { type RunEntry, wins } from "../core/version.ts";
-import type { Manifest } from "../format/manifest-codec.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import { type EntryBatches, mergeSorted } from "../runs/merge.ts";
+import type { Run } from "../runs/run.ts";
 import { BLOCK_BYTES_MAX } from "../runs/run-writer.ts";
 import { entryOf, type LiveOperation } from "./log-replay.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -30,11 +30,9 @@ export interface RunsRange extends IdRange {
 
 /** The entries of each run within the range, read ahead with bounded memory for all together. */
 export function scansOf(
-  engine: Engine,
-  runs: readonly RunInfo[],
+  runs: readonly Run[],
   { recordsWanted, ...range }: RunsRange = {},
 ): EntryBatches[] {
-  const opener = recordsWanted === undefined ? engine.runs.once() : engine.runs;
   const share = Math.floor(SPANS_BYTES_MAX / Math.max(1, runs.length));
   const spanBytesMax = Math.min(SPAN_BYTES_MAX, Math.max(SPAN_BYTES_MIN, share));
   const limitedShare = Math.max(spanBytesMax, Math.floor(LIMITED_BYTES_FIRST / runs.length));
@@ -42,12 +40,12 @@ export function scansOf(
     const firstBytes = recordsWanted && Math.min(limitedShare, firstBytesOf(run, recordsWanted));
     // By blocks: what is handed out one by one must be verified before, not at the end of the run.
     const options = { ...range, byBlocks: true, spanBytesMax, firstBytes };
-    return opener.open(run).scan(options);
+    return run.scan(options);
   });
 }
 
 /** The records wanted may begin anywhere in a block. */
-function firstBytesOf({ bytes, records }: RunInfo, recordsWanted: number): number {
+function firstBytesOf({ bytes, records }: Run, recordsWanted: number): number {
   if (recordsWanted === Infinity) return SCAN_BYTES_FIRST;
   return Math.ceil((recordsWanted * bytes) / records) + BLOCK_BYTES_MAX;
 }
@@ -60,7 +58,9 @@ export async function* streamChanges(
 ): AsyncGenerator<RunEntry[]> {
   const knownPaths = new Set(known.map(({ path }) => path));
   if (runs.every(({ path }) => knownPaths.has(path))) return;
-  const marked = scansOf(engine, runs).map((scan, at) =>
+  const once = engine.runs.once();
+  const opened = runs.map((run) => once.open(run));
+  const marked = scansOf(opened).map((scan, at) =>
     mark(scan, !knownPaths.has(runs[at]?.path ?? "")),
   );
   for await (const batch of mergeSorted<MarkedEntry>(marked)) {
@@ -69,15 +69,18 @@ export async function* streamChanges(
   }
 }
 
-/** Leaves out operations that the runs hold, or a later one on the same record. */
+/**
+ * Leaves out operations that the runs hold, or a later one on the same record.
+ * @param clockMax the runs hold none above it
+ */
 export async function aboveRuns(
-  engine: Engine,
-  { clock, runs }: Pick<Manifest, "clock" | "runs">,
+  runs: readonly Run[],
+  clockMax: number,
   operations: readonly LiveOperation[],
 ): Promise<readonly LiveOperation[]> {
-  const low = operations.filter(({ version }) => version.clock <= clock);
+  const low = operations.filter(({ version }) => version.clock <= clockMax);
   const ids = new Set(low.map(({ operation }) => operation.id));
-  const winners = await lookUpRuns(engine, runs, ids);
+  const winners = await lookUpRuns(runs, ids);
   return operations.filter((each) => {
     const winner = winners.get(each.operation.id);
     return wins(entryOf(each), winner);
@@ -86,14 +89,13 @@ export async function aboveRuns(
 
 /** Winners of these ids, tombstones included. @throws RunGoneError, CorruptionError */
 export async function lookUpRuns(
-  engine: Engine,
-  runs: readonly RunInfo[],
+  runs: readonly Run[],
   ids: ReadonlySet<string>,
 ): Promise<Map<string, RunEntry>> {
   const winners = new Map<string, RunEntry>();
   if (ids.size === 0) return winners;
   for (const run of runs) {
-    const found = await engine.runs.open(run).getMany(ids);
+    const found = await run.getMany(ids);
     for (const [id, entry] of found) if (wins(entry, winners.get(id))) winners.set(id, entry);
   }
   return winners;

@@ -2,9 +2,8 @@
  * Records of a view as one sequence in id order, which continues under a newer manifest when a
  * compaction deletes what is being read.
  */
-import { CorruptionError, UnavailableError } from "../core/errors.ts";
+import { UnavailableError } from "../core/errors.ts";
 import type { RunEntry } from "../core/version.ts";
-import { snapshotMissing } from "../legacy/snapshot.ts";
 import { type EntryBatches, mergeSorted } from "../runs/merge.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import type { ManifestStore } from "../view/manifest-store.ts";
@@ -75,16 +74,8 @@ export async function renewedView(
 ): Promise<View> {
   if (!(error instanceof RunGoneError)) throw error;
   const renewed = await renewView(manifests, view);
-  if (renewed.loaded.etag === view.loaded.etag) throw runMissing(view, error);
+  if (renewed.loaded.etag === view.loaded.etag) throw error.asDamage();
   return renewed;
-}
-
-/** What a run that is gone means when the manifest still names it. */
-export function runMissing({ original }: View, gone: RunGoneError): CorruptionError {
-  const { path } = gone;
-  if (original !== undefined) return snapshotMissing(path ?? "", gone);
-  const message = `the manifest names ${path}, which is not there`;
-  return new CorruptionError(message, { path, cause: gone });
 }
 
 export function changedTooOften(): UnavailableError {

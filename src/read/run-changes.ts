@@ -23,8 +23,13 @@ export async function* runChanges(
   before: readonly RunInfo[],
   after: readonly RunInfo[],
 ): AsyncGenerator<RunChange[]> {
-  const went = new Reader(mergeSorted(scansOf(engine, withoutThose(before, after))));
-  const came = new Reader(mergeSorted(scansOf(engine, withoutThose(after, before))));
+  const changedRuns = (runs: readonly RunInfo[], others: readonly RunInfo[]): Reader => {
+    const once = engine.runs.once();
+    return new Reader(
+      mergeSorted(scansOf(withoutThose(runs, others).map((run) => once.open(run)))),
+    );
+  };
+  const [went, came] = [changedRuns(before, after), changedRuns(after, before)];
   try {
     for (;;) {
       await went.fill();

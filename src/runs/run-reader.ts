@@ -7,6 +7,7 @@ import { type Block, findBySeparator } from "../format/run-index.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { EntryBatches } from "./merge.ts";
+import type { Run } from "./run.ts";
 import { type RunCache, RunObjects } from "./run-objects.ts";
 import { type RunScanOptions, scanAll, scanRange, scanUnindexed } from "./run-scan.ts";
 
@@ -25,7 +26,8 @@ interface Lookup {
  * All methods throw RunGoneError when the run is not there any more (load the manifest again) and
  * CorruptionError when its bytes are not what was written.
  */
-export class RunReader {
+export class RunReader implements Run {
+  readonly isSorted = true;
   readonly #objects: RunObjects;
 
   /** @param onWarning called if a part of the index cannot be read and data is searched instead */
@@ -40,6 +42,23 @@ export class RunReader {
 
   get run(): RunInfo {
     return this.#objects.run;
+  }
+
+  /** Its path: no other run ever has the same. */
+  get name(): string {
+    return this.run.path;
+  }
+
+  get path(): string {
+    return this.run.path;
+  }
+
+  get bytes(): number {
+    return this.run.bytes;
+  }
+
+  get records(): number {
+    return this.run.records;
   }
 
   /** Whether the run may hold the id, as far as memory shows: `false` is certain. No I/O. */
@@ -85,6 +104,10 @@ export class RunReader {
     const mayBeAll = !byBlocks && !reverse && firstBytes === undefined;
     const isAll = mayBeAll && from <= this.run.minId && (to === undefined || to > this.run.maxId);
     return isAll ? scanAll(this.#objects) : scanRange(this.#objects, options);
+  }
+
+  entries(): EntryBatches {
+    return this.scan();
   }
 
   #isWithin(id: string): boolean {

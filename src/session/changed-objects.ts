@@ -134,7 +134,7 @@ export class ChangedObjects {
     const { view, known } = this.#base;
     const { loaded, original, segments } = this.#view;
     const { manifest } = loaded;
-    if (original?.manifest.currentSnapshot !== view.original?.manifest.currentSnapshot) {
+    if (original?.run.path !== view.original?.run.path) {
       return "the original opslog made a new snapshot, or its store was upgraded";
     }
     if (original !== undefined) {
@@ -251,7 +251,8 @@ export class ChangedObjects {
     const { view, known } = this.#base;
     const current = new Set(this.#view.loaded.manifest.runs.map(({ path }) => path));
     const stayed = view.loaded.manifest.runs.filter(({ path }) => current.has(path));
-    const held = await lookUpRuns(this.#engine, stayed, ids);
+    const runs = stayed.map((run) => this.#engine.runs.open(run));
+    const held = await lookUpRuns(runs, ids);
     const filters = [...known.values()].map(({ ref }) => ref.filter);
     return [...ids].filter((id) => {
       const hash = filterHash(id);

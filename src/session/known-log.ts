@@ -10,6 +10,7 @@ import { compareVersions, keyOf, type Version } from "../core/version.ts";
 import { type Segment, versionOf } from "../format/segment.ts";
 import type { SegmentRef } from "../log/log.ts";
 import type { View } from "../view/view.ts";
+import { runNames } from "../view/view-runs.ts";
 
 /** How far back an agent can undo what is compacted already: its memory is bounded. */
 const OWN_OPERATIONS_MAX = 1_000;
@@ -132,13 +133,9 @@ export class KnownLog {
   }
 }
 
-/** Runs by path and segments by key that what was gathered of a view stands for. */
-export function mergedNames({ loaded: { manifest }, segments, original }: View): Set<string> {
-  return new Set([
-    ...manifest.runs.map(({ path }) => path),
-    ...segments.map(({ key }) => key),
-    ...(original === undefined ? [] : [original.fingerprint]),
-  ]);
+/** Runs by name and segments by key that what was gathered of a view stands for. */
+export function mergedNames(view: View): Set<string> {
+  return new Set([...runNames(view), ...view.segments.map(({ key }) => key)]);
 }
 
 function countOperations(segments: readonly Segment[] | undefined): number | undefined {

@@ -9,7 +9,7 @@ import type { TakeChanges } from "./change-feed.ts";
 import { type Freshness, isWithin } from "../view/freshness.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { LockedReplica, Replica } from "./replica.ts";
-import { changedTooOften, runMissing, VIEWS_MAX } from "../read/merged-view.ts";
+import { changedTooOften, VIEWS_MAX } from "../read/merged-view.ts";
 
 type Kind = "strong" | "snapshot";
 
@@ -97,7 +97,7 @@ export class Refreshes {
         if (take !== undefined) return take;
       } catch (error) {
         if (!(error instanceof RunGoneError)) throw error;
-        if (gone?.etag === view.loaded.etag && gone !== undefined) throw runMissing(view, error);
+        if (gone?.etag === view.loaded.etag && gone !== undefined) throw error.asDamage();
         gone = { etag: view.loaded.etag };
       }
     }

@@ -5,8 +5,9 @@
 import { parseRecord } from "../core/record.ts";
 import { compareText, type Entry, ResidentEntry, type RunEntry, wins } from "../core/version.ts";
 import type { Segment } from "../format/segment.ts";
-import { type EntryBatches, fromMap, fromSorted } from "../runs/merge.ts";
+import { fromMap, fromSorted } from "../runs/merge.ts";
 import { renewView, settleView, type View } from "../view/view.ts";
+import { runsOf } from "../view/view-runs.ts";
 import { SegmentReader } from "../read/segment-reader.ts";
 import type { ResidentReads } from "./reads.ts";
 import { scansOf } from "../read/merged-runs.ts";
@@ -75,17 +76,10 @@ export class Scans<T> {
       range,
       async (view, rest) => {
         const log = await this.#readLog(view, rest);
-        const runs = scansOf(engine, log.view.loaded.manifest.runs, {
-          ...rest,
-          recordsWanted: limit,
-        });
+        const opened = runsOf(engine.runs, log.view);
+        const runs = scansOf(opened, { ...rest, recordsWanted: limit });
         const memory = fromSorted(known.filter(({ id }) => isWithin(rest, id)));
-        const original = await readOriginal(log.view, rest);
-        return {
-          view: log.view,
-          sources: [...runs, ...original, ...log.sources, memory],
-          isPrompt: true,
-        };
+        return { view: log.view, sources: [...runs, ...log.sources, memory], isPrompt: true };
       },
     );
   }
@@ -145,15 +139,4 @@ function mergeWithin(range: IdRange, segment: Segment, winners: Map<string, Entr
     const entry = new ResidentEntry({ clock, agent, w }, v, data);
     if (wins(entry, winners.get(id))) winners.set(id, entry);
   }
-}
-
-/** What of a snapshot of the original is in the range, in memory: it has no order of ids. */
-async function readOriginal({ original }: View, range: IdRange): Promise<EntryBatches[]> {
-  if (original === undefined) return [];
-  const records = new Map<string, Entry>();
-  for await (const batch of original.snapshot()) {
-    // Of two lines for one id the later counts, as for the original.
-    for (const entry of batch) if (isWithin(range, entry.id)) records.set(entry.id, entry);
-  }
-  return [fromMap(records, range)];
 }

@@ -7,8 +7,10 @@ import type { LogOperation, Operation } from "../core/operation.ts";
 import { parseRecord } from "../core/record.ts";
 import { compareVersions, type RunEntry, type Version } from "../core/version.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
+import type { Run } from "../runs/run.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import { makeView, renewView, settleView, type View } from "../view/view.ts";
+import { runsOf } from "../view/view-runs.ts";
 import { publicOperation } from "../session/known-log.ts";
 import { type LiveOperation, LiveOperations } from "../read/log-replay.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -45,8 +47,7 @@ export class Streams<T> {
     this.#base = view;
     let isWhole = false;
     try {
-      const batches = view.original === undefined ? this.#ofRuns(view) : this.#ofOriginal(view);
-      for await (const batch of batches) {
+      for await (const batch of this.#ofRuns(view)) {
         this.#session.checkOpen();
         for (const entry of batch) {
           if (entry.text !== undefined) yield [entry.id, this.#record(entry, entry.text)];
@@ -59,20 +60,19 @@ export class Streams<T> {
     }
   }
 
-  #ofRuns(first: View): AsyncGenerator<RunEntry[]> {
-    return streamView(this.#engine.manifests, first, {}, (view, range) => {
-      return Promise.resolve({
-        view,
-        sources: scansOf(this.#engine, view.loaded.manifest.runs, range),
-      });
+  #ofRuns(first: View): AsyncIterable<readonly RunEntry[]> {
+    const { manifests, runs } = this.#engine;
+    const unsorted = runsOf(runs, first).find(({ isSorted }) => !isSorted);
+    if (unsorted !== undefined) return this.#asItLies(unsorted);
+    return streamView(manifests, first, {}, (view, range) => {
+      return Promise.resolve({ view, sources: scansOf(runsOf(runs.once(), view), range) });
     });
   }
 
-  /** In the order in which the original opslog wrote it. */
-  async *#ofOriginal({ original }: View): AsyncGenerator<readonly RunEntry[]> {
-    if (original === undefined) return;
+  /** In the order of its writer: sorting it would take the memory of all of it. */
+  async *#asItLies(run: Run): AsyncGenerator<readonly RunEntry[]> {
     try {
-      yield* original.snapshot();
+      yield* run.entries();
     } catch (error) {
       if (!(error instanceof RunGoneError)) throw error;
       const { path } = error;
@@ -120,32 +120,16 @@ export class Streams<T> {
     if (live.gone.size > 0) return;
     progress.undone.expect(live.undos);
     yield* this.#netChanges(view, base, progress);
+    const runs = runsOf(this.#engine.runs, view);
     for await (const batch of live.inOrder()) {
       const rest = batch.filter(({ version }) => compareVersions(version, progress.after) > 0);
-      const above = await aboveRuns(this.#engine, view.loaded.manifest, rest);
-      await this.#tellUndone(view, above, progress);
+      const above = await aboveRuns(runs, view.loaded.manifest.clock, rest);
+      await tellUndone(runs, above, progress);
       const shown = above.filter((each) =>
         progress.undone.shows(each, live.isUndone(each.version)),
       );
       progress.after = rest.at(-1)?.version ?? progress.after;
       yield shown.map(({ segment, operation }) => this.#operation(segment, operation));
-    }
-  }
-
-  /** What undos restored is compared with what was there before, in the snapshot at first. */
-  async #tellUndone(
-    { loaded, original }: View,
-    operations: readonly LiveOperation[],
-    { undone }: Progress,
-  ): Promise<void> {
-    // Not looked up there: what is not reported is not left out.
-    if (original !== undefined) return;
-    const asked = operations.map(({ operation }) => operation.id);
-    const ids = new Set(asked.filter((id) => undone.asksFor(id)));
-    const winners = await lookUpRuns(this.#engine, loaded.manifest.runs, ids);
-    for (const id of ids) {
-      const text = winners.get(id)?.text;
-      undone.tell(id, text === undefined ? undefined : parseRecord(id, text));
     }
   }
 
@@ -196,11 +180,24 @@ export class Streams<T> {
   }
 }
 
+/** What undos restored is compared with what was there before, in the snapshot at first. */
+async function tellUndone(
+  runs: readonly Run[],
+  operations: readonly LiveOperation[],
+  { undone }: Progress,
+): Promise<void> {
+  const asked = operations.map(({ operation }) => operation.id);
+  const ids = new Set(asked.filter((id) => undone.asksFor(id)));
+  const winners = await lookUpRuns(runs, ids);
+  for (const id of ids) {
+    const text = winners.get(id)?.text;
+    undone.tell(id, text === undefined ? undefined : parseRecord(id, text));
+  }
+}
+
 /** @throws UnavailableError when nothing is left that shows what happened since `base` */
 function checkTellable(base: View, { loaded, original }: View): void {
-  const isReplaced =
-    original !== undefined &&
-    original.manifest.currentSnapshot !== base.original?.manifest.currentSnapshot;
+  const isReplaced = original !== undefined && original.run.path !== base.original?.run.path;
   if (loaded.manifest.lastPurge <= base.loaded.manifest.generation && !isReplaced) return;
   const what = isReplaced ? "the original opslog made a new snapshot" : "deletions were purged";
   throw new UnavailableError(`${what} since the snapshot was streamed: stream the snapshot again`);

@@ -4,13 +4,15 @@ import { CorruptionError, StoreNotFoundError } from "../core/errors.ts";
 import { AHEAD_MS_MAX, CLOCKS_PER_MS } from "../core/hybrid-clock.ts";
 import { systemRuntime } from "../core/runtime.ts";
 import { resolveSettings, SETTING_NAMES, type SettingOptions } from "../core/settings.ts";
-import type { RunInfo } from "../format/run-info.ts";
-import { snapshotMissing } from "../legacy/snapshot.ts";
 import { checkRun } from "../runs/run-check.ts";
+import type { Run } from "../runs/run.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
+import { RunReader } from "../runs/run-reader.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import { segmentLists } from "../view/live-segments.ts";
+import type { LoadedManifest } from "../view/manifest-store.ts";
 import { makeView, settleView, type View } from "../view/view.ts";
+import { runsOf } from "../view/view-runs.ts";
 import { checkArchives } from "../read/archives.ts";
 import { SegmentReader } from "../read/segment-reader.ts";
 import { BackendClaim } from "../engine/backend-claim.ts";
@@ -94,13 +96,12 @@ async function checkView(engine: Engine): Promise<VerifyReport | "overtaken"> {
   const view = await settleView(engine.manifests, await makeView(engine.manifests, engine.log));
   await engine.manifests.confirm(view.loaded, view.originalLog);
   const problems = [...view.corrupt];
-  const base = await checkOriginal(engine, view);
-  if (base === "overtaken") return base;
-  append(problems, base.problems);
-  for (const run of view.loaded.manifest.runs) {
+  let records = 0;
+  for (const run of runsOf(engine.runs, view)) {
     const found = await checkRunOf(engine, run, view);
     if (found === "overtaken") return found;
-    append(problems, found);
+    records += found.records;
+    append(problems, found.problems);
   }
   append(problems, await checkArchives(engine.backend, view));
   const lists = await checkLists(engine, view);
@@ -123,7 +124,6 @@ async function checkView(engine: Engine): Promise<VerifyReport | "overtaken"> {
     }
   });
   const { runs, generation } = view.loaded.manifest;
-  const records = runs.reduce((sum, run) => sum + run.records, base.records);
   const garbage = await findGarbage(engine.backend, view.loaded.manifest);
   const clocksAheadMs = clocksAhead(view);
   const counts = { runs: runs.length, records, segments, operations };
@@ -134,26 +134,6 @@ async function checkView(engine: Engine): Promise<VerifyReport | "overtaken"> {
 function clocksAhead({ clock, loaded: { dateMs } }: View): number {
   const aheadMs = clock / CLOCKS_PER_MS - dateMs;
   return aheadMs > AHEAD_MS_MAX ? Math.round(aheadMs) : 0;
-}
-
-/** Reads the snapshot of a store of the original, which has neither checksums nor runs. */
-async function checkOriginal(
-  { manifests }: Engine,
-  view: View,
-): Promise<{ records: number; problems: CorruptionError[] } | "overtaken"> {
-  const { original } = view;
-  const problems: CorruptionError[] = [];
-  let records = 0;
-  if (original === undefined) return { records, problems };
-  try {
-    for await (const batch of original.snapshot()) records += batch.length;
-  } catch (error) {
-    if (error instanceof CorruptionError) problems.push(error);
-    else if (!(error instanceof RunGoneError)) throw error;
-    else if ((await manifests.load(view.loaded)).etag !== view.loaded.etag) return "overtaken";
-    else problems.push(snapshotMissing(original.manifest.currentSnapshot, error));
-  }
-  return { records, problems };
 }
 
 /** Lists of segments that the runs hold already. */
@@ -173,18 +153,35 @@ async function checkLists(
   return [...problems, new CorruptionError(message, { path: gone })];
 }
 
+/** A run of ours by its checksums; one without any is read, which shows that it can be. */
 async function checkRunOf(
   { backend, manifests }: Engine,
-  run: RunInfo,
-  view: View,
-): Promise<CorruptionError[] | "overtaken"> {
+  run: Run,
+  { loaded }: View,
+): Promise<{ records: number; problems: CorruptionError[] } | "overtaken"> {
+  const problems: CorruptionError[] = [];
+  let records = 0;
   try {
-    return await checkRun(backend, run);
+    if (run instanceof RunReader) {
+      records = run.records;
+      append(problems, await checkRun(backend, run.run));
+    } else {
+      for await (const batch of run.entries()) records += batch.length;
+    }
   } catch (error) {
-    if (!(error instanceof RunGoneError)) throw error;
-    const { manifest } = await manifests.load(view.loaded);
-    if (!manifest.runs.some(({ path }) => path === run.path)) return "overtaken";
-    const { path } = run;
-    return [new CorruptionError(`the manifest names ${path}, which is not there`, { path })];
+    if (error instanceof CorruptionError) problems.push(error);
+    else if (!(error instanceof RunGoneError)) throw error;
+    else if (!isNamed(run, loaded, await manifests.load(loaded))) return "overtaken";
+    else problems.push(error.asDamage());
   }
+  return { records, problems };
+}
+
+/** Whether a run of one manifest belongs to a later one. */
+function isNamed(
+  { path }: Run,
+  before: LoadedManifest,
+  { etag, manifest }: LoadedManifest,
+): boolean {
+  return etag === before.etag || manifest.runs.some((run) => run.path === path);
 }

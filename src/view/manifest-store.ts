@@ -10,7 +10,7 @@ import {
 } from "../format/manifest-codec.ts";
 import { MANIFEST_PATH, probePath } from "../format/paths.ts";
 import { decodeRetiredList } from "../format/retired-list.ts";
-import { loadOriginalBase, type OriginalBase } from "../legacy/legacy-store.ts";
+import { loadLegacyStore, type LegacyStore } from "../legacy/legacy-store.ts";
 import { type OriginalManifest, recognizeOriginalManifest } from "../legacy/manifest.ts";
 import { ByteCache, type Sized } from "../runs/byte-cache.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
@@ -140,11 +140,11 @@ export class ManifestStore {
    */
   async loadOriginal(
     { originalManifest, etag }: LoadedManifest,
-    known?: OriginalBase,
-  ): Promise<OriginalBase | RunGoneError | undefined> {
+    known?: LegacyStore,
+  ): Promise<LegacyStore | RunGoneError | undefined> {
     if (originalManifest === undefined || etag === undefined) return undefined;
     try {
-      return await loadOriginalBase(this.#backend, originalManifest, etag, known);
+      return await loadLegacyStore(this.#backend, originalManifest, etag, known);
     } catch (error) {
       if (error instanceof RunGoneError) return error;
       throw error;

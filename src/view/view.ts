@@ -4,8 +4,7 @@
  */
 import { type CorruptionError, UnavailableError } from "../core/errors.ts";
 import type { Log, LogListing, SegmentRef } from "../log/log.ts";
-import type { OriginalBase } from "../legacy/legacy-store.ts";
-import { snapshotMissing } from "../legacy/snapshot.ts";
+import type { LegacyStore } from "../legacy/legacy-store.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import type { LoadedManifest, ManifestStore } from "./manifest-store.ts";
 import { namesIn, sortListing } from "./live-segments.ts";
@@ -29,7 +28,7 @@ export interface View {
   /** Highest clock of the manifest and of every listed segment. */
   readonly clock: number;
   /** Until the first compaction of a store of the original opslog; `segments` hold its log too. */
-  readonly original: OriginalBase | undefined;
+  readonly original: LegacyStore | undefined;
   /** A log object of the original opslog, where the listing shows one. */
   readonly originalLog: string | undefined;
 }
@@ -113,7 +112,7 @@ export async function renewView(
 async function withOriginal(
   manifests: ManifestStore,
   first: LoadedManifest,
-  known: OriginalBase | undefined,
+  known: LegacyStore | undefined,
 ): Promise<ViewBase> {
   let loaded = first;
   for (let look = 1; look <= LOOKS_MAX; look++) {
@@ -121,7 +120,7 @@ async function withOriginal(
     if (original === undefined) return { loaded, original };
     const after = await manifests.load(loaded);
     if (after.etag === loaded.etag) {
-      if (original instanceof RunGoneError) throw snapshotMissing(original.path ?? "", original);
+      if (original instanceof RunGoneError) throw original.asDamage();
       return { loaded: after, original };
     }
     loaded = after;

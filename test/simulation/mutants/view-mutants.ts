@@ -163,8 +163,8 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "read/load-records.ts",
-        find: "const runs = this.#view.loaded.manifest.runs.filter(({ path }) => !this.#merged.has(path));",
-        put: "const runs = this.#merged.size > 0 ? [] : [...this.#view.loaded.manifest.runs];",
+        find: "const runs = named.filter(({ name }) => !this.#merged.has(name));",
+        put: "const runs = this.#merged.size > 0 ? [] : named;",
       },
     ],
   },
