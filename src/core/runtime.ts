@@ -2,6 +2,7 @@
  * The only clock, timer and source of randomness in `src`. Everything below the public classes takes a `Runtime`,
  * so that the whole engine also runs under virtual time with seeded randomness.
  */
+import { setMaxListeners } from "node:events";
 import { randomBytes } from "node:crypto";
 
 /** The clock and the source of randomness that a store uses. */
@@ -51,14 +52,18 @@ function wait(ms: number, signal: AbortSignal | undefined, background: boolean):
     };
     let leftMs = ms;
     let timer: NodeJS.Timeout | undefined;
-    const goOn = (): void => {
+    const next = (): void => {
       if (timer !== undefined && !(leftMs > 0)) return done();
       const nextMs = Math.min(leftMs, TIMER_MS_MAX);
       leftMs -= nextMs;
-      timer = setTimeout(goOn, nextMs);
+      timer = setTimeout(next, nextMs);
       if (background) timer.unref();
     };
-    signal?.addEventListener("abort", done, { once: true });
-    goOn();
+    if (signal !== undefined) {
+      // Many calls may wait on one deadline: Node 20 warns of more than ten listeners.
+      setMaxListeners(0, signal);
+      signal.addEventListener("abort", done, { once: true });
+    }
+    next();
   });
 }

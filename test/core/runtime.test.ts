@@ -20,3 +20,16 @@ test.each(["sleep", "idle"] as const)(
 test("what takes no time, or is no time, ends at once", async () => {
   for (const ms of [0, -1, Number.NaN, 1]) await systemRuntime.sleep(ms);
 });
+
+test("many calls wait on one signal without a warning of the system", async () => {
+  const warnings: Error[] = [];
+  const note = (warning: Error): void => void warnings.push(warning);
+  process.on("warning", note);
+  const end = new AbortController();
+  const waits = Array.from({ length: 32 }, () => systemRuntime.sleep(60_000, end.signal));
+  end.abort();
+  await Promise.all(waits);
+  await systemRuntime.sleep(1);
+  process.off("warning", note);
+  expect(warnings).toEqual([]);
+});
