@@ -2,7 +2,7 @@
  * Collects what a view holds of some ids, or of all: from runs and live segments, the highest
  * version of each. Follows the manifest when a compaction deletes what it is about to read.
  */
-import { CorruptionError } from "../core/errors.ts";
+import type { CorruptionError } from "../core/errors.ts";
 import { parseRecord } from "../core/record.ts";
 import {
   compareText,
@@ -16,7 +16,8 @@ import type { Segment } from "../format/segment.ts";
 import type { SegmentRef } from "../log/log.ts";
 import type { Run } from "../runs/run.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
-import { renewView, settleView, type View } from "../view/view.ts";
+import { type Attempt, followView } from "../view/follow-view.ts";
+import { settleView, type View } from "../view/view.ts";
 import { runsOf } from "../view/view-runs.ts";
 import type { Engine } from "../engine/engine.ts";
 import { SegmentReader } from "./segment-reader.ts";
@@ -50,22 +51,18 @@ export interface Gathered {
   readonly segments: ReadonlyMap<string, readonly Segment[]>;
 }
 
-/** How often a compaction may delete under a reader before the reader gives up. */
-const VIEWS_MAX = 50;
 /** For so many records, and this share of a run, reading it whole is cheaper than by points. */
 const SCAN_RECORDS_MIN = 100;
 const SCAN_SHARE = 0.2;
 
+/** @throws CorruptionError; UnavailableError when compactions never cease */
 export async function gather(engine: Engine, options: GatherOptions): Promise<Gathered> {
   const gathering = new Gathering(engine, options);
   const wantsNone = options.wanted !== "all" && options.wanted.size === 0;
-  if (wantsNone && options.settles !== true) return gathering.result();
-  for (let attempt = 1; attempt <= VIEWS_MAX; attempt++) {
-    if (await gathering.attempt()) return gathering.result();
+  if (!wantsNone || options.settles === true) {
+    await followView(engine.manifests, options.view, (attempt) => gathering.read(attempt));
   }
-  throw new CorruptionError(
-    `snapshots and log changed ${VIEWS_MAX} times while they were read; is a compaction running in a loop?`,
-  );
+  return gathering.result();
 }
 
 class Gathering {
@@ -108,15 +105,16 @@ class Gathering {
     };
   }
 
-  /** Reads what is missing; false when a compaction came in between and the view was renewed. */
-  async attempt(): Promise<boolean> {
+  /** Reads what is missing, as far as it is there. */
+  async read(attempt: Attempt): Promise<void> {
+    this.#view = attempt.view;
     this.#reloadIfOutdated();
     await this.#settleIfNeeded();
-    const gone = new Set<string>();
+    attempt.view = this.#view;
     const named = runsOf(this.#engine.runs, this.#view);
     const runs = named.filter(({ name }) => !this.#merged.has(name));
     const results = await Promise.allSettled([
-      this.#readSegments(gone),
+      this.#readSegments(attempt.gone),
       ...runs.map((run) => this.#readRun(run)),
     ]);
     const failures = results.flatMap((result) =>
@@ -124,12 +122,7 @@ class Gathering {
     );
     const failure: unknown =
       failures.find((reason) => !(reason instanceof RunGoneError)) ?? failures[0];
-    if (failure === undefined && gone.size === 0) return true;
-    if (failure !== undefined && !(failure instanceof RunGoneError)) throw failure;
-    const before = this.#view.loaded.etag;
-    this.#view = await renewView(this.#engine.manifests, this.#view, gone);
-    if (failure !== undefined && this.#view.loaded.etag === before) throw failure.asDamage();
-    return false;
+    if (failure !== undefined) throw failure;
   }
 
   /** After a purge; and when the original's store is another now, or was upgraded (RELOAD). */

@@ -1,13 +1,11 @@
 /** The end of a refresh: what came into memory while it read is brought up to the same view. */
-import { type CorruptionError, UnavailableError } from "../core/errors.ts";
+import type { CorruptionError } from "../core/errors.ts";
 import { wins } from "../core/version.ts";
 import type { View } from "../view/view.ts";
+import { ViewLimit } from "../view/view-limit.ts";
 import { gather, type Gathered, type GatherOptions } from "../read/load-records.ts";
 import { mergedNames } from "./known-log.ts";
 import type { Engine } from "../engine/engine.ts";
-
-/** How often a compaction may come in between. */
-const VIEWS_MAX = 50;
 
 export interface CatchUp {
   /** What was resident when the refresh began, and what was gathered of it. */
@@ -28,8 +26,10 @@ export async function catchUp(
   engine: Engine,
   { wanted, gathered: first, arrived, onCorrupt, settles }: CatchUp,
 ): Promise<Gathered> {
+  const limit = new ViewLimit();
   let gathered = first;
-  for (let attempt = 1; attempt <= VIEWS_MAX; attempt++) {
+  for (;;) {
+    limit.begin();
     const { view } = gathered;
     const common = { ...baseOf(view), onCorrupt };
     const late = await gather(engine, { ...common, view, wanted: arrived, merged: new Set() });
@@ -40,7 +40,6 @@ export async function catchUp(
     const newer = { ...common, view: late.view, wanted, merged, settles };
     gathered = join(gathered, await gather(engine, newer));
   }
-  throw new UnavailableError("refresh: compactions replaced the view faster than it could be read");
 }
 
 function baseOf({

@@ -9,7 +9,7 @@ import type { TakeChanges } from "./change-feed.ts";
 import { type Freshness, isWithin } from "../view/freshness.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { LockedReplica, Replica } from "./replica.ts";
-import { changedTooOften, VIEWS_MAX } from "../read/merged-view.ts";
+import { ViewLimit } from "../view/view-limit.ts";
 
 type Kind = "strong" | "snapshot";
 
@@ -88,8 +88,10 @@ export class Refreshes {
 
   /** Refreshes until nothing is deleted that the report of changes needs. */
   async #pendingChanges(locked: LockedReplica): Promise<TakeChanges> {
+    const limit = new ViewLimit();
     let gone: { readonly etag: string | undefined } | undefined;
-    for (let look = 1; look <= VIEWS_MAX; look++) {
+    for (;;) {
+      limit.begin();
       await locked.refresh();
       const { view } = this.#replica;
       try {
@@ -101,6 +103,5 @@ export class Refreshes {
         gone = { etag: view.loaded.etag };
       }
     }
-    throw changedTooOften();
   }
 }

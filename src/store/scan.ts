@@ -5,8 +5,9 @@
 import { parseRecord } from "../core/record.ts";
 import { compareText, type Entry, ResidentEntry, type RunEntry, wins } from "../core/version.ts";
 import type { Segment } from "../format/segment.ts";
-import { fromMap, fromSorted } from "../runs/merge.ts";
-import { renewView, settleView, type View } from "../view/view.ts";
+import { type EntryBatches, fromMap, fromSorted } from "../runs/merge.ts";
+import type { Attempt } from "../view/follow-view.ts";
+import { settleView, type View } from "../view/view.ts";
 import { runsOf } from "../view/view-runs.ts";
 import { SegmentReader } from "../read/segment-reader.ts";
 import type { ResidentReads } from "./reads.ts";
@@ -20,13 +21,7 @@ import {
 } from "./scan-range.ts";
 import { migrateRecord } from "../core/schema.ts";
 import type { Session } from "../session/session.ts";
-import {
-  changedTooOften,
-  type IdRange,
-  streamView,
-  VIEWS_MAX,
-  type ViewSources,
-} from "../read/merged-view.ts";
+import { type IdRange, streamView } from "../read/merged-view.ts";
 
 /** An entry of a run or of the log, or what memory knew of an id when the scan began. */
 interface ScanEntry extends RunEntry {
@@ -74,12 +69,14 @@ export class Scans<T> {
       engine.manifests,
       replica.viewWithOwn,
       range,
-      async (view, rest) => {
-        const log = await this.#readLog(view, rest);
-        const opened = runsOf(engine.runs, log.view);
+      async (attempt, rest) => {
+        attempt.view = await this.#settle(attempt.view);
+        const log = await this.#readLog(attempt, rest);
+        if (attempt.gone.size > 0) return { sources: [] };
+        const opened = runsOf(engine.runs, attempt.view);
         const runs = scansOf(opened, { ...rest, recordsWanted: limit });
         const memory = fromSorted(known.filter(({ id }) => isWithin(rest, id)));
-        return { view: log.view, sources: [...runs, ...log.sources, memory], isPrompt: true };
+        return { sources: [...runs, log, memory], isPrompt: true };
       },
     );
   }
@@ -96,26 +93,22 @@ export class Scans<T> {
 
   /**
    * The log's operations in the range, all of them in memory: its names do not show which ids lie
-   * between two. Starts again under a newer manifest when segments are gone; what was merged before
-   * must not outlive a purge (RELOAD).
+   * between two. Under a newer manifest it is read again: what was merged before must not outlive a
+   * purge (RELOAD).
    */
-  async #readLog(first: View, range: IdRange): Promise<ViewSources<RunEntry>> {
+  async #readLog({ view, gone }: Attempt, range: IdRange): Promise<EntryBatches> {
     const { replica, engine } = this.#session;
     const reader = new SegmentReader(engine, {
       held: (key) => replica.history.segments(key),
       keeps: true,
       onCorrupt: (error) => replica.onCorrupt(error),
     });
-    let view = await this.#settle(first);
-    for (let attempt = 1; attempt <= VIEWS_MAX; attempt++) {
-      const winners = new Map<string, Entry>();
-      const gone = await reader.read(view.segments, (_, segments) => {
-        for (const segment of segments) mergeWithin(range, segment, winners);
-      });
-      if (gone.size === 0) return { view, sources: [fromMap(winners, range)] };
-      view = await this.#settle(await renewView(engine.manifests, view, gone));
-    }
-    throw changedTooOften();
+    const winners = new Map<string, Entry>();
+    const missing = await reader.read(view.segments, (_, segments) => {
+      for (const segment of segments) mergeWithin(range, segment, winners);
+    });
+    for (const key of missing) gone.add(key);
+    return fromMap(winners, range);
   }
 
   /** One list names many segments that need not be read. */

@@ -9,6 +9,7 @@ import { compareVersions, type RunEntry, type Version } from "../core/version.ts
 import type { Manifest } from "../format/manifest-codec.ts";
 import type { Run } from "../runs/run.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
+import { type Attempt, followStream } from "../view/follow-view.ts";
 import { makeView, renewView, settleView, type View } from "../view/view.ts";
 import { runsOf } from "../view/view-runs.ts";
 import { publicOperation } from "../session/known-log.ts";
@@ -19,7 +20,7 @@ import { aboveRuns, lookUpRuns, scansOf, streamChanges } from "../read/merged-ru
 import { migrateRecord } from "../core/schema.ts";
 import type { Session } from "../session/session.ts";
 import { UndoneRecords } from "./undone-records.ts";
-import { changedTooOften, renewedView, streamView, VIEWS_MAX } from "../read/merged-view.ts";
+import { streamView } from "../read/merged-view.ts";
 
 /** What remains of a stream of operations when a compaction makes it go over to a newer view. */
 interface Progress {
@@ -64,8 +65,8 @@ export class Streams<T> {
     const { manifests, runs } = this.#engine;
     const unsorted = runsOf(runs, first).find(({ isSorted }) => !isSorted);
     if (unsorted !== undefined) return this.#asItLies(unsorted);
-    return streamView(manifests, first, {}, (view, range) => {
-      return Promise.resolve({ view, sources: scansOf(runsOf(runs.once(), view), range) });
+    return streamView(manifests, first, {}, ({ view }, range) => {
+      return Promise.resolve({ sources: scansOf(runsOf(runs.once(), view), range) });
     });
   }
 
@@ -86,31 +87,31 @@ export class Streams<T> {
     await this.#session.flush();
     const { manifests, log } = this.#engine;
     const look = await makeView(manifests, log, this.#session.replica.view);
-    let view = await settleView(manifests, look);
+    const view = await settleView(manifests, look);
     for (const error of view.corrupt) this.#session.replica.onCorrupt(error);
     const base = this.#base ?? view;
     const progress = { after: { clock: -1, agent: "", w: "" }, undone: new UndoneRecords() };
-    for (let attempt = 1; attempt <= VIEWS_MAX; attempt++) {
-      checkTellable(base, view);
-      const live = new LiveOperations(this.#engine, view.segments, (error) =>
-        this.#session.replica.onCorrupt(error),
-      );
-      try {
-        for await (const batch of this.#ofView(view, base.loaded.manifest, live, progress)) {
-          this.#session.checkOpen();
-          for (const operation of batch) if (operation.ts > since) yield operation;
-        }
-        if (live.gone.size === 0) return;
-        view = await settleView(manifests, await renewView(manifests, view, live.gone));
-      } catch (error) {
-        view = await renewedView(manifests, view, error);
-      }
+    const batches = followStream(manifests, view, (attempt) => {
+      return this.#ofView(attempt, base, progress);
+    });
+    for await (const batch of batches) {
+      this.#session.checkOpen();
+      for (const operation of batch) if (operation.ts > since) yield operation;
     }
-    throw changedTooOften();
   }
 
   /** Ends early when segments turn out to be gone. */
-  async *#ofView(
+  async *#ofView(attempt: Attempt, base: View, progress: Progress): AsyncGenerator<Operation<T>[]> {
+    const view = (attempt.view = await settleView(this.#engine.manifests, attempt.view));
+    checkTellable(base, view);
+    const live = new LiveOperations(this.#engine, view.segments, (error) =>
+      this.#session.replica.onCorrupt(error),
+    );
+    yield* this.#ofLive(view, base.loaded.manifest, live, progress);
+    for (const key of live.gone) attempt.gone.add(key);
+  }
+
+  async *#ofLive(
     view: View,
     base: Manifest,
     live: LiveOperations,

@@ -13,6 +13,7 @@ import { segmentLists } from "../view/live-segments.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
 import { makeView, settleView, type View } from "../view/view.ts";
 import { runsOf } from "../view/view-runs.ts";
+import { ViewLimit } from "../view/view-limit.ts";
 import { checkArchives } from "../read/archives.ts";
 import { SegmentReader } from "../read/segment-reader.ts";
 import { BackendClaim } from "../engine/backend-claim.ts";
@@ -54,8 +55,6 @@ export interface VerifyReport {
   readonly clocksAheadMs: number;
 }
 
-/** A compaction may replace what is being read; then the look starts again, so often at most. */
-const LOOKS_MAX = 10;
 const NAMES: ReadonlySet<string> = new Set([...SETTING_NAMES, "backend"]);
 
 /**
@@ -80,12 +79,11 @@ export async function verify(location: string, options: VerifyOptions = {}): Pro
     const onWarning = (): void => undefined;
     const runtime = systemRuntime;
     const engine = createEngine({ backend, location: place, runtime, settings, onWarning });
-    for (let look = 1; ; look++) {
+    const limit = new ViewLimit();
+    for (;;) {
+      limit.begin();
       const report = await checkView(engine);
       if (report !== "overtaken") return report;
-      if (look === LOOKS_MAX) {
-        throw new CorruptionError(`runs were replaced ${LOOKS_MAX} times while they were checked`);
-      }
     }
   } finally {
     await claim.release();

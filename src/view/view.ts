@@ -2,12 +2,13 @@
  * VIEW = (manifest, listing): what the listing lacks because it was deleted, the manifest's runs
  * hold. Every read and every write of a store starts from one.
  */
-import { type CorruptionError, UnavailableError } from "../core/errors.ts";
+import type { CorruptionError } from "../core/errors.ts";
 import type { Log, LogListing, SegmentRef } from "../log/log.ts";
 import type { LegacyStore } from "../legacy/legacy-store.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import type { LoadedManifest, ManifestStore } from "./manifest-store.ts";
 import { namesIn, sortListing } from "./live-segments.ts";
+import { ViewLimit } from "./view-limit.ts";
 
 /** What a view takes from a listing of the log. */
 export type ViewListing = Pick<LogListing, "segments" | "corrupt" | "originalLog">;
@@ -35,9 +36,6 @@ export interface View {
 
 /** What a view is made of besides the listing. */
 type ViewBase = Pick<View, "loaded" | "original">;
-
-/** How often the original may publish while its log is read. */
-const LOOKS_MAX = 50;
 
 /** Dates of responses are whole seconds. */
 const DATE_GRAIN_MS = 1_000;
@@ -114,8 +112,10 @@ async function withOriginal(
   first: LoadedManifest,
   known: LegacyStore | undefined,
 ): Promise<ViewBase> {
+  const limit = new ViewLimit();
   let loaded = first;
-  for (let look = 1; look <= LOOKS_MAX; look++) {
+  for (;;) {
+    limit.begin();
     const original = await manifests.loadOriginal(loaded, known);
     if (original === undefined) return { loaded, original };
     const after = await manifests.load(loaded);
@@ -125,7 +125,6 @@ async function withOriginal(
     }
     loaded = after;
   }
-  throw new UnavailableError("the original opslog publishes faster than its log can be read");
 }
 
 /** Decides what of the listing is live under this manifest. */

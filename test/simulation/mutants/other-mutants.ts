@@ -51,8 +51,8 @@ export const OTHER_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "store/streams.ts",
-        find: "if (live.gone.size === 0) return;",
-        put: "if (live.gone.size >= 0) return;",
+        find: "for (const key of live.gone) attempt.gone.add(key);",
+        put: "",
       },
     ],
   },
