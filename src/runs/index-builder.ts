@@ -1,6 +1,6 @@
 /** Builds a run's index while the run is written. */
 import { assert } from "../core/assert.ts";
-import { BloomBuilder, bloomBytes } from "../format/bloom.ts";
+import { BloomBuilder, bloomBytes } from "../format/run-index.ts";
 import {
   type Block,
   encodeBlock,

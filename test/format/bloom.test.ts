@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { BloomBuilder, BloomFilter } from "../../src/format/bloom.ts";
+import { BloomBuilder, BloomFilter } from "../../src/format/run-index.ts";
 
 function filterOf(ids: readonly string[]): BloomFilter {
   const builder = new BloomBuilder();

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { CorruptionError, FormatVersionError } from "../../src/core/errors.ts";
-import { BloomBuilder } from "../../src/format/bloom.ts";
+import { BloomBuilder } from "../../src/format/run-index.ts";
 import {
   decodeIndexHeader,
   decodePartition,

@@ -3,7 +3,6 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { encodeArchive, decodeArchive } from "../../src/format/archive-codec.ts";
 import { hash } from "node:crypto";
-import { BloomBuilder } from "../../src/format/bloom.ts";
 import { decodeManifest, EMPTY_MANIFEST, encodeManifest } from "../../src/format/manifest-codec.ts";
 import { decodeRetiredList, encodeRetiredList } from "../../src/format/retired-list.ts";
 import {
@@ -14,6 +13,7 @@ import {
   findRunLine,
 } from "../../src/format/run-codec.ts";
 import {
+  BloomBuilder,
   decodeIndexHeader,
   decodePartition,
   decodeSeparator,

@@ -1,7 +1,7 @@
 /** Whole, well-formed objects that are not those the manifest means. */
 import { describe, expect, test } from "vitest";
 import { CorruptionError } from "../../src/core/errors.ts";
-import { BloomFilter } from "../../src/format/bloom.ts";
+import { BloomFilter } from "../../src/format/run-index.ts";
 import {
   decodePartition,
   encodePartition,
