@@ -1,32 +1,25 @@
 /**
- * Refreshes of one store. Flushes and refreshes take turns. Callers that arrive while one runs share
- * the next, so that at most one runs and one waits, whatever the number of callers.
+ * Refreshes of one store; the session decides when a read requires one. Flushes and refreshes take
+ * turns. Callers that arrive while one runs share the next, so that at most one runs and one waits,
+ * whatever the number of callers.
  */
-import { momentOf } from "../core/medium-clock.ts";
 import type { Operation } from "../core/operation.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import type { TakeChanges } from "./change-feed.ts";
-import { type Freshness, isWithin } from "../view/freshness.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { Freshness } from "../view/freshness.ts";
 import type { LockedReplica, Replica } from "./replica.ts";
 import { ViewLimit } from "../view/view-limit.ts";
 
 type Kind = "strong" | "snapshot";
 
 export class Refreshes {
-  readonly #engine: Pick<Engine, "runtime" | "settings">;
   readonly #replica: Replica;
   readonly #freshness: Freshness;
   /** Those that have not begun yet: they serve calls made now. */
   readonly #waiting = new Map<Kind, Promise<void>>();
   #running: Promise<void> | undefined;
 
-  constructor(
-    engine: Pick<Engine, "runtime" | "settings">,
-    replica: Replica,
-    freshness: Freshness,
-  ) {
-    this.#engine = engine;
+  constructor(replica: Replica, freshness: Freshness) {
     this.#replica = replica;
     this.#freshness = freshness;
   }
@@ -52,26 +45,9 @@ export class Refreshes {
     return this.refresh(this.#freshness === "snapshot" ? "snapshot" : "strong");
   }
 
-  /**
-   * Before a read: after a failed write, looks again; then as fresh as is required.
-   * @param asked default: the store's; where that is "strong", as of the store's last look
-   */
-  async freshen(asked?: Freshness): Promise<void> {
-    if (this.#replica.mustRefresh || asked === "strong") return this.refresh();
-    const wanted = asked ?? this.#freshness;
-    if (this.#isFresh(wanted)) return;
-    // The one that is under way may be young enough. Its failure goes to the callers it serves.
+  /** Resolves when the refresh that runs now has ended; a failure goes to the callers that it serves. */
+  async settle(): Promise<void> {
     await Promise.allSettled([this.#running]);
-    if (!this.#isFresh(wanted)) await this.refresh(wanted === "snapshot" ? "snapshot" : "strong");
-  }
-
-  #isFresh(wanted: Freshness): boolean {
-    if (wanted === "strong") return true;
-    const { runtime, settings } = this.#engine;
-    const { manifestAt, listedAt } = this.#replica.times;
-    const now = momentOf(runtime);
-    if (wanted === "snapshot") return isWithin(manifestAt, now, settings.refreshEveryMs);
-    return isWithin(listedAt, now, wanted.maxStaleMs);
   }
 
   /** Refreshes, and returns what others changed; nothing is marked delivered unless it is used. */

@@ -1,6 +1,7 @@
 /** Everything that exists only while a store is open. */
 import type { Deadline } from "../storage/deadline.ts";
 import { CostMeter } from "../core/cost-meter.ts";
+import { momentOf } from "../core/medium-clock.ts";
 import { NotOpenError, ReadOnlyError } from "../core/errors.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { StorageBackend } from "../storage/backend.ts";
@@ -9,7 +10,7 @@ import { BackendClaim } from "../engine/backend-claim.ts";
 import { BacklogAlarm } from "./backlog-alarm.ts";
 import { checkExists, lostManifestGuard, publishFirstManifest } from "./first-manifest.ts";
 import { Flusher } from "./flusher.ts";
-import type { Freshness } from "../view/freshness.ts";
+import { type Freshness, isWithin } from "../view/freshness.ts";
 import { describeManifest, type ManifestInfo } from "../read/manifest-info.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { createEngine, type Engine } from "../engine/engine.ts";
@@ -109,7 +110,7 @@ export class Session {
     this.#claim = claim;
     this.#lock = lock;
     this.#backlog = backlog;
-    this.refreshes = new Refreshes(engine, replica, options.freshness);
+    this.refreshes = new Refreshes(replica, options.freshness);
     this.checkpoints = new Checkpoints(this);
     const checkManifest = lostManifestGuard(engine, options.skipLoad ? undefined : replica.view);
     const checkAllowed = async (seenMs: number): Promise<void> => {
@@ -141,9 +142,32 @@ export class Session {
     return describeManifest(this.replica.viewWithOwn, this.operationCount);
   }
 
+  /**
+   * Before a read: after a failed write, looks again; then as fresh as is required.
+   * @param required default: the store's; where that is "strong", as of the store's last look
+   */
+  async freshen(required?: Freshness): Promise<void> {
+    if (this.replica.mustRefresh || required === "strong") return this.refreshes.refresh();
+    const wanted = required ?? this.options.freshness;
+    if (this.#isFresh(wanted)) return;
+    // The one that is under way may be young enough.
+    await this.refreshes.settle();
+    if (this.#isFresh(wanted)) return;
+    await this.refreshes.refresh(wanted === "snapshot" ? "snapshot" : "strong");
+  }
+
+  #isFresh(wanted: Freshness): boolean {
+    if (wanted === "strong") return true;
+    const { runtime, settings } = this.engine;
+    const { manifestAt, listedAt } = this.replica.times;
+    const now = momentOf(runtime);
+    if (wanted === "snapshot") return isWithin(manifestAt, now, settings.refreshEveryMs);
+    return isWithin(listedAt, now, wanted.maxStaleMs);
+  }
+
   /** Makes ids resident. @param freshness as for `freshen` */
   async lookup(ids: readonly string[], freshness?: Freshness): Promise<void> {
-    await this.refreshes.freshen(freshness);
+    await this.freshen(freshness);
     await this.replica.lookup(ids, () => this.refreshes.asDeclared());
   }
 

@@ -46,7 +46,7 @@ export class Scans<T> {
     const resolved = resolveScan(options);
     const { range, limit, freshness } = resolved;
     if (limit === 0 || isEmptyRange(range)) return;
-    await this.#session.refreshes.freshen(freshness);
+    await this.#session.freshen(freshness);
     let given = 0;
     for await (const batch of this.#batches(resolved)) {
       for (const entry of batch) {
