@@ -25,9 +25,10 @@ import { putObject } from "./objects/put.ts";
 import type { S3Transport } from "./requests/transport.ts";
 
 /**
- * Etags are handed out without quotes; `dateMs` is the `Date` header of the answer that decided (where a write was settled by reading
- * back, of that reading: later, never earlier, than the write). Answers without a `Date` are
- * refused with NotSupportedError, or WriteOutcomeUnknownError for a write.
+ * Returns etags without quotes. `dateMs` is the `Date` header of the answer that decided; where a
+ * write was settled by reading back, it is the date of that reading, which is never earlier than
+ * the write. An answer without a `Date` fails with NotSupportedError, that to a write with
+ * WriteOutcomeUnknownError.
  */
 export class BucketBackend extends BaseBackend {
   /** How long the holder of the lock may be silent, in ms. */
@@ -36,8 +37,8 @@ export class BucketBackend extends BaseBackend {
   readonly reportsRequests = true;
   readonly #connection: S3Connection;
   #bucket: S3Bucket | undefined;
-  /** Between `initialize` and `shutdown` the place may not change under its users. */
-  #held = false;
+  /** Between `initialize` and `shutdown`, while the place must not change. */
+  #isInUse = false;
 
   constructor(settings: S3Settings, transport: S3Transport) {
     super();
@@ -63,7 +64,7 @@ export class BucketBackend extends BaseBackend {
     const place = resolvePlace(location, this.#connection.settings);
     const current = this.#bucket?.place;
     if (current?.bucket !== place.bucket || current.prefix !== place.prefix) {
-      if (this.#held && current !== undefined) {
+      if (this.#isInUse && current !== undefined) {
         throw new InvalidArgumentError(
           `this backend is in use for s3://${current.bucket}/${current.prefix}; ` +
             `create another one for s3://${place.bucket}/${place.prefix}`,
@@ -71,7 +72,7 @@ export class BucketBackend extends BaseBackend {
       }
       this.#bucket = new S3Bucket(this.#connection, place);
     }
-    this.#held = true;
+    this.#isInUse = true;
   }
 
   /** Learns the server's time from every answer. */
@@ -84,7 +85,7 @@ export class BucketBackend extends BaseBackend {
    * still work afterwards, on new connections.
    */
   override async shutdown(): Promise<void> {
-    this.#held = false;
+    this.#isInUse = false;
     this.#connection.close();
   }
 

@@ -1,6 +1,6 @@
 /**
- * The upper storey of a backend: blob calls in terms of get, put, list and delete. Extend it and
- * write just those four.
+ * The blob calls of a backend, in terms of get, put, list and delete. A backend that extends this
+ * class implements just the calls of the medium.
  */
 import { append } from "../core/bulk.ts";
 import { InvalidArgumentError, StoreNotFoundError } from "../core/errors.ts";
