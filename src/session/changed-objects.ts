@@ -103,13 +103,13 @@ export class ChangedObjects {
 
   /**
    * @param operations of segments that came into view, by id, in version order
-   * @param asked ids that are reported whatever the objects hold
+   * @param requested ids that are reported whatever the objects hold
    * @returns why it cannot be reported; "outdated" when a compaction has changed what the view names
    * @throws RunGoneError when the view names a run that is not there
    */
   async find(
     operations: ReadonlyMap<string, readonly NewOperation[]>,
-    asked: ReadonlySet<string>,
+    requested: ReadonlySet<string>,
     memory: Memory,
   ): Promise<ReadonlyMap<string, ChangedRecord> | FollowerExpiredError | "outdated"> {
     const lost = this.#whatIsLost();
@@ -118,10 +118,10 @@ export class ChangedObjects {
       const fresh = all.filter(({ version }) => !this.#isReported(version));
       if (fresh.length > 0 && !memory.isSettled(id)) this.#add(id, { operations: fresh });
     }
-    for (const id of asked) if (!this.#candidates.has(id)) this.#add(id, {});
+    for (const id of requested) if (!this.#candidates.has(id)) this.#add(id, {});
     try {
       await this.#compareRuns(memory);
-      return await this.#changedRecords(asked, memory);
+      return await this.#changedRecords(requested, memory);
     } catch (error) {
       if (!(error instanceof RunGoneError)) throw error;
       if (this.#view.loaded.manifest.runs.some(({ path }) => path === error.path)) throw error;
@@ -178,20 +178,20 @@ export class ChangedObjects {
   }
 
   async #changedRecords(
-    asked: ReadonlySet<string>,
+    requested: ReadonlySet<string>,
     memory: Memory,
   ): Promise<ReadonlyMap<string, ChangedRecord> | "outdated"> {
-    const winners = await this.#winners(asked, memory);
+    const winners = await this.#winners(requested, memory);
     if (winners === "outdated") return "outdated";
     const changed = new Map<string, ChangedRecord>();
     const perhapsAbsent = new Set<string>();
     for (const [id, candidate] of this.#candidates) {
       const after = winners.get(id);
-      if (!asked.has(id) && !isChange(candidate, after)) continue;
+      if (!requested.has(id) && !isChange(candidate, after)) continue;
       const { operations, before } = candidate;
       changed.set(id, { after, operations });
       const isGone = after?.value === undefined && operations.length === 0;
-      if (isGone && before?.text === undefined && !asked.has(id)) perhapsAbsent.add(id);
+      if (isGone && before?.text === undefined && !requested.has(id)) perhapsAbsent.add(id);
     }
     for (const id of await this.#neverThere(perhapsAbsent)) changed.delete(id);
     return changed;
@@ -199,14 +199,14 @@ export class ChangedObjects {
 
   /** What the store holds of each candidate. Most are above all that the follower has. */
   async #winners(
-    asked: ReadonlySet<string>,
+    requested: ReadonlySet<string>,
     { isResident }: Memory,
   ): Promise<ReadonlyMap<string, ResidentEntry | undefined> | "outdated"> {
     const winners = new Map<string, ResidentEntry | undefined>();
     const doubtful = new Set<string>();
     for (const [id, candidate] of this.#candidates) {
       if (isResident(id)) winners.set(id, this.#records.durable(id));
-      else if (asked.has(id) || !this.#isAboveAll(candidate)) doubtful.add(id);
+      else if (requested.has(id) || !this.#isAboveAll(candidate)) doubtful.add(id);
       else winners.set(id, this.#highest(candidate));
     }
     if (doubtful.size === 0) return winners;

@@ -125,7 +125,7 @@ export class Streams<T> {
     for await (const batch of live.inOrder()) {
       const rest = batch.filter(({ version }) => compareVersions(version, progress.after) > 0);
       const above = await aboveRuns(runs, view.loaded.manifest.clock, rest);
-      await tellUndone(runs, above, progress);
+      await beginUndone(runs, above, progress);
       const shown = above.filter((each) =>
         progress.undone.shows(each, live.isUndone(each.version)),
       );
@@ -150,7 +150,7 @@ export class Streams<T> {
       const later = batch.filter(({ version }) => compareVersions(version, after) > 0);
       for (const { id, text } of later) {
         if (undone.expects(id))
-          undone.tell(id, text === undefined ? undefined : parseRecord(id, text));
+          undone.begin(id, text === undefined ? undefined : parseRecord(id, text));
       }
       yield later.map(({ id, version: { clock, agent }, schema: v, text }) => {
         if (text === undefined)
@@ -182,17 +182,17 @@ export class Streams<T> {
 }
 
 /** What undos restored is compared with what was there before, in the snapshot at first. */
-async function tellUndone(
+async function beginUndone(
   runs: readonly Run[],
   operations: readonly LiveOperation[],
   { undone }: Progress,
 ): Promise<void> {
-  const asked = operations.map(({ operation }) => operation.id);
-  const ids = new Set(asked.filter((id) => undone.asksFor(id)));
+  const changed = operations.map(({ operation }) => operation.id);
+  const ids = new Set(changed.filter((id) => undone.needsBefore(id)));
   const winners = await lookUpRuns(runs, ids);
   for (const id of ids) {
     const text = winners.get(id)?.text;
-    undone.tell(id, text === undefined ? undefined : parseRecord(id, text));
+    undone.begin(id, text === undefined ? undefined : parseRecord(id, text));
   }
 }
 

@@ -22,13 +22,13 @@ export class UndoneRecords {
     return this.#undos.has(id);
   }
 
-  /** Whether the record before this operation must be told with `tell`. */
-  asksFor(id: string): boolean {
+  /** Whether the record before this operation must be passed to `begin`. */
+  needsBefore(id: string): boolean {
     return this.expects(id) && !this.#given.has(id);
   }
 
-  /** The record as it was given, apart from the operations that `shows` was asked for. */
-  tell(id: string, value: unknown): void {
+  /** The record as it was given, before the operations that are passed to `shows`. */
+  begin(id: string, value: unknown): void {
     if (this.expects(id)) this.#given.set(id, value);
   }
 

@@ -4,6 +4,14 @@ import { CorruptionError, StoreNotFoundError } from "../core/errors.ts";
 import { AHEAD_MS_MAX, CLOCKS_PER_MS } from "../core/hybrid-clock.ts";
 import { systemRuntime } from "../core/runtime.ts";
 import { resolveSettings, SETTING_NAMES, type SettingOptions } from "../core/settings.ts";
+import { orphans } from "../compaction/collector.ts";
+import { corrupt, shorten } from "../format/json-line.ts";
+import type { Manifest } from "../format/manifest-codec.ts";
+import { filterAdmits, filterHash } from "../format/paths.ts";
+import { decodeRetiredList } from "../format/retired-list.ts";
+import type { Segment } from "../format/segment.ts";
+import type { SegmentRef } from "../log/log.ts";
+import { listReferable } from "../view/lost-manifest.ts";
 import { checkRun } from "../runs/run-check.ts";
 import type { Run } from "../runs/run.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
@@ -17,11 +25,9 @@ import { ViewLimit } from "../view/view-limit.ts";
 import { checkArchives } from "../read/archives.ts";
 import { SegmentReader } from "../read/segment-reader.ts";
 import { BackendClaim } from "../engine/backend-claim.ts";
-import { backendFor } from "../engine/resolve-backend.ts";
-import { checkBackend } from "../engine/resolve-backend.ts";
+import { backendFor, checkBackend } from "../engine/resolve-backend.ts";
 import { checkNames } from "../core/options.ts";
 import { createEngine, type Engine } from "../engine/engine.ts";
-import { checkFilter, checkRetired, findGarbage } from "./verify-objects.ts";
 
 /** Options of `verify`. */
 export interface VerifyOptions extends SettingOptions {
@@ -105,10 +111,10 @@ async function checkView(engine: Engine): Promise<VerifyReport | "overtaken"> {
   const lists = await checkLists(engine, view);
   if (lists === "overtaken") return lists;
   // The damage of a list that a view had to read is reported already.
-  const told = new Set(problems.map(({ message }) => message));
+  const reported = new Set(problems.map(({ message }) => message));
   append(
     problems,
-    lists.filter(({ message }) => !told.has(message)),
+    lists.filter(({ message }) => !reported.has(message)),
   );
   append(problems, await checkRetired(engine.backend, view.loaded.manifest));
   const reader = new SegmentReader(engine, { onCorrupt: (error) => problems.push(error) });
@@ -182,4 +188,40 @@ function isNamed(
   { etag, manifest }: LoadedManifest,
 ): boolean {
   return etag === before.etag || manifest.runs.some((run) => run.path === path);
+}
+
+/** What is wrong with the lists of retired objects; one that was deleted meanwhile is fine. */
+async function checkRetired(
+  backend: StorageBackend,
+  { retired }: Manifest,
+): Promise<CorruptionError[]> {
+  const problems: CorruptionError[] = [];
+  for (const { path, list, segments } of retired) {
+    // Lists of segments are part of what a view goes by.
+    const found = list === true && segments === undefined ? await backend.get(path) : undefined;
+    if (found?.status !== "found") continue;
+    try {
+      decodeRetiredList(found.body, path);
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error;
+      problems.push(error);
+    }
+  }
+  return problems;
+}
+
+/** A point read goes by the filter in a segment's name, so that must not deny an id inside. */
+function checkFilter(
+  { path, range, filter }: SegmentRef,
+  { operations }: Segment,
+): CorruptionError[] {
+  const denied = operations.find(({ id }) => !filterAdmits(filter, filterHash(id)));
+  if (denied === undefined) return [];
+  const place = { path, offset: range?.offset ?? 0 };
+  return [corrupt(`the name denies record ${shorten(denied.id)}, which lies inside`, place)];
+}
+
+/** Objects that crashed compactions left behind: the next one deletes them. */
+async function findGarbage(backend: StorageBackend, manifest: Manifest): Promise<string[]> {
+  return orphans(manifest, await listReferable(backend)).toSorted();
 }

@@ -26,12 +26,12 @@ export class Watch<T> {
 
   /** Looks once. */
   async tail(): Promise<Operation<T>[]> {
-    let told: Operation<T>[] = [];
+    let changes: Operation<T>[] = [];
     await this.#session.refreshes.look(
-      (operations) => (told = this.#handOut(operations)),
+      (operations) => (changes = this.#handOut(operations)),
       () => true,
     );
-    return told;
+    return changes;
   }
 
   /** Takes the place of the watch there is. @throws InvalidArgumentError */
