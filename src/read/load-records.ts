@@ -17,7 +17,7 @@ import type { SegmentRef } from "../log/log.ts";
 import type { Run } from "../runs/run.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import { type Attempt, followView } from "../view/follow-view.ts";
-import { settleView, type View } from "../view/view.ts";
+import { type MemoryBase, memoryBase, settleView, type View } from "../view/view.ts";
 import { runsOf } from "../view/view-runs.ts";
 import type { Engine } from "../engine/engine.ts";
 import { SegmentReader } from "./segment-reader.ts";
@@ -29,12 +29,10 @@ export type Wanted = ReadonlySet<string> | "all";
 export interface GatherOptions {
   readonly view: View;
   readonly wanted: Wanted;
-  /** Runs by path and segments by key that memory has merged already. */
+  /** Runs by name and segments by key that memory has merged already. */
   readonly merged: ReadonlySet<string>;
-  /** Generation that memory was first loaded from: a later purge makes it unusable (RELOAD). */
-  readonly baseGeneration: number;
-  /** Of the original's store that memory was loaded from: another makes it unusable as well. */
-  readonly baseFingerprint?: string | undefined;
+  /** Of memory that has merged these. Default: that of the view. */
+  readonly base?: MemoryBase | undefined;
   readonly onCorrupt: (error: CorruptionError) => void;
   /** The view must show which segments the runs hold, also where no record depends on it. */
   readonly settles?: boolean | undefined;
@@ -77,8 +75,7 @@ class Gathering {
   #entries = new Map<string, ResidentEntry>();
   #logged: { readonly id: string; readonly entry: ResidentEntry }[] = [];
   #merged: Set<string>;
-  #baseGeneration: number;
-  #baseFingerprint: string | undefined;
+  #base: MemoryBase;
   #replaces = false;
 
   constructor(engine: Engine, options: GatherOptions) {
@@ -87,8 +84,7 @@ class Gathering {
     this.#wanted = options.wanted;
     this.#hashes = new Set(options.wanted === "all" ? [] : [...options.wanted].map(filterHash));
     this.#merged = new Set(options.merged);
-    this.#baseGeneration = options.baseGeneration;
-    this.#baseFingerprint = options.baseFingerprint;
+    this.#base = options.base ?? memoryBase(options.view);
     this.#onCorrupt = options.onCorrupt;
     this.#settles = options.settles ?? options.wanted === "all";
   }
@@ -125,14 +121,13 @@ class Gathering {
     if (failure !== undefined) throw failure;
   }
 
-  /** After a purge; and when the original's store is another now, or was upgraded (RELOAD). */
+  /** After a purge; and when a legacy store is another now, or was upgraded (RELOAD). */
   #reloadIfOutdated(): void {
-    const { loaded, original } = this.#view;
-    const { manifest } = loaded;
-    const isSame = original?.fingerprint === this.#baseFingerprint;
-    if (isSame && manifest.lastPurge <= this.#baseGeneration) return;
-    this.#baseGeneration = manifest.generation;
-    this.#baseFingerprint = original?.fingerprint;
+    const base = memoryBase(this.#view);
+    const { lastPurge } = this.#view.loaded.manifest;
+    const isSame = base.fingerprint === this.#base.fingerprint;
+    if (isSame && lastPurge <= this.#base.generation) return;
+    this.#base = base;
     this.#entries = new Map();
     this.#logged = [];
     this.#merged = new Set();

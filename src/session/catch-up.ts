@@ -1,9 +1,9 @@
 /** The end of a refresh: what came into memory while it read is brought up to the same view. */
 import type { CorruptionError } from "../core/errors.ts";
 import { wins } from "../core/version.ts";
-import type { View } from "../view/view.ts";
+import { memoryBase } from "../view/view.ts";
 import { ViewLimit } from "../view/view-limit.ts";
-import { gather, type Gathered, type GatherOptions } from "../read/load-records.ts";
+import { gather, type Gathered } from "../read/load-records.ts";
 import { mergedNames } from "./known-log.ts";
 import type { Engine } from "../engine/engine.ts";
 
@@ -31,7 +31,7 @@ export async function catchUp(
   for (;;) {
     limit.begin();
     const { view } = gathered;
-    const common = { ...baseOf(view), onCorrupt };
+    const common = { base: memoryBase(view), onCorrupt };
     const late = await gather(engine, { ...common, view, wanted: arrived, merged: new Set() });
     // All of it was read again, whatever was purged.
     if (late.view.loaded.etag === view.loaded.etag)
@@ -40,13 +40,6 @@ export async function catchUp(
     const newer = { ...common, view: late.view, wanted, merged, settles };
     gathered = join(gathered, await gather(engine, newer));
   }
-}
-
-function baseOf({
-  loaded: { manifest },
-  original,
-}: View): Pick<GatherOptions, "baseGeneration" | "baseFingerprint"> {
-  return { baseGeneration: manifest.generation, baseFingerprint: original?.fingerprint };
 }
 
 function join(before: Gathered, newer: Gathered): Gathered {

@@ -210,13 +210,11 @@ export class ChangedObjects {
       else winners.set(id, this.#highest(candidate));
     }
     if (doubtful.size === 0) return winners;
-    const { manifest, etag } = this.#view.loaded;
+    const { etag } = this.#view.loaded;
     const gathered = await gather(this.#engine, {
       view: this.#view,
       wanted: doubtful,
       merged: new Set(),
-      baseGeneration: manifest.generation,
-      baseFingerprint: this.#view.original?.fingerprint,
       // If it concerns a record, the refresh reported it.
       onCorrupt: () => {},
     });

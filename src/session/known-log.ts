@@ -9,7 +9,7 @@ import type { Delta, LogOperation, Operation } from "../core/operation.ts";
 import { compareVersions, keyOf, type Version } from "../core/version.ts";
 import { type Segment, versionOf } from "../format/segment.ts";
 import type { SegmentRef } from "../log/log.ts";
-import type { View } from "../view/view.ts";
+import { type MemoryBase, memoryBase, type View } from "../view/view.ts";
 import { runNames } from "../view/view-runs.ts";
 
 /** How far back an agent can undo what is compacted already: its memory is bounded. */
@@ -46,15 +46,14 @@ export class KnownLog {
   /** Of these, and of earlier ones: parts of objects that others' segments share, while they live. */
   #ownParts: SegmentRef[] = [];
   #merged = new Set<string>();
-  /** Of the original's store that they were loaded from, until its upgrade is recorded. */
-  #baseFingerprint: string | undefined;
+  #base: MemoryBase;
   #countsBySegment = new Map<string, number>();
   /** The sum of the counts: every write reads it. */
   #operationCount = 0;
 
   constructor(view: View, options: HistoryOptions) {
     this.#view = view;
-    this.#baseFingerprint = view.original?.fingerprint;
+    this.#base = memoryBase(view);
     this.history = new History(options);
   }
 
@@ -73,8 +72,9 @@ export class KnownLog {
     return this.#merged;
   }
 
-  get baseFingerprint(): string | undefined {
-    return this.#baseFingerprint;
+  /** Of the view; without the legacy store that memory was loaded from once it was upgraded. */
+  get base(): MemoryBase {
+    return this.#base;
   }
 
   /** Operations in the log, not yet compacted, as far as this store has read or written them. */
@@ -99,7 +99,7 @@ export class KnownLog {
    */
   install(view: View, read: ReadonlyMap<string, readonly Segment[]>, hasAll: boolean): void {
     this.#view = view;
-    this.#baseFingerprint = view.original?.fingerprint;
+    this.#base = memoryBase(view);
     this.#ownSegments = [];
     this.#merged = mergedNames(view);
     const listed = new Set(view.segments.map(({ key }) => key));
@@ -116,8 +116,9 @@ export class KnownLog {
   recordCompaction({ runs, sources }: Replaced): void {
     if (!sources.every((source) => this.#merged.has(source))) return;
     for (const run of runs) this.#merged.add(run);
-    const base = this.#baseFingerprint;
-    if (base !== undefined && sources.includes(base)) this.#baseFingerprint = undefined;
+    const { fingerprint } = this.#base;
+    if (fingerprint === undefined || !sources.includes(fingerprint)) return;
+    this.#base = { ...this.#base, fingerprint: undefined };
   }
 
   #countAnew(live: Iterable<string>, read: ReadonlyMap<string, readonly Segment[]>): void {

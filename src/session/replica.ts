@@ -311,14 +311,11 @@ export class Replica {
   }
 
   #gather(view: View, wanted: Wanted, merged: ReadonlySet<string>): Promise<Gathered> {
-    // Memory stands for the view held now, so it is this view's generation that a purge outdates.
-    const baseGeneration = this.view.loaded.manifest.generation;
-    const { baseFingerprint } = this.#log;
+    const { base } = this.#log;
     const onCorrupt = (error: CorruptionError): void => this.onCorrupt(error);
-    const base = { baseGeneration, baseFingerprint };
     // What was reported to a follower must not be reported again because it was deleted late.
     const settles = wanted === "all" || this.#follower !== undefined;
-    return gather(this.#engine, { view, wanted, merged, ...base, onCorrupt, settles });
+    return gather(this.#engine, { view, wanted, merged, base, onCorrupt, settles });
   }
 
   /** What cannot be read and is left out: reported once, or thrown under `onCorrupt: "throw"`. */

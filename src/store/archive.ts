@@ -178,7 +178,6 @@ export class Archiver {
         view,
         wanted: new Set(chosen.keys()),
         merged: new Set(),
-        baseGeneration: view.loaded.manifest.generation,
         onCorrupt,
       },
     );

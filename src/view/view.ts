@@ -34,6 +34,18 @@ export interface View {
   readonly originalLog: string | undefined;
 }
 
+/** What memory that was built from a view depends on: with another it is built anew (RELOAD). */
+export interface MemoryBase {
+  /** Of the manifest: a later purge leaves no trace of deletions. */
+  readonly generation: number;
+  /** Of the legacy store, while it is one. */
+  readonly fingerprint: string | undefined;
+}
+
+export function memoryBase({ loaded, original }: View): MemoryBase {
+  return { generation: loaded.manifest.generation, fingerprint: original?.fingerprint };
+}
+
 /** What a view is made of besides the listing. */
 type ViewBase = Pick<View, "loaded" | "original">;
 

@@ -105,8 +105,8 @@ export const OTHER_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "read/load-records.ts",
-        find: "const isSame = original?.fingerprint === this.#baseFingerprint;",
-        put: "const isSame = original?.fingerprint !== '';",
+        find: "const isSame = base.fingerprint === this.#base.fingerprint;",
+        put: "const isSame = base.fingerprint !== '';",
       },
     ],
     test: {

@@ -112,7 +112,7 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "read/load-records.ts",
-        find: "if (isSame && manifest.lastPurge <= this.#baseGeneration) return;",
+        find: "if (isSame && lastPurge <= this.#base.generation) return;",
         put: "if (isSame) return;",
       },
     ],
