@@ -23,7 +23,7 @@ export function orphans(manifest: Manifest, listed: readonly string[]): string[]
 }
 
 /**
- * Deletes what lists of the original's objects name, not the lists.
+ * Deletes what lists of legacy objects name, not the lists.
  * @param due retired long enough
  * @returns how many objects they name
  */
@@ -32,7 +32,7 @@ export async function deleteListed(
   due: readonly Retired[],
 ): Promise<number> {
   let deleted = 0;
-  for (const { path } of due.filter(isOriginalList)) {
+  for (const { path } of due.filter(isLegacyList)) {
     const found = await backend.get(path);
     if (found.status !== "found") continue;
     try {
@@ -49,6 +49,6 @@ export async function deleteListed(
   return deleted;
 }
 
-function isOriginalList({ list, segments }: Retired): boolean {
+function isLegacyList({ list, segments }: Retired): boolean {
   return list === true && segments === undefined;
 }

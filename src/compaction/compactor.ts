@@ -103,13 +103,13 @@ export class Compactor {
   async #look(options: PassOptions): Promise<Look> {
     const { log, manifests, settings } = this.#parts;
     const [first, listing] = await Promise.all([manifests.load(), log.list(this.#enough(options))]);
-    const loaded = await manifests.confirm(first, listing.originalLog);
+    const loaded = await manifests.confirm(first, listing.legacyLog);
     const { manifest } = loaded;
     const { generation, retired, runs } = manifest;
     const live = await this.#liveOf(manifest, listing);
     const backlog = describeBacklog(live, listing, loaded);
     const found = { runs: runs.length, retired: retired.length, backlog };
-    if (loaded.originalManifest !== undefined) return { manifest, generation, wanted: true, found };
+    if (loaded.legacyManifest !== undefined) return { manifest, generation, wanted: true, found };
     const dated = fillIn(retired, loaded.lastModifiedMs);
     const graces = { ...settings, segmentGraceMs: segmentGraceOf(manifest, settings) };
     const due = dueRetired(dated, loaded.dateMs, graces).length > 0;
@@ -140,8 +140,8 @@ export class Compactor {
 
   /** A run that the current manifest still names must be there: otherwise the store is damaged. */
   async #lostToAnother(error: RunGoneError): Promise<PartialResult> {
-    const { manifest, originalManifest } = await this.#parts.manifests.load();
-    const snapshot = originalManifest?.currentSnapshot;
+    const { manifest, legacyManifest } = await this.#parts.manifests.load();
+    const snapshot = legacyManifest?.currentSnapshot;
     if (snapshot !== undefined && snapshot === error.path) throw error.asDamage();
     if (manifest.runs.some(({ path, index }) => path === error.path || index === error.path))
       throw error;

@@ -86,7 +86,7 @@ export class MergePass {
   /** C3 to C10. @throws RunGoneError when a run was replaced meanwhile */
   async run(): Promise<PartialResult> {
     const loaded = await this.#parts.manifests.load();
-    if (loaded.originalManifest !== undefined) return this.#upgrade();
+    if (loaded.legacyManifest !== undefined) return this.#upgrade();
     this.#current = loaded.manifest;
     const cursor = new LogCursor(this.#parts.log);
     try {
@@ -98,7 +98,7 @@ export class MergePass {
     }
   }
 
-  /** A store of the original opslog; a later pass migrates its records. */
+  /** A legacy store; a later pass migrates its records. */
   async #upgrade(): Promise<PartialResult> {
     const upgraded = await new UpgradePass(this.#parts, this.#lease).run();
     return { ...upgraded, more: upgraded.more === true || this.#options.migration !== undefined };

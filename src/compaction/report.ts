@@ -73,7 +73,7 @@ export interface FoundBacklog {
   readonly lagMs: number;
 }
 
-/** What new runs stand for: runs by path, segments by key, an original's store by fingerprint. */
+/** What new runs stand for: runs by path, segments by key, a legacy store by fingerprint. */
 export interface Replaced {
   readonly runs: readonly string[];
   readonly sources: readonly string[];

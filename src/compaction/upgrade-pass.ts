@@ -1,7 +1,7 @@
 /**
- * The first compaction of a store of the original opslog (PROTOCOL, "Stores of the original"): its
- * snapshot and log become runs, which generation 1 names in place of them. Nothing of the original
- * is changed before that, and nothing deleted for a grace period after it.
+ * The first compaction of a legacy store (PROTOCOL, O4): its snapshot and log become runs, which
+ * generation 1 names in place of them. No legacy object is changed before that, and none is deleted
+ * for a grace period after it.
  */
 import { hash } from "node:crypto";
 import { append } from "../core/bulk.ts";
@@ -9,8 +9,8 @@ import { ConflictError, CorruptionError } from "../core/errors.ts";
 import type { Entry, RunEntry } from "../core/version.ts";
 import type { ArchiveInfo } from "../format/manifest-codec.ts";
 import {
-  isOriginalLog,
-  isOriginalSnapshot,
+  isLegacyLog,
+  isLegacySnapshot,
   LOG_PREFIX,
   retiredListPath,
   runPaths,
@@ -18,7 +18,7 @@ import {
 } from "../format/paths.ts";
 import { encodeRetiredList } from "../format/retired-list.ts";
 import type { RunInfo } from "../format/run-info.ts";
-import { originalPeriod, surveyArchive } from "../legacy/archive.ts";
+import { legacyPeriod, surveyArchive } from "../legacy/archive.ts";
 import type { LegacyStore } from "../legacy/legacy-store.ts";
 import { fromMap, mergeSorted } from "../runs/merge.ts";
 import { writeRun } from "../runs/run-writer.ts";
@@ -29,7 +29,7 @@ import { orphans } from "./collector.ts";
 import { preparePublication } from "./publication.ts";
 import type { CompactorParts, PartialResult } from "./report.ts";
 
-/** Of the empty manifest, which stands for the original's. */
+/** Of the empty manifest, which stands for the legacy one. */
 const BASE = 0;
 const LOST = { outcome: "lost", generation: BASE } as const;
 
@@ -46,30 +46,30 @@ export class UpgradePass {
   async run(): Promise<PartialResult> {
     const { backend, manifests, log, limits } = this.#parts;
     const view = await makeView(manifests, log);
-    const { original } = view;
-    if (original === undefined) return LOST;
-    await manifests.confirm(view.loaded, view.originalLog);
+    const { legacy } = view;
+    if (legacy === undefined) return LOST;
+    await manifests.confirm(view.loaded, view.legacyLog);
     for (const { message } of view.corrupt) this.#warn(message);
     const left = await listReferable(backend);
 
-    const runs = await this.#writeRuns(original);
+    const runs = await this.#writeRuns(legacy);
     const activeRecords = await this.#countRecords(runs);
-    const archived = await this.#countArchives(original);
-    const retired = await this.#writeRetiredList(original);
+    const archived = await this.#countArchives(legacy);
+    const retired = await this.#writeRetiredList(legacy);
     const next = preparePublication(
       view.loaded,
       {
-        nonce: this.#nonce(original, runs),
+        nonce: this.#nonce(legacy, runs),
         dateMs: view.loaded.dateMs,
         newRuns: runs,
         keptRuns: [],
         replacedRuns: [],
         purgeFloor: undefined,
-        clock: original.segments.reduce((max, { hi }) => Math.max(max, hi), 0),
-        schema: original.run.head.version,
+        clock: legacy.segments.reduce((max, { hi }) => Math.max(max, hi), 0),
+        schema: legacy.run.head.version,
         activeRecords,
         archived,
-        created: original.manifest.stats.created,
+        created: legacy.manifest.stats.created,
         retired: [retired],
       },
       this.#parts.settings,
@@ -81,7 +81,7 @@ export class UpgradePass {
 
     const garbage = orphans(published.manifest, left);
     await backend.delete(garbage);
-    const { segments } = original;
+    const { segments } = legacy;
     return {
       outcome: "published",
       publications: 1,
@@ -97,7 +97,7 @@ export class UpgradePass {
       replaced: [
         {
           runs: runs.map(({ path }) => path),
-          sources: [original.fingerprint, ...segments.map(({ key }) => key)],
+          sources: [legacy.fingerprint, ...segments.map(({ key }) => key)],
         },
       ],
     };
@@ -157,14 +157,14 @@ export class UpgradePass {
         this.#parts.onWarning(`an archive cannot be read: ${error.message}`);
         return { records: 0 };
       });
-      found.push({ period: originalPeriod(path), path, ...facts });
+      found.push({ period: legacyPeriod(path), path, ...facts });
     }
     return found;
   }
 
   /**
-   * Names everything of the original that is not needed any more. A log with lines that cannot be
-   * read is not among it: it stays, as whatever cannot be read does.
+   * Names all legacy objects that are not needed any more. A log with lines that cannot be read is
+   * not among them: it stays, as whatever cannot be read does.
    */
   async #writeRetiredList({
     manifest,
@@ -176,7 +176,7 @@ export class UpgradePass {
     for (const prefix of [LOG_PREFIX, RUNS_PREFIX]) {
       for await (const { objects } of backend.list(prefix)) {
         for (const object of objects) {
-          if (isOriginalLog(object.path) || isOriginalSnapshot(object.path)) paths.add(object.path);
+          if (isLegacyLog(object.path) || isLegacySnapshot(object.path)) paths.add(object.path);
         }
       }
     }
@@ -195,17 +195,17 @@ export class UpgradePass {
     return hash("sha256", text).slice(0, 16);
   }
 
-  /** The original appends to its log without touching the manifest: what it wrote must count. */
-  async #isUnchanged({ original }: View): Promise<boolean> {
+  /** A legacy writer appends without touching the manifest: what it wrote must count. */
+  async #isUnchanged({ legacy }: View): Promise<boolean> {
     const { manifests, log } = this.#parts;
     const now = await makeView(manifests, log);
-    return now.original?.fingerprint === original?.fingerprint;
+    return now.legacy?.fingerprint === legacy?.fingerprint;
   }
 }
 
 /**
- * Later parts have a higher `w`: of two lines for one id the later one counts, as it does for the
- * original, also when they end up in different runs.
+ * Later parts have a higher `w`: of two lines for one id the later one counts, also when they end
+ * up in different runs.
  */
 async function* inParts(
   snapshot: AsyncIterable<readonly RunEntry[]>,

@@ -49,12 +49,12 @@ export interface Retired {
 export interface ArchiveInfo {
   /** What the user called it. */
   readonly period: string;
-  /** `archive/….jsonl`; `archive/….json` where the original opslog wrote it. */
+  /** `archive/….jsonl`; `archive/….json` for a legacy archive. */
   readonly path: string;
   readonly records: number;
-  /** Undefined for an archive of the original opslog. */
+  /** Undefined for a legacy archive. */
   readonly sha256?: string;
-  /** CRC-32 of an archive of the original, which carries none; unknown in older manifests. */
+  /** CRC-32 of a legacy archive, which carries none; unknown in older manifests. */
   readonly crc?: string;
 }
 
@@ -255,7 +255,7 @@ function decodeRunInfo(fields: Fields, place: Place): RunInfo {
 }
 
 const SHA256 = /^[0-9a-f]{64}$/;
-/** The original's S3 backend takes any period, one with a slash too. */
+/** A legacy archive on S3 may be of any period, one with a slash too. */
 const ARCHIVE_PATH = /^archive\/.+\.jsonl?$/s;
 const RUN_PATH = /^snapshots\/[A-Za-z0-9-]+\.(?:jsonl|index)$/;
 

@@ -45,22 +45,22 @@ export function parseRunBase(path: string): number | undefined {
 }
 
 /**
- * Whether the original opslog uses such a name for a log: `ops/ops-<ms>.jsonl`,
+ * Whether it is the name of a legacy log: `ops/ops-<ms>.jsonl`,
  * `ops/agent-<id>-<ms>.jsonl`, and its S3 backend `ops/wal-<ms>/batch-<ms>-<seq>.jsonl` and
  * `ops/agent-<id>-<ms>/batch-<ms>-<seq>.jsonl`. No name of ours is one.
  */
-export function isOriginalLog(path: string): boolean {
+export function isLegacyLog(path: string): boolean {
   return /^ops\/(?:ops|wal|agent-.+)-\d{1,16}(?:\/batch-\d{1,16}-\d{1,16})?\.jsonl$/s.test(path);
 }
 
 /** Where a batch stands in its log: time and number; undefined when it is none. */
-export function originalBatchOrder(path: string): readonly [number, number] | undefined {
+export function legacyBatchOrder(path: string): readonly [number, number] | undefined {
   const match = /\/batch-(\d{1,16})-(\d{1,16})\.jsonl$/.exec(path);
   return match === null ? undefined : [Number(match[1]), Number(match[2])];
 }
 
 /** `snapshots/snap-<ms>.jsonl`, `.json` in old versions; `.tmp` when its writer crashed. */
-export function isOriginalSnapshot(path: string): boolean {
+export function isLegacySnapshot(path: string): boolean {
   return /^snapshots\/snap-\d{1,16}\.jsonl?(?:\.tmp)?$/.test(path);
 }
 
@@ -79,13 +79,13 @@ export function archivePath({ period, base, rand }: ArchiveParts): string {
   return `${ARCHIVE_PREFIX}archive-${label}-${base}-${rand}.jsonl`;
 }
 
-/** The generation an archive was made on; undefined for one of the original, and what is not ours. */
+/** The generation an archive was made on; undefined for a legacy one, and what is not ours. */
 export function parseArchiveBase(path: string): number | undefined {
   const match = /^archive\/archive-[A-Za-z0-9_-]{1,32}-(\d{1,16})-[0-9a-f]{16}\.jsonl$/.exec(path);
   return match?.[1] === undefined ? undefined : Number(match[1]);
 }
 
-/** What users call all objects of a period; an object of the original lies under this name. */
+/** What users call all objects of a period; a legacy object lies under this name. */
 export function archiveName(period: string): string {
   return `${ARCHIVE_PREFIX}archive-${period}.json`;
 }

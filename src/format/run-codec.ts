@@ -127,7 +127,7 @@ function decodeHead(head: string, text: string | undefined, place: Place): RunEn
   return {
     id: fields.string("id"),
     version: {
-      // 0: it was in a snapshot of the original opslog, below every operation.
+      // 0: it was in a legacy snapshot, below every operation.
       clock: fields.integer("clock", 0, CLOCK_MAX),
       agent: fields.string("agent"),
       w: fields.matching("w", W_PATTERN, "16 hex digits"),

@@ -5,7 +5,7 @@ import type { StorageBackend } from "../storage/backend.ts";
 import { validateArchiveSegment } from "./validate.ts";
 
 /** The period that an archive's path names. */
-export function originalPeriod(path: string): string {
+export function legacyPeriod(path: string): string {
   return /^archive\/archive-(.+)\.json$/s.exec(path)?.[1] ?? path;
 }
 

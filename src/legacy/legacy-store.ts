@@ -8,15 +8,15 @@ import type { SegmentRef } from "../log/log.ts";
 import type { Segment } from "../format/segment.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import { LegacyRun } from "./legacy-run.ts";
-import { readOriginalLog } from "./log.ts";
-import type { OriginalManifest } from "./manifest.ts";
-import { orderOriginal } from "./order.ts";
+import { readLegacyLog } from "./log.ts";
+import type { LegacyManifest } from "./manifest.ts";
+import { orderLegacy } from "./order.ts";
 import { readSnapshotHead } from "./snapshot.ts";
 
 export interface LegacyStore {
   /** Changes whenever the manifest or the log changes: memory built on another one is of no use. */
   readonly fingerprint: string;
-  readonly manifest: OriginalManifest;
+  readonly manifest: LegacyManifest;
   /** Its snapshot. */
   readonly run: LegacyRun;
   /**
@@ -37,22 +37,22 @@ export interface LegacyStore {
  */
 export async function loadLegacyStore(
   backend: StorageBackend,
-  manifest: OriginalManifest,
+  manifest: LegacyManifest,
   etag: string,
   known?: LegacyStore,
 ): Promise<LegacyStore> {
   const path = manifest.currentSnapshot;
   const [head, log] = await Promise.all([
     known?.run.path === path ? known.run.head : readSnapshotHead(backend, path),
-    readOriginalLog(backend, manifest),
+    readLegacyLog(backend, manifest),
   ]);
   const fingerprint = hash("sha256", JSON.stringify([etag, log.digest]));
-  const segments = orderOriginal(log.logs, head.version).map((segment) => refTo(segment, manifest));
+  const segments = orderLegacy(log.logs, head.version).map((segment) => refTo(segment, manifest));
   const run = new LegacyRun(backend, head, fingerprint, manifest.stats.activeRecords);
   return { fingerprint, manifest, run, segments, corrupt: log.corrupt };
 }
 
-function refTo(segment: Segment, { activeOps, activeAgentOps }: OriginalManifest): SegmentRef {
+function refTo(segment: Segment, { activeOps, activeAgentOps }: LegacyManifest): SegmentRef {
   const { agent, operations } = segment;
   const path = Object.hasOwn(activeAgentOps, agent) ? activeAgentOps[agent] : undefined;
   const text = JSON.stringify([agent, operations]);

@@ -1,16 +1,16 @@
-/** Reads the logs that a manifest of the original names: files of lines, or folders of batches. */
+/** Reads the logs that a legacy manifest names: files of lines, or folders of batches. */
 import { createHash } from "node:crypto";
 import { CorruptionError } from "../core/errors.ts";
 import { mapParallel } from "../core/parallel.ts";
 import { messageOf } from "../core/realm.ts";
-import { originalBatchOrder } from "../format/paths.ts";
+import { legacyBatchOrder } from "../format/paths.ts";
 import type { StorageBackend } from "../storage/backend.ts";
-import { originalLogPaths, type OriginalManifest } from "./manifest.ts";
-import { decodeOriginalOperation, type OriginalOperation } from "./operation.ts";
+import { legacyLogPaths, type LegacyManifest } from "./manifest.ts";
+import { decodeLegacyOperation, type LegacyOperation } from "./operation.ts";
 
-export interface OriginalLog {
+export interface LegacyLog {
   /** The operations of each log. */
-  readonly logs: readonly (readonly OriginalOperation[])[];
+  readonly logs: readonly (readonly LegacyOperation[])[];
   /** One for each object that holds malformed lines. */
   readonly corrupt: readonly CorruptionError[];
   /** SHA-256 of everything read, hex. */
@@ -26,15 +26,15 @@ const READS_PARALLEL = 16;
 const LINE_FEED = 10;
 
 /** A log that is not there is an empty one, as it is for the original. */
-export async function readOriginalLog(
+export async function readLegacyLog(
   backend: StorageBackend,
-  manifest: OriginalManifest,
-): Promise<OriginalLog> {
+  manifest: LegacyManifest,
+): Promise<LegacyLog> {
   const corrupt: CorruptionError[] = [];
   const digest = createHash("sha256");
-  const logs: OriginalOperation[][] = [];
-  for (const path of originalLogPaths(manifest)) {
-    const operations: OriginalOperation[] = [];
+  const logs: LegacyOperation[][] = [];
+  for (const path of legacyLogPaths(manifest)) {
+    const operations: LegacyOperation[] = [];
     const objects = path.endsWith(".jsonl") ? [path] : await listBatches(backend, path);
     for (const object of await readAll(backend, objects)) {
       const lines = decodeLines(object);
@@ -52,7 +52,7 @@ async function listBatches(backend: StorageBackend, log: string): Promise<string
   const batches: { readonly path: string; readonly order: readonly [number, number] }[] = [];
   for await (const { objects } of backend.list(`${log}/`)) {
     for (const { path } of objects) {
-      const order = originalBatchOrder(path);
+      const order = legacyBatchOrder(path);
       if (order !== undefined) batches.push({ path, order });
     }
   }
@@ -70,11 +70,11 @@ async function readAll(backend: StorageBackend, paths: readonly string[]): Promi
 }
 
 function decodeLines({ path, body }: ReadObject): {
-  readonly operations: readonly OriginalOperation[];
+  readonly operations: readonly LegacyOperation[];
   readonly corrupt: CorruptionError | undefined;
 } {
   const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  const operations: OriginalOperation[] = [];
+  const operations: LegacyOperation[] = [];
   let [malformed, line, offset] = [0, 0, 0];
   let first:
     | { readonly line: number; readonly offset: number; readonly cause: unknown }
@@ -85,7 +85,7 @@ function decodeLines({ path, body }: ReadObject): {
     const text = buffer.toString("utf8", offset, end).trim();
     line++;
     try {
-      if (text !== "") operations.push(decodeOriginalOperation(text));
+      if (text !== "") operations.push(decodeLegacyOperation(text));
     } catch (cause) {
       malformed++;
       first ??= { line, offset, cause };

@@ -3,7 +3,7 @@ import { CorruptionError, OpslogError } from "../core/errors.ts";
 import { checkPath } from "../storage/paths.ts";
 import { validateManifest } from "./validate.ts";
 
-export interface OriginalManifest {
+export interface LegacyManifest {
   /** Schema version; 1 in a store that was never compacted, whatever its records are. */
   readonly version: number;
   readonly currentSnapshot: string;
@@ -28,10 +28,10 @@ const OURS = '{"format":';
  * be, one of ours.
  * @throws CorruptionError in the original's words, when they are neither
  */
-export function recognizeOriginalManifest(
+export function recognizeLegacyManifest(
   bytes: Uint8Array,
   path: string,
-): OriginalManifest | undefined {
+): LegacyManifest | undefined {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
   if (text.startsWith(OURS)) return undefined;
   const value = parse(text, path);
@@ -57,7 +57,7 @@ export function recognizeOriginalManifest(
 }
 
 /** Every log it names, each once. */
-export function originalLogPaths({ activeOps, activeAgentOps }: OriginalManifest): string[] {
+export function legacyLogPaths({ activeOps, activeAgentOps }: LegacyManifest): string[] {
   return [...new Set([activeOps, ...Object.values(activeAgentOps)])];
 }
 

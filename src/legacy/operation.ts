@@ -1,11 +1,11 @@
-/** One line of a log of the original opslog. */
+/** One line of a legacy log. */
 import { isDelta } from "../core/delta.ts";
 import { InvalidArgumentError } from "../core/errors.ts";
 import { checkId } from "../core/record.ts";
 import type { LogOperation } from "../core/operation.ts";
 import { CLOCK_MAX } from "../core/version.ts";
 
-export interface OriginalOperation {
+export interface LegacyOperation {
   /** The agentId, "" in single-writer mode. */
   readonly agent: string;
   /** Undefined in single-writer mode. */
@@ -14,14 +14,14 @@ export interface OriginalOperation {
 }
 
 /** No writer counts that far; it leaves room for the clocks that follow. */
-const ORIGINAL_CLOCK_MAX = CLOCK_MAX / 2;
+const LEGACY_CLOCK_MAX = CLOCK_MAX / 2;
 
 /**
  * Takes what the original's writers write and acknowledge, which is more than its own reader
  * takes: it loses records that are null, and operations whose `prev` is no object.
  * @throws InvalidArgumentError, SyntaxError when the line is malformed
  */
-export function decodeOriginalOperation(line: string): OriginalOperation {
+export function decodeLegacyOperation(line: string): LegacyOperation {
   const value: unknown = JSON.parse(line);
   if (typeof value !== "object" || value === null || Array.isArray(value)) fail("not an object");
   const fields: Readonly<Record<string, unknown>> = { ...value };
@@ -32,7 +32,7 @@ export function decodeOriginalOperation(line: string): OriginalOperation {
   if (!has("prev")) fail("missing prev");
   if (has("data") !== (op === "set")) fail(`a ${op} with or without data`);
   const record = op === "set" ? { data } : {};
-  const checked: OriginalOperation["operation"] = { ts, op, id: checkId(id), ...record, prev };
+  const checked: LegacyOperation["operation"] = { ts, op, id: checkId(id), ...record, prev };
   const encoding = encodingOf(op, prev, fields["encoding"]);
   return {
     agent: has("agent") ? agentOf(fields["agent"]) : "",
@@ -59,7 +59,7 @@ function agentOf(agent: unknown): string {
 
 function clockOf(clock: unknown): number {
   const isCount = typeof clock === "number" && Number.isInteger(clock) && clock >= 0;
-  if (isCount && clock <= ORIGINAL_CLOCK_MAX) return clock;
+  if (isCount && clock <= LEGACY_CLOCK_MAX) return clock;
   return fail("clock must be a non-negative integer");
 }
 

@@ -1,9 +1,9 @@
 /** The order in which the original's operations count, as clocks of ours. Pure. */
 import type { Segment } from "../format/segment.ts";
-import type { OriginalOperation } from "./operation.ts";
+import type { LegacyOperation } from "./operation.ts";
 
 /** Below the `w` of every writer of ours. */
-export const ORIGINAL_W = "0".repeat(16);
+export const LEGACY_W = "0".repeat(16);
 
 /** Made when it is first needed: it takes 2 ms, which every cold start would pay. */
 let agents: Intl.Collator | undefined;
@@ -14,19 +14,16 @@ let agents: Intl.Collator | undefined;
  * @param logs the operations of each log, as they follow each other in it
  * @param v schema version of the records
  */
-export function orderOriginal(
-  logs: readonly (readonly OriginalOperation[])[],
-  v: number,
-): Segment[] {
+export function orderLegacy(logs: readonly (readonly LegacyOperation[])[], v: number): Segment[] {
   const ranked = logs.flatMap(rankAll).toSorted(compareRanked);
   let last = 0;
   return ranked.map(({ clock, agent, operation }) => {
     last = Math.max(last + 1, clock);
-    return { agent, w: ORIGINAL_W, v, operations: [{ ...operation, clock: last }] };
+    return { agent, w: LEGACY_W, v, operations: [{ ...operation, clock: last }] };
   });
 }
 
-interface Ranked extends Omit<OriginalOperation, "clock"> {
+interface Ranked extends Omit<LegacyOperation, "clock"> {
   readonly clock: number;
   /** Among operations of one clock: 1 for those that only follow it in their log. */
   readonly rank: number;
@@ -36,7 +33,7 @@ interface Ranked extends Omit<OriginalOperation, "clock"> {
  * A log without clocks comes before all others. A single writer on a log with clocks wrote none:
  * what it wrote follows what was there, which the original's agents get wrong.
  */
-function rankAll(log: readonly OriginalOperation[]): Ranked[] {
+function rankAll(log: readonly LegacyOperation[]): Ranked[] {
   let highest = 0;
   return log.map(({ clock, ...rest }) => {
     if (clock === undefined) return { ...rest, clock: highest, rank: Math.min(highest, 1) };

@@ -11,7 +11,7 @@ import { corrupt, parseObject, type Place, shorten } from "../format/json-line.t
 import { type Piece, readSpans, spansBetween, wholeLines } from "../runs/read-spans.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import type { StorageBackend } from "../storage/backend.ts";
-import { ORIGINAL_W } from "./order.ts";
+import { LEGACY_W } from "./order.ts";
 import { type Snapshot, validateSnapshot } from "./validate.ts";
 
 export interface SnapshotHead {
@@ -32,7 +32,7 @@ const ENTRIES_MAX = 1024;
 const SPAN_BYTES_MAX = 1024 * 1024;
 const BATCH_TEXT_MAX = 256 * 1024;
 const LINE_FEED = 10;
-const VERSION = { clock: 0, agent: "", w: ORIGINAL_W };
+const VERSION = { clock: 0, agent: "", w: LEGACY_W };
 
 /** @throws RunGoneError when it is not there, CorruptionError */
 export async function readSnapshotHead(

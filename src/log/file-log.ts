@@ -9,7 +9,7 @@ import type { Runtime } from "../core/runtime.ts";
 import { compareText } from "../core/version.ts";
 import {
   isLikeLog,
-  isOriginalLog,
+  isLegacyLog,
   LOG_PREFIX,
   logFilePath,
   parseLogFilePath,
@@ -19,7 +19,7 @@ import type { AppendableStorage, ListedObject, StorageBackend } from "../storage
 import { FileLogWriter } from "./file-log-writer.ts";
 import { scanFrames } from "./frames.ts";
 import {
-  isFilledOriginalLog,
+  isFilledLegacyLog,
   readSegmentBytes,
   type IsEnough,
   type Log,
@@ -53,7 +53,7 @@ interface LogFile extends ListedObject {
 interface ListedFiles {
   readonly files: LogFile[];
   readonly dateMs: number;
-  readonly originalLog: string | undefined;
+  readonly legacyLog: string | undefined;
 }
 
 export class FileLog implements Log {
@@ -69,7 +69,7 @@ export class FileLog implements Log {
   }
 
   async list(isEnough: IsEnough = () => false): Promise<LogListing> {
-    const { files, dateMs, originalLog } = await this.#listFiles();
+    const { files, dateMs, legacyLog } = await this.#listFiles();
     const present = new Set(files.map(({ path }) => path));
     const known: Pick<ScannedFile, "frames" | "corrupt">[] = [];
     let segments = 0;
@@ -86,7 +86,7 @@ export class FileLog implements Log {
       segments: known.flatMap(({ frames }) => frames),
       corrupt: known.flatMap(({ corrupt }) => corrupt),
       writtenMs: new Map(files.map(({ path, lastModifiedMs }) => [path, lastModifiedMs])),
-      originalLog,
+      legacyLog,
       firstDateMs: dateMs,
       lastDateMs: dateMs,
       isCut: known.length < files.length,
@@ -95,16 +95,16 @@ export class FileLog implements Log {
 
   async #listFiles(): Promise<ListedFiles> {
     const files: LogFile[] = [];
-    let originalLog: string | undefined;
+    let legacyLog: string | undefined;
     let dateMs = 0;
     for await (const page of this.#backend.list(LOG_PREFIX)) {
       dateMs ||= page.dateMs;
-      originalLog ??= page.objects.find(isFilledOriginalLog)?.path;
+      legacyLog ??= page.objects.find(isFilledLegacyLog)?.path;
       for (const object of page.objects) {
         if (!object.path.endsWith(".jsonl")) continue;
         const name = parseLogFilePath(object.path);
         if (name === undefined) {
-          if (isOriginalLog(object.path)) continue; // Its manifest decides whether it counts.
+          if (isLegacyLog(object.path)) continue; // Its manifest decides whether it counts.
           if (!isLikeLog(object.path)) continue; // Of something else that uses the place.
           throw new FormatVersionError(
             `${object.path} is not a log file that this version of opslog-serverless supports: ` +
@@ -115,7 +115,7 @@ export class FileLog implements Log {
         files.push({ ...object, ...name });
       }
     }
-    return { files, dateMs, originalLog };
+    return { files, dateMs, legacyLog };
   }
 
   /** Reads what the file has grown by since the last look. */

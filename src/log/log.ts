@@ -4,7 +4,7 @@
  */
 import type { CorruptionError } from "../core/errors.ts";
 import type { LogOperation } from "../core/operation.ts";
-import { type IdFilter, isOriginalLog } from "../format/paths.ts";
+import { type IdFilter, isLegacyLog } from "../format/paths.ts";
 import type { Segment } from "../format/segment.ts";
 import type { ByteRange, ListedObject, StorageBackend } from "../storage/backend.ts";
 import type { Conditions } from "../storage/conditions.ts";
@@ -25,7 +25,7 @@ export interface SegmentRef {
   readonly bytes: number;
   /** It may lie behind its file's seal: then it goes with the file, and its owner repeats it. */
   readonly mayVanish?: boolean;
-  /** Where it was read already: a log of the original opslog is read whole, at once. */
+  /** Where it was read already: a legacy log is read whole, at once. */
   readonly segments?: readonly Segment[];
 }
 
@@ -33,8 +33,8 @@ export interface LogListing {
   readonly segments: readonly SegmentRef[];
   /** What cannot be read as a segment; left out of `segments`. */
   readonly corrupt: readonly CorruptionError[];
-  /** A log object of the original opslog that is not empty, when there is one. */
-  readonly originalLog?: string | undefined;
+  /** A legacy log object that is not empty, when there is one. */
+  readonly legacyLog?: string | undefined;
   /** When the objects or files that hold `segments` were last written, by path. */
   readonly writtenMs: ReadonlyMap<string, number>;
   /** Date of the first and of the last page, by the medium's clock. */
@@ -128,9 +128,9 @@ export interface LogSettings {
   readonly conditions?: Conditions | undefined;
 }
 
-/** Whether this is a log of the original opslog that is not empty. */
-export function isFilledOriginalLog({ path, bytes }: ListedObject): boolean {
-  return bytes > 0 && isOriginalLog(path);
+/** Whether this is a legacy log that is not empty. */
+export function isFilledLegacyLog({ path, bytes }: ListedObject): boolean {
+  return bytes > 0 && isLegacyLog(path);
 }
 
 /** Reads a segment by its place. */

@@ -6,14 +6,14 @@ import type { Runtime } from "../core/runtime.ts";
 import {
   clocksPlausible,
   isLikeLog,
-  isOriginalLog,
+  isLegacyLog,
   LOG_PREFIX,
   parseSegmentPath,
 } from "../format/paths.ts";
 import { decodeSegments } from "../format/segment-decoder.ts";
 import type { ListedObject, ListPage, StorageBackend } from "../storage/backend.ts";
 import {
-  isFilledOriginalLog,
+  isFilledLegacyLog,
   readSegmentBytes,
   type IsEnough,
   type Log,
@@ -53,17 +53,17 @@ export class ObjectLog implements Log {
     const objects: ListedObject[] = [];
     const dates: number[] = [];
     let isCut = false;
-    let originalLog: string | undefined;
+    let legacyLog: string | undefined;
     for await (const page of this.#pages()) {
       for (const object of page.objects) objects.push(object);
       dates.push(page.dateMs);
-      originalLog ??= page.objects.find(isFilledOriginalLog)?.path;
+      legacyLog ??= page.objects.find(isFilledLegacyLog)?.path;
       isCut = isEnough(objects.length);
       if (isCut) break;
     }
     const [firstDateMs = 0] = dates;
     const lastDateMs = maxOf([firstDateMs, ...dates]);
-    return { ...sortOut(objects), originalLog, firstDateMs, lastDateMs, isCut };
+    return { ...sortOut(objects), legacyLog, firstDateMs, lastDateMs, isCut };
   }
 
   /** V1: when the first page says there are more, the 16 shards are listed in parallel. */
@@ -73,8 +73,8 @@ export class ObjectLog implements Log {
       yield first ?? { objects: [], truncated: false, dateMs: 0 };
       return;
     }
-    // A log of the original lies in no shard; its date is the one that the listing began.
-    yield { ...first, objects: first.objects.filter(isFilledOriginalLog) };
+    // A legacy log lies in no shard; its date is the one that the listing began.
+    yield { ...first, objects: first.objects.filter(isFilledLegacyLog) };
     yield* asTheyCome(SHARDS.map((shard) => this.#backend.list(`${LOG_PREFIX}${shard}/`)));
   }
 
@@ -115,7 +115,7 @@ function sortOut(
     if (!path.endsWith(".jsonl")) continue; // Folder markers and the like.
     const name = parseSegmentPath(path);
     if (name === undefined) {
-      if (isOriginalLog(path)) continue; // Its manifest decides whether it counts.
+      if (isLegacyLog(path)) continue; // Its manifest decides whether it counts.
       if (!isLikeLog(path)) continue; // Of something else that uses the place.
       throw new FormatVersionError(
         `${path} is not a log segment that this version of opslog-serverless supports: a newer one wrote it, ` +

@@ -1,4 +1,4 @@
-/** Archives as users name and read them: all objects of a period, ours and the original's. */
+/** Archives as users name and read them: all objects of a period, ours and those of a legacy store. */
 import { describeValue } from "../core/describe.ts";
 import { CorruptionError, InvalidArgumentError } from "../core/errors.ts";
 import { mapParallel } from "../core/parallel.ts";
@@ -8,7 +8,7 @@ import { decodeArchive } from "../format/archive-codec.ts";
 import { checksumOf, corrupt } from "../format/json-line.ts";
 import type { ArchiveInfo } from "../format/manifest-codec.ts";
 import { archiveName } from "../format/paths.ts";
-import { originalPeriod } from "../legacy/archive.ts";
+import { legacyPeriod } from "../legacy/archive.ts";
 import { type ArchiveSegment, validateArchiveSegment } from "../legacy/validate.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { View } from "../view/view.ts";
@@ -19,13 +19,13 @@ const PERIOD_CHARACTERS_MAX = 128;
 /** Objects of one period read at a time. */
 const READS_MAX = 8;
 
-/** An object that a manifest names; the original's does not count its records. */
+/** An object that a manifest names; a legacy one does not count its records. */
 type ArchiveObject = Omit<ArchiveInfo, "records"> & Partial<Pick<ArchiveInfo, "records">>;
 
 interface ArchivedRecord {
   readonly id: string;
   readonly value: unknown;
-  /** Version it was written under; unknown in archives of the original. */
+  /** Version it was written under; unknown in legacy archives. */
   readonly schema: number | undefined;
 }
 
@@ -91,12 +91,9 @@ export async function checkArchives(
 }
 
 /** In the order of their publication. */
-function archiveObjects({ loaded: { manifest }, original }: View): ArchiveObject[] {
-  const ours = new Set(manifest.archive.map(({ path }) => path));
-  const originals = (original?.manifest.archiveSegments ?? [])
-    .filter((path) => !ours.has(path))
-    .map((path) => ({ path, period: originalPeriod(path) }));
-  return [...originals, ...manifest.archive];
+function archiveObjects({ loaded: { manifest }, legacy }: View): ArchiveObject[] {
+  const paths = legacy?.manifest.archiveSegments ?? [];
+  return [...paths.map((path) => ({ path, period: legacyPeriod(path) })), ...manifest.archive];
 }
 
 async function readArchive(
@@ -114,7 +111,7 @@ async function readArchive(
   if (crc !== undefined && checksumOf(bytes) !== crc) {
     throw corrupt(`checksum: expected ${crc}, found ${checksumOf(bytes)}`, place);
   }
-  if (sha256 === undefined) return decodeOriginal(bytes, path);
+  if (sha256 === undefined) return decodeLegacy(bytes, path);
   const archive = decodeArchive(bytes, sha256, path);
   if (archive.period !== period) {
     throw corrupt(`an archive of "${archive.period}", expected "${period}"`, place);
@@ -128,7 +125,7 @@ async function readArchive(
 }
 
 /** Its `version` is always 1 and says nothing of the records: they are returned as they are. */
-function decodeOriginal(bytes: Buffer, path: string): ArchivedRecord[] {
+function decodeLegacy(bytes: Buffer, path: string): ArchivedRecord[] {
   let archive: ArchiveSegment<unknown>;
   try {
     archive = validateArchiveSegment<unknown>(JSON.parse(bytes.toString("utf8")));

@@ -1,4 +1,4 @@
-/** What users see of the manifest, under the names of the original's README. */
+/** What users see of the manifest, under the names that programs of the original opslog use. */
 import type { Manifest } from "../format/manifest-codec.ts";
 import { archiveName, LOG_PREFIX, MANIFEST_PATH } from "../format/paths.ts";
 import type { ManifestStats } from "../legacy/validate.ts";
@@ -21,16 +21,16 @@ export interface ManifestInfo {
 }
 
 export function describeManifest(view: View, opsCount: number): ManifestInfo {
-  const { segments, loaded, original } = view;
+  const { segments, loaded, legacy } = view;
   const { manifest, dateMs } = loaded;
   const { runs } = manifest;
   const newest = segments.reduce((hi, ref) => Math.max(hi, ref.hi), 0);
-  const stats = original?.manifest.stats ?? manifest.stats;
+  const stats = legacy?.manifest.stats ?? manifest.stats;
   const looked = new Date(dateMs).toISOString();
   return {
-    currentSnapshot: original?.run.path ?? runs.at(-1)?.path ?? MANIFEST_PATH,
+    currentSnapshot: legacy?.run.path ?? runs.at(-1)?.path ?? MANIFEST_PATH,
     activeOps:
-      segments.find(({ hi }) => hi === newest)?.path ?? original?.manifest.activeOps ?? LOG_PREFIX,
+      segments.find(({ hi }) => hi === newest)?.path ?? legacy?.manifest.activeOps ?? LOG_PREFIX,
     archiveSegments: archiveNames(view),
     stats: {
       activeRecords: stats?.activeRecords ?? countRecords(manifest),
@@ -42,10 +42,10 @@ export function describeManifest(view: View, opsCount: number): ManifestInfo {
   };
 }
 
-/** `archive/archive-<period>.json` of each period, sorted: the original's names. */
-export function archiveNames({ loaded: { manifest }, original }: View): string[] {
+/** `archive/archive-<period>.json` of each period, sorted: legacy archives have such names. */
+export function archiveNames({ loaded: { manifest }, legacy }: View): string[] {
   const names = manifest.archive.map(({ period }) => archiveName(period));
-  return [...new Set([...(original?.manifest.archiveSegments ?? []), ...names])].toSorted();
+  return [...new Set([...(legacy?.manifest.archiveSegments ?? []), ...names])].toSorted();
 }
 
 /** For a manifest of before it counted them: a record that several runs hold counts in each. */

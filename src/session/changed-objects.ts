@@ -67,12 +67,9 @@ interface Candidate {
   readonly isInRuns: boolean;
 }
 
-/** A flush has a `w` of its own, which identifies its operations; those of the original opslog share one. */
-export function writersOf(
-  { segments: original }: SegmentRef,
-  segments: readonly Segment[],
-): string[] {
-  if (original === undefined) return segments.map(writerKey);
+/** A flush has a `w` of its own, which identifies its operations; those of a legacy log share one. */
+export function writersOf({ segments: read }: SegmentRef, segments: readonly Segment[]): string[] {
+  if (read === undefined) return segments.map(writerKey);
   return segments.flatMap((one) => one.operations.map((each) => keyOf(versionOf(one, each))));
 }
 
@@ -132,12 +129,12 @@ export class ChangedObjects {
   /** What neither the current runs nor the current log show. */
   #whatIsLost(): string | undefined {
     const { view, known } = this.#base;
-    const { loaded, original, segments } = this.#view;
+    const { loaded, legacy, segments } = this.#view;
     const { manifest } = loaded;
-    if (original?.run.path !== view.original?.run.path) {
+    if (legacy?.run.path !== view.legacy?.run.path) {
       return "the original opslog made a new snapshot, or its store was upgraded";
     }
-    if (original !== undefined) {
+    if (legacy !== undefined) {
       const keys = new Set(segments.map(({ key }) => key));
       // It truncates its log to undo.
       if (view.segments.some(({ key }) => !keys.has(key)))

@@ -47,7 +47,7 @@ export function lostManifestGuard(
   let last = confirmed;
   return async (view) => {
     if (view.loaded.manifest.generation > 0 || view === last) return;
-    await manifests.confirm(view.loaded, view.originalLog);
+    await manifests.confirm(view.loaded, view.legacyLog);
     last = view;
   };
 }

@@ -108,7 +108,7 @@ export class KnownLog {
     // Those of the view, and own parts of its objects.
     const live = new Set([...listed, ...this.#ownParts.map(({ key }) => key)]);
     this.#countAnew(live, read);
-    // A lazy store's history is what it wrote itself, as in the original.
+    // A lazy store's history is what it wrote itself.
     this.history.retain(live, hasAll ? read : new Map());
   }
 

@@ -78,8 +78,8 @@ export class Session {
       const onView = (view: View): void => backlog.look(view);
       const replica = await Replica.open(engine, { ...options, onView });
       if (!options.skipLoad) {
-        const { loaded, originalLog } = replica.view;
-        const { etag } = await engine.manifests.confirm(loaded, originalLog);
+        const { loaded, legacyLog } = replica.view;
+        const { etag } = await engine.manifests.confirm(loaded, legacyLog);
         if (etag === undefined && !readOnly) await publishFirstManifest(engine, loaded);
       }
       if (readOnly) await checkExists(engine, { view: replica.view, ...replica.times }, location);

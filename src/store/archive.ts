@@ -68,8 +68,8 @@ export class Archiver {
     await session.writes.flush();
     await session.refresh();
     if (this.#choose().size === 0) return 0;
-    // With an empty log the count of records stays right. It also upgrades the original's stores.
-    if (session.replica.view.original === undefined) await session.checkpoints.compactOrWarn();
+    // With an empty log the count of records stays right. It also upgrades legacy stores.
+    if (session.replica.view.legacy === undefined) await session.checkpoints.compactOrWarn();
     const archived = await this.#archive();
     if (archived > 0) await this.#checkpoint();
     return archived;
@@ -78,7 +78,7 @@ export class Archiver {
   async #archive(): Promise<number> {
     for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
       try {
-        if (this.#session.replica.view.original !== undefined)
+        if (this.#session.replica.view.legacy !== undefined)
           await this.#session.checkpoints.compact();
         const archived = await this.#underLease((lease) => this.#attempt(lease));
         if (archived !== undefined) return archived;
@@ -130,7 +130,7 @@ export class Archiver {
     await session.refresh();
     const landed = this.#settleSent();
     if (landed !== undefined) return landed.archive.records;
-    if (session.replica.view.original !== undefined) return undefined;
+    if (session.replica.view.legacy !== undefined) return undefined;
     const chosen = this.#choose();
     if (chosen.size === 0) return this.#isInDoubt ? undefined : 0;
     const stored = await this.#takeStored(chosen);

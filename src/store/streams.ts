@@ -197,8 +197,8 @@ async function beginUndone(
 }
 
 /** @throws UnavailableError when nothing is left that shows what happened since `base` */
-function checkTellable(base: View, { loaded, original }: View): void {
-  const isReplaced = original !== undefined && original.run.path !== base.original?.run.path;
+function checkTellable(base: View, { loaded, legacy }: View): void {
+  const isReplaced = legacy !== undefined && legacy.run.path !== base.legacy?.run.path;
   if (loaded.manifest.lastPurge <= base.loaded.manifest.generation && !isReplaced) return;
   const what = isReplaced ? "the original opslog made a new snapshot" : "deletions were purged";
   throw new UnavailableError(`${what} since the snapshot was streamed: stream the snapshot again`);

@@ -98,7 +98,7 @@ export async function verify(location: string, options: VerifyOptions = {}): Pro
 
 async function checkView(engine: Engine): Promise<VerifyReport | "overtaken"> {
   const view = await settleView(engine.manifests, await makeView(engine.manifests, engine.log));
-  await engine.manifests.confirm(view.loaded, view.originalLog);
+  await engine.manifests.confirm(view.loaded, view.legacyLog);
   const problems = [...view.corrupt];
   let records = 0;
   for (const run of runsOf(engine.runs, view)) {

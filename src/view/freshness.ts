@@ -74,19 +74,19 @@ export async function lookWhole(parts: LookParts, known?: View): Promise<TimedVi
   const began = momentOf(runtime);
   const view = await makeView(manifests, log, known);
   const look = { view, manifestAt: began, listedAt: began };
-  // The original's writers do not take part in looks that are shared.
-  if (view.original !== undefined || view.segments.length > SHARED_SEGMENTS_MAX) return look;
+  // Writers of a legacy store do not take part in looks that are shared.
+  if (view.legacy !== undefined || view.segments.length > SHARED_SEGMENTS_MAX) return look;
   warmLooks.whole = look;
   keepSnapshot(parts, view.loaded, began);
   return look;
 }
 
-/** The manifest alone. A store of the original has a log that its manifest names: a whole look. */
+/** The manifest alone. A legacy store has a log that its manifest names: a whole look. */
 async function lookAtManifest(parts: LookParts): Promise<TimedView> {
   const { manifests, runtime } = parts;
   const manifestAt = momentOf(runtime);
   const loaded = await manifests.load();
-  if (loaded.originalManifest !== undefined) return lookWhole(parts);
+  if (loaded.legacyManifest !== undefined) return lookWhole(parts);
   return keepSnapshot(parts, loaded, manifestAt);
 }
 
@@ -98,7 +98,7 @@ export async function lookAgainAtManifest(
   const { manifests, runtime } = parts;
   const manifestAt = momentOf(runtime);
   const renewed = await renewView(manifests, view);
-  if (renewed.original === undefined) keepSnapshot(parts, renewed.loaded, manifestAt);
+  if (renewed.legacy === undefined) keepSnapshot(parts, renewed.loaded, manifestAt);
   return { view: renewed, manifestAt, listedAt };
 }
 
@@ -108,7 +108,7 @@ function keepSnapshot(
   loaded: LoadedManifest,
   manifestAt: Moment,
 ): TimedView {
-  const view = viewOf({ loaded, original: undefined }, NOT_LISTED);
+  const view = viewOf({ loaded, legacy: undefined }, NOT_LISTED);
   const snapshot = { view, manifestAt, listedAt: undefined };
   warmLooks.snapshot = snapshot;
   return snapshot;

@@ -81,7 +81,7 @@ function namesWithoutLists(
   const lists = segmentLists(manifest);
   if (lists.length === 0) return new Set();
   const highest = lists.reduce((max, { segments: { hi } }) => Math.max(max, hi), 0);
-  // A segment that was read with its listing belongs to a store of the original: in no list.
+  // A segment that was read with its listing belongs to a legacy store: in no list.
   const candidates = segments.filter(
     ({ hi, segments: read }) => read === undefined && hi <= highest,
   );

@@ -11,7 +11,7 @@ import {
 import { MANIFEST_PATH, probePath } from "../format/paths.ts";
 import { decodeRetiredList } from "../format/retired-list.ts";
 import { loadLegacyStore, type LegacyStore } from "../legacy/legacy-store.ts";
-import { type OriginalManifest, recognizeOriginalManifest } from "../legacy/manifest.ts";
+import { type LegacyManifest, recognizeLegacyManifest } from "../legacy/manifest.ts";
 import { ByteCache, type Sized } from "../runs/byte-cache.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import type { Precondition, StorageBackend } from "../storage/backend.ts";
@@ -27,8 +27,8 @@ export interface LoadedManifest {
   readonly lastModifiedMs: number | undefined;
   /** Date of the response that last showed it to be current. */
   readonly dateMs: number;
-  /** What lies there is a store of the original opslog; `manifest` is the empty one then. */
-  readonly originalManifest?: OriginalManifest | undefined;
+  /** What lies there is a legacy store; `manifest` is the empty one then. */
+  readonly legacyManifest?: LegacyManifest | undefined;
 }
 
 /** What outlives a store in its process; see `engine/engine.ts`. */
@@ -91,13 +91,13 @@ export class ManifestStore {
         return { ...ABSENT, dateMs: found.dateMs };
       case "found": {
         const { etag, lastModifiedMs, dateMs } = found;
-        const originalManifest = recognizeOriginalManifest(found.body, MANIFEST_PATH);
+        const legacyManifest = recognizeLegacyManifest(found.body, MANIFEST_PATH);
         const read = { etag, lastModifiedMs, dateMs };
-        if (originalManifest === undefined) {
+        if (legacyManifest === undefined) {
           return { manifest: decodeManifest(found.body, MANIFEST_PATH), ...read };
         }
         if ((known?.manifest.generation ?? 0) > 0) throw replacedByOriginal();
-        return { manifest: EMPTY_MANIFEST, ...read, originalManifest };
+        return { manifest: EMPTY_MANIFEST, ...read, legacyManifest };
       }
     }
   }
@@ -134,17 +134,17 @@ export class ManifestStore {
   }
 
   /**
-   * What a store of the original holds, as far as it is known without reading its snapshot.
+   * What a legacy store holds, as far as it is known without reading its snapshot.
    * It counts only if `load` still returns the same manifest afterwards.
    * @returns the error when its snapshot is not there
    */
-  async loadOriginal(
-    { originalManifest, etag }: LoadedManifest,
+  async loadLegacy(
+    { legacyManifest, etag }: LoadedManifest,
     known?: LegacyStore,
   ): Promise<LegacyStore | RunGoneError | undefined> {
-    if (originalManifest === undefined || etag === undefined) return undefined;
+    if (legacyManifest === undefined || etag === undefined) return undefined;
     try {
-      return await loadLegacyStore(this.#backend, originalManifest, etag, known);
+      return await loadLegacyStore(this.#backend, legacyManifest, etag, known);
     } catch (error) {
       if (error instanceof RunGoneError) return error;
       throw error;
@@ -153,25 +153,25 @@ export class ManifestStore {
 
   /**
    * Where there is no manifest of ours, makes sure that none was lost.
-   * @param originalLog a log object of the original opslog, where a listing shows one
+   * @param legacyLog a legacy log object, where a listing shows one
    * @returns the manifest as it is now
-   * @throws CorruptionError when there are runs, or a log of the original, but no manifest for them,
+   * @throws CorruptionError when there are runs, or a legacy log, but no manifest for them,
    *   or when a store of this process has seen one
    */
-  async confirm(found: LoadedManifest, originalLog: string | undefined): Promise<LoadedManifest> {
+  async confirm(found: LoadedManifest, legacyLog: string | undefined): Promise<LoadedManifest> {
     if (found.manifest.generation > 0) return found;
     const runs = await listRuns(this.#backend);
-    const lacksLog = found.etag === undefined && originalLog !== undefined;
+    const lacksLog = found.etag === undefined && legacyLog !== undefined;
     const wasKnown = this.#warm.generation > 0;
     if (!lacksManifest(found.manifest, runs) && !lacksLog && !wasKnown) return found;
     const again = await this.load();
     if (again.manifest.generation > 0) return again;
-    if (again.originalManifest === undefined) checkManifestPresent(again.manifest, runs);
+    if (again.legacyManifest === undefined) checkManifestPresent(again.manifest, runs);
     else if (lacksManifest(again.manifest, runs) || wasKnown) throw replacedByOriginal();
     if (wasKnown) throw manifestGone(this.#warm.generation);
-    if (again.etag === undefined && originalLog !== undefined) {
+    if (again.etag === undefined && legacyLog !== undefined) {
       throw new CorruptionError(
-        `${MANIFEST_PATH} is missing although ${originalLog}, a log of the original opslog, ` +
+        `${MANIFEST_PATH} is missing although ${legacyLog}, a log of the original opslog, ` +
           "exists: restore it; nothing was changed",
         { path: MANIFEST_PATH },
       );

@@ -4,13 +4,13 @@ import type { RunStore } from "../runs/run-store.ts";
 import type { View } from "./view.ts";
 
 /** Opened for reading, oldest first. No I/O. */
-export function runsOf(store: RunStore, { loaded, original }: View): Run[] {
+export function runsOf(store: RunStore, { loaded, legacy }: View): Run[] {
   const named = loaded.manifest.runs.map((run) => store.open(run));
-  return original === undefined ? named : [original.run, ...named];
+  return legacy === undefined ? named : [legacy.run, ...named];
 }
 
 /** Their names, without opening them. */
-export function runNames({ loaded, original }: View): string[] {
+export function runNames({ loaded, legacy }: View): string[] {
   const named = loaded.manifest.runs.map(({ path }) => path);
-  return original === undefined ? named : [original.run.name, ...named];
+  return legacy === undefined ? named : [legacy.run.name, ...named];
 }

@@ -11,7 +11,7 @@ import { namesIn, sortListing } from "./live-segments.ts";
 import { ViewLimit } from "./view-limit.ts";
 
 /** What a view takes from a listing of the log. */
-export type ViewListing = Pick<LogListing, "segments" | "corrupt" | "originalLog">;
+export type ViewListing = Pick<LogListing, "segments" | "corrupt" | "legacyLog">;
 
 /** For a view of the manifest alone. */
 export const NOT_LISTED: ViewListing = { segments: [], corrupt: [] };
@@ -28,10 +28,10 @@ export interface View {
   readonly corrupt: readonly CorruptionError[];
   /** Highest clock of the manifest and of every listed segment. */
   readonly clock: number;
-  /** Until the first compaction of a store of the original opslog; `segments` hold its log too. */
-  readonly original: LegacyStore | undefined;
-  /** A log object of the original opslog, where the listing shows one. */
-  readonly originalLog: string | undefined;
+  /** Until the first compaction of a legacy store; `segments` hold its log too. */
+  readonly legacy: LegacyStore | undefined;
+  /** A legacy log object, where the listing shows one. */
+  readonly legacyLog: string | undefined;
 }
 
 /** What memory that was built from a view depends on: with another it is built anew (RELOAD). */
@@ -42,12 +42,12 @@ export interface MemoryBase {
   readonly fingerprint: string | undefined;
 }
 
-export function memoryBase({ loaded, original }: View): MemoryBase {
-  return { generation: loaded.manifest.generation, fingerprint: original?.fingerprint };
+export function memoryBase({ loaded, legacy }: View): MemoryBase {
+  return { generation: loaded.manifest.generation, fingerprint: legacy?.fingerprint };
 }
 
 /** What a view is made of besides the listing. */
-type ViewBase = Pick<View, "loaded" | "original">;
+type ViewBase = Pick<View, "loaded" | "legacy">;
 
 /** Dates of responses are whole seconds. */
 const DATE_GRAIN_MS = 1_000;
@@ -69,7 +69,7 @@ export async function makeView(
 ): Promise<View> {
   const [before, listing] = await Promise.all([manifests.load(known?.loaded), log.list()]);
   const loaded = isFast(before, listing) ? before : await manifests.load(before);
-  return viewOf(await withOriginal(manifests, loaded, known?.original), listing);
+  return viewOf(await withLegacy(manifests, loaded, known?.legacy), listing);
 }
 
 /**
@@ -107,19 +107,19 @@ export async function renewView(
   gone: ReadonlySet<string> = new Set(),
 ): Promise<View> {
   const loaded = await manifests.load(view.loaded);
-  const base = await withOriginal(manifests, loaded, view.original);
+  const base = await withLegacy(manifests, loaded, view.legacy);
   const segments = view.segments.filter((ref) => ref.segments === undefined && !gone.has(ref.key));
-  const { originalLog } = view;
-  const corrupt = view.corrupt.filter((error) => view.original?.corrupt.includes(error) !== true);
-  const renewed = viewOf(base, { segments, corrupt, originalLog });
+  const { legacyLog } = view;
+  const corrupt = view.corrupt.filter((error) => view.legacy?.corrupt.includes(error) !== true);
+  const renewed = viewOf(base, { segments, corrupt, legacyLog });
   return { ...renewed, clock: Math.max(view.clock, renewed.clock) };
 }
 
 /**
- * V2 for a store of the original: its log is read before the manifest that it stands for is found
+ * V2 for a legacy store: its log is read before the manifest that it stands for is found
  * to be current still, so nothing that it names was deleted meanwhile.
  */
-async function withOriginal(
+async function withLegacy(
   manifests: ManifestStore,
   first: LoadedManifest,
   known: LegacyStore | undefined,
@@ -128,25 +128,24 @@ async function withOriginal(
   let loaded = first;
   for (;;) {
     limit.begin();
-    const original = await manifests.loadOriginal(loaded, known);
-    if (original === undefined) return { loaded, original };
+    const legacy = await manifests.loadLegacy(loaded, known);
+    if (legacy === undefined) return { loaded, legacy };
     const after = await manifests.load(loaded);
     if (after.etag === loaded.etag) {
-      if (original instanceof RunGoneError) throw original.asDamage();
-      return { loaded: after, original };
+      if (legacy instanceof RunGoneError) throw legacy.asDamage();
+      return { loaded: after, legacy };
     }
     loaded = after;
   }
 }
 
 /** Decides what of the listing is live under this manifest. */
-export function viewOf({ loaded, original }: ViewBase, listing: ViewListing): View {
+export function viewOf({ loaded, legacy }: ViewBase, listing: ViewListing): View {
   const { manifest } = loaded;
-  const listed = [...(original?.segments ?? []), ...listing.segments];
+  const listed = [...(legacy?.segments ?? []), ...listing.segments];
   const clock = listed.reduce((max, { hi }) => Math.max(max, hi), manifest.clock);
-  const corrupt =
-    original === undefined ? listing.corrupt : [...original.corrupt, ...listing.corrupt];
+  const corrupt = legacy === undefined ? listing.corrupt : [...legacy.corrupt, ...listing.corrupt];
   const { live: segments, published, unread: unreadLists } = sortListing(manifest, listed);
-  const { originalLog } = listing;
-  return { loaded, original, segments, published, unreadLists, corrupt, clock, originalLog };
+  const { legacyLog } = listing;
+  return { loaded, legacy, segments, published, unreadLists, corrupt, clock, legacyLog };
 }

@@ -206,7 +206,7 @@ describe("names of the original", () => {
     "ops/wal-1766400000000/batch-1766400000001-0000.jsonl",
     "ops/agent-x-1766400000000/batch-1766400000001-12345.jsonl",
   ])("%j is a log", (path) => {
-    expect(paths.isOriginalLog(path)).toBe(true);
+    expect(paths.isLegacyLog(path)).toBe(true);
     expect([paths.parseLogFilePath(path), paths.parseSegmentPath(path)]).toEqual([
       undefined,
       undefined,
@@ -223,20 +223,20 @@ describe("names of the original", () => {
     `ops/agent-a-1766400000000-${"1".repeat(16)}.2.jsonl`,
     `ops/0/agent-a-1-${"0".repeat(16)}/1-1-2-0.jsonl`,
   ])("%j is no log", (path) => {
-    expect(paths.isOriginalLog(path)).toBe(false);
+    expect(paths.isLegacyLog(path)).toBe(false);
   });
 
   test("batches have an order; snapshots are distinguished from our runs", () => {
     const batch = "ops/wal-1/batch-1766400000001-0012.jsonl";
-    expect(paths.originalBatchOrder(batch)).toEqual([1_766_400_000_001, 12]);
-    expect(paths.originalBatchOrder("ops/wal-1/other.jsonl")).toBeUndefined();
+    expect(paths.legacyBatchOrder(batch)).toEqual([1_766_400_000_001, 12]);
+    expect(paths.legacyBatchOrder("ops/wal-1/other.jsonl")).toBeUndefined();
     const { path, index } = paths.runPaths(0, "0".repeat(16));
     for (const ours of [path, index, paths.retiredListPath(0, "0".repeat(16))]) {
-      expect([paths.parseRunBase(ours), paths.isOriginalSnapshot(ours)]).toEqual([0, false]);
+      expect([paths.parseRunBase(ours), paths.isLegacySnapshot(ours)]).toEqual([0, false]);
     }
     for (const ending of ["jsonl", "json", "jsonl.tmp"]) {
       const original = `snapshots/snap-1766400000000.${ending}`;
-      expect([paths.isOriginalSnapshot(original), paths.parseRunBase(original)]).toEqual([
+      expect([paths.isLegacySnapshot(original), paths.parseRunBase(original)]).toEqual([
         true,
         undefined,
       ]);

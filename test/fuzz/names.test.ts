@@ -4,8 +4,8 @@ import { expect, test } from "vitest";
 import { systemRuntime } from "../../src/core/runtime.ts";
 import * as paths from "../../src/format/paths.ts";
 import { surveyArchive } from "../../src/legacy/archive.ts";
-import { readOriginalLog } from "../../src/legacy/log.ts";
-import { recognizeOriginalManifest } from "../../src/legacy/manifest.ts";
+import { readLegacyLog } from "../../src/legacy/log.ts";
+import { recognizeLegacyManifest } from "../../src/legacy/manifest.ts";
 import { readSnapshotHead, streamSnapshot } from "../../src/legacy/snapshot.ts";
 import { OpslogError } from "../../src/core/errors.ts";
 import { RunGoneError } from "../../src/runs/run-gone.ts";
@@ -54,9 +54,9 @@ test("a name is parsed as what would be written, or not at all", () => {
         const base = decoded(() => parse(name));
         if (base !== undefined) expect(base >= 0).toBe(true);
       }
-      decoded(() => paths.isOriginalLog(name));
-      decoded(() => paths.isOriginalSnapshot(name));
-      decoded(() => paths.originalBatchOrder(name));
+      decoded(() => paths.isLegacyLog(name));
+      decoded(() => paths.isLegacySnapshot(name));
+      decoded(() => paths.legacyBatchOrder(name));
       decoded(() => paths.decodeFilter(name));
       decoded(() => SwapName.of(name)?.versionOf(name));
       decoded(() => SwapName.ofVersion(name));
@@ -138,7 +138,7 @@ const inputs = (text: string): fc.Arbitrary<Buffer> =>
 test("a manifest of the original names nothing outside the store", () => {
   fc.assert(
     fc.property(inputs(originals.manifest), (bytes) => {
-      const manifest = decoded(() => recognizeOriginalManifest(bytes, "manifest.json"));
+      const manifest = decoded(() => recognizeLegacyManifest(bytes, "manifest.json"));
       if (manifest === undefined) return;
       const { currentSnapshot, activeOps, activeAgentOps } = manifest;
       for (const path of [currentSnapshot, activeOps, ...Object.values(activeAgentOps)]) {
@@ -156,7 +156,7 @@ test("logs, snapshots and archives of the original are read, skipped or refused"
     const backend = new MemoryBackend();
     await backend.initialize("x", { readOnly: false });
     for (const path of ["ops/ops-1.jsonl", "s", "a"]) await backend.writeBlob(path, bytes);
-    const { logs } = await readOriginalLog(backend, { ...MANIFEST, activeAgentOps: {} });
+    const { logs } = await readLegacyLog(backend, { ...MANIFEST, activeAgentOps: {} });
     for (const { operation } of logs.flat()) {
       expect(typeof operation.id === "string" && operation.id !== "").toBe(true);
     }

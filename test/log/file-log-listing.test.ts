@@ -52,9 +52,9 @@ test("listing refuses log files of others and ignores what is no log", async () 
 test("log files of the original are no part of ours, but are reported when they are not empty", async () => {
   const { backend, log } = await scene();
   await backend.writeBlob("ops/agent-a b-1766400000000.jsonl", "");
-  expect(await log().list()).toMatchObject({ segments: [], corrupt: [], originalLog: undefined });
+  expect(await log().list()).toMatchObject({ segments: [], corrupt: [], legacyLog: undefined });
   await backend.writeBlob("ops/ops-1766400000000.jsonl", "x");
-  expect((await log().list()).originalLog).toBe("ops/ops-1766400000000.jsonl");
+  expect((await log().list()).legacyLog).toBe("ops/ops-1766400000000.jsonl");
   expect(await takeAll(log())).toMatchObject({ units: [], leftOut: false });
 });
 

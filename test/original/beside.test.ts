@@ -142,7 +142,7 @@ test("a manifest of the original is distinguished from one of ours", async () =>
   const loaded = await new ManifestStore(backend).load();
   expect(loaded).toMatchObject({
     manifest: { generation: 0, runs: [], clock: 0 },
-    originalManifest: { currentSnapshot: SNAPSHOT, activeAgentOps: { a: "ops/agent-a-2.jsonl" } },
+    legacyManifest: { currentSnapshot: SNAPSHOT, activeAgentOps: { a: "ops/agent-a-2.jsonl" } },
   });
   expect(await new ManifestStore(backend).load(loaded)).toEqual({
     ...loaded,

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { decodeOriginalOperation } from "../../src/legacy/operation.ts";
-import { orderOriginal } from "../../src/legacy/order.ts";
+import { decodeLegacyOperation } from "../../src/legacy/operation.ts";
+import { orderLegacy } from "../../src/legacy/order.ts";
 import { type Fields, set, TS } from "./support.ts";
 
 /** Ids with their clocks and agents, as they end up, for logs of [id, clock?, agent?]. */
@@ -8,10 +8,10 @@ function order(...logs: [string, number?, string?][][]): string[] {
   const decoded = logs.map((log) =>
     log.map(([id, clock, agent]) => {
       const stamp = clock === undefined ? {} : { clock, agent };
-      return decodeOriginalOperation(JSON.stringify(set(id, 1, stamp)));
+      return decodeLegacyOperation(JSON.stringify(set(id, 1, stamp)));
     }),
   );
-  return orderOriginal(decoded, 3).map(({ agent, w, v, operations }) => {
+  return orderLegacy(decoded, 3).map(({ agent, w, v, operations }) => {
     expect([w, v, operations.length]).toEqual(["0".repeat(16), 3, 1]);
     return `${operations[0]?.clock} ${operations[0]?.id}${agent}`;
   });
@@ -78,7 +78,7 @@ test.each<[string, Fields, Fields]>([
     { ts: TS, op: "delete", id: "a", prev: null, encoding: "value" },
   ],
 ])("a line with %s counts", (_, line, operation) => {
-  const found = decodeOriginalOperation(JSON.stringify(line));
+  const found = decodeLegacyOperation(JSON.stringify(line));
   expect(found).toEqual({ agent: "", clock: undefined, operation });
 });
 
@@ -100,5 +100,5 @@ test.each<[string, unknown]>([
   ["has a negative clock", { ...base, clock: -1 }],
   ["has a clock beyond counting", { ...base, clock: 1e300 }],
 ])("a line that %s is malformed", (_, line) => {
-  expect(() => decodeOriginalOperation(JSON.stringify(line))).toThrow(/./);
+  expect(() => decodeLegacyOperation(JSON.stringify(line))).toThrow(/./);
 });

@@ -113,7 +113,7 @@ test("a late segment, or one that is gone already, counts until the list is read
   const manifests = new ManifestStore(backend);
   const loaded = { manifest, etag: "e", lastModifiedMs: 1, dateMs: 1 };
   const view = viewOf(
-    { loaded, original: undefined },
+    { loaded, legacy: undefined },
     { segments: [a, b, late, later], corrupt: [] },
   );
   // Gone, or damaged: everything goes on counting, which does no harm.

@@ -35,7 +35,7 @@ async function scene(): Promise<Scene> {
   const manifests = new ManifestStore(backend);
   const loaded = await manifests.load();
   const segments = [ref(1), ref(2)];
-  const view = viewOf({ loaded, original: undefined }, { ...NOT_LISTED, segments });
+  const view = viewOf({ loaded, legacy: undefined }, { ...NOT_LISTED, segments });
   return { manifests, view, publish };
 }
 

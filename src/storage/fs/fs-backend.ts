@@ -173,7 +173,7 @@ export class FsBackend extends BaseBackend {
     await deletePaths(bound, paths);
   }
 
-  /** Directories too, as the original's. */
+  /** Directories too, as programs of the original opslog expect. */
   override async listBlobs(prefix: string): Promise<string[]> {
     const { directory } = this.#bound();
     return listNames(directory, checkPrefix(prefix));

@@ -21,7 +21,7 @@ const NOWHERE = {
 
 export interface LockHolder {
   readonly pid: number;
-  /** Undefined in a lock file of the original opslog, which is a pid in text. */
+  /** Undefined in a legacy lock file, which is a pid in text. */
   readonly host: string | undefined;
   /** Changes with every boot; undefined where the system has none. */
   readonly bootId: string | undefined;
@@ -34,7 +34,7 @@ export interface LockHolder {
   readonly lifeline: string | undefined;
   /** How long its beats may be absent. */
   readonly ttlMs: number | undefined;
-  /** Tells this lock from every other; "" in a lock file of the original opslog. */
+  /** Tells this lock from every other; "" in a legacy lock file. */
   readonly token: string;
 }
 

@@ -24,7 +24,7 @@ const PUT_ATTEMPTS_MAX = 1_000;
 const COPY_ATTEMPTS_MAX = 16;
 
 interface Current extends FileFound {
-  /** 0: a plain file without versions, as the original opslog leaves its manifest. */
+  /** 0: a plain file without versions, as a legacy manifest is. */
   readonly version: number;
 }
 

@@ -135,7 +135,7 @@ export const OTHER_MUTANTS: readonly Mutant[] = [
         file: "compaction/upgrade-pass.ts",
         find: "    if (this.#lease.lost || ",
         put:
-          "    await backend.delete([original.manifest.currentSnapshot]);\n" +
+          "    await backend.delete([legacy.manifest.currentSnapshot]);\n" +
           "    if (this.#lease.lost || ",
       },
     ],
@@ -163,8 +163,8 @@ export const OTHER_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "view/manifest-store.ts",
-        find: "again.etag === undefined && originalLog !== undefined",
-        put: "again.etag === '' && originalLog !== undefined",
+        find: "again.etag === undefined && legacyLog !== undefined",
+        put: "again.etag === '' && legacyLog !== undefined",
       },
     ],
     test: {
