@@ -47,6 +47,11 @@ export function ageMs(since: Moment, now: Moment): number {
   return Math.min(steadyMs, wallMs) < 0 ? Infinity : Math.max(steadyMs, wallMs);
 }
 
+/** Whether a look that began then is at most this old. Undefined: there was none. */
+export function isWithin(began: Moment | undefined, now: Moment, ageMsMax: number): boolean {
+  return began !== undefined && ageMs(began, now) <= ageMsMax;
+}
+
 /** How a store learns the time that its clocks are made of. */
 export interface MediumTime {
   /** ms since 1970, with a fraction; 0 when it is not known. */

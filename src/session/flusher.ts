@@ -5,7 +5,6 @@
 import { createDelta, isDeltaSmaller } from "../core/delta.ts";
 import { RecordNotFoundError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import type { TakenClocks } from "../core/hybrid-clock.ts";
-import { ageMs, momentOf } from "../core/medium-clock.ts";
 import type { LogOperation } from "../core/operation.ts";
 import { DATE_SKEW_MS, lagMsMax } from "../core/settings.ts";
 import type { LogWriter, WrittenSegment } from "../log/log.ts";
@@ -119,13 +118,10 @@ export class Flusher {
     }
   }
 
-  /** A stale clock would lose to what others wrote meanwhile; another's look may be stale (RECENT). */
+  /** @returns whether it looked */
   async #freshen(locked: LockedReplica): Promise<boolean> {
-    const { runtime, settings } = this.#engine;
-    const ageMsMax = Math.min(settings.refreshEveryMs, this.#lagMsMax / 2);
-    const { listedAt } = this.#replica.times;
-    const isYoung = listedAt !== undefined && ageMs(listedAt, momentOf(runtime)) <= ageMsMax;
-    if (isYoung && !this.#replica.mustRefresh && this.#replica.hasLooked) return false;
+    const { refreshEveryMs } = this.#engine.settings;
+    if (this.#replica.isFreshToWrite(Math.min(refreshEveryMs, this.#lagMsMax / 2))) return false;
     await locked.refresh();
     return true;
   }

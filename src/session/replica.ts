@@ -6,6 +6,7 @@ import type { Replaced } from "../compaction/report.ts";
 import { Deferred } from "../core/deferred.ts";
 import { type CorruptionError, UnavailableError } from "../core/errors.ts";
 import type { WrittenSegment } from "../log/log.ts";
+import { isWithin, momentOf } from "../core/medium-clock.ts";
 import { Mutex } from "../core/mutex.ts";
 import type { Segment } from "../format/segment.ts";
 import type { View } from "../view/view.ts";
@@ -146,6 +147,11 @@ export class Replica {
     return this.#hasLooked;
   }
 
+  /** Memory stands for a look of this store's own, and holds each of its writes that landed since. */
+  get isCurrent(): boolean {
+    return this.#hasLooked && !this.#mustRefresh;
+  }
+
   /** Whether every record of the store is resident. */
   get complete(): boolean {
     return this.#complete;
@@ -158,6 +164,25 @@ export class Replica {
   /** Operations in the log, not yet compacted, as far as this store has read or written them. */
   get operationCount(): number {
     return this.#log.operationCount;
+  }
+
+  /** Whether a read may be answered from memory. @param wanted "strong": as of the last look */
+  isFresh(wanted: Freshness): boolean {
+    if (wanted === "strong") return true;
+    const { runtime, settings } = this.#engine;
+    const { manifestAt, listedAt } = this.#times;
+    const now = momentOf(runtime);
+    if (wanted === "snapshot") return isWithin(manifestAt, now, settings.refreshEveryMs);
+    return isWithin(listedAt, now, wanted.maxStaleMs);
+  }
+
+  /**
+   * Whether a flush may take its clocks above this view: a stale one would lose to what others wrote
+   * meanwhile, and another store's look may be stale (RECENT).
+   */
+  isFreshToWrite(ageMsMax: number): boolean {
+    const isYoung = isWithin(this.#times.listedAt, momentOf(this.#engine.runtime), ageMsMax);
+    return isYoung && this.isCurrent;
   }
 
   isResident(id: string): boolean {

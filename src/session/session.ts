@@ -1,7 +1,6 @@
 /** Everything that exists only while a store is open. */
 import type { Deadline } from "../storage/deadline.ts";
 import { CostMeter } from "../core/cost-meter.ts";
-import { momentOf } from "../core/medium-clock.ts";
 import { NotOpenError, ReadOnlyError } from "../core/errors.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { StorageBackend } from "../storage/backend.ts";
@@ -10,7 +9,7 @@ import { BackendClaim } from "../engine/backend-claim.ts";
 import { BacklogAlarm } from "./backlog-alarm.ts";
 import { checkExists, lostManifestGuard, publishFirstManifest } from "./first-manifest.ts";
 import { Flusher } from "./flusher.ts";
-import { type Freshness, isWithin } from "../view/freshness.ts";
+import type { Freshness } from "../view/freshness.ts";
 import { describeManifest, type ManifestInfo } from "../read/manifest-info.ts";
 import type { ResolvedOptions } from "./options.ts";
 import { createEngine, type Engine } from "../engine/engine.ts";
@@ -149,20 +148,11 @@ export class Session {
   async freshen(required?: Freshness): Promise<void> {
     if (this.replica.mustRefresh || required === "strong") return this.refreshes.refresh();
     const wanted = required ?? this.options.freshness;
-    if (this.#isFresh(wanted)) return;
+    if (this.replica.isFresh(wanted)) return;
     // The one that is under way may be young enough.
     await this.refreshes.settle();
-    if (this.#isFresh(wanted)) return;
+    if (this.replica.isFresh(wanted)) return;
     await this.refreshes.refresh(wanted === "snapshot" ? "snapshot" : "strong");
-  }
-
-  #isFresh(wanted: Freshness): boolean {
-    if (wanted === "strong") return true;
-    const { runtime, settings } = this.engine;
-    const { manifestAt, listedAt } = this.replica.times;
-    const now = momentOf(runtime);
-    if (wanted === "snapshot") return isWithin(manifestAt, now, settings.refreshEveryMs);
-    return isWithin(listedAt, now, wanted.maxStaleMs);
   }
 
   /** Makes ids resident. @param freshness as for `freshen` */

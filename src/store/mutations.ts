@@ -158,7 +158,7 @@ export class Mutations {
   /** What memory does not show, also after a failed write, is checked before the flush instead. */
   #checkPresent(id: string): void {
     const { replica, records } = this.#session;
-    const known = replica.isReadable(id) && !replica.mustRefresh && replica.hasLooked;
+    const known = replica.isReadable(id) && replica.isCurrent;
     if (known && !records.visible.has(id)) throw new RecordNotFoundError(id);
   }
 }

@@ -4,7 +4,7 @@
  */
 import { describeValue } from "../core/describe.ts";
 import { InvalidArgumentError } from "../core/errors.ts";
-import { ageMs, type Moment, momentOf } from "../core/medium-clock.ts";
+import { isWithin, type Moment, momentOf } from "../core/medium-clock.ts";
 import { makeView, NOT_LISTED, renewView, type View, viewOf } from "./view.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { ProtocolSettings } from "../core/settings.ts";
@@ -61,11 +61,6 @@ export async function openLook(parts: LookParts, freshness: Freshness): Promise<
   const { whole } = warmLooks;
   const isYoung = isWithin(whole?.listedAt, now, freshness.maxStaleMs);
   return whole !== undefined && isYoung ? whole : lookWhole(parts);
-}
-
-/** Whether a look is at most this old, by the larger of the ages by both clocks. */
-export function isWithin(began: Moment | undefined, now: Moment, ageMsMax: number): boolean {
-  return began !== undefined && ageMs(began, now) <= ageMsMax;
 }
 
 /** Manifest and listing. @param known what this store saw before */

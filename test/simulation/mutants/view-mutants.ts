@@ -226,8 +226,8 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "view/freshness.ts",
-        find: "return began !== undefined && ageMs(began, now) <= ageMsMax;",
-        put: "return began !== undefined && ageMs(now, now) <= ageMsMax;",
+        find: "const isYoung = isWithin(whole?.listedAt, now, freshness.maxStaleMs);",
+        put: "const isYoung = isWithin(whole && now, now, freshness.maxStaleMs);",
       },
     ],
   },

@@ -163,9 +163,9 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "writes without having looked, when the store opened on what was seen before",
     edits: [
       {
-        file: "session/flusher.ts",
-        find: "if (isYoung && !this.#replica.mustRefresh && this.#replica.hasLooked) return false;",
-        put: "if (isYoung && !this.#replica.mustRefresh) return false;",
+        file: "session/replica.ts",
+        find: "return isYoung && this.isCurrent;",
+        put: "return isYoung && !this.#mustRefresh;",
       },
     ],
     test: {
