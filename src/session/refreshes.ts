@@ -3,32 +3,36 @@
  * turns. Callers that arrive while one runs share the next, so that at most one runs and one waits,
  * whatever the number of callers.
  */
-import type { Operation } from "../core/operation.ts";
-import { RunGoneError } from "../runs/run-gone.ts";
-import type { TakeChanges } from "./change-feed.ts";
 import type { Freshness } from "../view/freshness.ts";
-import type { LockedReplica, Replica } from "./replica.ts";
-import { ViewLimit } from "../view/view-limit.ts";
 
-type Kind = "strong" | "snapshot";
+/** "snapshot": a manifest requested now, and no listing. */
+export type RefreshKind = "strong" | "snapshot";
+
+/** Memory, while nothing else changes it. */
+interface Refreshable {
+  refresh(kind: RefreshKind): Promise<void>;
+}
+
+/** Runs what changes memory one at a time, in the order of the calls. */
+type WithLock = (work: (locked: Refreshable) => Promise<void>) => Promise<void>;
 
 export class Refreshes {
-  readonly #replica: Replica;
+  readonly #withLock: WithLock;
   readonly #freshness: Freshness;
   /** Those that have not begun yet: they serve calls made now. */
-  readonly #waiting = new Map<Kind, Promise<void>>();
+  readonly #waiting = new Map<RefreshKind, Promise<void>>();
   #running: Promise<void> | undefined;
 
-  constructor(replica: Replica, freshness: Freshness) {
-    this.#replica = replica;
+  /** @param freshness of the store */
+  constructor(withLock: WithLock, freshness: Freshness) {
+    this.#withLock = withLock;
     this.#freshness = freshness;
   }
 
-  /** @param kind "snapshot": a manifest requested now, and no listing */
-  refresh(kind: Kind = "strong"): Promise<void> {
+  refresh(kind: RefreshKind = "strong"): Promise<void> {
     const shared = this.#waiting.get("strong") ?? this.#waiting.get(kind);
     if (shared !== undefined) return shared;
-    const refreshed = this.#replica.withLock((locked) => {
+    const refreshed = this.#withLock((locked) => {
       this.#waiting.delete(kind);
       const running = locked.refresh(kind);
       this.#running = running;
@@ -48,36 +52,5 @@ export class Refreshes {
   /** Resolves when the refresh that runs now has ended; a failure goes to the callers that it serves. */
   async settle(): Promise<void> {
     await Promise.allSettled([this.#running]);
-  }
-
-  /** Refreshes, and returns what others changed; nothing is marked delivered unless it is used. */
-  async look(
-    deliver: (changes: Operation<unknown>[]) => void,
-    isWanted: () => boolean,
-  ): Promise<void> {
-    await this.#replica.withLock(async (locked) => {
-      this.#replica.follow();
-      const take = await this.#pendingChanges(locked);
-      if (isWanted()) deliver(take());
-    });
-  }
-
-  /** Refreshes until nothing is deleted that the report of changes needs. */
-  async #pendingChanges(locked: LockedReplica): Promise<TakeChanges> {
-    const limit = new ViewLimit();
-    let gone: { readonly etag: string | undefined } | undefined;
-    for (;;) {
-      limit.begin();
-      await locked.refresh();
-      const { view } = this.#replica;
-      try {
-        const take = await this.#replica.pendingChanges();
-        if (take !== undefined) return take;
-      } catch (error) {
-        if (!(error instanceof RunGoneError)) throw error;
-        if (gone?.etag === view.loaded.etag && gone !== undefined) throw error.asDamage();
-        gone = { etag: view.loaded.etag };
-      }
-    }
   }
 }

@@ -24,6 +24,7 @@ import {
 import { type History, KnownLog } from "./known-log.ts";
 import type { Engine } from "../engine/engine.ts";
 import { Memtable } from "./memtable.ts";
+import { Refreshes, type RefreshKind } from "./refreshes.ts";
 import { ABSENT, type ResidentEntry } from "../core/version.ts";
 
 /** One operation of a flush that is durable now. */
@@ -50,7 +51,7 @@ export interface LockedReplica {
    * Looks again; what is resident afterwards stands for a view (under "snapshot": a manifest) begun
    * after the call. Lookups may be under way.
    */
-  refresh(kind?: "strong" | "snapshot"): Promise<void>;
+  refresh(kind?: RefreshKind): Promise<void>;
   /** As `Replica.lookup`. */
   lookup(ids: Iterable<string>): Promise<void>;
   /** Takes in a flush of this store's own: durable now, and part of every later look. */
@@ -80,6 +81,8 @@ export class Replica {
   /** Flushes and refreshes take turns; reads never wait. */
   readonly #mutex = new Mutex();
   readonly #locked: LockedReplica;
+  /** For callers that do not hold the lock. */
+  readonly refreshes: Refreshes;
   /**
    * The ids of lookups under way, for each lookup. A refresh includes them: what they look for is
    * resident when it ends, so that neither starts again for ever because of the other.
@@ -105,12 +108,13 @@ export class Replica {
     this.#locked = {
       loadAll: () => this.#loadAll(),
       refresh: (kind = "strong") => this.#refresh(kind),
-      lookup: (ids) => this.lookup(ids, () => this.#refresh("strong")),
+      lookup: (ids) => this.#lookup(ids, () => this.#refresh("strong")),
       commit: (operations, segment, written) => this.#commit(operations, segment, written),
       distrust: () => {
         this.#mustRefresh = true;
       },
     };
+    this.refreshes = new Refreshes((work) => this.withLock(work), options.freshness);
     for (const error of view.corrupt) this.onCorrupt(error);
     options.onView?.(view);
   }
@@ -202,7 +206,7 @@ export class Replica {
     this.history.adoptLog();
   }
 
-  async #refresh(kind: "strong" | "snapshot"): Promise<void> {
+  async #refresh(kind: RefreshKind): Promise<void> {
     const isWhole = kind === "strong";
     const { view, ...times } = isWhole
       ? await lookWhole(this.#engine, this.view)
@@ -285,11 +289,13 @@ export class Replica {
     return this.follow().prepare(this.#followed());
   }
 
-  /**
-   * Makes these ids resident, absent ones included.
-   * @param refresh refreshes this replica under its lock
-   */
-  async lookup(ids: Iterable<string>, refresh: () => Promise<void>): Promise<void> {
+  /** Makes these ids resident, absent ones included. */
+  lookup(ids: Iterable<string>): Promise<void> {
+    return this.#lookup(ids, () => this.refreshes.asDeclared());
+  }
+
+  /** @param refresh with the lock, or waiting for it */
+  async #lookup(ids: Iterable<string>, refresh: () => Promise<void>): Promise<void> {
     const wanted = [...ids];
     if (wanted.every((id) => this.isResident(id))) return;
     this.#lookups.add(wanted);

@@ -15,7 +15,6 @@ import type { ResolvedOptions } from "./options.ts";
 import { createEngine, type Engine } from "../engine/engine.ts";
 import type { Memtable } from "./memtable.ts";
 import { Checkpoints } from "./checkpoints.ts";
-import { Refreshes } from "./refreshes.ts";
 import { Replica } from "./replica.ts";
 import { checkSchema } from "../core/schema.ts";
 import { CommitQueue } from "./commit-queue.ts";
@@ -44,7 +43,6 @@ export class Session {
   readonly options: ResolvedOptions;
   readonly replica: Replica;
   readonly engine: Engine;
-  readonly refreshes: Refreshes;
   readonly #writes: CommitQueue | undefined;
   readonly #claim: BackendClaim;
   readonly #lock: WriterLock | undefined;
@@ -109,7 +107,6 @@ export class Session {
     this.#claim = claim;
     this.#lock = lock;
     this.#backlog = backlog;
-    this.refreshes = new Refreshes(replica, options.freshness);
     this.checkpoints = new Checkpoints(this);
     const checkManifest = lostManifestGuard(engine, options.skipLoad ? undefined : replica.view);
     const checkAllowed = async (seenMs: number): Promise<void> => {
@@ -146,19 +143,20 @@ export class Session {
    * @param required default: the store's; where that is "strong", as of the store's last look
    */
   async freshen(required?: Freshness): Promise<void> {
-    if (this.replica.mustRefresh || required === "strong") return this.refreshes.refresh();
+    const { refreshes } = this.replica;
+    if (this.replica.mustRefresh || required === "strong") return refreshes.refresh();
     const wanted = required ?? this.options.freshness;
     if (this.replica.isFresh(wanted)) return;
     // The one that is under way may be young enough.
-    await this.refreshes.settle();
+    await refreshes.settle();
     if (this.replica.isFresh(wanted)) return;
-    await this.refreshes.refresh(wanted === "snapshot" ? "snapshot" : "strong");
+    await refreshes.refresh(wanted === "snapshot" ? "snapshot" : "strong");
   }
 
   /** Makes ids resident. @param freshness as for `freshen` */
   async lookup(ids: readonly string[], freshness?: Freshness): Promise<void> {
     await this.freshen(freshness);
-    await this.replica.lookup(ids, () => this.refreshes.asDeclared());
+    await this.replica.lookup(ids);
   }
 
   /** An update must not be computed from another store's cached view. */
@@ -173,7 +171,7 @@ export class Session {
 
   /** Picks up what others made durable before the call. */
   refresh(): Promise<void> {
-    return this.refreshes.refresh();
+    return this.replica.refreshes.refresh();
   }
 
   async flush(): Promise<void> {

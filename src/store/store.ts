@@ -282,7 +282,7 @@ export class Store<T = Fields> {
 
   /** Picks up what others made durable, or under freshness "snapshot" compacted, before the call. */
   async refresh(): Promise<void> {
-    await this.#session().refreshes.asDeclared();
+    await this.#session().replica.refreshes.asDeclared();
   }
 
   /**

@@ -5,7 +5,11 @@ import type { Fields, Operation } from "../core/operation.ts";
 import { isPromise, messageOf } from "../core/realm.ts";
 import { deepFreeze } from "../core/record.ts";
 import type { Runtime } from "../core/runtime.ts";
+import { RunGoneError } from "../runs/run-gone.ts";
+import type { TakeChanges } from "../session/change-feed.ts";
+import type { LockedReplica, Replica } from "../session/replica.ts";
 import type { Session } from "../session/session.ts";
+import { ViewLimit } from "../view/view-limit.ts";
 
 export type WatchCallback<T = Fields> = (operations: Operation<T>[]) => void;
 
@@ -27,7 +31,7 @@ export class Watch<T> {
   /** Looks once. */
   async tail(): Promise<Operation<T>[]> {
     let changes: Operation<T>[] = [];
-    await this.#session.refreshes.look(
+    await this.#look(
       (operations) => (changes = this.#handOut(operations)),
       () => true,
     );
@@ -80,7 +84,7 @@ export class Watch<T> {
       await this.#runtime.sleep(intervalMs, signal);
       if (signal.aborted) return;
       try {
-        await this.#session.refreshes.look(deliver, () => !signal.aborted);
+        await this.#look(deliver, () => !signal.aborted);
         looks.succeeded();
       } catch (error) {
         looks.failed(error);
@@ -88,10 +92,42 @@ export class Watch<T> {
     }
   }
 
+  /** Refreshes, and returns what others changed; nothing is marked delivered unless it is used. */
+  async #look(
+    deliver: (changes: Operation<unknown>[]) => void,
+    isWanted: () => boolean,
+  ): Promise<void> {
+    const { replica } = this.#session;
+    await replica.withLock(async (locked) => {
+      replica.follow();
+      const take = await pendingChanges(replica, locked);
+      if (isWanted()) deliver(take());
+    });
+  }
+
   /** Stored JSON becomes the caller's type: its word for what it wrote. */
   #handOut(operations: Operation<unknown>[]): Operation<T>[] {
     const { freezeRecords } = this.#session.options;
     return (freezeRecords ? operations.map(deepFreeze) : operations) as Operation<T>[];
+  }
+}
+
+/** Refreshes until nothing is deleted that the report of changes needs. */
+async function pendingChanges(replica: Replica, locked: LockedReplica): Promise<TakeChanges> {
+  const limit = new ViewLimit();
+  let gone: { readonly etag: string | undefined } | undefined;
+  for (;;) {
+    limit.begin();
+    await locked.refresh();
+    const { etag } = replica.view.loaded;
+    try {
+      const take = await replica.pendingChanges();
+      if (take !== undefined) return take;
+    } catch (error) {
+      if (!(error instanceof RunGoneError)) throw error;
+      if (gone !== undefined && gone.etag === etag) throw error.asDamage();
+      gone = { etag };
+    }
   }
 }
 
