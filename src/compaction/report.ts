@@ -3,7 +3,7 @@ import type { Migration } from "../core/schema.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { ProtocolSettings } from "../core/settings.ts";
 import type { Log } from "../log/log.ts";
-import type { RunStore } from "../runs/run-store.ts";
+import type { RunStore } from "../runs/run-reader.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { ManifestStore } from "../view/manifest-store.ts";
 import type { Pace } from "../engine/pace.ts";

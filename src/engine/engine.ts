@@ -13,7 +13,7 @@ import { FlushGroup } from "../log/flush-group.ts";
 import type { Log, LogWriter } from "../log/log.ts";
 import { ObjectLog } from "../log/object-log.ts";
 import { ByteCache } from "../runs/byte-cache.ts";
-import { RunStore } from "../runs/run-store.ts";
+import { RunStore } from "../runs/run-reader.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { Deadline } from "../storage/deadline.ts";
 import { DeadlineBackend } from "../storage/deadline-backend.ts";

@@ -147,12 +147,14 @@ class Gathering {
 
   async #readSegments(gone: Set<string>): Promise<void> {
     const isNeeded = (ref: SegmentRef): boolean => !this.#merged.has(ref.key) && this.#admits(ref);
+    const needed = this.#view.segments.filter(isNeeded);
+    if (needed.length === 0) return;
     const reader = new SegmentReader(this.#engine, {
       // A read of everything does not repeat; point reads may meet a segment many times.
       keeps: this.#wanted !== "all",
       onCorrupt: this.#onCorrupt,
     });
-    const missing = await reader.read(this.#view.segments.filter(isNeeded), (ref, segments) =>
+    const missing = await reader.read(needed, (ref, segments) =>
       this.#mergeSegments(ref, segments),
     );
     for (const key of missing) gone.add(key);

@@ -6,6 +6,7 @@ import { findRunLine } from "../format/run-codec.ts";
 import { type Block, findBySeparator } from "../format/run-index.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import type { StorageBackend } from "../storage/backend.ts";
+import { ByteCache } from "./byte-cache.ts";
 import type { EntryBatches } from "./merge.ts";
 import type { Run } from "./run.ts";
 import { type RunCache, RunObjects } from "./run-objects.ts";
@@ -15,6 +16,9 @@ import { type RunScanOptions, scanAll, scanRange, scanUnindexed } from "./run-sc
 const READS_MAX = 16;
 /** Up to here neighbouring blocks are fetched together. */
 const GROUP_BYTES_MAX = 1024 * 1024;
+
+/** Of parts of indexes that runs read once hold together. */
+const ONCE_BYTES_MAX = 1024 * 1024;
 
 /** A block to look into, and for what. */
 interface Lookup {
@@ -179,6 +183,36 @@ export class RunReader implements Run {
       end = isHeld ? -1 : block.offset + block.length;
     }
     return groups;
+  }
+}
+
+/** The runs of a store, opened for reading: the only place that makes their readers. */
+export class RunStore {
+  readonly #backend: StorageBackend;
+  readonly #cache: RunCache;
+  readonly #onWarning: (message: string) => void;
+
+  /**
+   * @param cache shared by all runs that it opens
+   * @param onWarning as `RunReader` documents
+   */
+  constructor(backend: StorageBackend, cache: RunCache, onWarning: (message: string) => void) {
+    this.#backend = backend;
+    this.#cache = cache;
+    this.#onWarning = onWarning;
+  }
+
+  /** No I/O. */
+  open(run: RunInfo): RunReader {
+    return new RunReader(this.#backend, this.#cache, run, this.#onWarning);
+  }
+
+  /**
+   * With a small cache of its own: what is read once, by a stream of everything, would displace
+   * what others come back to.
+   */
+  once(): RunStore {
+    return new RunStore(this.#backend, new ByteCache(ONCE_BYTES_MAX), this.#onWarning);
   }
 }
 

@@ -1,6 +1,6 @@
 /** The runs of a view: those that its manifest names, and the snapshot of a legacy store. */
 import type { Run } from "../runs/run.ts";
-import type { RunStore } from "../runs/run-store.ts";
+import type { RunStore } from "../runs/run-reader.ts";
 import type { View } from "./view.ts";
 
 /** Opened for reading, oldest first. No I/O. */
