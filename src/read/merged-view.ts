@@ -4,9 +4,8 @@
  */
 import type { RunEntry } from "../core/version.ts";
 import { type EntryBatches, mergeSorted } from "../runs/merge.ts";
-import { type Attempt, followStream } from "../view/follow-view.ts";
 import type { ManifestStore } from "../view/manifest-store.ts";
-import type { View } from "../view/view.ts";
+import { type Attempt, followStream, type View } from "../view/view.ts";
 
 /** Ids with from <= id < to, whatever the direction. */
 export interface IdRange {

@@ -1,8 +1,7 @@
 /** The end of a refresh: what came into memory while it read is brought up to the same view. */
 import type { CorruptionError } from "../core/errors.ts";
 import { wins } from "../core/version.ts";
-import { memoryBase } from "../view/view.ts";
-import { ViewLimit } from "../view/view-limit.ts";
+import { memoryBase, ViewLimit } from "../view/view.ts";
 import { gather, type Gathered } from "../read/load-records.ts";
 import { mergedNames } from "./known-log.ts";
 import type { Engine } from "../engine/engine.ts";

@@ -9,8 +9,7 @@ import type { Delta, LogOperation, Operation } from "../core/operation.ts";
 import { compareVersions, keyOf, type Version } from "../core/version.ts";
 import { type Segment, versionOf } from "../format/segment.ts";
 import type { SegmentRef } from "../log/log.ts";
-import { type MemoryBase, memoryBase, type View } from "../view/view.ts";
-import { runNames } from "../view/view-runs.ts";
+import { type MemoryBase, memoryBase, runNames, type View } from "../view/view.ts";
 
 /** How far back an agent can undo what is compacted already: its memory is bounded. */
 const OWN_OPERATIONS_MAX = 1_000;

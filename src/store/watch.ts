@@ -9,7 +9,7 @@ import { RunGoneError } from "../runs/run-gone.ts";
 import type { TakeChanges } from "../session/change-feed.ts";
 import type { LockedReplica, Replica } from "../session/replica.ts";
 import type { Session } from "../session/session.ts";
-import { ViewLimit } from "../view/view-limit.ts";
+import { ViewLimit } from "../view/view.ts";
 
 export type WatchCallback<T = Fields> = (operations: Operation<T>[]) => void;
 

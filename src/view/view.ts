@@ -1,14 +1,16 @@
 /**
  * VIEW = (manifest, listing): what the listing lacks because it was deleted, the manifest's runs
- * hold. Every read and every write of a store starts from one.
+ * hold. Every read and every write of a store starts from one, and begins again on a newer one when
+ * a compaction deletes what it names (V4).
  */
-import type { CorruptionError } from "../core/errors.ts";
+import { type CorruptionError, UnavailableError } from "../core/errors.ts";
 import type { Log, LogListing, SegmentRef } from "../log/log.ts";
 import type { LegacyStore } from "../legacy/legacy-store.ts";
+import type { Run } from "../runs/run.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
+import type { RunStore } from "../runs/run-reader.ts";
 import type { LoadedManifest, ManifestStore } from "./manifest-store.ts";
 import { namesIn, sortListing } from "./live-segments.ts";
-import { ViewLimit } from "./view-limit.ts";
 
 /** What a view takes from a listing of the log. */
 export type ViewListing = Pick<LogListing, "segments" | "corrupt" | "legacyLog">;
@@ -49,6 +51,8 @@ export function memoryBase({ loaded, legacy }: View): MemoryBase {
 /** What a view is made of besides the listing. */
 type ViewBase = Pick<View, "loaded" | "legacy">;
 
+/** How often a reader follows manifests that are replaced while it reads. */
+const VIEWS_MAX = 50;
 /** Dates of responses are whole seconds. */
 const DATE_GRAIN_MS = 1_000;
 /** Of a shorter grace, full seconds leave too little. */
@@ -148,4 +152,86 @@ export function viewOf({ loaded, legacy }: ViewBase, listing: ViewListing): View
   const { live: segments, published, unread: unreadLists } = sortListing(manifest, listed);
   const { legacyLog } = listing;
   return { loaded, legacy, segments, published, unreadLists, corrupt, clock, legacyLog };
+}
+
+/**
+ * Those that the manifest names, and the snapshot of a legacy store: opened for reading, oldest
+ * first. No I/O.
+ */
+export function runsOf(store: RunStore, { loaded, legacy }: View): Run[] {
+  const named = loaded.manifest.runs.map((run) => store.open(run));
+  return legacy === undefined ? named : [legacy.run, ...named];
+}
+
+/** Names of the runs of a view, without opening them. */
+export function runNames({ loaded, legacy }: View): string[] {
+  const named = loaded.manifest.runs.map(({ path }) => path);
+  return legacy === undefined ? named : [legacy.run.name, ...named];
+}
+
+/** Counts the views that one piece of work was begun on. */
+export class ViewLimit {
+  #views = 0;
+
+  /** To be called before the work begins on a view. @throws UnavailableError after too many */
+  begin(): void {
+    if (++this.#views <= VIEWS_MAX) return;
+    throw new UnavailableError(
+      `snapshots and log changed ${VIEWS_MAX} times while they were read; is a compaction running in a loop?`,
+    );
+  }
+}
+
+/** One attempt of a piece of work. */
+export interface Attempt {
+  /** What it works on. The work replaces it by the settled view, where it needs that one. */
+  view: View;
+  /** The work adds keys of segments that were deleted; its result counts only if there are none. */
+  readonly gone: Set<string>;
+}
+
+/**
+ * Work on a view while compactions delete what it names: when something is gone, the view is renewed
+ * under the current manifest, and the work begins again on that.
+ * @param work what it throws is thrown, except RunGoneError; begun again, it goes on where it was
+ * @throws CorruptionError when the current manifest names a run that is not there; UnavailableError
+ *   when compactions never cease
+ */
+export async function followView<R>(
+  manifests: ManifestStore,
+  first: View,
+  work: (attempt: Attempt) => Promise<R>,
+): Promise<R> {
+  const following = followStream(manifests, first, (attempt) => resultOf(work(attempt)));
+  return (await following.next()).value;
+}
+
+/** As `followView`, for work that yields while it goes on. */
+export async function* followStream<T, R>(
+  manifests: ManifestStore,
+  first: View,
+  work: (attempt: Attempt) => AsyncGenerator<T, R>,
+): AsyncGenerator<T, R> {
+  const limit = new ViewLimit();
+  let view = first;
+  for (;;) {
+    limit.begin();
+    const attempt = { view, gone: new Set<string>() };
+    let missing: RunGoneError | undefined;
+    try {
+      const result = yield* work(attempt);
+      if (attempt.gone.size === 0) return result;
+    } catch (error) {
+      if (!(error instanceof RunGoneError)) throw error;
+      missing = error;
+    }
+    view = await renewView(manifests, attempt.view, attempt.gone);
+    const isSame = view.loaded.etag === attempt.view.loaded.etag;
+    if (missing !== undefined && isSame) throw missing.asDamage();
+  }
+}
+
+// eslint-disable-next-line require-yield -- a promise as work that only returns
+async function* resultOf<R>(result: Promise<R>): AsyncGenerator<never, R> {
+  return await result;
 }

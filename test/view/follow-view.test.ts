@@ -4,9 +4,8 @@ import { CorruptionError, UnavailableError } from "../../src/core/errors.ts";
 import { EMPTY_MANIFEST, encodeManifest } from "../../src/format/manifest-codec.ts";
 import { RunGoneError } from "../../src/runs/run-gone.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
-import { followStream, followView } from "../../src/view/follow-view.ts";
 import { ManifestStore } from "../../src/view/manifest-store.ts";
-import { NOT_LISTED, type View, viewOf } from "../../src/view/view.ts";
+import { followStream, followView, NOT_LISTED, type View, viewOf } from "../../src/view/view.ts";
 
 const RUN = "snapshots/snap-0-159d44613e36cec4.jsonl";
 
