@@ -16,8 +16,15 @@ import type { Segment } from "../format/segment.ts";
 import type { SegmentRef } from "../log/log.ts";
 import type { Run } from "../runs/run.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
-import { type Attempt, followView, runsOf } from "../view/view.ts";
-import { type MemoryBase, memoryBase, settleView, type View } from "../view/view.ts";
+import {
+  type Attempt,
+  followView,
+  memoryBase,
+  type MemoryBase,
+  runsOf,
+  settleView,
+  type View,
+} from "../view/view.ts";
 import type { Engine } from "../engine/engine.ts";
 import { SegmentReader } from "./segment-reader.ts";
 import { migrateRecord } from "../core/schema.ts";

@@ -9,8 +9,15 @@ import { compareVersions, type RunEntry, type Version } from "../core/version.ts
 import type { Manifest } from "../format/manifest-codec.ts";
 import type { Run } from "../runs/run.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
-import { type Attempt, followStream, runsOf } from "../view/view.ts";
-import { makeView, renewView, settleView, type View } from "../view/view.ts";
+import {
+  type Attempt,
+  followStream,
+  makeView,
+  renewView,
+  runsOf,
+  settleView,
+  type View,
+} from "../view/view.ts";
 import { publicOperation } from "../session/known-log.ts";
 import { type LiveOperation, LiveOperations } from "../read/log-replay.ts";
 import type { Engine } from "../engine/engine.ts";
