@@ -16,7 +16,13 @@ import {
   WriteOutcomeUnknownError,
 } from "../core/errors.ts";
 import { isPromise } from "../core/realm.ts";
-import { ABSENT, compareVersions, ResidentEntry, type RunEntry } from "../core/version.ts";
+import {
+  ABSENT,
+  compareVersions,
+  ResidentEntry,
+  type RunEntry,
+  type Version,
+} from "../core/version.ts";
 import { COMPACT_LEASE_PATH, MANIFEST_PATH } from "../format/paths.ts";
 import { Lease } from "../storage/lease.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
@@ -241,7 +247,12 @@ export class Archiver {
 
 /** At one version there is one record, except where two processes are clones of one. */
 function isSame(a: ResidentEntry, b: ResidentEntry): boolean {
-  return a === b || (compareVersions(a.version, b.version) === 0 && a.text === b.text);
+  return a === b || (isOfOneWrite(a.version, b.version) && a.text === b.text);
+}
+
+/** At clock 0 `w` is a part of a legacy snapshot: memory from before the upgrade does not know it. */
+function isOfOneWrite(a: Version, b: Version): boolean {
+  return compareVersions(a, b) === 0 || (a.clock === 0 && b.clock === 0);
 }
 
 /** @throws InvalidArgumentError for an async predicate */

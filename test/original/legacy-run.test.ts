@@ -84,3 +84,12 @@ test("however a store reads it, the later of two lines counts, before and after 
   expect(await runCompaction(fixture.medium)).toMatchObject({ outcome: "published" });
   await check();
 });
+
+test("records of a snapshot that the upgrade cuts in parts can be archived at once", async () => {
+  const text = "x".repeat(1_000_000);
+  const records = Array.from({ length: 70 }, (_, n): [string, unknown] => [`r${n}`, { n, text }]);
+  const fixture = await setUpObjects(memoryMedium, { [SNAPSHOT]: snapshotText(records) });
+  const store = await fixture.open<{ n: number }>({ agentId: "a" });
+  expect(await store.archive(({ n }) => n === 1 || n === 69, "old")).toBe(2);
+  expect([store.has("r1"), store.has("r2"), store.has("r69")]).toEqual([false, true, false]);
+});
