@@ -91,12 +91,6 @@ export class RunObjects {
     }
   }
 
-  /** A partition that is in memory now. */
-  heldPartition(at: number): PartitionContent | undefined {
-    const part = this.#cache.get(this.#partitionKey(at));
-    return part?.kind === "partition" ? part.content : undefined;
-  }
-
   isBlockHeld(block: Block): boolean {
     return this.#cache.isHeldOrLoading(this.#blockKey(block));
   }

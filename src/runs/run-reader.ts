@@ -65,19 +65,10 @@ export class RunReader implements Run {
     return this.run.records;
   }
 
-  /** Whether the run may hold the id, as far as memory shows: `false` is certain. No I/O. */
-  mayContain(id: string): boolean {
-    if (!this.#isWithin(id)) return false;
-    const partition = this.#objects.heldPartition(findBySeparator(this.run.partitions, id));
-    return partition?.bloom.mayContain(id) ?? true;
-  }
-
-  /** The record or tombstone of an id: two reads cold, one when the index is in memory. */
-  async get(id: string): Promise<RunEntry | undefined> {
-    return (await this.getMany([id])).get(id);
-  }
-
-  /** Those of the ids that the run holds. Reads each part once, neighbouring blocks together. */
+  /**
+   * Those of the ids that the run holds. Reads each part once, neighbouring blocks together: for one
+   * id two reads cold, one when the index is in memory.
+   */
   async getMany(ids: Iterable<string>): Promise<Map<string, RunEntry>> {
     const found = new Map<string, RunEntry>();
     const wanted = new Map<number, Set<string>>();

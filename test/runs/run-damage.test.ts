@@ -3,9 +3,9 @@ import { describe, expect, test } from "vitest";
 import { CorruptionError, OpslogError } from "../../src/core/errors.ts";
 import type { RunEntry } from "../../src/core/version.ts";
 import { RunGoneError } from "../../src/runs/run-gone.ts";
-import type { RunReader } from "../../src/runs/run-reader.ts";
 import type { GetResult } from "../../src/storage/backend.ts";
 import {
+  type PointReader,
   collect,
   flip,
   INDEX_PATH,
@@ -30,7 +30,7 @@ async function outcome(action: Promise<unknown>): Promise<unknown> {
 }
 
 /** Whether every way to read gives the entries, or stops with an error about the data. */
-async function isNeverWrong(reader: () => RunReader, entries: RunEntry[]): Promise<boolean> {
+async function isNeverWrong(reader: () => PointReader, entries: RunEntry[]): Promise<boolean> {
   const answers: [unknown, unknown][] = [];
   for (const entry of entries) answers.push([await outcome(reader().get(entry.id)), entry]);
   answers.push([await outcome(reader().get("b")), undefined]);
@@ -99,8 +99,8 @@ test("a damaged block is named by run and offset; the others are still read", as
 test("a block that arrives damaged once is read again", async () => {
   const entries = records(100, 1_000);
   for (const read of [
-    async (reader: RunReader) => [await reader.get("r000040")],
-    (reader: RunReader) => collect(reader.scan({ from: "r000040", to: "r000041" })),
+    async (reader: PointReader) => [await reader.get("r000040")],
+    (reader: PointReader) => collect(reader.scan({ from: "r000040", to: "r000041" })),
   ]) {
     const { backend, reader } = await writeEntries(entries);
     backend.onGet = (_, result, count): GetResult => {
@@ -125,7 +125,6 @@ describe("without a readable index", () => {
     expect(await collect(part)).toEqual(entries.slice(10, 20));
     const reverse = one.scan({ from: "r000010", reverse: true });
     expect(await collect(reverse)).toEqual(entries.slice(10).toReversed());
-    expect(one.mayContain("r001500-absent")).toBe(true);
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toContain(RUN_PATH);
     expect(warnings[0]).toContain(INDEX_PATH);

@@ -113,7 +113,7 @@ test(
       id: string,
     ): Promise<{ gets: number; bytes: number }> => {
       [backend.gets, backend.bytes] = [0, 0];
-      expect((await reader.get(id))?.id).toBe(id.endsWith("absent") ? undefined : id);
+      expect((await reader.getMany([id])).get(id)?.id).toBe(id.endsWith("absent") ? undefined : id);
       return { gets: backend.gets, bytes: backend.bytes };
     };
     for (const n of [0, 1, 16_383, 16_384, 123_456, 500_000, 777_777, MILLION - 600]) {

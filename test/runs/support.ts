@@ -1,9 +1,12 @@
 /** What the tests of runs share: a backend that counts reads, entries of every odd kind. */
 import fc from "fast-check";
+import { CorruptionError } from "../../src/core/errors.ts";
 import { CLOCK_MAX, type RunEntry } from "../../src/core/version.ts";
+import { findBySeparator } from "../../src/format/run-index.ts";
 import type { RunInfo } from "../../src/format/run-info.ts";
 import { ByteCache } from "../../src/runs/byte-cache.ts";
 import { type EntryBatches, fromSorted } from "../../src/runs/merge.ts";
+import { RunObjects } from "../../src/runs/run-objects.ts";
 import { RunReader } from "../../src/runs/run-reader.ts";
 import { writeRun } from "../../src/runs/run-writer.ts";
 import type { GetOptions, GetResult } from "../../src/storage/backend.ts";
@@ -51,7 +54,16 @@ export interface WrittenRun {
   readonly run: RunInfo;
   readonly warnings: string[];
   /** With a cache of its own unless one is given. */
-  reader(cache?: RunReaderCache): RunReader;
+  reader(cache?: RunReaderCache): PointReader;
+  /** Those of the ids that the index admits. */
+  admitted(ids: readonly string[]): Promise<string[]>;
+}
+
+/** Looks up one id. */
+export class PointReader extends RunReader {
+  async get(id: string): Promise<RunEntry | undefined> {
+    return (await this.getMany([id])).get(id);
+  }
 }
 
 type RunReaderCache = ConstructorParameters<typeof RunReader>[1];
@@ -66,9 +78,20 @@ export async function writeEntries(entries: readonly RunEntry[]): Promise<Writte
   });
   if (run === undefined) throw new Error("nothing was written");
   const warnings: string[] = [];
-  const reader = (cache: RunReaderCache = new ByteCache()): RunReader =>
-    new RunReader(backend, cache, run, (message) => warnings.push(message));
-  return { backend, run, warnings, reader };
+  const onWarning = (message: string): void => void warnings.push(message);
+  const reader = (cache: RunReaderCache = new ByteCache()): PointReader =>
+    new PointReader(backend, cache, run, onWarning);
+  const objects = new RunObjects(backend, new ByteCache(), run, onWarning);
+  const admitted = async (probed: readonly string[]): Promise<string[]> => {
+    const found: string[] = [];
+    for (const id of probed) {
+      const partition = await objects.partition(findBySeparator(run.partitions, id));
+      if (partition instanceof CorruptionError) throw partition;
+      if (partition.bloom.mayContain(id)) found.push(id);
+    }
+    return found;
+  };
+  return { backend, run, warnings, reader, admitted };
 }
 
 export async function collect(batches: EntryBatches): Promise<RunEntry[]> {
