@@ -73,7 +73,7 @@ export interface ManifestStats {
 export interface Manifest {
   /** Grows by one with every publication; 0 is the empty manifest that no object holds. */
   readonly generation: number;
-  /** Tells two publications apart. */
+  /** Differs in any two publications. */
   readonly nonce: string;
   /** Nonces of up to 16 generations before this one, newest first. */
   readonly lineage: readonly string[];

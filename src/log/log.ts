@@ -83,7 +83,7 @@ export interface Log {
   createWriter(agentId: string): LogWriter;
   /**
    * Lists what a compaction may merge and then delete, part by part, each not long before it is
-   * asked for; seals what is still being appended to. At least one part; may be left early.
+   * requested; seals what is still being appended to. At least one part; may be left early.
    */
   offer(): AsyncGenerator<OfferedLog, void>;
   /** Deletes merged units (DELETE-AFTER-PUBLISH: only after a manifest that holds them). */

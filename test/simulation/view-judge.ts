@@ -58,6 +58,11 @@ export class ViewJudge {
     }
   }
 
+  /** A frame behind a seal went with its file, and a reader keeps what it has seen of it (FENCE). */
+  #isVanished({ id, text }: Op): boolean {
+    return this.#ledger.isVanished(id, text, this.#truth.winners().get(id));
+  }
+
   #newest(text: string, id: string): Op | undefined {
     const ops = this.#ledger.landedWith(text).filter((op) => op.id === id);
     return ops.toSorted(compareOps).at(-1);
@@ -84,7 +89,7 @@ export class ViewJudge {
           seen === undefined
             ? this.#ledger.mayBeAbsent(other.id, other)
             : compareOps(seen, other) >= 0;
-        if (isThere) continue;
+        if (isThere || this.#isVanished(op)) continue;
         const found = seen === undefined ? "nothing" : describeOp(seen);
         this.#fail(
           "TORN",
