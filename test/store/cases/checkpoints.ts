@@ -194,7 +194,9 @@ export function checkpointCases(make: MakeMedium): void {
     const { medium, open } = await setUp(make);
     const store = await open({ skipLoad: true, agentId: "lazy" });
     expect(await store.read("a")).toBeUndefined();
-    expect(await medium.contents()).toEqual(new Map());
+    // On a directory the check for hard links leaves the place where files are staged, empty.
+    const left = [...(await medium.contents()).keys()].filter((path) => !path.endsWith("/.tmp"));
+    expect(left).toEqual([]);
     expect(store.getManifest()).toMatchObject({ currentSnapshot: "manifest.json" });
   });
 
