@@ -84,7 +84,7 @@ async function writeObjects(
   assert(tombstones !== undefined, "an archive holds at least one record");
   const archive = { period, path, records: entries.length, sha256: sha256Of(encode()) };
   const clock = entries.reduce((highest, { version }) => Math.max(highest, version.clock), 0);
-  const schema = entries.reduce((highest, entry) => Math.max(highest, entry.schema), 0);
+  const schema = entries.reduce((highest, entry) => Math.max(highest, entry.schemaVersion), 0);
   return { loaded, archive, tombstones, clock, schema };
 }
 

@@ -5,7 +5,7 @@
 import { ConflictError } from "../core/errors.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
 import { COMPACT_LEASE_PATH } from "../format/paths.ts";
-import type { IsEnough, LogListing, SegmentRef } from "../log/log.ts";
+import type { IsEnough, LogListing, LogRef } from "../log/log.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import { Lease } from "../storage/lease.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
@@ -129,9 +129,9 @@ export class Compactor {
   }
 
   /** What waits to be merged: not what the runs hold and only waits to be deleted. */
-  async #liveOf(manifest: Manifest, { segments }: LogListing): Promise<readonly SegmentRef[]> {
+  async #liveOf(manifest: Manifest, { segments }: LogListing): Promise<readonly LogRef[]> {
     const { manifests, onWarning } = this.#parts;
-    const waiting = ({ live, ignored }: SortedListing): SegmentRef[] => [...live, ...ignored];
+    const waiting = ({ live, ignored }: SortedListing): LogRef[] => [...live, ...ignored];
     const sorted = sortListing(manifest, segments);
     if (sorted.unread.length === 0) return waiting(sorted);
     const lists = await manifests.readLists(sorted.unread, ({ message }) => onWarning(message));
@@ -150,7 +150,7 @@ export class Compactor {
 }
 
 function describeBacklog(
-  live: readonly SegmentRef[],
+  live: readonly LogRef[],
   { writtenMs, lastDateMs, isCut }: LogListing,
   { lastModifiedMs }: LoadedManifest,
 ): FoundBacklog {

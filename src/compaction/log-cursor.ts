@@ -1,11 +1,11 @@
 /** The log that a pass merges, page by page: what is listed is read before more is listed. */
 import { append } from "../core/bulk.ts";
 import type { CorruptionError } from "../core/errors.ts";
-import type { Log, LogUnit, OfferedLog, SegmentRef } from "../log/log.ts";
+import type { Log, LogUnit, OfferedLog, LogRef } from "../log/log.ts";
 
 export class LogCursor {
   readonly #offers: AsyncGenerator<OfferedLog, void>;
-  #isMerged: (ref: SegmentRef) => boolean = () => false;
+  #isMerged: (ref: LogRef) => boolean = () => false;
   #units: LogUnit[] = [];
   #isAtEnd = false;
   #leftOut = false;
@@ -37,7 +37,7 @@ export class LogCursor {
   }
 
   /** @param isMerged whether the runs hold a segment, which only waits to be deleted */
-  leaveOut(isMerged: (ref: SegmentRef) => boolean): void {
+  leaveOut(isMerged: (ref: LogRef) => boolean): void {
     this.#isMerged = isMerged;
     this.#units = this.#units.filter((unit) => !this.#isDone(unit));
   }

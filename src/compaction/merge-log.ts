@@ -2,7 +2,7 @@
 import type { CorruptionError } from "../core/errors.ts";
 import { compareVersions, type Entry, type Version, wins } from "../core/version.ts";
 import type { Segment } from "../format/segment.ts";
-import type { Log, LogUnit, SegmentRead, SegmentRef } from "../log/log.ts";
+import type { Log, LogUnit, SegmentRead, LogRef } from "../log/log.ts";
 
 export interface MergedLog {
   readonly entries: ReadonlyMap<string, Entry>;
@@ -25,7 +25,7 @@ export interface MergedLog {
 
 export interface LogMergeOptions {
   /** Whether a segment is merged; the others of a unit are dropped whole (FLOOR). */
-  readonly isLive: (ref: SegmentRef) => boolean;
+  readonly isLive: (ref: LogRef) => boolean;
   /** No unit but the first is begun then; what was begun is read to its end. */
   readonly isOver: () => boolean;
   readonly signal: AbortSignal | undefined;
@@ -70,7 +70,7 @@ export class LogMerge {
 
   result(): MergedLog {
     const taken = this.#taken;
-    const isReadable = ({ key }: SegmentRef): boolean => !this.#unreadable.has(key);
+    const isReadable = ({ key }: LogRef): boolean => !this.#unreadable.has(key);
     return {
       entries: this.#entries,
       taken,
@@ -86,7 +86,7 @@ export class LogMerge {
   }
 
   /** Takes what it returns from the end of `rest`. */
-  *#begin(rest: LogUnit[]): Generator<SegmentRef> {
+  *#begin(rest: LogUnit[]): Generator<LogRef> {
     const { isLive, isOver } = this.#options;
     while (this.#taken.length === 0 || !isOver()) {
       const unit = rest.pop();
@@ -110,7 +110,7 @@ export class LogMerge {
     for (const segment of read.segments) {
       mergeSegment(this.#entries, this.#firsts, segment);
       this.#operations += segment.operations.length;
-      this.#schema = Math.max(this.#schema, segment.v);
+      this.#schema = Math.max(this.#schema, segment.schemaVersion);
     }
     this.#merged.push(key);
     this.#clock = Math.max(this.#clock, hi);
@@ -141,9 +141,9 @@ function mergeSegment(
   firsts: Map<string, FirstOperation>,
   segment: Segment,
 ): void {
-  const { agent, w, v: schema } = segment;
+  const { agent, writerNonce, schemaVersion } = segment;
   for (const { id, op, clock, data, prev, encoding } of segment.operations) {
-    const version = { clock, agent, w };
+    const version = { clock, agent, writerNonce };
     const first = firsts.get(id);
     if (first === undefined || compareVersions(version, first.version) < 0) {
       // A blind write has no `prev`; it counts as a create.
@@ -151,7 +151,7 @@ function mergeSegment(
       firsts.set(id, { version, existed });
     }
     const text = op === "set" ? JSON.stringify(data) : undefined;
-    const entry = { version, schema, text };
+    const entry = { version, schemaVersion, text };
     if (wins(entry, entries.get(id))) entries.set(id, entry);
   }
 }

@@ -5,7 +5,7 @@
 import type { CorruptionError } from "../core/errors.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
 import type { RunInfo } from "../format/run-info.ts";
-import type { LogUnit, SegmentRef } from "../log/log.ts";
+import type { LogUnit, LogRef } from "../log/log.ts";
 import type { Lease } from "../storage/lease.ts";
 import { checkManifestPresent, lacksManifest, listReferable } from "../view/lost-manifest.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
@@ -197,7 +197,7 @@ export class MergePass {
     const { signal } = this.#options;
     const untilMs = runtime.steadyMs() + pace.readMs(this.#leftMs());
     const isOver = (): boolean => runtime.steadyMs() >= untilMs;
-    const isLive = (ref: SegmentRef): boolean => standingOf(ref, manifest, merged) === "live";
+    const isLive = (ref: LogRef): boolean => standingOf(ref, manifest, merged) === "live";
     const merge = new LogMerge(log, { isLive, isOver, signal });
     if (!hasTime) return merge.result();
     while (merge.taken.length === 0 || !isOver()) {

@@ -6,7 +6,7 @@ import type { Manifest, Retired } from "../format/manifest-codec.ts";
 import { retiredListPath, runPaths } from "../format/paths.ts";
 import { encodeRetiredList } from "../format/retired-list.ts";
 import type { RunInfo } from "../format/run-info.ts";
-import type { SegmentRef } from "../log/log.ts";
+import type { LogRef } from "../log/log.ts";
 import { dropTombstones, type EntryBatches, fromMap, mergeSorted } from "../runs/merge.ts";
 import { writeRun } from "../runs/run-writer.ts";
 import type { Lease } from "../storage/lease.ts";
@@ -219,7 +219,7 @@ export class MergeStep {
     return [{ path, list: true, segments: summarize(refs) }];
   }
 
-  #refsToRetire(): SegmentRef[] {
+  #refsToRetire(): LogRef[] {
     const { done, gone } = this.#input.merged;
     return done.flatMap(({ segments }) => segments.filter(({ key }) => !gone.has(key)));
   }

@@ -21,12 +21,12 @@ export async function* migrateEntries(
 }
 
 function migrateEntry(entry: RunEntry, { version, migrate }: Migration): RunEntry {
-  const { id, text, schema } = entry;
-  if (schema >= version) return entry;
+  const { id, text, schemaVersion } = entry;
+  if (schemaVersion >= version) return entry;
   // A tombstone is of every version.
   return {
     ...entry,
-    schema: version,
-    text: text === undefined ? undefined : migrate(id, text, schema),
+    schemaVersion: version,
+    text: text === undefined ? undefined : migrate(id, text, schemaVersion),
   };
 }

@@ -116,10 +116,10 @@ export class UpgradePass {
     const logged = new Map<string, Entry>();
     // In the order of their versions: a later one wins.
     for (const segment of segments.flatMap((ref) => ref.segments ?? [])) {
-      const { agent, w, v: schema, operations } = segment;
+      const { agent, writerNonce, schemaVersion, operations } = segment;
       for (const { id, clock, op, data } of operations) {
         const text = op === "set" ? JSON.stringify(data) : undefined;
-        logged.set(id, { version: { clock, agent, w }, schema, text });
+        logged.set(id, { version: { clock, agent, writerNonce }, schemaVersion, text });
       }
     }
     return [...runs, ...(await this.#writeRun(logged))];
@@ -214,9 +214,9 @@ async function* inParts(
   let entries = new Map<string, Entry>();
   let [bytes, part] = [0, 0];
   for await (const batch of snapshot) {
-    for (const { id, version, schema, text } of batch) {
-      const w = part.toString(16).padStart(16, "0");
-      entries.set(id, { version: { ...version, w }, schema, text });
+    for (const { id, version, schemaVersion, text } of batch) {
+      const writerNonce = part.toString(16).padStart(16, "0");
+      entries.set(id, { version: { ...version, writerNonce }, schemaVersion, text });
       bytes += id.length + (text?.length ?? 0);
       if (bytes < bytesMax) continue;
       yield entries;

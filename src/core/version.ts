@@ -9,33 +9,35 @@ export interface Version {
   readonly clock: number;
   /** The writer's agentId; "" in single-writer mode. */
   readonly agent: string;
-  /** 64 bits of a hash as 16 hex digits, others in every flush (`format/segment.ts`). */
-  readonly w: string;
+  /** `w` in objects: 64 bits of a hash as 16 hex digits, others in every flush (`versionNonce`). */
+  readonly writerNonce: string;
 }
 
 /** Highest clock ever written: leaves room below 2^53 for exact arithmetic. */
 export const CLOCK_MAX = 2 ** 52;
 
-/** Order of ids, agents and w: by UTF-16 code unit, as JS `<`. Never localeCompare, never bytes. */
+/** Order of ids, agents and nonces: by UTF-16 code unit, as JS `<`. Never localeCompare, never bytes. */
 export function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** Negative when `a` is the lower version. */
 export function compareVersions(a: Version, b: Version): number {
-  return a.clock - b.clock || compareText(a.agent, b.agent) || compareText(a.w, b.w);
+  return (
+    a.clock - b.clock || compareText(a.agent, b.agent) || compareText(a.writerNonce, b.writerNonce)
+  );
 }
 
 /** A version as the key of a map. */
-export function keyOf({ clock, agent, w }: Version): string {
-  return JSON.stringify([clock, agent, w]);
+export function keyOf({ clock, agent, writerNonce }: Version): string {
+  return JSON.stringify([clock, agent, writerNonce]);
 }
 
 /** What is known of one id at one version. */
 export interface Entry {
   readonly version: Version;
-  /** Schema version (`v`) the record was written under. */
-  readonly schema: number;
+  /** `v` in objects: the schema version that the record was written under. */
+  readonly schemaVersion: number;
   /** The record's stored JSON, byte for byte; undefined is a tombstone. */
   readonly text: string | undefined;
 }
@@ -51,7 +53,8 @@ export function wins(candidate: Entry, current: Entry | undefined): boolean {
   if (order !== 0) return order > 0;
   if (current.text === undefined) return false;
   if (candidate.text === undefined) return true;
-  if (candidate.schema !== current.schema) return candidate.schema > current.schema;
+  if (candidate.schemaVersion !== current.schemaVersion)
+    return candidate.schemaVersion > current.schemaVersion;
   return candidate.text > current.text;
 }
 
@@ -63,13 +66,13 @@ export interface RunEntry extends Entry {
 /** An entry in memory: the record parsed, its stored form is made again if a tie requires it. */
 export class ResidentEntry implements Entry {
   readonly version: Version;
-  readonly schema: number;
+  readonly schemaVersion: number;
   /** Undefined is a tombstone. */
   readonly value: unknown;
 
-  constructor(version: Version, schema: number, value: unknown) {
+  constructor(version: Version, schemaVersion: number, value: unknown) {
     this.version = version;
-    this.schema = schema;
+    this.schemaVersion = schemaVersion;
     this.value = value;
   }
 
@@ -79,4 +82,4 @@ export class ResidentEntry implements Entry {
 }
 
 /** Stands for "looked up, and there is none": every real entry wins against it. */
-export const ABSENT = new ResidentEntry({ clock: 0, agent: "", w: "" }, 0, undefined);
+export const ABSENT = new ResidentEntry({ clock: 0, agent: "", writerNonce: "" }, 0, undefined);

@@ -43,12 +43,15 @@ export function decodeRunHeader(line: string, place: Place): number {
 
 /** One line, with its line feed. */
 export function encodeRunLine(entry: RunEntry): string {
-  const { text, schema } = entry;
-  const { clock, w } = entry.version;
+  const { text, schemaVersion } = entry;
+  const { clock, writerNonce } = entry.version;
   assert(entry.id !== "", "a record id is never empty");
   assert(Number.isInteger(clock) && clock >= 0 && clock <= CLOCK_MAX, `clock ${clock}`);
-  assert(Number.isSafeInteger(schema) && schema >= 1, `schema version ${schema}`);
-  assert(W_PATTERN.test(w), `w must be 16 hex digits, found ${w}`);
+  assert(
+    Number.isSafeInteger(schemaVersion) && schemaVersion >= 1,
+    `schema version ${schemaVersion}`,
+  );
+  assert(W_PATTERN.test(writerNonce), `w must be 16 hex digits, found ${writerNonce}`);
   const head = encodeHead(entry);
   if (text === undefined) return `${head}${DELETED}\n`;
   assert(isTextWhole(text), `data of record '${entry.id}' is not one JSON value`);
@@ -116,10 +119,10 @@ export function findRunLine(bytes: Buffer, id: string, place: Place): RunEntry |
   return undefined;
 }
 
-function encodeHead({ id, version, schema }: RunEntry): string {
-  const { clock, agent, w } = version;
+function encodeHead({ id, version, schemaVersion }: RunEntry): string {
+  const { clock, agent, writerNonce } = version;
   const [idJson, agentJson] = [JSON.stringify(id), JSON.stringify(agent)];
-  return `{"id":${idJson},"clock":${clock},"agent":${agentJson},"w":"${w}","v":${schema}`;
+  return `{"id":${idJson},"clock":${clock},"agent":${agentJson},"w":"${writerNonce}","v":${schemaVersion}`;
 }
 
 function decodeHead(head: string, text: string | undefined, place: Place): RunEntry {
@@ -130,9 +133,9 @@ function decodeHead(head: string, text: string | undefined, place: Place): RunEn
       // 0: it was in a legacy snapshot, below every operation.
       clock: fields.integer("clock", 0, CLOCK_MAX),
       agent: fields.string("agent"),
-      w: fields.matching("w", W_PATTERN, "16 hex digits"),
+      writerNonce: fields.matching("w", W_PATTERN, "16 hex digits"),
     },
-    schema: fields.integer("v", 1),
+    schemaVersion: fields.integer("v", 1),
     text,
   };
 }

@@ -20,8 +20,8 @@ import type { Segment } from "./segment.ts";
 /** What the header holds about the lines that follow it. */
 export interface SegmentHeader {
   readonly agent: string;
-  readonly w: string;
-  readonly v: number;
+  readonly writerNonce: string;
+  readonly schemaVersion: number;
   readonly count: number;
   readonly lo: number;
   readonly hi: number;
@@ -54,8 +54,8 @@ export function decodeSegmentHeader(
   if (filter === undefined) throw corrupt('field "filter": not a filter', place);
   return {
     agent: fields.string("agent"),
-    w: fields.matching("w", /^[0-9a-f]{16}$/, "16 hex digits"),
-    v: fields.integer("v", 1),
+    writerNonce: fields.matching("w", /^[0-9a-f]{16}$/, "16 hex digits"),
+    schemaVersion: fields.integer("v", 1),
     count: fields.integer("count", 1),
     lo: fields.integer("lo", 1, CLOCK_MAX),
     hi: fields.integer("hi", 1, CLOCK_MAX),
@@ -155,7 +155,12 @@ function openSegment(buffer: Buffer, place: Place): OpenedSegment {
 }
 
 function segmentOf({ header, operations }: OpenedSegment): Segment {
-  return { agent: header.agent, w: header.w, v: header.v, operations: [...operations] };
+  return {
+    agent: header.agent,
+    writerNonce: header.writerNonce,
+    schemaVersion: header.schemaVersion,
+    operations: [...operations],
+  };
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {
@@ -213,11 +218,11 @@ function decodeOperation(line: string, place: Place): LogOperation {
   };
 }
 
-function decodeVersion([clock, agent, w]: readonly unknown[], place: Place): Version {
-  const fields = new Fields({ clock, agent, w }, place);
+function decodeVersion([clock, agent, writerNonce]: readonly unknown[], place: Place): Version {
+  const fields = new Fields({ clock, agent, w: writerNonce }, place);
   return {
     clock: fields.integer("clock", 1, CLOCK_MAX),
     agent: fields.string("agent"),
-    w: fields.matching("w", /^[0-9a-f]{16}$/, "16 hex digits"),
+    writerNonce: fields.matching("w", /^[0-9a-f]{16}$/, "16 hex digits"),
   };
 }

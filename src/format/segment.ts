@@ -16,18 +16,18 @@ import { clocksPlausible, encodeFilter } from "./paths.ts";
 export interface Segment {
   /** The agentId, "" in single-writer mode. */
   readonly agent: string;
-  readonly w: string;
+  readonly writerNonce: string;
   /** Schema version the records were written under. */
-  readonly v: number;
+  readonly schemaVersion: number;
   readonly operations: readonly LogOperation[];
 }
 
 /** What the header and the line of an operation hold together. */
 export function versionOf(
-  { agent, w }: Pick<Segment, "agent" | "w">,
+  { agent, writerNonce }: Pick<Segment, "agent" | "writerNonce">,
   { clock }: Pick<LogOperation, "clock">,
 ): Version {
-  return { clock, agent, w };
+  return { clock, agent, writerNonce };
 }
 
 /** One line of the log; `text` is the record's stored form, so that it is serialised once. */
@@ -38,8 +38,8 @@ export function encodeOperation(operation: LogOperation, text: string | undefine
   return text === undefined ? head : `${head.slice(0, -1)},"data":${text}}`;
 }
 
-function encodeVersion({ clock, agent, w }: Version): unknown[] {
-  return [clock, agent, w];
+function encodeVersion({ clock, agent, writerNonce }: Version): unknown[] {
+  return [clock, agent, writerNonce];
 }
 
 /** What a flush holds, before it has a name: the same under every name that it may get. */
@@ -71,20 +71,23 @@ export function encodeBody(
  * @param together how many segments share the object
  */
 export function sealSegment(
-  { agent, w, v }: Pick<Segment, "agent" | "w" | "v">,
+  { agent, writerNonce, schemaVersion }: Pick<Segment, "agent" | "writerNonce" | "schemaVersion">,
   { bytes: body, count, lo, hi, filter }: SegmentBody,
   together = 1,
 ): Buffer {
   // The decoder's rules: what no decoder can read must not be acknowledged.
-  assert(Number.isSafeInteger(v) && v >= 1, `schema version ${v}`);
-  assert(/^[0-9a-f]{16}$/.test(w), `w must be 16 hex digits, found ${w}`);
+  assert(
+    Number.isSafeInteger(schemaVersion) && schemaVersion >= 1,
+    `schema version ${schemaVersion}`,
+  );
+  assert(/^[0-9a-f]{16}$/.test(writerNonce), `w must be 16 hex digits, found ${writerNonce}`);
   assert(clocksPlausible({ lo, hi }), `clocks ${lo}..${hi}`);
   const header = {
     format: FORMAT,
     kind: "segment",
     agent,
-    w,
-    v,
+    w: writerNonce,
+    v: schemaVersion,
     count,
     lo,
     hi,

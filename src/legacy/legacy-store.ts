@@ -4,7 +4,7 @@
  */
 import { hash } from "node:crypto";
 import type { CorruptionError } from "../core/errors.ts";
-import type { SegmentRef } from "../log/log.ts";
+import type { LogRef } from "../log/log.ts";
 import type { Segment } from "../format/segment.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import { LegacyRun } from "./legacy-run.ts";
@@ -23,7 +23,7 @@ export interface LegacyStore {
    * The log: a ref for each operation, with its segment, clocks in the order in which they count.
    * Of its own, so that an operation that was seen is distinguished from one that was not.
    */
-  readonly segments: readonly SegmentRef[];
+  readonly segments: readonly LogRef[];
   /** Lines of the log that cannot be read: one error for each object that holds some. */
   readonly corrupt: readonly CorruptionError[];
 }
@@ -52,7 +52,7 @@ export async function loadLegacyStore(
   return { fingerprint, manifest, run, segments, corrupt: log.corrupt };
 }
 
-function refTo(segment: Segment, { activeOps, activeAgentOps }: LegacyManifest): SegmentRef {
+function refTo(segment: Segment, { activeOps, activeAgentOps }: LegacyManifest): LogRef {
   const { agent, operations } = segment;
   const path = Object.hasOwn(activeAgentOps, agent) ? activeAgentOps[agent] : undefined;
   const text = JSON.stringify([agent, operations]);

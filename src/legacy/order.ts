@@ -14,12 +14,20 @@ let agents: Intl.Collator | undefined;
  * @param logs the operations of each log, as they follow each other in it
  * @param v schema version of the records
  */
-export function orderLegacy(logs: readonly (readonly LegacyOperation[])[], v: number): Segment[] {
+export function orderLegacy(
+  logs: readonly (readonly LegacyOperation[])[],
+  schemaVersion: number,
+): Segment[] {
   const ranked = logs.flatMap(rankAll).toSorted(compareRanked);
   let last = 0;
   return ranked.map(({ clock, agent, operation }) => {
     last = Math.max(last + 1, clock);
-    return { agent, w: LEGACY_W, v, operations: [{ ...operation, clock: last }] };
+    return {
+      agent,
+      writerNonce: LEGACY_W,
+      schemaVersion,
+      operations: [{ ...operation, clock: last }],
+    };
   });
 }
 

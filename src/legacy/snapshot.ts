@@ -32,7 +32,7 @@ const ENTRIES_MAX = 1024;
 const SPAN_BYTES_MAX = 1024 * 1024;
 const BATCH_TEXT_MAX = 256 * 1024;
 const LINE_FEED = 10;
-const VERSION = { clock: 0, agent: "", w: LEGACY_W };
+const VERSION = { clock: 0, agent: "", writerNonce: LEGACY_W };
 
 /** @throws RunGoneError when it is not there, CorruptionError */
 export async function readSnapshotHead(
@@ -175,7 +175,7 @@ function decodeRecord(
 
 function entryOf(id: unknown, data: unknown, schema: number, place: Place, line = ""): RunEntry {
   try {
-    return { id: checkId(id), version: VERSION, schema, text: JSON.stringify(data) };
+    return { id: checkId(id), version: VERSION, schemaVersion: schema, text: JSON.stringify(data) };
   } catch (cause) {
     // RangeError: JSON that is nested too deeply to be written again.
     if (!(cause instanceof OpslogError || isErrorNamed(cause, "RangeError"))) throw cause;

@@ -41,8 +41,8 @@ export class FileLogWriter implements LogWriter {
     const drawn = (this.#drawn ??= this.#runtime.randomHex(16));
     const { stream, k, bytes: offset } = await this.#fileWithRoom();
     // Wherever the frame comes to lie in the end, it is the same write.
-    const w = versionNonce(drawn, `${logFilePath(stream, k)}@${offset}`, body.bytes);
-    const encoded = { ...body, bytes: sealSegment({ ...draft, w }, body) };
+    const writerNonce = versionNonce(drawn, `${logFilePath(stream, k)}@${offset}`, body.bytes);
+    const encoded = { ...body, bytes: sealSegment({ ...draft, writerNonce }, body) };
     let written = await this.#writeOnce(encoded);
     for (let attempt = 1; written === "fenced" && attempt <= FENCED_MAX; attempt++) {
       // A compactor may have read the frame before it took the file: it counts as landed from here.
@@ -51,7 +51,7 @@ export class FileLogWriter implements LogWriter {
       });
     }
     if (written === "fenced") throw landedUnknown(`${FENCED_MAX} files in a row were sealed`);
-    return { w, ...written, countsUntilMs };
+    return { writerNonce, ...written, countsUntilMs };
   }
 
   async #writeOnce(encoded: Frame): Promise<Pick<WrittenSegment, "ref" | "dateMs"> | "fenced"> {

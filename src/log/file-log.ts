@@ -28,7 +28,7 @@ import {
   type LogWriter,
   type OfferedLog,
   type SegmentRead,
-  type SegmentRef,
+  type LogRef,
 } from "./log.ts";
 
 const READS_PARALLEL = 8;
@@ -40,7 +40,7 @@ const EMPTY_FILE_MS = 3_600_000;
 
 /** What is known of one file; frames never change once scanned. */
 interface ScannedFile {
-  readonly frames: SegmentRef[];
+  readonly frames: LogRef[];
   readonly corrupt: CorruptionError[];
   consumedBytes: number;
 }
@@ -140,7 +140,7 @@ export class FileLog implements Log {
     for (const path of this.#scanned.keys()) if (!present.has(path)) this.#scanned.delete(path);
   }
 
-  async *read(refs: Iterable<SegmentRef>): AsyncGenerator<SegmentRead> {
+  async *read(refs: Iterable<LogRef>): AsyncGenerator<SegmentRead> {
     for (const group of groupAdjacent(refs)) {
       const [first, last] = [group[0], group.at(-1)];
       if (first?.range === undefined || last?.range === undefined) continue;
@@ -229,8 +229,8 @@ function* inParts(files: readonly LogFile[]): Generator<readonly LogFile[]> {
 }
 
 /** Frames that lie one behind the other are read together; refs come file by file. */
-function* groupAdjacent(refs: Iterable<SegmentRef>): Generator<SegmentRef[]> {
-  let inFile: SegmentRef[] = [];
+function* groupAdjacent(refs: Iterable<LogRef>): Generator<LogRef[]> {
+  let inFile: LogRef[] = [];
   for (const ref of refs) {
     if (inFile.length > 0 && ref.path !== inFile[0]?.path) {
       yield* groupInFile(inFile);
@@ -241,9 +241,9 @@ function* groupAdjacent(refs: Iterable<SegmentRef>): Generator<SegmentRef[]> {
   yield* groupInFile(inFile);
 }
 
-function groupInFile(inFile: readonly SegmentRef[]): SegmentRef[][] {
-  const groups: SegmentRef[][] = [];
-  let group: SegmentRef[] = [];
+function groupInFile(inFile: readonly LogRef[]): LogRef[][] {
+  const groups: LogRef[][] = [];
+  let group: LogRef[] = [];
   let [end, bytes] = [-1, 0];
   for (const ref of inFile.toSorted((a, b) => (a.range?.offset ?? 0) - (b.range?.offset ?? 0))) {
     const { offset, length } = ref.range ?? { offset: 0, length: 0 };
@@ -258,7 +258,7 @@ function groupInFile(inFile: readonly SegmentRef[]): SegmentRef[][] {
   return groups;
 }
 
-function readFrameAt(ref: SegmentRef, bytes: Uint8Array | undefined, offset: number): SegmentRead {
+function readFrameAt(ref: LogRef, bytes: Uint8Array | undefined, offset: number): SegmentRead {
   if (bytes === undefined || ref.range === undefined) return { status: "gone", ref };
   const at = ref.range.offset - offset;
   const place = { path: ref.path, offset: ref.range.offset };

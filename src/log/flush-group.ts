@@ -13,7 +13,7 @@ import { encodeBody, sealSegment, type SegmentBody, versionNonce } from "../form
 import type { StorageBackend } from "../storage/backend.ts";
 import type { Conditions } from "../storage/conditions.ts";
 import type { Deadline } from "../storage/deadline.ts";
-import type { LogWriter, SegmentDraft, SegmentRef, WrittenSegment } from "./log.ts";
+import type { LogWriter, SegmentDraft, LogRef, WrittenSegment } from "./log.ts";
 import {
   type ObjectContent,
   type ObjectDraft,
@@ -70,7 +70,7 @@ interface Part {
 
 /** The segments of one object, in order. */
 interface GroupDraft extends ObjectDraft {
-  readonly segments: readonly { readonly w: string; readonly bytes: Buffer }[];
+  readonly segments: readonly { readonly writerNonce: string; readonly bytes: Buffer }[];
 }
 
 export class FlushGroup {
@@ -199,7 +199,7 @@ export class FlushGroup {
     for (const [at, { done }] of group.entries()) {
       const [ref, segment] = [refs[at], draft.segments[at]];
       assert(ref !== undefined && segment !== undefined, "a segment for each flush of the group");
-      done.resolve({ w: segment.w, ref, dateMs, countsUntilMs });
+      done.resolve({ writerNonce: segment.writerNonce, ref, dateMs, countsUntilMs });
     }
   }
 
@@ -236,9 +236,12 @@ function contentOf(group: readonly Waiting[]): ObjectContent {
 
 function encodeGroup(parts: readonly Part[], path: string, stream: StreamIdentity): GroupDraft {
   const segments = parts.map(({ waiting: { draft, drawnFor }, body }) => {
-    const w = versionNonce(drawnFor(stream), path, body.bytes);
-    const { agent, v } = draft;
-    return { w, bytes: sealSegment({ agent, w, v }, body, parts.length) };
+    const writerNonce = versionNonce(drawnFor(stream), path, body.bytes);
+    const { agent, schemaVersion } = draft;
+    return {
+      writerNonce,
+      bytes: sealSegment({ agent, writerNonce, schemaVersion }, body, parts.length),
+    };
   });
   const [only] = segments;
   const isAlone = segments.length === 1 && only !== undefined;
@@ -247,7 +250,7 @@ function encodeGroup(parts: readonly Part[], path: string, stream: StreamIdentit
 }
 
 /** One segment takes the whole object; of several, each takes its part. */
-function refsOf(path: string, parts: readonly Part[], { segments }: GroupDraft): SegmentRef[] {
+function refsOf(path: string, parts: readonly Part[], { segments }: GroupDraft): LogRef[] {
   let offset = 0;
   return parts.map(({ body: { lo, hi, filter } }, at) => {
     const length = segments[at]?.bytes.length ?? 0;

@@ -7,10 +7,10 @@ import { CorruptionError } from "../core/errors.ts";
 import { checkSealedLine, corrupt, type Place, SEAL_BYTES, sealOf } from "../format/json-line.ts";
 import { clocksPlausible } from "../format/paths.ts";
 import { decodeSegmentHeader } from "../format/segment-decoder.ts";
-import type { SegmentRef } from "./log.ts";
+import type { LogRef } from "./log.ts";
 
 export interface FrameScan {
-  readonly frames: readonly SegmentRef[];
+  readonly frames: readonly LogRef[];
   readonly corrupt: readonly CorruptionError[];
   /** Bytes that need not be looked at again; what follows may still grow into a frame. */
   readonly consumedBytes: number;
@@ -21,11 +21,11 @@ const HEADER_START = Buffer.from('{"format":');
 /** What a disk writes whole or not at all. */
 const SECTOR_BYTES = 512;
 
-type Frame = SegmentRef | CorruptionError | "torn";
+type Frame = LogRef | CorruptionError | "torn";
 
 /** @param place the file and the offset of `bytes` in it, which lies on a frame border */
 export function scanFrames(bytes: Buffer, { path, offset }: Place): FrameScan {
-  const frames: SegmentRef[] = [];
+  const frames: LogRef[] = [];
   const errors: CorruptionError[] = [];
   let at = 0;
   while (at < bytes.length) {
@@ -48,7 +48,7 @@ export function scanFrames(bytes: Buffer, { path, offset }: Place): FrameScan {
   return { frames, corrupt: errors, consumedBytes: at };
 }
 
-function isWhole(frame: Frame): frame is SegmentRef {
+function isWhole(frame: Frame): frame is LogRef {
   return frame !== "torn" && !(frame instanceof CorruptionError);
 }
 

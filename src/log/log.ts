@@ -13,7 +13,7 @@ import type { Conditions } from "../storage/conditions.ts";
  * Where segments lie that are listed, read and deleted as one, and what is known of them without
  * reading them: an object, with those that were flushed together, or a single one.
  */
-export interface SegmentRef {
+export interface LogRef {
   /** Names them for good: nothing else ever has the same key. */
   readonly key: string;
   readonly path: string;
@@ -30,7 +30,7 @@ export interface SegmentRef {
 }
 
 export interface LogListing {
-  readonly segments: readonly SegmentRef[];
+  readonly segments: readonly LogRef[];
   /** What cannot be read as a segment; left out of `segments`. */
   readonly corrupt: readonly CorruptionError[];
   /** A legacy log object that is not empty, when there is one. */
@@ -45,16 +45,16 @@ export interface LogListing {
 }
 
 export type SegmentRead =
-  | { readonly status: "found"; readonly ref: SegmentRef; readonly segments: readonly Segment[] }
+  | { readonly status: "found"; readonly ref: LogRef; readonly segments: readonly Segment[] }
   /** Deleted since it was listed: the deleting compaction had published it. */
-  | { readonly status: "gone"; readonly ref: SegmentRef }
-  | { readonly status: "corrupt"; readonly ref: SegmentRef; readonly error: CorruptionError };
+  | { readonly status: "gone"; readonly ref: LogRef }
+  | { readonly status: "corrupt"; readonly ref: LogRef; readonly error: CorruptionError };
 
 /** Segments that are deleted together once they are merged. */
 export interface LogUnit {
   /** Deleted in this order. */
   readonly paths: readonly string[];
-  readonly segments: readonly SegmentRef[];
+  readonly segments: readonly LogRef[];
   /** Part of it cannot be read: it is never deleted. */
   readonly corrupt: boolean;
 }
@@ -79,7 +79,7 @@ export interface Log {
    * Reads with bounded parallelism; results come in no order. Takes a segment from `refs` not long
    * before it is read; what was taken is also given.
    */
-  read(refs: Iterable<SegmentRef>): AsyncIterable<SegmentRead>;
+  read(refs: Iterable<LogRef>): AsyncIterable<SegmentRead>;
   createWriter(agentId: string): LogWriter;
   /**
    * Lists what a compaction may merge and then delete, part by part, each not long before it is
@@ -93,7 +93,7 @@ export interface Log {
 /** One flush, before it has an identity. */
 export interface SegmentDraft {
   readonly agent: string;
-  readonly v: number;
+  readonly schemaVersion: number;
   readonly operations: readonly LogOperation[];
   /** The same operations as lines (`encodeOperation`). */
   readonly lines: readonly string[];
@@ -103,9 +103,9 @@ export interface SegmentDraft {
 
 export interface WrittenSegment {
   /** The `w` its operations' versions carry. */
-  readonly w: string;
+  readonly writerNonce: string;
   /** Of this segment alone, also where others lie in the same object. */
-  readonly ref: SegmentRef;
+  readonly ref: LogRef;
   /** Date of the response that made it durable (LATE). */
   readonly dateMs: number;
   /** The earliest of all segments that the floor takes or leaves together (LATE). */
@@ -136,7 +136,7 @@ export function isFilledLegacyLog({ path, bytes }: ListedObject): boolean {
 /** Reads a segment by its place. */
 export async function readSegmentBytes(
   backend: StorageBackend,
-  { path, range }: Pick<SegmentRef, "path" | "range">,
+  { path, range }: Pick<LogRef, "path" | "range">,
 ): Promise<Uint8Array | undefined> {
   const result = await backend.get(path, { range });
   return result.status === "found" ? result.body : undefined;

@@ -23,7 +23,7 @@ import {
   type LogWriter,
   type OfferedLog,
   type SegmentRead,
-  type SegmentRef,
+  type LogRef,
 } from "./log.ts";
 import { ObjectWriter } from "./object-writer.ts";
 import { readAhead } from "./read-ahead.ts";
@@ -78,7 +78,7 @@ export class ObjectLog implements Log {
     yield* asTheyCome(SHARDS.map((shard) => this.#backend.list(`${LOG_PREFIX}${shard}/`)));
   }
 
-  read(refs: Iterable<SegmentRef>): AsyncGenerator<SegmentRead> {
+  read(refs: Iterable<LogRef>): AsyncGenerator<SegmentRead> {
     return readAhead(refs, (ref) => readObject(this.#backend, ref));
   }
 
@@ -109,7 +109,7 @@ function sortOut(
   objects: readonly ListedObject[],
 ): Pick<LogListing, "segments" | "corrupt" | "writtenMs"> {
   const writtenMs = new Map<string, number>();
-  const segments: SegmentRef[] = [];
+  const segments: LogRef[] = [];
   const corrupt: CorruptionError[] = [];
   for (const { path, bytes, lastModifiedMs } of objects) {
     if (!path.endsWith(".jsonl")) continue; // Folder markers and the like.
@@ -132,7 +132,7 @@ function sortOut(
   return { segments, corrupt, writtenMs };
 }
 
-async function readObject(backend: StorageBackend, ref: SegmentRef): Promise<SegmentRead> {
+async function readObject(backend: StorageBackend, ref: LogRef): Promise<SegmentRead> {
   const bytes = await readSegmentBytes(backend, ref);
   if (bytes === undefined) return { status: "gone", ref };
   try {

@@ -120,14 +120,14 @@ export class ObjectWriter implements LogWriter {
       this.#through,
       body,
       (name, stream) => {
-        const w = versionNonce(stream.rand, name, body.bytes);
-        return { w, bytes: sealSegment({ ...segment, w }, body) };
+        const writerNonce = versionNonce(stream.rand, name, body.bytes);
+        return { writerNonce, bytes: sealSegment({ ...segment, writerNonce }, body) };
       },
     );
-    const { w, bytes } = draft;
+    const { writerNonce, bytes } = draft;
     const filter = decodeFilter(body.filter) ?? "any";
     const ref = { key: path, path, range: undefined, lo, hi, filter, bytes: bytes.length };
-    return { w, ref, dateMs, countsUntilMs };
+    return { writerNonce, ref, dateMs, countsUntilMs };
   }
 
   async close(): Promise<void> {}

@@ -1,13 +1,13 @@
 /** Segments of an object store read in parallel, handed over as they arrive. */
 import { Deferred } from "../core/deferred.ts";
-import type { SegmentRead, SegmentRef } from "./log.ts";
+import type { SegmentRead, LogRef } from "./log.ts";
 
 const READS_PARALLEL = 32;
 /** Of what is read or waits to be taken; decoded it takes several times as much. */
 const READ_AHEAD_BYTES_MAX = 16 * 1024 * 1024;
 
 interface Arrival {
-  readonly ref: SegmentRef;
+  readonly ref: LogRef;
   readonly outcome: PromiseSettledResult<SegmentRead>;
 }
 
@@ -16,8 +16,8 @@ interface Arrival {
  * is thrown when all that is under way has ended.
  */
 export async function* readAhead(
-  refs: Iterable<SegmentRef>,
-  read: (ref: SegmentRef) => Promise<SegmentRead>,
+  refs: Iterable<LogRef>,
+  read: (ref: LogRef) => Promise<SegmentRead>,
 ): AsyncGenerator<SegmentRead> {
   const rest = refs[Symbol.iterator]();
   const arrived: Arrival[] = [];
@@ -27,7 +27,7 @@ export async function* readAhead(
   const underWay = { reads: 0, bytes: 0 };
   let next = rest.next();
 
-  const start = async (ref: SegmentRef): Promise<void> => {
+  const start = async (ref: LogRef): Promise<void> => {
     underWay.reads++;
     underWay.bytes += ref.bytes;
     const [outcome] = await Promise.allSettled([read(ref)]);
@@ -64,7 +64,7 @@ export async function* readAhead(
 function hasRoom(
   { reads, bytes }: { readonly reads: number; readonly bytes: number },
   waiting: number,
-  next: SegmentRef,
+  next: LogRef,
 ): boolean {
   if (reads + waiting === 0) return true;
   const isFree = reads < READS_PARALLEL && waiting < READS_PARALLEL;

@@ -119,8 +119,8 @@ async function readArchive(
   if (archive.entries.length !== records) {
     throw corrupt(`found ${archive.entries.length} records, expected ${records}`, place);
   }
-  return archive.entries.map(({ id, text = "", schema }) => {
-    return { id, value: parseRecord(id, text, path), schema };
+  return archive.entries.map(({ id, text = "", schemaVersion }) => {
+    return { id, value: parseRecord(id, text, path), schema: schemaVersion };
   });
 }
 

@@ -13,7 +13,7 @@ import {
 } from "../core/version.ts";
 import { filterAdmits, filterHash } from "../format/paths.ts";
 import type { Segment } from "../format/segment.ts";
-import type { SegmentRef } from "../log/log.ts";
+import type { LogRef } from "../log/log.ts";
 import type { Run } from "../runs/run.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import {
@@ -145,14 +145,14 @@ class Gathering {
   async #settleIfNeeded(): Promise<void> {
     const { unreadLists, segments, corrupt } = this.#view;
     if (unreadLists.length === 0) return;
-    const isNeeded = (ref: SegmentRef): boolean => this.#merged.has(ref.key) || this.#admits(ref);
+    const isNeeded = (ref: LogRef): boolean => this.#merged.has(ref.key) || this.#admits(ref);
     if (!this.#settles && !segments.some(isNeeded)) return;
     this.#view = await settleView(this.#engine.manifests, this.#view);
     for (const error of this.#view.corrupt) if (!corrupt.includes(error)) this.#onCorrupt(error);
   }
 
   async #readSegments(gone: Set<string>): Promise<void> {
-    const isNeeded = (ref: SegmentRef): boolean => !this.#merged.has(ref.key) && this.#admits(ref);
+    const isNeeded = (ref: LogRef): boolean => !this.#merged.has(ref.key) && this.#admits(ref);
     const needed = this.#view.segments.filter(isNeeded);
     if (needed.length === 0) return;
     const reader = new SegmentReader(this.#engine, {
@@ -166,17 +166,20 @@ class Gathering {
     for (const key of missing) gone.add(key);
   }
 
-  #admits({ filter }: SegmentRef): boolean {
+  #admits({ filter }: LogRef): boolean {
     if (this.#wanted === "all" || filter === "any") return true;
     if (filter.size <= this.#hashes.size) return [...filter].some((hash) => this.#hashes.has(hash));
     return [...this.#hashes].some((hash) => filterAdmits(filter, hash));
   }
 
-  #mergeSegments({ key }: SegmentRef, segments: readonly Segment[]): void {
-    for (const { agent, w, v, operations } of segments) {
+  #mergeSegments({ key }: LogRef, segments: readonly Segment[]): void {
+    for (const { agent, writerNonce, schemaVersion, operations } of segments) {
       for (const { id, clock, data } of operations) {
         if (this.#wanted !== "all" && !this.#wanted.has(id)) continue;
-        this.#logged.push({ id, entry: new ResidentEntry({ clock, agent, w }, v, data) });
+        this.#logged.push({
+          id,
+          entry: new ResidentEntry({ clock, agent, writerNonce }, schemaVersion, data),
+        });
       }
     }
     this.#segments.set(key, segments);
@@ -197,12 +200,12 @@ class Gathering {
   }
 
   /** Parses a record only when it is wanted and not below what is known already. */
-  #mergeRunEntry({ id, version, schema, text }: RunEntry, run: Run): void {
+  #mergeRunEntry({ id, version, schemaVersion, text }: RunEntry, run: Run): void {
     if (this.#wanted !== "all" && !this.#wanted.has(id)) return;
     const current = this.#entries.get(id);
     if (current !== undefined && version.clock < current.version.clock) return;
     const value = text === undefined ? undefined : parseRecord(id, text, run.path);
-    const entry = new ResidentEntry(version, schema, value);
+    const entry = new ResidentEntry(version, schemaVersion, value);
     // A run that is not sorted may hold an id twice.
     const isLater = !run.isSorted && compareVersions(version, current?.version ?? version) === 0;
     if (isLater || wins(entry, current)) this.#entries.set(id, entry);
@@ -226,7 +229,7 @@ class Gathering {
   /** Winners only: what another write has replaced need not be of a version known here. */
   #migrate(): void {
     const { schema } = this.#engine;
-    for (const [id, { version, schema: from, value }] of this.#entries) {
+    for (const [id, { version, schemaVersion: from, value }] of this.#entries) {
       if (value === undefined || from === schema.version) continue;
       const migrated = migrateRecord(schema, id, value, from);
       this.#entries.set(id, new ResidentEntry(version, from, migrated));

@@ -8,13 +8,13 @@ import type { LogOperation } from "../core/operation.ts";
 import { compareVersions, keyOf, ResidentEntry, type Version, wins } from "../core/version.ts";
 import { openSegments } from "../format/segment-decoder.ts";
 import type { Segment } from "../format/segment.ts";
-import { readSegmentBytes, type SegmentRef } from "../log/log.ts";
+import { readSegmentBytes, type LogRef } from "../log/log.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { Engine } from "../engine/engine.ts";
 import { SegmentReader, type SegmentSources } from "./segment-reader.ts";
 
 /** What the header of its segment holds of an operation. */
-export type Origin = Pick<Segment, "agent" | "w" | "v">;
+export type Origin = Pick<Segment, "agent" | "writerNonce" | "schemaVersion">;
 
 export interface LiveOperation {
   readonly segment: Origin;
@@ -24,7 +24,7 @@ export interface LiveOperation {
 
 /** What the operation leaves of its record. */
 export function entryOf({ segment, operation, version }: LiveOperation): ResidentEntry {
-  return new ResidentEntry(version, segment.v, operation.data);
+  return new ResidentEntry(version, segment.schemaVersion, operation.data);
 }
 
 /** What a cloned process wrote at one and the same version comes in the order of the merge. */
@@ -57,7 +57,7 @@ export class LiveOperations {
   readonly #backend: StorageBackend;
   readonly #reader: SegmentReader;
   /** By their lowest clock. */
-  readonly #refs: readonly SegmentRef[];
+  readonly #refs: readonly LogRef[];
   readonly #onCorrupt: (error: CorruptionError) => void;
   readonly #holds: boolean;
   readonly #held = new Map<string, readonly Segment[]>();
@@ -68,7 +68,7 @@ export class LiveOperations {
 
   constructor(
     engine: Pick<Engine, "backend" | keyof SegmentSources>,
-    refs: readonly SegmentRef[],
+    refs: readonly LogRef[],
     onCorrupt: (error: CorruptionError) => void,
   ) {
     this.#backend = engine.backend;
@@ -162,9 +162,9 @@ export class LiveOperations {
     }
   }
 
-  async #read(refs: readonly SegmentRef[]): Promise<OpenSegment[]> {
+  async #read(refs: readonly LogRef[]): Promise<OpenSegment[]> {
     const segments: OpenSegment[] = [];
-    const whole: SegmentRef[] = [];
+    const whole: LogRef[] = [];
     for (const ref of refs) {
       if (ref.bytes <= WINDOW_BYTES_MAX || this.#reader.held(ref) !== undefined) whole.push(ref);
       else if (!this.#unreadable.has(ref.key)) append(segments, await this.#readLarge(ref));
@@ -180,7 +180,7 @@ export class LiveOperations {
   }
 
   /** As `Log.read` does, but decoded as it is taken. */
-  async #readLarge(ref: SegmentRef): Promise<OpenSegment[]> {
+  async #readLarge(ref: LogRef): Promise<OpenSegment[]> {
     const bytes = await readSegmentBytes(this.#backend, ref);
     if (bytes === undefined) {
       this.#gone.add(ref.key);
@@ -211,18 +211,18 @@ function take(segment: OpenSegment, taken: LiveOperation[]): void {
     taken.push({
       segment: origin,
       operation,
-      version: { clock, agent: origin.agent, w: origin.w },
+      version: { clock, agent: origin.agent, writerNonce: origin.writerNonce },
     });
     segment.nextClock = clock + 1;
   }
 }
 
-function bytesOf(refs: readonly SegmentRef[]): number {
+function bytesOf(refs: readonly LogRef[]): number {
   return refs.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-function cutWindows(refs: readonly SegmentRef[]): SegmentRef[][] {
-  const windows: SegmentRef[][] = [];
+function cutWindows(refs: readonly LogRef[]): LogRef[][] {
+  const windows: LogRef[][] = [];
   let room = 0;
   for (const ref of refs) {
     if (windows.length === 0 || ref.bytes > room) {

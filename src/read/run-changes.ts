@@ -68,7 +68,8 @@ function withoutThose(runs: readonly RunInfo[], others: readonly RunInfo[]): Run
 function isSame(a: RunEntry | undefined, b: RunEntry | undefined): boolean {
   if (a === undefined || b === undefined) return false;
   const [x, y] = [a.version, b.version];
-  const isOfOneWrite = x.clock === y.clock && x.agent === y.agent && x.w === y.w;
+  const isOfOneWrite =
+    x.clock === y.clock && x.agent === y.agent && x.writerNonce === y.writerNonce;
   return isOfOneWrite && (a.text === undefined) === (b.text === undefined);
 }
 

@@ -1,7 +1,7 @@
 /** Reads segments of a view: those in memory are returned at once, the rest is read from the log. */
 import type { CorruptionError } from "../core/errors.ts";
 import type { Segment } from "../format/segment.ts";
-import type { SegmentRef } from "../log/log.ts";
+import type { LogRef } from "../log/log.ts";
 import type { Engine } from "../engine/engine.ts";
 
 export interface SegmentReaderOptions {
@@ -26,7 +26,7 @@ export class SegmentReader {
   }
 
   /** What memory holds of a ref: the ref itself, the caller, or the cache. No I/O. */
-  held({ key, segments }: SegmentRef): readonly Segment[] | undefined {
+  held({ key, segments }: LogRef): readonly Segment[] | undefined {
     return segments ?? this.#options.held?.(key) ?? this.#sources.segmentCache.get(key);
   }
 
@@ -35,10 +35,10 @@ export class SegmentReader {
    * @returns keys of those that were deleted since they were listed
    */
   async read(
-    refs: Iterable<SegmentRef>,
-    take: (ref: SegmentRef, segments: readonly Segment[]) => void,
+    refs: Iterable<LogRef>,
+    take: (ref: LogRef, segments: readonly Segment[]) => void,
   ): Promise<ReadonlySet<string>> {
-    const missing: SegmentRef[] = [];
+    const missing: LogRef[] = [];
     for (const ref of refs) {
       const held = this.held(ref);
       if (held === undefined) missing.push(ref);
@@ -48,8 +48,8 @@ export class SegmentReader {
   }
 
   async #readLog(
-    refs: readonly SegmentRef[],
-    take: (ref: SegmentRef, segments: readonly Segment[]) => void,
+    refs: readonly LogRef[],
+    take: (ref: LogRef, segments: readonly Segment[]) => void,
   ): Promise<ReadonlySet<string>> {
     const { log, segmentCache } = this.#sources;
     const { keeps = false, onCorrupt } = this.#options;

@@ -76,7 +76,7 @@ export function fromMap(
   const sorted = [...entries].toSorted(([a], [b]) => compareText(a, b));
   if (reverse) sorted.reverse();
   return fromSorted(
-    sorted.map(([id, { version, schema, text }]) => ({ id, version, schema, text })),
+    sorted.map(([id, { version, schemaVersion, text }]) => ({ id, version, schemaVersion, text })),
   );
 }
 

@@ -143,7 +143,7 @@ class RunEncoder {
     this.#blockBytes += lineBytes;
     this.#records++;
     if (entry.text === undefined) this.#tombstones++;
-    this.#minSchema = Math.min(this.#minSchema, entry.schema);
+    this.#minSchema = Math.min(this.#minSchema, entry.schemaVersion);
     this.#minId ??= id;
     this.#maxId = id;
   }

@@ -8,7 +8,7 @@ import { type CorruptionError, FollowerExpiredError } from "../core/errors.ts";
 import type { LogOperation, Operation } from "../core/operation.ts";
 import { compareVersions, type ResidentEntry } from "../core/version.ts";
 import { type Segment, versionOf } from "../format/segment.ts";
-import type { SegmentRef } from "../log/log.ts";
+import type { LogRef } from "../log/log.ts";
 import type { View } from "../view/view.ts";
 import { type Base, ChangedObjects, type KnownSegment, writersOf } from "./changed-objects.ts";
 import { asDelta, publicOperation } from "./known-log.ts";
@@ -78,7 +78,7 @@ export class Follower {
    * The store's own flush is durable: its follower has what it writes. Where it lies in an
    * object with others', that one is read later: own operations are not above what is known then.
    */
-  own(ref: SegmentRef, segment: Segment): void {
+  own(ref: LogRef, segment: Segment): void {
     this.#base.known.set(ref.key, { ref, writers: writersOf(ref, [segment]) });
     this.#base.clock = Math.max(this.#base.clock, ref.hi);
     for (const { id } of segment.operations) {
@@ -194,7 +194,7 @@ export class Follower {
   ): Promise<{ segments: Segment[]; known: Map<string, KnownSegment> } | undefined> {
     const known = new Map<string, KnownSegment>();
     const segments: Segment[] = [];
-    const wanted: SegmentRef[] = [];
+    const wanted: LogRef[] = [];
     const reader = new SegmentReader(this.#engine, {
       held: (key) => state.segments(key),
       onCorrupt: state.onCorrupt,
@@ -252,8 +252,12 @@ function baseOf({ view, complete }: FollowedState, known: Map<string, KnownSegme
 }
 
 /** The records of an operation as this version of the program works with them. */
-function migrateOperation(schema: Schema, { v }: Segment, operation: LogOperation): LogOperation {
-  if (v === schema.version) return operation;
+function migrateOperation(
+  schema: Schema,
+  { schemaVersion }: Segment,
+  operation: LogOperation,
+): LogOperation {
+  if (schemaVersion === schema.version) return operation;
   const { id, data, prev, encoding, ...rest } = operation;
   const old = encoding === "delta" ? applyDelta(data, asDelta(prev)) : prev;
   const created = old === undefined || (old === null && encoding !== "value");
@@ -261,7 +265,9 @@ function migrateOperation(schema: Schema, { v }: Segment, operation: LogOperatio
     ...rest,
     id,
     ...(encoding === "value" ? { encoding } : {}),
-    ...(prev === undefined ? {} : { prev: created ? null : migrateRecord(schema, id, old, v) }),
-    ...(operation.op === "set" ? { data: migrateRecord(schema, id, data, v) } : {}),
+    ...(prev === undefined
+      ? {}
+      : { prev: created ? null : migrateRecord(schema, id, old, schemaVersion) }),
+    ...(operation.op === "set" ? { data: migrateRecord(schema, id, data, schemaVersion) } : {}),
   };
 }

@@ -14,7 +14,7 @@ import {
 } from "../core/version.ts";
 import { filterAdmits, filterHash } from "../format/paths.ts";
 import { type Segment, versionOf } from "../format/segment.ts";
-import type { SegmentRef } from "../log/log.ts";
+import type { LogRef } from "../log/log.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import { isIgnored } from "../view/live-segments.ts";
 import type { View } from "../view/view.ts";
@@ -28,7 +28,7 @@ import type { NewOperation } from "./pending-changes.ts";
 
 /** A segment that was reported to a follower, or that it has itself written. */
 export interface KnownSegment {
-  readonly ref: SegmentRef;
+  readonly ref: LogRef;
   /** Who wrote what lies in it (`writersOf`); undefined while it was not read. */
   readonly writers: readonly string[] | undefined;
 }
@@ -68,13 +68,13 @@ interface Candidate {
 }
 
 /** A flush has a `w` of its own, which identifies its operations; those of a legacy log share one. */
-export function writersOf({ segments: read }: SegmentRef, segments: readonly Segment[]): string[] {
+export function writersOf({ segments: read }: LogRef, segments: readonly Segment[]): string[] {
   if (read === undefined) return segments.map(writerKey);
   return segments.flatMap((one) => one.operations.map((each) => keyOf(versionOf(one, each))));
 }
 
-function writerKey({ agent, w }: Pick<Version, "agent" | "w">): string {
-  return JSON.stringify([agent, w]);
+function writerKey({ agent, writerNonce }: Pick<Version, "agent" | "writerNonce">): string {
+  return JSON.stringify([agent, writerNonce]);
 }
 
 export class ChangedObjects {
@@ -235,10 +235,10 @@ export class ChangedObjects {
     return merged !== undefined && wins(merged, logged) ? merged : logged;
   }
 
-  #entryOf({ id, version, schema, text }: RunEntry): ResidentEntry {
-    if (text === undefined) return new ResidentEntry(version, schema, undefined);
-    const value = migrateRecord(this.#engine.schema, id, parseRecord(id, text), schema);
-    return new ResidentEntry(version, schema, value);
+  #entryOf({ id, version, schemaVersion, text }: RunEntry): ResidentEntry {
+    if (text === undefined) return new ResidentEntry(version, schemaVersion, undefined);
+    const value = migrateRecord(this.#engine.schema, id, parseRecord(id, text), schemaVersion);
+    return new ResidentEntry(version, schemaVersion, value);
   }
 
   /** Of ids that are deleted now, those of which the follower cannot have had a record. */

@@ -81,7 +81,7 @@ export class Flusher {
    * @throws what the rest of the group fails with
    */
   async write(locked: LockedReplica, group: readonly QueuedWrite[]): Promise<void> {
-    const { agentId: agent, schema: v } = this.#options;
+    const { agentId: agent, schema: schemaVersion } = this.#options;
     await this.#prepare(locked, group);
     const clocks = this.#takeClocks(operationsIn(group));
     const flush = this.#build(group, clocks);
@@ -90,7 +90,13 @@ export class Flusher {
     if (operations.length === 0) return;
     const countsUntilMs = this.#replica.view.loaded.dateMs + this.#lagMsMax;
     const { lines } = flush;
-    const written = await this.#writer.write({ agent, v, operations, lines, countsUntilMs });
+    const written = await this.#writer.write({
+      agent,
+      schemaVersion,
+      operations,
+      lines,
+      countsUntilMs,
+    });
     this.#writtenMs = written.dateMs;
     this.#checkLate(written);
     this.#checkStoodStill(clocks, written);
@@ -202,12 +208,16 @@ export class Flusher {
     const { agentId: agent, schema } = this.#options;
     const committed = built.flatMap(({ write, operations }) =>
       operations.map(({ id, clock }, index) => {
-        const version = { clock, agent, w: written.w };
+        const version = { clock, agent, writerNonce: written.writerNonce };
         return { id, entry: new ResidentEntry(version, schema, write.operations[index]?.value) };
       }),
     );
     const operations = built.flatMap((one) => one.operations);
-    locked.commit(committed, { agent, w: written.w, v: schema, operations }, written);
+    locked.commit(
+      committed,
+      { agent, writerNonce: written.writerNonce, schemaVersion: schema, operations },
+      written,
+    );
     for (const { write } of built) write.resolve();
   }
 }

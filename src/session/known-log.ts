@@ -8,7 +8,7 @@ import { applyDelta } from "../core/delta.ts";
 import type { Delta, LogOperation, Operation } from "../core/operation.ts";
 import { compareVersions, keyOf, type Version } from "../core/version.ts";
 import { type Segment, versionOf } from "../format/segment.ts";
-import type { SegmentRef } from "../log/log.ts";
+import type { LogRef } from "../log/log.ts";
 import { type MemoryBase, memoryBase, runNames, type View } from "../view/view.ts";
 
 /** How far back an agent can undo what is compacted already: its memory is bounded. */
@@ -41,9 +41,9 @@ export class KnownLog {
   readonly history: History;
   #view: View;
   /** Written here since the view's listing. */
-  #ownSegments: SegmentRef[] = [];
+  #ownSegments: LogRef[] = [];
   /** Of these, and of earlier ones: parts of objects that others' segments share, while they live. */
-  #ownParts: SegmentRef[] = [];
+  #ownParts: LogRef[] = [];
   #merged = new Set<string>();
   #base: MemoryBase;
   #countsBySegment = new Map<string, number>();
@@ -82,7 +82,7 @@ export class KnownLog {
   }
 
   /** A flush of this store is durable now. @param before version of a record, before the flush */
-  add(ref: SegmentRef, segment: Segment, before: (id: string) => Version | undefined): void {
+  add(ref: LogRef, segment: Segment, before: (id: string) => Version | undefined): void {
     this.history.add(ref.key, segment, before);
     this.#ownSegments.push(ref);
     if (ref.key !== ref.path) this.#ownParts.push(ref);
@@ -102,7 +102,7 @@ export class KnownLog {
     this.#ownSegments = [];
     this.#merged = mergedNames(view);
     const listed = new Set(view.segments.map(({ key }) => key));
-    const isListed = ({ key, path }: SegmentRef): boolean => listed.has(key) || listed.has(path);
+    const isListed = ({ key, path }: LogRef): boolean => listed.has(key) || listed.has(path);
     this.#ownParts = this.#ownParts.filter((part) => !hasAll && isListed(part));
     // Those of the view, and own parts of its objects.
     const live = new Set([...listed, ...this.#ownParts.map(({ key }) => key)]);
@@ -197,7 +197,7 @@ export class History {
     this.#restored.clear();
     const last = new Map<string, Version>();
     for (const { segment, key, operation, version } of this.#sorted()) {
-      const mine = segment.agent === "" && segment.v === this.#options.schema;
+      const mine = segment.agent === "" && segment.schemaVersion === this.#options.schema;
       if (mine) this.#push(key, operation, version, last.get(operation.id));
       last.set(operation.id, version);
     }

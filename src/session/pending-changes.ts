@@ -34,7 +34,7 @@ export interface ResidentChange {
 }
 
 /** A purge leaves nothing of a deleted record, not even a version: it is reported before all others. */
-const NO_VERSION: Version = { clock: 0, agent: "", w: "" };
+const NO_VERSION: Version = { clock: 0, agent: "", writerNonce: "" };
 
 export function changesFor({ id, before, after, operations, ts }: ResidentChange): Change[] {
   // What had lost already when it came into view changes nothing, now or ever.

@@ -146,8 +146,8 @@ export class Archiver {
     if (prepared === undefined || lease.lost) return undefined;
     if (!(await this.#publish(prepared))) return undefined;
     // Before any look that may fail: a caller that awaits this must not see them any more.
-    for (const { id, version, schema } of stored.records) {
-      session.records.merge(id, new ResidentEntry(version, schema, undefined));
+    for (const { id, version, schemaVersion } of stored.records) {
+      session.records.merge(id, new ResidentEntry(version, schemaVersion, undefined));
     }
     return stored.records.length;
   }
@@ -189,10 +189,10 @@ export class Archiver {
     );
     const records: RunEntry[] = [];
     for (const [id, seen] of chosen) {
-      const { version, schema, value, text } = gathered.entries.get(id) ?? ABSENT;
-      const migrated = migrateRecord(engine.schema, id, value, schema);
-      if (!isSame(seen, new ResidentEntry(version, schema, migrated))) return undefined;
-      records.push({ id, version, schema, text });
+      const { version, schemaVersion, value, text } = gathered.entries.get(id) ?? ABSENT;
+      const migrated = migrateRecord(engine.schema, id, value, schemaVersion);
+      if (!isSame(seen, new ResidentEntry(version, schemaVersion, migrated))) return undefined;
+      records.push({ id, version, schemaVersion, text });
     }
     return { loaded: gathered.view.loaded, records };
   }

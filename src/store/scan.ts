@@ -28,7 +28,7 @@ interface ScanEntry extends RunEntry {
 }
 
 /** Above that of every operation. */
-const KNOWN_VERSION = { clock: Infinity, agent: "", w: "" };
+const KNOWN_VERSION = { clock: Infinity, agent: "", writerNonce: "" };
 
 export class Scans<T> {
   readonly #session: Session;
@@ -83,7 +83,13 @@ export class Scans<T> {
     const known: ScanEntry[] = [];
     for (const [id, value] of this.#session.records.known()) {
       if (!isWithin(range, id)) continue;
-      known.push({ id, version: KNOWN_VERSION, schema: 0, text: undefined, known: { value } });
+      known.push({
+        id,
+        version: KNOWN_VERSION,
+        schemaVersion: 0,
+        text: undefined,
+        known: { value },
+      });
     }
     known.sort((a, b) => compareText(a.id, b.id));
     return range.reverse ? known.reverse() : known;
@@ -116,18 +122,18 @@ export class Scans<T> {
     return settled;
   }
 
-  #valueOf({ id, schema, text, known }: ScanEntry): unknown {
+  #valueOf({ id, schemaVersion, text, known }: ScanEntry): unknown {
     if (known !== undefined) return known.value;
     if (text === undefined) return undefined;
-    return migrateRecord(this.#session.engine.schema, id, parseRecord(id, text), schema);
+    return migrateRecord(this.#session.engine.schema, id, parseRecord(id, text), schemaVersion);
   }
 }
 
 function mergeWithin(range: IdRange, segment: Segment, winners: Map<string, Entry>): void {
-  const { agent, w, v, operations } = segment;
+  const { agent, writerNonce, schemaVersion, operations } = segment;
   for (const { id, clock, data } of operations) {
     if (!isWithin(range, id)) continue;
-    const entry = new ResidentEntry({ clock, agent, w }, v, data);
+    const entry = new ResidentEntry({ clock, agent, writerNonce }, schemaVersion, data);
     if (wins(entry, winners.get(id))) winners.set(id, entry);
   }
 }

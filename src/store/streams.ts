@@ -96,7 +96,10 @@ export class Streams<T> {
     const view = await settleView(manifests, look);
     for (const error of view.corrupt) this.#session.replica.onCorrupt(error);
     const base = this.#base ?? view;
-    const progress = { after: { clock: -1, agent: "", w: "" }, undone: new UndoneRecords() };
+    const progress = {
+      after: { clock: -1, agent: "", writerNonce: "" },
+      undone: new UndoneRecords(),
+    };
     const batches = followStream(manifests, view, (attempt) => {
       return this.#ofView(attempt, base, progress);
     });
@@ -158,11 +161,11 @@ export class Streams<T> {
         if (undone.expects(id))
           undone.begin(id, text === undefined ? undefined : parseRecord(id, text));
       }
-      yield later.map(({ id, version: { clock, agent }, schema: v, text }) => {
+      yield later.map(({ id, version: { clock, agent }, schemaVersion, text }) => {
         if (text === undefined)
-          return this.#operation({ agent, v }, { ts, op: "delete", id, clock });
+          return this.#operation({ agent, schemaVersion }, { ts, op: "delete", id, clock });
         return this.#operation(
-          { agent, v },
+          { agent, schemaVersion },
           { ts, op: "set", id, clock, data: parseRecord(id, text) },
         );
       });
@@ -170,16 +173,16 @@ export class Streams<T> {
   }
 
   #operation(
-    segment: { readonly agent: string; readonly v: number },
+    segment: { readonly agent: string; readonly schemaVersion: number },
     operation: LogOperation,
   ): Operation<T> {
     const shown = publicOperation<T>(segment, operation);
     if (operation.op === "delete") return shown;
-    return { ...shown, data: this.#handOut(operation.id, operation.data, segment.v) };
+    return { ...shown, data: this.#handOut(operation.id, operation.data, segment.schemaVersion) };
   }
 
-  #record({ id, schema }: RunEntry, text: string): T {
-    return this.#handOut(id, parseRecord(id, text), schema);
+  #record({ id, schemaVersion }: RunEntry, text: string): T {
+    return this.#handOut(id, parseRecord(id, text), schemaVersion);
   }
 
   #handOut(id: string, value: unknown, version: number): T {

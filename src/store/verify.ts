@@ -10,7 +10,7 @@ import type { Manifest } from "../format/manifest-codec.ts";
 import { filterAdmits, filterHash } from "../format/paths.ts";
 import { decodeRetiredList } from "../format/retired-list.ts";
 import type { Segment } from "../format/segment.ts";
-import type { SegmentRef } from "../log/log.ts";
+import type { LogRef } from "../log/log.ts";
 import { listReferable } from "../view/lost-manifest.ts";
 import { checkRun } from "../runs/run-check.ts";
 import type { Run } from "../runs/run.ts";
@@ -209,10 +209,7 @@ async function checkRetired(
 }
 
 /** A point read goes by the filter in a segment's name, so that must not deny an id inside. */
-function checkFilter(
-  { path, range, filter }: SegmentRef,
-  { operations }: Segment,
-): CorruptionError[] {
+function checkFilter({ path, range, filter }: LogRef, { operations }: Segment): CorruptionError[] {
   const denied = operations.find(({ id }) => !filterAdmits(filter, filterHash(id)));
   if (denied === undefined) return [];
   const place = { path, offset: range?.offset ?? 0 };

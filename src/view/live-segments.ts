@@ -5,7 +5,7 @@
  */
 import { hash } from "node:crypto";
 import type { Manifest, SegmentSummary } from "../format/manifest-codec.ts";
-import type { SegmentRef } from "../log/log.ts";
+import type { LogRef } from "../log/log.ts";
 
 /**
  * What a listed segment is under a manifest. "merged": the runs hold it. "ignored": it begins at or
@@ -15,7 +15,7 @@ export type Standing = "live" | "merged" | "ignored";
 
 /** @param merged paths that lists name (`namesIn`), or that are known to be those */
 export function standingOf(
-  ref: Pick<SegmentRef, "path" | "lo">,
+  ref: Pick<LogRef, "path" | "lo">,
   manifest: Pick<Manifest, "purgeFloor">,
   merged: ReadonlySet<string>,
 ): Standing {
@@ -26,16 +26,16 @@ export function standingOf(
 
 /** FLOOR: whole segments are ignored, by their lowest clock. */
 export function isIgnored(
-  { lo }: Pick<SegmentRef, "lo">,
+  { lo }: Pick<LogRef, "lo">,
   { purgeFloor }: Pick<Manifest, "purgeFloor">,
 ): boolean {
   return lo <= purgeFloor;
 }
 
 export interface SortedListing {
-  readonly live: readonly SegmentRef[];
+  readonly live: readonly LogRef[];
   /** Below the purge floor. */
-  readonly ignored: readonly SegmentRef[];
+  readonly ignored: readonly LogRef[];
   /** Paths of segments that are in the runs. */
   readonly published: readonly string[];
   /** Lists that show which of `live` and `ignored` are in the runs after all; none if it is known. */
@@ -43,7 +43,7 @@ export interface SortedListing {
 }
 
 /** What the manifest keeps of a list. @param refs at least one */
-export function summarize(refs: readonly Pick<SegmentRef, "path" | "hi">[]): SegmentSummary {
+export function summarize(refs: readonly Pick<LogRef, "path" | "hi">[]): SegmentSummary {
   const hi = refs.reduce((max, ref) => Math.max(max, ref.hi), 0);
   return { count: refs.length, hi, digest: digestOf(refs.map(({ path }) => path)) };
 }
@@ -54,11 +54,11 @@ export function summarize(refs: readonly Pick<SegmentRef, "path" | "hi">[]): Seg
  */
 export function sortListing(
   manifest: Manifest,
-  segments: readonly SegmentRef[],
+  segments: readonly LogRef[],
   names: ReadonlySet<string> | undefined = namesWithoutLists(manifest, segments),
 ): SortedListing {
   const merged = names ?? new Set();
-  const of = (standing: Standing): SegmentRef[] =>
+  const of = (standing: Standing): LogRef[] =>
     segments.filter((ref) => standingOf(ref, manifest, merged) === standing);
   return {
     live: of("live"),
@@ -76,7 +76,7 @@ export function sortListing(
  */
 function namesWithoutLists(
   manifest: Manifest,
-  segments: readonly SegmentRef[],
+  segments: readonly LogRef[],
 ): ReadonlySet<string> | undefined {
   const lists = segmentLists(manifest);
   if (lists.length === 0) return new Set();

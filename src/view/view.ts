@@ -4,7 +4,7 @@
  * a compaction deletes what it names (V4).
  */
 import { type CorruptionError, UnavailableError } from "../core/errors.ts";
-import type { Log, LogListing, SegmentRef } from "../log/log.ts";
+import type { Log, LogListing, LogRef } from "../log/log.ts";
 import type { LegacyStore } from "../legacy/legacy-store.ts";
 import type { Run } from "../runs/run.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
@@ -22,7 +22,7 @@ export interface View {
   /** The manifest, with what the response that returned it says about it. */
   readonly loaded: LoadedManifest;
   /** Live segments: those above the purge floor (FLOOR) that the runs do not hold. */
-  readonly segments: readonly SegmentRef[];
+  readonly segments: readonly LogRef[];
   /** Paths of listed segments that the runs hold. */
   readonly published: readonly string[];
   /** Lists to be read before it is known which of `segments` the runs hold: `settleView`. */

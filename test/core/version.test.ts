@@ -10,9 +10,9 @@ const entries: fc.Arbitrary<Entry> = fc.record({
   version: fc.record({
     clock: fc.integer({ min: 1, max: 3 }),
     agent: fc.constantFrom("", "a", "b", "\ud800", "\uffff", "\u{1f600}"),
-    w: fc.constantFrom("0000000000000000", "ffffffffffffffff"),
+    writerNonce: fc.constantFrom("0000000000000000", "ffffffffffffffff"),
   }),
-  schema: fc.constant(1),
+  schemaVersion: fc.constant(1),
   text: fc.option(fc.constantFrom('"a"', '"b"', "{}"), { nil: undefined }),
 });
 
@@ -60,9 +60,15 @@ test("winning is transitive", () => {
 });
 
 test("clock, then agent by UTF-16 code unit, then w, then a tombstone, then schema and text", () => {
-  const entry = (clock: number, agent: string, w: string, text?: string, schema = 1): Entry => ({
-    version: { clock, agent, w },
-    schema,
+  const entry = (
+    clock: number,
+    agent: string,
+    writerNonce: string,
+    text?: string,
+    schemaVersion = 1,
+  ): Entry => ({
+    version: { clock, agent, writerNonce },
+    schemaVersion,
     text,
   });
   const ascending = [

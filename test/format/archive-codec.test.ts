@@ -10,7 +10,7 @@ const PATH = archivePath({ period: "2026-Q4", base: 7, rand: "9f86d081884c7d65" 
 const W = "650c35ec63fa1c20";
 
 function record(id: string, text: string, clock = 3): RunEntry {
-  return { id, version: { clock, agent: "web-7", w: W }, schema: 1, text };
+  return { id, version: { clock, agent: "web-7", writerNonce: W }, schemaVersion: 1, text };
 }
 
 function encode(archive: Archive): Buffer {
@@ -45,7 +45,7 @@ const entries = fc
   .map((dictionary) =>
     Object.entries(dictionary)
       .map(([id, [text, clock, agent, schema]]): RunEntry => {
-        return { id, version: { clock, agent, w: W }, schema, text };
+        return { id, version: { clock, agent, writerNonce: W }, schemaVersion: schema, text };
       })
       .toSorted((a, b) => compareText(a.id, b.id)),
   );

@@ -161,10 +161,10 @@ test("the encoder refuses what the decoder would", () => {
     record("a", '{"n":\n1}'),
     record("a", '"\ud800"'),
     record("a", "undefined"),
-    { ...record("a"), schema: 0 },
+    { ...record("a"), schemaVersion: 0 },
     { ...record("a"), version: { ...version, clock: -1 } },
     { ...record("a"), version: { ...version, clock: 2 ** 52 + 1 } },
-    { ...record("a"), version: { ...version, w: "x" } },
+    { ...record("a"), version: { ...version, writerNonce: "x" } },
   ]) {
     expect(caught(() => encodeRunLine(entry))).toBeInstanceOf(AssertionError);
   }

@@ -22,7 +22,12 @@ test("a segment is read back as it was, header and operations", () => {
       const { bytes, lo, hi } = encodeAll(segment);
       expect(decodeSegment(bytes, place)).toEqual(segment);
       const header = decodeSegmentHeader(bytes.toString().split("\n")[0] ?? "", place);
-      expect(header).toMatchObject({ lo, hi, count: segment.operations.length, v: segment.v });
+      expect(header).toMatchObject({
+        lo,
+        hi,
+        count: segment.operations.length,
+        schemaVersion: segment.schemaVersion,
+      });
       expect(JSON.stringify(decodeSegment(bytes, place).operations.map(({ data }) => data))).toBe(
         JSON.stringify(segment.operations.map(({ data }) => data)),
       );
@@ -35,9 +40,10 @@ test("it is lines of JSON, and a record is written as it is stored", () => {
   const operation = { ts: "t", op: "set", id: "a", clock: 7, prev: null } as const;
   const line = encodeOperation({ ...operation, data: "ignored" }, '{"n": 1.0}');
   expect(line).toBe('{"ts":"t","op":"set","id":"a","clock":7,"prev":null,"data":{"n": 1.0}}');
-  const { bytes, filter } = encodeSegment({ agent: "", w: W, v: 2, operations: [operation] }, [
-    line,
-  ]);
+  const { bytes, filter } = encodeSegment(
+    { agent: "", writerNonce: W, schemaVersion: 2, operations: [operation] },
+    [line],
+  );
   const [head = "", ...rest] = bytes.toString().split("\n");
   expect(rest).toEqual([line, ""]);
   expect(JSON.parse(head)).toEqual({
@@ -152,17 +158,17 @@ describe("what this code never writes is refused although its checksum holds", (
 
 describe("segments of one object", () => {
   const parts = [
-    { agent: "a", w: "0".repeat(16), clocks: [7, 8] },
-    { agent: "b", w: "1".repeat(16), clocks: [3] },
-    { agent: "a", w: "2".repeat(16), clocks: [8] },
-  ].map(({ agent, w, clocks }) => {
+    { agent: "a", writerNonce: "0".repeat(16), clocks: [7, 8] },
+    { agent: "b", writerNonce: "1".repeat(16), clocks: [3] },
+    { agent: "a", writerNonce: "2".repeat(16), clocks: [8] },
+  ].map(({ agent, writerNonce, clocks }) => {
     const operations = clocks.map((clock): LogOperation => {
       return { ts: "t", op: "set", id: `${agent}-${clock}`, clock, prev: null, data: clock };
     });
     const lines = operations.map((operation) =>
       encodeOperation(operation, String(operation.clock)),
     );
-    const one = { agent, w, v: 1, operations };
+    const one = { agent, writerNonce, schemaVersion: 1, operations };
     return { one, bytes: encodeSegment(one, lines, 3).bytes };
   });
   const bytes = Buffer.concat(parts.map((part) => part.bytes));
@@ -214,7 +220,7 @@ test("a newer format is distinguished from damage", () => {
 });
 
 test("an empty segment, or lines that do not match, are a defect of ours", () => {
-  const segment = { agent: "", w: W, v: 1, operations: [] };
+  const segment = { agent: "", writerNonce: W, schemaVersion: 1, operations: [] };
   expect(() => encodeSegment(segment, [])).toThrow(AssertionError);
   const operation = { ts: "t", op: "delete", id: "a", clock: 1 } as const;
   expect(() => encodeSegment({ ...segment, operations: [operation] }, [])).toThrow(AssertionError);

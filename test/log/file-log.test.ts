@@ -16,7 +16,7 @@ describe("a writer", () => {
     const { segments, corrupt } = await log().list();
     expect(segments).toEqual(written.map(({ ref }) => ref));
     expect(corrupt).toEqual([]);
-    expect(new Set(written.map(({ w }) => w)).size).toBe(2);
+    expect(new Set(written.map(({ writerNonce: w }) => w)).size).toBe(2);
     expect(await files()).toEqual(["1.jsonl"]);
     await own.close();
   });
@@ -30,7 +30,7 @@ describe("a writer", () => {
     const written = [];
     for (const clone of clones) written.push(await clone.write(draft(["x"], 5)));
     expect(new Set(written.map(({ ref }) => ref.path)).size).toBe(2);
-    expect(new Set(written.map(({ w }) => w)).size).toBe(2);
+    expect(new Set(written.map(({ writerNonce: w }) => w)).size).toBe(2);
   });
 
   test("whose clone appends to the same open file shares no version with it", async () => {
@@ -51,7 +51,7 @@ describe("a writer", () => {
     const one = await left?.write(draft(["x"], 5, "left"));
     const two = await right?.write(draft(["x"], 5, "right"));
     expect(one?.ref.path).toBe(two?.ref.path);
-    expect(one?.w).not.toBe(two?.w);
+    expect(one?.writerNonce).not.toBe(two?.writerNonce);
   });
 
   test("continues in the next file of its stream above 1 MB", async () => {

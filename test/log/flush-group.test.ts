@@ -30,12 +30,14 @@ describe("flushes of one moment", () => {
     );
     expect([name?.filter === "any", ...admitted]).toEqual([false, true, true, true]);
     const [segments = []] = await objects();
-    expect(segments.map(({ agent, w, operations }) => [agent, w, operations[0]?.id])).toEqual([
-      ["a", written[0]?.w, "x"],
-      ["b", written[1]?.w, "y"],
-      ["c", written[2]?.w, "z"],
+    expect(
+      segments.map(({ agent, writerNonce: w, operations }) => [agent, w, operations[0]?.id]),
+    ).toEqual([
+      ["a", written[0]?.writerNonce, "x"],
+      ["b", written[1]?.writerNonce, "y"],
+      ["c", written[2]?.writerNonce, "z"],
     ]);
-    expect(new Set(written.map(({ w }) => w)).size).toBe(3);
+    expect(new Set(written.map(({ writerNonce: w }) => w)).size).toBe(3);
   });
 
   test("return where their own part lies: it can be read alone", async () => {
@@ -110,7 +112,7 @@ test("a flush alone is an object like any other, under one stream for the proces
   expect(one.ref).toMatchObject({ key: one.ref.path, range: undefined });
   const streams = [one, two, three].map(({ ref }) => parseSegmentPath(ref.path)?.stream);
   expect(new Set(streams).size).toBe(1);
-  expect(new Set([one.w, two.w, three.w]).size).toBe(3);
+  expect(new Set([one.writerNonce, two.writerNonce, three.writerNonce]).size).toBe(3);
   expect((await objects()).map((segments) => segments.length)).toEqual([1, 1, 1]);
 });
 
@@ -197,7 +199,7 @@ test("clones of a process: another stream, and another w for every writer of the
   await write(2, writers.slice(0, 2));
   const after = await write(3);
   expect(theirs.equals(await backend.readBlob(cloned ?? ""))).toBe(true);
-  const ws = [...before, ...after].map(({ w }) => w);
+  const ws = [...before, ...after].map(({ writerNonce: w }) => w);
   expect(new Set(ws).size).toBe(6);
 });
 
@@ -215,5 +217,5 @@ test("clones of a process that share objects with others have other versions", a
     right?.[1]?.write(draftOf("b", "y", 5)),
   ]);
   expect(alone?.ref.path).not.toBe(shared?.ref.path);
-  expect(alone?.w).not.toBe(shared?.w);
+  expect(alone?.writerNonce).not.toBe(shared?.writerNonce);
 });

@@ -72,9 +72,9 @@ describe("a writer", () => {
     expect(names[0]?.stream).toBe(names[1]?.stream);
     expect(names[0]?.stream).toMatch(/^agent-web_7-\d+-[0-9a-f]{16}$/);
     expect(one.ref).toMatchObject({ key: one.ref.path, range: undefined, lo: 5, hi: 6 });
-    expect((await readAll(log)).map(({ agent, w }) => [agent, w])).toEqual([
-      ["a", one.w],
-      ["a", two.w],
+    expect((await readAll(log)).map(({ agent, writerNonce: w }) => [agent, w])).toEqual([
+      ["a", one.writerNonce],
+      ["a", two.writerNonce],
     ]);
     expect((await backend.readBlob(one.ref.path)).length).toBe(one.ref.bytes);
     await writer.close();
@@ -85,7 +85,7 @@ describe("a writer", () => {
     const writers = [log.createWriter("same"), log.createWriter("same")];
     expect([...(await backend.listBlobs("ops"))]).toEqual([]);
     const written = await Promise.all(writers.map((writer) => writer.write(draft(["a"], 1))));
-    expect(new Set(written.map(({ w }) => w)).size).toBe(2);
+    expect(new Set(written.map(({ writerNonce: w }) => w)).size).toBe(2);
     expect(new Set(written.map(({ ref }) => ref.path)).size).toBe(2);
   });
 
@@ -94,7 +94,7 @@ describe("a writer", () => {
     backend.onPut = (_, land) => conflictAfter(land);
     const written = await log.createWriter("a").write(draft(["a"], 1));
     backend.onPut = (_, land) => land();
-    expect((await readAll(log)).map(({ w }) => w)).toEqual([written.w]);
+    expect((await readAll(log)).map(({ writerNonce: w }) => w)).toEqual([written.writerNonce]);
   });
 
   test("that was cloned leaves the clone's bytes alone and gets a stream of its own", async () => {
@@ -111,13 +111,13 @@ describe("a writer", () => {
       return land();
     };
     const second = await writer.write(draft(["b"], 2));
-    expect(second.w).not.toBe(first.w);
+    expect(second.writerNonce).not.toBe(first.writerNonce);
     expect(second.ref.path).not.toBe(cloned);
     const streams = [first, second].map(({ ref }) => parseSegmentPath(ref.path)?.stream);
     expect(streams[1]).not.toBe(streams[0]);
     expect(theirs.equals(await backend.readBlob(cloned ?? ""))).toBe(true);
     const mine = decodeSegment(await backend.readBlob(second.ref.path), { path: "", offset: 0 });
-    expect([mine.w, mine.operations[0]?.id]).toEqual([second.w, "b"]);
+    expect([mine.writerNonce, mine.operations[0]?.id]).toEqual([second.writerNonce, "b"]);
     const third = await writer.write(draft(["c"], 3));
     expect(parseSegmentPath(third.ref.path)?.stream).toBe(streams[1]);
   });
@@ -134,7 +134,7 @@ describe("a writer", () => {
     const second = await right?.write(draft(["y"], 6));
     const streams = [batch, first].map((one) => parseSegmentPath(one?.ref.path ?? "")?.stream);
     expect(streams[0]).toBe(streams[1]);
-    expect(new Set([batch?.w, first?.w, second?.w]).size).toBe(3);
+    expect(new Set([batch?.writerNonce, first?.writerNonce, second?.writerNonce]).size).toBe(3);
   });
 
   test("never uses a number twice, not even after a failure", async () => {

@@ -25,12 +25,12 @@ export function draft(
   const lines = operations.map((operation) =>
     encodeOperation(operation, JSON.stringify(operation.data)),
   );
-  return { agent: "a", v: 1, operations, lines, countsUntilMs: 0 };
+  return { agent: "a", schemaVersion: 1, operations, lines, countsUntilMs: 0 };
 }
 
 export function encoded(ids: readonly string[], clock: number, data?: unknown): EncodedSegment {
   const { lines, countsUntilMs: _until, ...segment } = draft(ids, clock, data);
-  return encodeSegment({ ...segment, w: W }, lines);
+  return encodeSegment({ ...segment, writerNonce: W }, lines);
 }
 
 /** A value as it comes back from JSON, which has no negative zero. */
@@ -42,8 +42,8 @@ function stored(maxDepth: number): fc.Arbitrary<unknown> {
 export const segments: fc.Arbitrary<Segment> = fc
   .record({
     agent: fc.oneof(fc.constant(""), fc.string({ unit: "binary" }), fc.constant("\ud800")),
-    w: fc.constantFrom(W, "ffffffffffffffff"),
-    v: fc.integer({ min: 1, max: 9 }),
+    writerNonce: fc.constantFrom(W, "ffffffffffffffff"),
+    schemaVersion: fc.integer({ min: 1, max: 9 }),
     lo: fc.integer({ min: 1, max: 2 ** 40 }),
     writes: fc.array(
       fc.record({
@@ -59,7 +59,7 @@ export const segments: fc.Arbitrary<Segment> = fc
       { minLength: 1, maxLength: 12 },
     ),
   })
-  .map(({ agent, w, v, lo, writes }) => {
+  .map(({ agent, writerNonce, schemaVersion, lo, writes }) => {
     let clock = lo;
     const operations = writes.map(({ id, gap, data, prev, delta }): LogOperation => {
       clock += 1 + gap;
@@ -73,7 +73,7 @@ export const segments: fc.Arbitrary<Segment> = fc
         ...(delta && prev !== undefined ? { encoding: "delta" as const } : {}),
       };
     });
-    return { agent, w, v, operations };
+    return { agent, writerNonce, schemaVersion, operations };
   });
 
 export function encodeAll(segment: Segment, together = 1): EncodedSegment {

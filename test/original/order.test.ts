@@ -11,7 +11,7 @@ function order(...logs: [string, number?, string?][][]): string[] {
       return decodeLegacyOperation(JSON.stringify(set(id, 1, stamp)));
     }),
   );
-  return orderLegacy(decoded, 3).map(({ agent, w, v, operations }) => {
+  return orderLegacy(decoded, 3).map(({ agent, writerNonce: w, schemaVersion: v, operations }) => {
     expect([w, v, operations.length]).toEqual(["0".repeat(16), 3, 1]);
     return `${operations[0]?.clock} ${operations[0]?.id}${agent}`;
   });

@@ -6,7 +6,7 @@ import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import type { GetOptions, GetResult } from "../../src/storage/backend.ts";
 import { lines, SNAPSHOT, snapshotText, TS } from "./support.ts";
 
-const ZERO = { clock: 0, agent: "", w: "0".repeat(16) };
+const ZERO = { clock: 0, agent: "", writerNonce: "0".repeat(16) };
 
 class MeasuredBackend extends MemoryBackend {
   readonly lengths: number[] = [];
@@ -28,7 +28,7 @@ async function read(backend: MeasuredBackend): Promise<{ version: number; record
   const head = await readSnapshotHead(backend, SNAPSHOT);
   const records: unknown[] = [];
   for await (const batch of streamSnapshot(backend, head)) {
-    for (const { id, version, schema, text } of batch) {
+    for (const { id, version, schemaVersion: schema, text } of batch) {
       expect([version, schema]).toEqual([ZERO, head.version]);
       records.push([id, text]);
     }

@@ -34,7 +34,7 @@ export function recordSent(backend: StorageBackend, journal: RegisterJournal): v
 
 function recordBytes(path: string, body: Uint8Array, journal: RegisterJournal): void {
   const atMs = steadyMs();
-  for (const { agent, w, operations } of segmentsIn(path, body)) {
+  for (const { agent, writerNonce: w, operations } of segmentsIn(path, body)) {
     for (const { clock, data } of operations) {
       const tag = tagOf(data);
       if (tag === undefined) continue;

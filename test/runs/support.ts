@@ -109,7 +109,12 @@ export function flip(bytes: Buffer, at: number, mask: number): Buffer {
 
 /** An ordinary record. */
 export function record(id: string, text: string | undefined = `{"id":"${id}"}`): RunEntry {
-  return { id, version: { clock: 7, agent: "a", w: "0123456789abcdef" }, schema: 1, text };
+  return {
+    id,
+    version: { clock: 7, agent: "a", writerNonce: "0123456789abcdef" },
+    schemaVersion: 1,
+    text,
+  };
 }
 
 export function tombstone(id: string): RunEntry {
@@ -164,9 +169,9 @@ export const entriesOf = (id: fc.Arbitrary<string>): fc.Arbitrary<RunEntry> =>
     version: fc.record({
       clock: fc.oneof(fc.integer({ min: 1, max: 9 }), fc.constant(CLOCK_MAX)),
       agent: fc.oneof(fc.constantFrom("", "a", '","data":', "\ud800"), fc.string()),
-      w: fc.constantFrom("0123456789abcdef", "ffffffffffffffff", "0000000000000000"),
+      writerNonce: fc.constantFrom("0123456789abcdef", "ffffffffffffffff", "0000000000000000"),
     }),
-    schema: fc.integer({ min: 1, max: 5 }),
+    schemaVersion: fc.integer({ min: 1, max: 5 }),
     text: texts,
   });
 

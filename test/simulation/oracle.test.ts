@@ -84,7 +84,7 @@ test("of an object that several flushes share, each operation is looked for", as
   const world = await worldWith([{ id: "a", record: record(1) }]);
   const shared = [draft(["b"], 5, record(2)), draft(["c"], 5, record(3))].map(
     ({ lines, countsUntilMs: _until, ...one }, at) => {
-      return encodeSegment({ ...one, w: String(at).repeat(16) }, lines, 2);
+      return encodeSegment({ ...one, writerNonce: String(at).repeat(16) }, lines, 2);
     },
   );
   const filter = encodeFilter(["b", "c"]);
@@ -99,7 +99,10 @@ test("of an object that several flushes share, each operation is looked for", as
 test("a record that has not the form of the schema version it is stored under is noticed", async () => {
   const world = await worldWith([{ id: "a", record: record(1) }]);
   const { lines, countsUntilMs: _until, ...one } = draft(["b"], 5, record(2));
-  const { bytes, filter } = encodeSegment({ ...one, v: 2, w: "0".repeat(16) }, lines);
+  const { bytes, filter } = encodeSegment(
+    { ...one, schemaVersion: 2, writerNonce: "0".repeat(16) },
+    lines,
+  );
   const stream = streamName({ agentId: "new", openMs: 1, rand: "0".repeat(16) });
   world.server.put(segmentPath({ stream, n: 1, lo: 5, hi: 5, filter }), bytes, "none");
   expect(rules(world)).toEqual(["SCHEMA"]);
@@ -148,13 +151,13 @@ function publishArchive(world: World, period: string, entries: readonly RunEntry
 /** What the log holds of "a". */
 function written(world: World): RunEntry {
   const { clock = 0, agent = "", w = "", text } = world.oracle.truth.winners().get("a") ?? {};
-  return { id: "a", version: { clock, agent, w }, schema: 1, text };
+  return { id: "a", version: { clock, agent, writerNonce: w }, schemaVersion: 1, text };
 }
 
 test("an archive of what nobody wrote, or nobody asked for, is noticed", async () => {
   const world = await worldWith([{ id: "a", record: record(3) }]);
   const { version } = written(world);
-  const invented = { id: "a", version, schema: 1, text: '{"by":"hand","n":4}' };
+  const invented = { id: "a", version, schemaVersion: 1, text: '{"by":"hand","n":4}' };
   publishArchive(world, "0 of 3: hand", [invented]);
   expect(rules(world)).toEqual(["INVENTED"]);
   const other = await worldWith([{ id: "a", record: record(3) }]);
@@ -173,7 +176,18 @@ test("a record that is archived and live, or archived twice, is noticed", async 
 test("a tombstone that is nobody's deletion and no archive's is noticed", async () => {
   const world = await worldWith([{ id: "a", record: record(3) }]);
   const { version } = written(world);
-  const winners = new Map([["a", { ...version, schema: 1, text: undefined }]]);
+  const winners = new Map([
+    [
+      "a",
+      {
+        clock: version.clock,
+        agent: version.agent,
+        w: version.writerNonce,
+        schema: 1,
+        text: undefined,
+      },
+    ],
+  ]);
   const { ledger, truth } = world.oracle;
   const found: string[] = [];
   const fail = (rule: string): void => void found.push(rule);

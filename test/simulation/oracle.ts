@@ -233,7 +233,7 @@ export class Oracle implements ServerObserver {
     }
     this.counts.undone++;
     const ops = this.acked(process, from, [{ id: undo.id, text: undo.text }], mark);
-    const { clock, w } = undo.undoes ?? {};
+    const { clock, writerNonce: w } = undo.undoes ?? {};
     if (clock !== own.clock || w !== own.w) {
       this.fail(
         "UNDO",

@@ -42,7 +42,7 @@ export interface SegmentRecord {
 
 /** What a segment is recorded as when it is sent first. */
 export function recordOf(
-  { agent, w, v, operations }: Segment,
+  { agent, writerNonce: w, schemaVersion: v, operations }: Segment,
   sent: Pick<SegmentRecord, "path" | "etag" | "process" | "objectLo">,
 ): SegmentRecord {
   const misformed: string[] = [];

@@ -141,11 +141,12 @@ export class Truth {
     const start = bytes.indexOf(10) + 1;
     const winners: Winners = new Map();
     for (const entry of decodeRunLines(bytes.subarray(start), { path, offset: start })) {
-      const { id, version, schema, text } = entry;
+      const { id, version, schemaVersion: schema, text } = entry;
       if (text !== undefined && !hasForm(text, schema)) {
         this.#fail("SCHEMA", `${path} holds ${text} under version ${schema}`);
       }
-      winners.set(id, { ...version, schema, text: text && plainText(text) });
+      const { clock, agent, writerNonce: w } = version;
+      winners.set(id, { clock, agent, w, schema, text: text && plainText(text) });
     }
     return winners;
   };
@@ -176,7 +177,10 @@ function pathOf({ path }: ArchiveInfo): string {
 
 function decodeLog(path: string, body: Uint8Array): Winners {
   const winners: Winners = new Map();
-  for (const { agent, w, v: schema, operations } of segmentsIn(path, body)) {
+  for (const { agent, writerNonce: w, schemaVersion: schema, operations } of segmentsIn(
+    path,
+    body,
+  )) {
     for (const { id, op, clock, data } of operations) {
       const text = op === "set" ? plainText(JSON.stringify(data)) : undefined;
       mergeInto(winners, new Map([[id, { clock, agent, w, schema, text }]]));

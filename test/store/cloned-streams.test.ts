@@ -30,13 +30,13 @@ async function clonedStore(
   const pages = await taken(backend.list("ops/"));
   const path = pages[0]?.objects.find((each) => each.path.includes("/2-"))?.path ?? "";
   const stream = STREAM.exec(path)?.[1] ?? "";
-  const { w } = decodeSegment(await backend.readBlob(path), { path, offset: 0 });
+  const { writerNonce } = decodeSegment(await backend.readBlob(path), { path, offset: 0 });
   const clock = parseSegmentPath(path)?.lo ?? 0;
   const common = { ts: "2026-01-01T00:00:00.000Z", id: "x", clock };
   const operation: LogOperation =
     data === undefined ? { ...common, op: "delete" } : { ...common, op: "set", data };
   const line = encodeOperation(operation, data === undefined ? undefined : JSON.stringify(data));
-  const segment = { agent: AGENT, w, v: 1, operations: [operation] };
+  const segment = { agent: AGENT, writerNonce, schemaVersion: 1, operations: [operation] };
   const { bytes, lo, hi, filter } = encodeSegment(segment, [line]);
   if (isCompacted) await store.compact();
   // Only then: the compaction knows nothing of it.

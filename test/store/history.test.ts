@@ -5,7 +5,7 @@ import { History } from "../../src/session/known-log.ts";
 
 function flush(id: string, clock: number): Segment {
   const operation = { ts: "", op: "set", id, clock, prev: null, data: clock } as const;
-  return { agent: "", w: "0123456789abcdef", v: 1, operations: [operation] };
+  return { agent: "", writerNonce: "0123456789abcdef", schemaVersion: 1, operations: [operation] };
 }
 
 test("an operation before the last one is not undone, also where it stayed in the log", () => {

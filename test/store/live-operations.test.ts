@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { encodeSegment } from "../support/encode-segment.ts";
 import { encodeOperation, type Segment } from "../../src/format/segment.ts";
 import type { LogOperation } from "../../src/core/operation.ts";
-import type { SegmentRead, SegmentRef } from "../../src/log/log.ts";
+import type { SegmentRead, LogRef } from "../../src/log/log.ts";
 import { ByteCache } from "../../src/runs/byte-cache.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import { LiveOperations } from "../../src/read/log-replay.ts";
@@ -15,13 +15,13 @@ async function logOf(segments: readonly { agent: string; clocks: number[]; bytes
   const backend = new MemoryBackend();
   await backend.initialize("log", { readOnly: false });
   const held = new Map<string, Segment>();
-  const refs: SegmentRef[] = [];
+  const refs: LogRef[] = [];
   for (const [at, { agent, clocks, bytes: size = 10 }] of segments.entries()) {
     const operations = clocks.map((clock): LogOperation => {
       return { ts: "t", op: "set", id: `r${clock}`, clock, data: "x".repeat(size) };
     });
     const lines = operations.map((each) => encodeOperation(each, JSON.stringify(each.data)));
-    const segment = { agent, w: W, v: 1, operations };
+    const segment = { agent, writerNonce: W, schemaVersion: 1, operations };
     const { bytes, lo, hi } = encodeSegment(segment, lines);
     const path = `ops/${at}`;
     await backend.writeBlob(path, bytes);
@@ -29,7 +29,7 @@ async function logOf(segments: readonly { agent: string; clocks: number[]; bytes
     refs.push({ key: path, path, range: undefined, lo, hi, filter: "any", bytes: bytes.length });
   }
   const log = {
-    async *read(wanted: readonly SegmentRef[]): AsyncGenerator<SegmentRead> {
+    async *read(wanted: readonly LogRef[]): AsyncGenerator<SegmentRead> {
       for (const ref of wanted) {
         const there = await backend.get(ref.path);
         const segment = held.get(ref.key);

@@ -4,7 +4,7 @@ import { ResidentEntry, type Version } from "../../src/core/version.ts";
 import { type NewOperation, changesFor } from "../../src/session/pending-changes.ts";
 
 const TS = "2026-01-02T03:04:05.678Z";
-const at = (clock: number): Version => ({ clock, agent: "a", w: "0".repeat(16) });
+const at = (clock: number): Version => ({ clock, agent: "a", writerNonce: "0".repeat(16) });
 
 function operation(clock: number, data: unknown, undoes?: Version): NewOperation {
   const op: "set" | "delete" = data === undefined ? "delete" : "set";

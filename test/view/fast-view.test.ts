@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { EMPTY_MANIFEST, encodeManifest, type Manifest } from "../../src/format/manifest-codec.ts";
 import { encodeRetiredList } from "../../src/format/retired-list.ts";
-import type { Log, SegmentRef } from "../../src/log/log.ts";
+import type { Log, LogRef } from "../../src/log/log.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import { ManifestStore } from "../../src/view/manifest-store.ts";
 import { sortListing, summarize } from "../../src/view/live-segments.ts";
@@ -13,7 +13,7 @@ import { watchBackend } from "../store/watched-backend.ts";
 const GRACE = 60_000;
 const LIST = "snapshots/snap-0-0123456789abcdef.retired";
 
-function ref(lo: number, hi = lo): SegmentRef {
+function ref(lo: number, hi = lo): LogRef {
   const path = `ops/${lo}-${hi}`;
   return { key: path, path, range: undefined, lo, hi, filter: "any", bytes: 1 };
 }
@@ -22,7 +22,7 @@ function manifestOf(change: Partial<Manifest>): Manifest {
   return { ...EMPTY_MANIFEST, generation: 1, nonce: "n", segmentGraceMs: GRACE, ...change };
 }
 
-function listing(refs: readonly SegmentRef[], manifest = manifestOf({})): Manifest {
+function listing(refs: readonly LogRef[], manifest = manifestOf({})): Manifest {
   const segments = summarize(refs);
   return { ...manifest, retired: [...manifest.retired, { path: LIST, list: true, segments }] };
 }

@@ -2,12 +2,12 @@
 import { expect, test } from "vitest";
 import { CorruptionError } from "../../src/core/errors.ts";
 import { EMPTY_MANIFEST, encodeManifest } from "../../src/format/manifest-codec.ts";
-import type { Log, LogListing, SegmentRef } from "../../src/log/log.ts";
+import type { Log, LogListing, LogRef } from "../../src/log/log.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import { ManifestStore } from "../../src/view/manifest-store.ts";
 import { makeView, renewView } from "../../src/view/view.ts";
 
-function ref(lo: number, hi = lo): SegmentRef {
+function ref(lo: number, hi = lo): LogRef {
   const path = `ops/${lo}-${hi}`;
   return { key: path, path, range: undefined, lo, hi, filter: "any", bytes: 1 };
 }

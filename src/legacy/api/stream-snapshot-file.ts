@@ -78,7 +78,7 @@ async function* streamRun<T>(
     ? entriesOfBlocks(backend, header.path, index)
     : entriesOf(lines)) {
     if (entry.text === undefined) continue;
-    version = Math.max(version, entry.schema);
+    version = Math.max(version, entry.schemaVersion);
     yield [entry.id, parseRecord(entry.id, entry.text, header.path) as T];
   }
   return { version };

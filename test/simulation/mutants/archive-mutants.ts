@@ -9,8 +9,8 @@ export const ARCHIVE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "store/archive.ts",
-        find: "if (!isSame(seen, new ResidentEntry(version, schema, migrated))) return undefined;",
-        put: "if (!isSame(seen, new ResidentEntry(version, schema, migrated))) void seen;",
+        find: "if (!isSame(seen, new ResidentEntry(version, schemaVersion, migrated))) return undefined;",
+        put: "if (!isSame(seen, new ResidentEntry(version, schemaVersion, migrated))) void seen;",
       },
     ],
     test: {
@@ -55,8 +55,8 @@ export const ARCHIVE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "store/archive.ts",
-        find: "session.records.merge(id, new ResidentEntry(version, schema, undefined));",
-        put: "void [id, version, schema];",
+        find: "session.records.merge(id, new ResidentEntry(version, schemaVersion, undefined));",
+        put: "void [id, version, schemaVersion];",
       },
     ],
   },

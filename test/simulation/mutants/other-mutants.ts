@@ -6,7 +6,7 @@ export const OTHER_MUTANTS: readonly Mutant[] = [
     name: "migrated under the old version",
     breaks: ["VERBATIM", "C5"],
     does: "writes migrated records under the version they had before",
-    edits: [{ file: "compaction/migrate.ts", find: "    schema: version,\n", put: "" }],
+    edits: [{ file: "compaction/migrate.ts", find: "    schemaVersion: version,\n", put: "" }],
   },
   {
     name: "new version without migration",
@@ -15,8 +15,8 @@ export const OTHER_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "compaction/migrate.ts",
-        find: "text: text === undefined ? undefined : migrate(id, text, schema),",
-        put: "text: schema > version ? migrate(id, text ?? '', schema) : text,",
+        find: "text: text === undefined ? undefined : migrate(id, text, schemaVersion),",
+        put: "text: schemaVersion > version ? migrate(id, text ?? '', schemaVersion) : text,",
       },
     ],
   },

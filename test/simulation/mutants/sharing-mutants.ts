@@ -46,8 +46,8 @@ export const SHARING_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "log/flush-group.ts",
-        find: "const w = versionNonce(drawnFor(stream), path, body.bytes);",
-        put: "const w = versionNonce(drawnFor(stream), path, body.bytes) === '' ? '' : stream.rand;",
+        find: "const writerNonce = versionNonce(drawnFor(stream), path, body.bytes);",
+        put: "const writerNonce = versionNonce(drawnFor(stream), path, body.bytes) === '' ? '' : stream.rand;",
       },
     ],
     test: { file: "log/flush-group.test.ts", name: "share one object" },

@@ -9,8 +9,8 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "log/object-writer.ts",
-        find: "const w = versionNonce(stream.rand, name, body.bytes);",
-        put: 'const w = stream.rand.replaceAll(/./g, name === "" ? "1" : "0");',
+        find: "const writerNonce = versionNonce(stream.rand, name, body.bytes);",
+        put: 'const writerNonce = stream.rand.replaceAll(/./g, name === "" ? "1" : "0");',
       },
     ],
   },
@@ -33,8 +33,8 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "core/version.ts",
-        find: "return a.clock - b.clock || compareText(a.agent, b.agent) || compareText(a.w, b.w);",
-        put: "return a.clock - b.clock || compareText(a.w, b.w);",
+        find: "compareText(a.agent, b.agent) || compareText(a.writerNonce, b.writerNonce)",
+        put: "compareText(a.writerNonce, b.writerNonce)",
       },
     ],
   },
