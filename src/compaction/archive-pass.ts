@@ -3,7 +3,7 @@
  * at the record's own version, in one manifest (PROTOCOL, A3 to A5). An update that the caller's
  * view did not hold has a higher version and survives.
  */
-import { createHash, hash } from "node:crypto";
+import { createHash } from "node:crypto";
 import { assert } from "../core/assert.ts";
 import { ConflictError, UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import { compareText, type RunEntry } from "../core/version.ts";
@@ -14,7 +14,7 @@ import type { RunInfo } from "../format/run-info.ts";
 import { fromSorted } from "../runs/merge.ts";
 import { writeRun } from "../runs/run-writer.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
-import { preparePublication } from "./publication.ts";
+import { preparePublication, publicationNonce } from "./publication.ts";
 import type { CompactorParts } from "./report.ts";
 
 export interface ArchiveRequest {
@@ -28,7 +28,7 @@ export interface ArchiveRequest {
 /** Objects that only the next manifest after `loaded` can name. */
 export interface PreparedArchive {
   readonly loaded: LoadedManifest;
-  readonly archive: ArchiveInfo;
+  readonly archive: ArchiveInfo & { readonly sha256: string };
   readonly tombstones: RunInfo;
   /** Highest clock and schema version among the records. */
   readonly clock: number;
@@ -98,8 +98,7 @@ export async function publishArchive(
 ): Promise<LoadedManifest | undefined> {
   const { runs, stats } = loaded.manifest;
   const change = {
-    // Bound to the object, so that clones of one process do not take each other's for their own.
-    nonce: hash("sha256", JSON.stringify([runtime.randomHex(16), archive])).slice(0, 16),
+    nonce: publicationNonce(runtime.randomHex(16), [archive.path, archive.sha256]),
     dateMs: loaded.dateMs,
     keptRuns: runs,
     newRuns: [tombstones],

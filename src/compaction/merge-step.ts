@@ -1,5 +1,4 @@
 /** One step of a pass (C5 to C10): merges what was planned, publishes it, then deletes. */
-import { hash } from "node:crypto";
 import { ConflictError } from "../core/errors.ts";
 import type { RunEntry } from "../core/version.ts";
 import type { Manifest, Retired } from "../format/manifest-codec.ts";
@@ -17,7 +16,12 @@ import type { MergedLog } from "./merge-log.ts";
 import { migrateEntries } from "./migrate.ts";
 import { Progress } from "../engine/pace.ts";
 import { type CompactionPlan, runBytes } from "./plan.ts";
-import { preparePublication, type Publication, segmentGraceOf } from "./publication.ts";
+import {
+  preparePublication,
+  type Publication,
+  publicationNonce,
+  segmentGraceOf,
+} from "./publication.ts";
 import type { CompactorParts, PassOptions, Replaced } from "./report.ts";
 
 export interface StepInput {
@@ -148,18 +152,14 @@ export class MergeStep {
     return preparePublication(loaded, change, this.#parts.settings);
   }
 
-  /**
-   * Random, and bound to what the publication lets us delete: two clones of one process, with the
-   * same random numbers, must not mistake each other's publication for their own.
-   */
+  /** Bound to what the publication permits to delete. */
   #nonce(): string {
     const { plan, merged } = this.#input;
     const paths = [
       ...merged.done.flatMap((unit) => unit.paths),
       ...plan.runs.map(({ path }) => path),
     ];
-    const text = JSON.stringify([this.#parts.runtime.randomHex(16), ...paths.toSorted()]);
-    return hash("sha256", text).slice(0, 16);
+    return publicationNonce(this.#parts.runtime.randomHex(16), paths.toSorted());
   }
 
   /** The new floor, when this merge may purge and has something to purge. */

@@ -1,4 +1,5 @@
 /** The content of the next manifest. Pure. */
+import { hash } from "node:crypto";
 import { assert } from "../core/assert.ts";
 import type { ProtocolSettings } from "../core/settings.ts";
 import {
@@ -83,6 +84,15 @@ export function preparePublication(
   };
   checkSuccessor(manifest, next);
   return { manifest: next, due };
+}
+
+/**
+ * The nonce of a manifest: 16 hex digits. Two clones of one process draw the same random digits and
+ * must not take each other's publication for their own, so it depends on the content as well.
+ * @param content of the publication: names that no other process makes
+ */
+export function publicationNonce(drawn: string, content: readonly string[]): string {
+  return hash("sha256", JSON.stringify([drawn, ...content])).slice(0, 16);
 }
 
 /** Invariants of every publication; a violation is a defect and must never reach the store. */

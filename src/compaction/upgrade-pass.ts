@@ -3,7 +3,6 @@
  * generation 1 names in place of them. No legacy object is changed before that, and none is deleted
  * for a grace period after it.
  */
-import { hash } from "node:crypto";
 import { append } from "../core/bulk.ts";
 import { ConflictError, CorruptionError } from "../core/errors.ts";
 import type { Entry, RunEntry } from "../core/version.ts";
@@ -26,7 +25,7 @@ import type { Lease } from "../storage/lease.ts";
 import { listReferable } from "../view/lost-manifest.ts";
 import { makeView, type View } from "../view/view.ts";
 import { orphans } from "./collector.ts";
-import { preparePublication } from "./publication.ts";
+import { preparePublication, publicationNonce } from "./publication.ts";
 import type { CompactorParts, PartialResult } from "./report.ts";
 
 /** Of the empty manifest, which stands for the legacy one. */
@@ -188,11 +187,10 @@ export class UpgradePass {
     return { path, list: true };
   }
 
-  /** Random, and bound to what is published: clones of one process draw the same numbers. */
+  /** Bound to what is published. */
   #nonce({ fingerprint }: LegacyStore, runs: readonly RunInfo[]): string {
-    const { runtime } = this.#parts;
-    const text = JSON.stringify([runtime.randomHex(16), fingerprint, runs.map(({ path }) => path)]);
-    return hash("sha256", text).slice(0, 16);
+    const paths = runs.map(({ path }) => path);
+    return publicationNonce(this.#parts.runtime.randomHex(16), [fingerprint, ...paths]);
   }
 
   /** A legacy writer appends without touching the manifest: what it wrote must count. */
