@@ -48,7 +48,7 @@ export function ageMs(since: Moment, now: Moment): number {
 }
 
 /** Whether a look that began then is at most this old. Undefined: there was none. */
-export function isWithin(began: Moment | undefined, now: Moment, ageMsMax: number): boolean {
+export function isRecent(began: Moment | undefined, now: Moment, ageMsMax: number): boolean {
   return began !== undefined && ageMs(began, now) <= ageMsMax;
 }
 

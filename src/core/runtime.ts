@@ -60,10 +60,21 @@ function wait(ms: number, signal: AbortSignal | undefined, background: boolean):
       if (background) timer.unref();
     };
     if (signal !== undefined) {
-      // Many calls may wait on one deadline: Node 20 warns of more than ten listeners.
-      setMaxListeners(0, signal);
+      allowManyListeners(signal);
       signal.addEventListener("abort", done, { once: true });
     }
     next();
   });
+}
+
+/**
+ * Many calls may wait on one deadline: Node 20 warns of more than ten listeners. Node refuses a signal
+ * that is not its own (under jsdom every one), which has no such limit.
+ */
+function allowManyListeners(signal: AbortSignal): void {
+  try {
+    setMaxListeners(0, signal);
+  } catch {
+    // Nothing to allow.
+  }
 }

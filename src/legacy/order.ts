@@ -12,7 +12,7 @@ let agents: Intl.Collator | undefined;
  * One segment for each operation, in the order in which the original replays them: clocks ascend,
  * are unique, and never lie below the original's own.
  * @param logs the operations of each log, as they follow each other in it
- * @param v schema version of the records
+ * @param schemaVersion of the records
  */
 export function orderLegacy(
   logs: readonly (readonly LegacyOperation[])[],

@@ -19,8 +19,6 @@ interface Checkpointed {
   readonly options: Pick<ResolvedOptions, "checkpointThreshold" | "writeMode">;
   readonly replica: Pick<Replica, "operationCount" | "recordCompaction">;
   readonly writes: Pick<CommitQueue, "flush">;
-  /** Operations that no snapshot holds yet. */
-  readonly operationCount: number;
   flush(): Promise<void>;
   refresh(): Promise<void>;
 }
@@ -28,12 +26,16 @@ interface Checkpointed {
 export class Checkpoints {
   readonly #session: Checkpointed;
   #running: Promise<void> | undefined;
-  /** The next checkpoint is due when the log holds so many operations. */
-  dueAt: number;
+  #dueAt: number;
 
   constructor(session: Checkpointed) {
     this.#session = session;
-    this.dueAt = session.options.checkpointThreshold;
+    this.#dueAt = session.options.checkpointThreshold;
+  }
+
+  /** The next checkpoint is due when the log holds so many operations. */
+  get dueAt(): number {
+    return this.#dueAt;
   }
 
   /**
@@ -75,7 +77,7 @@ export class Checkpoints {
       // perhaps a dead one's, or a failure it is tried again soon.
       const soon = checkpointThreshold - Math.ceil(checkpointThreshold * RETRY_SHARE);
       const remaining = this.#session.replica.operationCount - (compacted ? 0 : soon);
-      this.dueAt = remaining + checkpointThreshold;
+      this.#dueAt = remaining + checkpointThreshold;
     } finally {
       this.#running = undefined;
     }

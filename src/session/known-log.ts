@@ -66,7 +66,7 @@ export class KnownLog {
     return { ...this.#view, segments: [...this.#view.segments, ...this.#ownSegments] };
   }
 
-  /** Runs by path and segments by key that the resident records stand for. */
+  /** Runs by name and segments by key that the resident records stand for. */
   get merged(): ReadonlySet<string> {
     return this.#merged;
   }

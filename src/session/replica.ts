@@ -6,7 +6,7 @@ import type { Replaced } from "../compaction/report.ts";
 import { Deferred } from "../core/deferred.ts";
 import { type CorruptionError, UnavailableError } from "../core/errors.ts";
 import type { WrittenSegment } from "../log/log.ts";
-import { isWithin, momentOf } from "../core/medium-clock.ts";
+import { isRecent, momentOf } from "../core/medium-clock.ts";
 import { Mutex } from "../core/mutex.ts";
 import type { Segment } from "../format/segment.ts";
 import type { View } from "../view/view.ts";
@@ -176,8 +176,8 @@ export class Replica {
     const { runtime, settings } = this.#engine;
     const { manifestAt, listedAt } = this.#times;
     const now = momentOf(runtime);
-    if (wanted === "snapshot") return isWithin(manifestAt, now, settings.refreshEveryMs);
-    return isWithin(listedAt, now, wanted.maxStaleMs);
+    if (wanted === "snapshot") return isRecent(manifestAt, now, settings.refreshEveryMs);
+    return isRecent(listedAt, now, wanted.maxStaleMs);
   }
 
   /**
@@ -185,7 +185,7 @@ export class Replica {
    * meanwhile, and another store's look may be stale (RECENT).
    */
   isFreshToWrite(ageMsMax: number): boolean {
-    const isYoung = isWithin(this.#times.listedAt, momentOf(this.#engine.runtime), ageMsMax);
+    const isYoung = isRecent(this.#times.listedAt, momentOf(this.#engine.runtime), ageMsMax);
     return isYoung && this.isCurrent;
   }
 

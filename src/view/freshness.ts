@@ -4,7 +4,7 @@
  */
 import { describeValue } from "../core/describe.ts";
 import { InvalidArgumentError } from "../core/errors.ts";
-import { isWithin, type Moment, momentOf } from "../core/medium-clock.ts";
+import { isRecent, type Moment, momentOf } from "../core/medium-clock.ts";
 import { makeView, NOT_LISTED, renewView, type View, viewOf } from "./view.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { ProtocolSettings } from "../core/settings.ts";
@@ -55,11 +55,11 @@ export async function openLook(parts: LookParts, freshness: Freshness): Promise<
   if (freshness === "strong") return lookWhole(parts);
   if (freshness === "snapshot") {
     const { snapshot } = warmLooks;
-    const isYoung = isWithin(snapshot?.manifestAt, now, settings.refreshEveryMs);
+    const isYoung = isRecent(snapshot?.manifestAt, now, settings.refreshEveryMs);
     return snapshot !== undefined && isYoung ? snapshot : lookAtManifest(parts);
   }
   const { whole } = warmLooks;
-  const isYoung = isWithin(whole?.listedAt, now, freshness.maxStaleMs);
+  const isYoung = isRecent(whole?.listedAt, now, freshness.maxStaleMs);
   return whole !== undefined && isYoung ? whole : lookWhole(parts);
 }
 

@@ -128,7 +128,7 @@ async function withLegacy(
   first: LoadedManifest,
   known: LegacyStore | undefined,
 ): Promise<ViewBase> {
-  const limit = new ViewLimit();
+  const limit = new ViewLimit("the original opslog publishes faster than its log can be read");
   let loaded = first;
   for (;;) {
     limit.begin();
@@ -171,13 +171,19 @@ export function runNames({ loaded, legacy }: View): string[] {
 
 /** Counts the views that one piece of work was begun on. */
 export class ViewLimit {
+  readonly #reason: string;
   #views = 0;
+
+  /** @param reason for the message of the error. Default: a compaction */
+  constructor(reason = "is a compaction running in a loop?") {
+    this.#reason = reason;
+  }
 
   /** To be called before the work begins on a view. @throws UnavailableError after too many */
   begin(): void {
     if (++this.#views <= VIEWS_MAX) return;
     throw new UnavailableError(
-      `snapshots and log changed ${VIEWS_MAX} times while they were read; is a compaction running in a loop?`,
+      `snapshots and log changed ${VIEWS_MAX} times while they were read; ${this.#reason}`,
     );
   }
 }

@@ -33,3 +33,17 @@ test("many calls wait on one signal without a warning of the system", async () =
   process.off("warning", note);
   expect(warnings).toEqual([]);
 });
+
+test("a signal of another realm ends a wait, too", async () => {
+  // As under jsdom, whose AbortController is not Node's: Node refuses to set its limit of listeners.
+  const listeners = new Set<() => void>();
+  const signal = {
+    aborted: false,
+    addEventListener: (_: string, listener: () => void) => void listeners.add(listener),
+    removeEventListener: (_: string, listener: () => void) => void listeners.delete(listener),
+  };
+  const waited = Reflect.apply(systemRuntime.sleep, systemRuntime, [60_000, signal]);
+  for (const listener of listeners) listener();
+  await waited;
+  expect(listeners.size).toBe(0);
+});

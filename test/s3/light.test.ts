@@ -196,6 +196,17 @@ describe("LightS3Backend", () => {
     expect(asked).toBe(1);
   });
 
+  test("repeats a request whose credentials fail for a moment, as the SDK of their source says", async () => {
+    let requested = 0;
+    const credentials = async (): Promise<typeof CREDENTIALS> => {
+      if (++requested > 1) return CREDENTIALS;
+      const $metadata = { httpStatusCode: 500, requestId: "sts-1" };
+      throw Object.assign(new Error("try later"), { name: "InternalFailure", $metadata });
+    };
+    const { path } = await seenBy({ credentials });
+    expect([requested, path]).toEqual([2, "/bucket/store/a%20b/%C3%A9%21.json"]);
+  });
+
   test("takes credentials and region from the environment, and says what is missing", async () => {
     const names = [
       "ACCESS_KEY_ID",

@@ -206,13 +206,20 @@ export function classifyFault(fault: RequestFault, sent: boolean): Failure {
   };
 }
 
-/** Of an error of Node, or of a function of the caller. */
+/**
+ * Of an error of Node, or of a function of the caller: one that returns credentials may throw what
+ * the AWS SDK throws, with the status of its own request in `$metadata`.
+ */
 export function faultOf(error: unknown): RequestFault {
+  const metadata: unknown = Reflect.get(Object(error), "$metadata");
+  const status: unknown = Reflect.get(Object(metadata), "httpStatusCode");
   return {
     name: textField(error, "name") ?? "Error",
     message: textField(error, "message") ?? String(error),
     code: textField(error, "code"),
     systemCall: textField(error, "syscall"),
+    status: typeof status === "number" ? status : undefined,
+    requestId: textField(metadata, "requestId"),
   };
 }
 

@@ -278,8 +278,6 @@ function toRequestError(error: unknown): unknown {
   if (metadata === undefined || error instanceof RequestError) return error;
   return new RequestError({
     ...faultOf(error),
-    status: numberField(metadata, "httpStatusCode"),
-    requestId: textField(metadata, "requestId"),
     attempts: numberField(metadata, "attempts"),
     clockCorrected: field(metadata, "clockSkewCorrected") === true,
   });

@@ -226,8 +226,8 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "view/freshness.ts",
-        find: "const isYoung = isWithin(whole?.listedAt, now, freshness.maxStaleMs);",
-        put: "const isYoung = isWithin(whole && now, now, freshness.maxStaleMs);",
+        find: "const isYoung = isRecent(whole?.listedAt, now, freshness.maxStaleMs);",
+        put: "const isYoung = isRecent(whole && now, now, freshness.maxStaleMs);",
       },
     ],
   },
