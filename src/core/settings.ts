@@ -112,12 +112,5 @@ export function lagMsMax(
   return Math.min(writerLagMs, (promisedMs ?? leastMs) - roomMs(dateSkewMs));
 }
 
-export const SETTING_NAMES: readonly (keyof ProtocolSettings)[] = [
-  "leaseTtlMs",
-  "gcGraceMs",
-  "segmentGraceMs",
-  "tombstoneGraceMs",
-  "writerLagMs",
-  "writeTimeoutMs",
-  "refreshEveryMs",
-];
+/** Every setting has a default, so the defaults name them all. */
+export const SETTING_NAMES = Object.keys(DEFAULT_SETTINGS) as readonly (keyof ProtocolSettings)[];

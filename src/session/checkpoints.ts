@@ -26,16 +26,12 @@ interface Checkpointed {
 export class Checkpoints {
   readonly #session: Checkpointed;
   #running: Promise<void> | undefined;
-  #dueAt: number;
+  /** The next checkpoint is due when the log holds so many operations. */
+  dueAt: number;
 
   constructor(session: Checkpointed) {
     this.#session = session;
-    this.#dueAt = session.options.checkpointThreshold;
-  }
-
-  /** The next checkpoint is due when the log holds so many operations. */
-  get dueAt(): number {
-    return this.#dueAt;
+    this.dueAt = session.options.checkpointThreshold;
   }
 
   /**
@@ -77,7 +73,7 @@ export class Checkpoints {
       // perhaps a dead one's, or a failure it is tried again soon.
       const soon = checkpointThreshold - Math.ceil(checkpointThreshold * RETRY_SHARE);
       const remaining = this.#session.replica.operationCount - (compacted ? 0 : soon);
-      this.#dueAt = remaining + checkpointThreshold;
+      this.dueAt = remaining + checkpointThreshold;
     } finally {
       this.#running = undefined;
     }

@@ -92,7 +92,7 @@ const AGENT_ID_MAX = 256;
  * Every option beside the protocol settings: how it is checked, and its default. To add one, add it
  * to `StoreOptions` and here; the compiler refuses one without the other.
  */
-const OPTIONS = {
+export const OPTIONS = {
   checkpointThreshold: (value: unknown, name: string, { skipLoad }: Given) =>
     positive(value, name, skipLoad === true ? Infinity : 100),
   checkpointOnClose: (value: unknown, name: string, { skipLoad }: Given) =>

@@ -21,7 +21,10 @@ export const NOT_LISTED: ViewListing = { segments: [], corrupt: [] };
 export interface View {
   /** The manifest, with what the response that returned it says about it. */
   readonly loaded: LoadedManifest;
-  /** Live segments: those above the purge floor (FLOOR) that the runs do not hold. */
+  /**
+   * Live segments: those above the purge floor (FLOOR) that the runs do not hold. While
+   * `unreadLists` names lists, segments that these name are among them.
+   */
   readonly segments: readonly LogRef[];
   /** Paths of listed segments that the runs hold. */
   readonly published: readonly string[];

@@ -4,6 +4,7 @@ import { InvalidArgumentError, OpslogError } from "../../src/core/errors.ts";
 import { DEFAULT_SETTINGS } from "../../src/core/settings.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import { compact } from "../../src/compaction/compact.ts";
+import { OPTIONS } from "../../src/session/options.ts";
 import { Store } from "../../src/store/store.ts";
 import { setUp } from "./fixture.ts";
 import { directoryMedium, memoryMedium } from "./media.ts";
@@ -25,10 +26,24 @@ const WRONG_OPTIONS: readonly (readonly [string, readonly unknown[]])[] = [
   ["blindWrites", [2]],
   ["onCorrupt", ["ignore", 1, null, Object.create(null)]],
   ["onWarning", ["stderr", 1]],
+  ["agentId", ["", 7, null, "a".repeat(257)]],
+  ["groupCommitSize", [-1, 1.5, "50", {}]],
+  ["groupCommitMs", [-1, 1.5, "100", {}]],
+  ["freshness", ["weak", 1, null, {}, { maxStaleMs: -1 }, { maxStaleMs: "1" }]],
+  ["prices", ["cheap", 1]],
+  ["costBudget", ["low", -1, { usd: "1" }]],
+  ["backlogSegments", [0, -1, 1.5, "1"]],
+  ["onBacklog", ["stderr", 1, {}]],
   ...Object.keys(DEFAULT_SETTINGS).map(
     (name) => [name, [-1, Number.NaN, Infinity, "1", {}, 5n, []]] as const,
   ),
 ];
+
+test("every option is among them", () => {
+  const named = WRONG_OPTIONS.map(([name]) => name);
+  const options = [...Object.keys(OPTIONS), ...Object.keys(DEFAULT_SETTINGS)];
+  expect(named.toSorted()).toEqual(options.toSorted());
+});
 
 describe("open", () => {
   test.each(WRONG_OPTIONS)("option %s is checked", async (name, values) => {
