@@ -23,7 +23,7 @@ import type { WarmLooks } from "../view/freshness.ts";
 import { type Schema, UNMIGRATED } from "../core/schema.ts";
 
 export interface Engine {
-  /** Counts what this store asks of the medium, and holds it to its budget. */
+  /** Counts the requests of this store, and holds them to its budget. */
   readonly backend: StorageBackend;
   readonly meter: CostMeter;
   readonly runtime: Runtime;

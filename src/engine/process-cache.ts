@@ -17,7 +17,7 @@ export interface Warm {
   readonly looks: WarmLooks;
   readonly lastClock: LastClock;
   readonly pace: Pace;
-  /** Of the stores that flush together, as the first of them asked for. */
+  /** Of the stores that flush together, as the options of the first one say. */
   flushGroup: FlushGroup | undefined;
 }
 

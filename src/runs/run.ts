@@ -1,4 +1,4 @@
-/** A run as readers of a view see it, whoever wrote it. */
+/** A run as readers of a view see it, whichever program wrote it. */
 import type { RunEntry } from "../core/version.ts";
 import type { EntryBatches } from "./merge.ts";
 import type { RunScanOptions } from "./run-scan.ts";
@@ -12,7 +12,7 @@ export interface Run {
   readonly name: string;
   readonly path: string;
   readonly bytes: number;
-  /** How many entries there are, as whoever wrote the run counted them. */
+  /** How many entries there are, as the writer of the run counted them. */
   readonly records: number;
   /** Whether `entries` has an order and each id once. If not, of two for one id the later counts. */
   readonly isSorted: boolean;

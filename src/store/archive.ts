@@ -250,7 +250,7 @@ function isSame(a: ResidentEntry, b: ResidentEntry): boolean {
   return a === b || (isOfOneWrite(a.version, b.version) && a.text === b.text);
 }
 
-/** At clock 0 `w` is a part of a legacy snapshot: memory from before the upgrade does not know it. */
+/** At clock 0 `w` is a part of a legacy snapshot: memory from before the upgrade lacks it. */
 function isOfOneWrite(a: Version, b: Version): boolean {
   return compareVersions(a, b) === 0 || (a.clock === 0 && b.clock === 0);
 }

@@ -202,7 +202,7 @@ export interface Attempt {
 /**
  * Work on a view while compactions delete what it names: when something is gone, the view is renewed
  * under the current manifest, and the work begins again on that.
- * @param work what it throws is thrown, except RunGoneError; begun again, it goes on where it was
+ * @param work what it throws is thrown, except RunGoneError; begun again, it continues where it was
  * @throws CorruptionError when the current manifest names a run that is not there; UnavailableError
  *   when compactions never cease
  */
@@ -215,7 +215,7 @@ export async function followView<R>(
   return (await following.next()).value;
 }
 
-/** As `followView`, for work that yields while it goes on. */
+/** As `followView`, for work that yields while it runs. */
 export async function* followStream<T, R>(
   manifests: ManifestStore,
   first: View,

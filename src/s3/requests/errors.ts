@@ -15,7 +15,7 @@ import {
 } from "../../core/errors.ts";
 import type { OpslogError } from "../../core/errors.ts";
 
-/** What a client knows of an attempt that failed, in the words of HTTP. */
+/** What a client reports of an attempt that failed, in the words of HTTP. */
 export interface RequestFault {
   /** The S3 error code of the answer ("NoSuchKey"), or the name of a local error. */
   readonly name: string;
@@ -103,7 +103,7 @@ export interface S3Call {
   readonly conditions?: Readonly<Record<string, string>> | undefined;
 }
 
-/** Error codes decide; the status only for want of one. */
+/** Error codes decide; the status only where there is none. */
 const NAMES_BY_KIND: readonly (readonly [FailureKind, readonly string[]])[] = [
   ["absent", ["NoSuchKey", "NotFound"]],
   ["unchanged", ["NotModified"]],

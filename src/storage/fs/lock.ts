@@ -53,7 +53,7 @@ const LOOKS = 10;
 const TTL_MAX_MS = 15 * 60_000;
 
 interface LockFile {
-  /** The file and its last beat, told from any other that ever was at the path. */
+  /** The file and its last beat, distinguished from any other that ever was at the path. */
   readonly identity: string;
   readonly lastModifiedMs: number;
   /** Undefined: no lock that a live process could hold. */
