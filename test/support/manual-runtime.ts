@@ -25,6 +25,7 @@ export function manualRuntime(startMs = 1_800_000_000_000): ManualRuntime {
     new Promise((resolve) => {
       const end = (): void => {
         waits.delete(wait);
+        signal?.removeEventListener("abort", end);
         resolve();
       };
       const wait = { atMs: nowMs + ms, end };
