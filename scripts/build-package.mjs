@@ -38,7 +38,7 @@ const OWN_NAMES = {
 };
 
 /** Modules of Node that cost milliseconds, and of which the package calls functions only. */
-const LAZY = /^node:(crypto|net|os|zlib)$/;
+const LAZY = /^node:(crypto|fs\/promises|net|os|zlib)$/;
 const LAZY_PREFIX = "\0lazy:";
 
 const sources = {
