@@ -24,6 +24,15 @@ test.each(["src", "functions", "infra", "bench"])("%s spreads no array into a ca
   expect(findSpreads(readSources(join(ROOT, folder)))).toEqual([]);
 });
 
+test.each(["src", "functions", "infra", "bench", "test"])(
+  "%s leaves every line to the formatter",
+  (folder) => {
+    const mark = ["prettier", "ignore"].join("-");
+    const marked = readSources(join(ROOT, folder)).filter(({ text }) => text.includes(mark));
+    expect(marked.map(({ path }) => path)).toEqual([]);
+  },
+);
+
 test("every rank is of a room that exists", () => {
   const rooms = new Set(sources.flatMap(({ path }) => [path, dirname(path)]));
   expect(Object.keys(RANKS).filter((room) => !rooms.has(room))).toEqual([]);

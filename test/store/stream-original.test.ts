@@ -6,6 +6,7 @@ import type { Store } from "../../src/store/store.ts";
 import { type Fixture, setUp } from "./fixture.ts";
 import { directoryMedium } from "./media.ts";
 import { rebuilt, taken } from "./streamed.ts";
+import { watchBackend } from "./watched-backend.ts";
 
 interface Task {
   readonly n: number;
@@ -57,6 +58,24 @@ test("a scan returns snapshot and log in id order, also across the upgrade", asy
   }
   const found = await taken(store.scan());
   expect(found.map(([id]) => id)).toEqual(["a", "b", "z"]);
+});
+
+test("undos in its log cost no read of its snapshot, and what they leave is reported", async () => {
+  const fixture = await written();
+  {
+    await using ours = await fixture.open<Task>({ checkpointOnClose: false });
+    for (let n = 0; n < 30; n++) {
+      await ours.set(`undone-${n}`, { n });
+      await ours.undo();
+    }
+  }
+  const { backend, calls } = watchBackend(fixture.medium.backend());
+  const store = await fixture.open<Task>({ backend, readOnly: true, skipLoad: true });
+  const state = await rebuilt(store);
+  expect(state).toEqual(new Map(await fixture.entries()));
+  calls.length = 0;
+  await taken(store.getWalOps());
+  expect(calls.filter((call) => call.includes("snapshots/"))).toEqual([]);
 });
 
 test("nothing is missing when it is upgraded in between", async () => {
