@@ -78,6 +78,7 @@ async function writeObjects(
     path: run.path,
     indexPath: run.index,
     base,
+    compression: "none",
     entries: fromSorted(entries.map((entry) => ({ ...entry, text: undefined }))),
     timeoutMs,
   });

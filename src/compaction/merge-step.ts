@@ -183,6 +183,7 @@ export class MergeStep {
       path,
       indexPath: index,
       base,
+      compression: "none",
       entries: migrateEntries(
         purgeFloor === undefined ? all : dropTombstones(all, purgeFloor),
         this.#options.migration,

@@ -131,6 +131,7 @@ export class UpgradePass {
       path,
       indexPath: index,
       base: BASE,
+      compression: "none",
       entries: fromMap(entries),
       timeoutMs: settings.writeTimeoutMs,
     });

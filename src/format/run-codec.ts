@@ -1,10 +1,12 @@
 /**
- * Lines of a run: a header, then one line per id in ascending order (FORMAT, "Run"). There is
+ * Lines of a run: a header, then one line per id in ascending order (FORMAT, "Run"), or packed blocks
+ * of such lines (`run-block.ts`). There is
  * exactly one way to write an entry, and the decoder refuses every other. `data` comes last, so
  * that a record's bytes are cut out and copied, never parsed (VERBATIM).
  */
 import { isUtf8 } from "node:buffer";
 import { assert } from "../core/assert.ts";
+import type { Compression } from "../core/compression.ts";
 import { CLOCK_MAX, type RunEntry } from "../core/version.ts";
 import {
   checkHeader,
@@ -15,6 +17,7 @@ import {
   type Place,
   shorten,
 } from "./json-line.ts";
+import { methodOf } from "./run-block.ts";
 
 const KIND = "run";
 const LINE_FEED = 10;
@@ -24,21 +27,32 @@ const LINE_FEED = 10;
  */
 const DATA = ',"data":';
 const DELETED = ',"deleted":true}';
+const COMPRESSIONS: readonly Compression[] = ["none", "deflate", "zstd"];
 const W_PATTERN = /^[0-9a-f]{16}$/;
 
-/** @param base generation of the manifest its writer started from; returns no line feed */
-export function encodeRunHeader(base: number): string {
-  assert(Number.isSafeInteger(base) && base >= 0, `base must be a generation, found ${base}`);
-  return JSON.stringify({ format: FORMAT, kind: KIND, base });
+export interface RunHeader {
+  /** Generation of the manifest its writer started from. */
+  readonly base: number;
+  /** Of its blocks; a block that did not become shorter is stored as it is. */
+  readonly compression: Compression;
 }
 
-/** The header's `base`. @throws CorruptionError, FormatVersionError (a newer package wrote it) */
-export function decodeRunHeader(line: string, place: Place): number {
-  const header = parseObject(line, place);
-  checkHeader(header, KIND, place);
-  const base = new Fields(header, place).integer("base");
-  if (line !== encodeRunHeader(base)) throw corrupt(`odd run header ${shorten(line)}`, place);
-  return base;
+/** Returns no line feed. */
+export function encodeRunHeader({ base, compression }: RunHeader): string {
+  assert(Number.isSafeInteger(base) && base >= 0, `base must be a generation, found ${base}`);
+  const method = compression === "none" ? undefined : methodOf(compression);
+  return JSON.stringify({ format: FORMAT, kind: KIND, base, compression: method });
+}
+
+/** @throws CorruptionError, FormatVersionError (a newer package wrote it) */
+export function decodeRunHeader(line: string, place: Place): RunHeader {
+  const object = parseObject(line, place);
+  checkHeader(object, KIND, place);
+  const base = new Fields(object, place).integer("base");
+  const known = COMPRESSIONS.map((compression) => ({ base, compression }));
+  const header = known.find((each) => line === encodeRunHeader(each));
+  if (header === undefined) throw corrupt(`odd run header ${shorten(line)}`, place);
+  return header;
 }
 
 /** One line, with its line feed. */
@@ -76,17 +90,28 @@ export function decodeRunLine(line: string, place: Place): RunEntry {
   return entry;
 }
 
+/** Where lines stand in a run. */
+export interface LinesPlace extends Place {
+  /** They come out of a packed block, whose offset is that of all of them. Default false. */
+  readonly isPacked?: boolean;
+}
+
+/** The place of what begins so many bytes behind the first line. */
+function placeWithin({ path, offset, isPacked = false }: LinesPlace, start: number): Place {
+  return { path, offset: isPacked ? offset : offset + start };
+}
+
 /**
  * Reads consecutive whole lines.
  * @param after the id before the first line, which all must exceed
  * @throws CorruptionError with the offset of the line
  */
-export function decodeRunLines(bytes: Buffer, place: Place, after?: string): RunEntry[] {
+export function decodeRunLines(bytes: Buffer, place: LinesPlace, after?: string): RunEntry[] {
   const entries: RunEntry[] = [];
   const isClean = isUtf8(bytes);
   let last = after;
   for (let start = 0; start < bytes.length;) {
-    const at = { path: place.path, offset: place.offset + start };
+    const at = placeWithin(place, start);
     const end = bytes.indexOf(LINE_FEED, start);
     if (end < 0) throw corrupt("the last line is not complete", at);
     // Decoding replaces malformed UTF-8 in silence, and the record would no longer be VERBATIM.
@@ -106,15 +131,15 @@ export function decodeRunLines(bytes: Buffer, place: Place, after?: string): Run
  * Finds an id among whole lines whose checksum has been verified. An id has one spelling, so its
  * line is found by its first bytes and no other line is decoded.
  */
-export function findRunLine(bytes: Buffer, id: string, place: Place): RunEntry | undefined {
+export function findRunLine(bytes: Buffer, id: string, place: LinesPlace): RunEntry | undefined {
   const start = Buffer.from(`{"id":${JSON.stringify(id)},"clock":`);
   for (let at = bytes.indexOf(start); at >= 0; at = bytes.indexOf(start, at + 1)) {
     // The same bytes may stand inside the data of another record.
     if (at > 0 && bytes[at - 1] !== LINE_FEED) continue;
     const end = bytes.indexOf(LINE_FEED, at);
-    const offset = place.offset + at;
-    if (end < 0) throw corrupt("the last line is not complete", { path: place.path, offset });
-    return decodeRunLine(bytes.toString("utf8", at, end), { path: place.path, offset });
+    const found = placeWithin(place, at);
+    if (end < 0) throw corrupt("the last line is not complete", found);
+    return decodeRunLine(bytes.toString("utf8", at, end), found);
   }
   return undefined;
 }

@@ -1,5 +1,6 @@
 /** Sequential reading of a large object: spans that grow, one of them read ahead. */
 import { corrupt } from "../format/json-line.ts";
+import { type Lines, packedLength, unpackBlock } from "../format/run-block.ts";
 import type { ByteRange } from "../storage/backend.ts";
 
 /** Small at first, because many scans stop after a few records. */
@@ -103,4 +104,36 @@ export async function* wholeLines(
   }
   if (begun.length > 0)
     throw corrupt("the last line is not complete", { path, offset: begunOffset });
+}
+
+/**
+ * The lines of packed blocks, block by block.
+ * @throws CorruptionError also when the last block is not complete
+ */
+export async function* unpackedLines(
+  pieces: AsyncIterable<Piece>,
+  path: string,
+): AsyncGenerator<Lines> {
+  const begun: Buffer[] = [];
+  let [begunBytes, wantedBytes, at] = [0, 1, { path, offset: 0 }];
+  for await (const { bytes, offset } of pieces) {
+    if (begunBytes === 0) at = { path, offset };
+    begun.push(bytes);
+    begunBytes += bytes.length;
+    // Not before all of a large block is there: what has begun is put together once.
+    if (begunBytes < wantedBytes) continue;
+    let rest = Buffer.concat(begun.splice(0));
+    for (;;) {
+      const length = packedLength(rest, at);
+      wantedBytes = length ?? rest.length + 1;
+      if (wantedBytes > rest.length) break;
+      const block = unpackBlock(rest.subarray(0, wantedBytes), at);
+      yield block;
+      rest = rest.subarray(wantedBytes);
+      at = { path, offset: block.end };
+    }
+    begun.push(rest);
+    begunBytes = rest.length;
+  }
+  if (begunBytes > 0) throw corrupt("the last block is not complete", at);
 }

@@ -7,6 +7,7 @@ import { assert } from "../core/assert.ts";
 import { CorruptionError } from "../core/errors.ts";
 import { corrupt, SEAL_BYTES, sealOf } from "../format/json-line.ts";
 import { type Block, decodePartition, type PartitionContent } from "../format/run-index.ts";
+import { type Lines, unpackBlock } from "../format/run-block.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import type { ByteRange, StorageBackend } from "../storage/backend.ts";
 import type { ByteCache, Sized } from "./byte-cache.ts";
@@ -131,6 +132,11 @@ export class RunObjects {
       path: this.run.path,
       offset: block.offset,
     });
+  }
+
+  /** The block's lines. @throws CorruptionError, NotSupportedError */
+  unpacked(bytes: Buffer, { offset }: Block): Lines {
+    return unpackBlock(bytes, { path: this.run.path, offset });
   }
 
   /** Tells, once for each partition, that the run is read without it. */

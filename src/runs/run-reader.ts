@@ -27,8 +27,9 @@ interface Lookup {
 }
 
 /**
- * All methods throw RunGoneError when the run is not there any more (load the manifest again) and
- * CorruptionError when its bytes are not what was written.
+ * All methods throw RunGoneError when the run is not there any more (load the manifest again),
+ * CorruptionError when its bytes are not what was written, and NotSupportedError when this runtime
+ * cannot decompress them.
  */
 export class RunReader implements Run {
   readonly isSorted = true;
@@ -149,8 +150,9 @@ export class RunReader implements Run {
   }
 
   #search(bytes: Buffer, { block, ids }: Lookup, found: Map<string, RunEntry>): void {
+    const lines = this.#objects.unpacked(bytes, block);
     for (const id of ids) {
-      const entry = findRunLine(bytes, id, { path: this.run.path, offset: block.offset });
+      const entry = findRunLine(lines.bytes, id, { path: this.run.path, ...lines });
       if (entry !== undefined) found.set(id, entry);
     }
   }

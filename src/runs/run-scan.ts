@@ -4,9 +4,18 @@ import { minOf } from "../core/bulk.ts";
 import { CorruptionError } from "../core/errors.ts";
 import type { RunEntry } from "../core/version.ts";
 import { corrupt, type Place, shorten } from "../format/json-line.ts";
+import { isPacked, type Lines } from "../format/run-block.ts";
 import { decodeRunHeader, decodeRunLines } from "../format/run-codec.ts";
 import { type Block, findBySeparator } from "../format/run-index.ts";
-import { readSpans, spansBetween, spanSizes, wholeLines, type Piece } from "./read-spans.ts";
+import type { ByteRange } from "../storage/backend.ts";
+import {
+  readSpans,
+  spansBetween,
+  spanSizes,
+  unpackedLines,
+  wholeLines,
+  type Piece,
+} from "./read-spans.ts";
 import type { RunObjects } from "./run-objects.ts";
 
 export interface RunScanOptions {
@@ -46,12 +55,10 @@ export async function* scanAll(objects: RunObjects): AsyncGenerator<RunEntry[]> 
   const { path, bytes, sha256 } = objects.run;
   const hash = createHash("sha256");
   let last: string | undefined;
-  for await (const piece of linesBetween(objects, 0, bytes)) {
-    hash.update(piece.bytes);
-    const { bytes: lines, offset } = piece.offset === 0 ? withoutHeader(piece, path) : piece;
-    const entries = decodeRunLines(lines, { path, offset }, last);
+  for await (const lines of linesBetween(objects, 0, bytes, (stored) => hash.update(stored))) {
+    const entries = decodeRunLines(lines.bytes, { path, ...lines }, last);
     last = entries.at(-1)?.id ?? last;
-    if (piece.offset + piece.bytes.length === bytes) {
+    if (lines.end === bytes) {
       const found = hash.digest("hex");
       if (found !== sha256) {
         throw corrupt(`SHA-256 of the run: expected ${sha256}, found ${found}`, {
@@ -112,9 +119,8 @@ export async function* scanUnindexed(
 ): AsyncGenerator<RunEntry[]> {
   const { offset, end } = objects.partitionRange(at);
   let last: string | undefined;
-  for await (const piece of linesBetween(objects, offset, end)) {
-    const place = { path: objects.run.path, offset: piece.offset };
-    const entries = decodeRunLines(piece.bytes, place, last);
+  for await (const lines of linesBetween(objects, offset, end)) {
+    const entries = decodeRunLines(lines.bytes, { path: objects.run.path, ...lines }, last);
     last = entries.at(-1)?.id;
     // Not before the run itself has answered: when both objects are gone, nothing is damaged.
     objects.warnUnreadable(at, reason);
@@ -146,9 +152,9 @@ async function* scanBlocks(
     for (const block of groups.shift() ?? []) {
       const start = block.offset - piece.offset;
       const whole = piece.bytes.subarray(start, start + block.length);
-      const few = [...fewLines(await objects.verified(whole, block))];
-      for (const { bytes, offset } of range.reverse ? few.toReversed() : few) {
-        const place = { path: objects.run.path, offset: block.offset + offset };
+      const few = [...fewLines(objects.unpacked(await objects.verified(whole, block), block))];
+      for (const { bytes, ...at } of range.reverse ? few.toReversed() : few) {
+        const place = { path: objects.run.path, ...at };
         const entries = decodeRunLines(bytes, place, range.reverse ? undefined : last);
         if (range.reverse) {
           checkBelow(entries, last, place);
@@ -171,11 +177,12 @@ function checkBelow(entries: readonly RunEntry[], next: string | undefined, plac
  * A block in pieces of whole lines: decoded, a span takes several times its bytes, and what is held
  * for long costs a process more than what it releases at once.
  */
-function* fewLines(block: Buffer): Generator<Piece> {
-  for (let start = 0; start < block.length;) {
-    const lineEnd = block.indexOf(LINE_FEED, start + DECODED_BYTES_MIN);
-    const end = lineEnd < 0 ? block.length : lineEnd + 1;
-    yield { bytes: block.subarray(start, end), offset: start };
+function* fewLines({ bytes, offset, ...lines }: Lines): Generator<Lines> {
+  for (let start = 0; start < bytes.length;) {
+    const lineEnd = bytes.indexOf(LINE_FEED, start + DECODED_BYTES_MIN);
+    const end = lineEnd < 0 ? bytes.length : lineEnd + 1;
+    const at = lines.isPacked ? offset : offset + start;
+    yield { ...lines, bytes: bytes.subarray(start, end), offset: at };
     start = end;
   }
 }
@@ -211,16 +218,47 @@ function positionsWithin(
   return reverse ? positions.reverse() : positions;
 }
 
-function linesBetween(objects: RunObjects, offset: number, end: number): AsyncGenerator<Piece> {
-  const spans = spansBetween(offset, end);
-  return wholeLines(
-    readSpans((range) => objects.read(range), spans),
-    objects.run.path,
-  );
+/**
+ * The lines of a part of the run that begins with the run or a block, without its index.
+ * @param onStored called with what is read, in its order, before any line of it is given
+ */
+async function* linesBetween(
+  objects: RunObjects,
+  offset: number,
+  end: number,
+  onStored: (bytes: Buffer) => void = () => undefined,
+): AsyncGenerator<Lines> {
+  const { path } = objects.run;
+  const read = async (range: ByteRange): Promise<Buffer> => {
+    const bytes = await objects.read(range);
+    onStored(bytes);
+    return bytes;
+  };
+  const pieces = readSpans(read, spansBetween(offset, end));
+  try {
+    const first = await pieces.next();
+    if (first.done === true) return;
+    const piece = offset === 0 ? withoutHeader(first.value, path) : first.value;
+    const all = startingWith(piece, pieces);
+    if (isPacked(piece.bytes)) return yield* unpackedLines(all, path);
+    for await (const lines of wholeLines(all, path)) {
+      yield { ...lines, end: lines.offset + lines.bytes.length, isPacked: false };
+    }
+  } finally {
+    await pieces.return(undefined);
+  }
+}
+
+async function* startingWith(first: Piece, rest: AsyncIterable<Piece>): AsyncGenerator<Piece> {
+  yield first;
+  yield* rest;
 }
 
 function withoutHeader({ bytes, offset }: Piece, path: string): Piece {
   const length = bytes.indexOf(LINE_FEED) + 1;
-  decodeRunHeader(bytes.toString("utf8", 0, length - 1), { path, offset });
-  return { bytes: bytes.subarray(length), offset: offset + length };
+  const line = bytes.toString("utf8", 0, length - 1);
+  const { compression } = decodeRunHeader(line, { path, offset });
+  const piece = { bytes: bytes.subarray(length), offset: offset + length };
+  if (isPacked(piece.bytes) === (compression !== "none")) return piece;
+  throw corrupt(`blocks are not as the header says (${compression})`, { path, ...piece });
 }

@@ -5,25 +5,25 @@
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { assert } from "../core/assert.ts";
+import type { Compression } from "../core/compression.ts";
 import { ConflictError } from "../core/errors.ts";
 import type { RunEntry } from "../core/version.ts";
-import { encodeRunHeader, encodeRunLine } from "../format/run-codec.ts";
+import { packBlock } from "../format/run-block.ts";
+import { encodeRunHeader, encodeRunLine, type RunHeader } from "../format/run-codec.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import { IndexBuilder } from "./index-builder.ts";
 import type { EntryBatches } from "./merge.ts";
 
-/** One point read fetches one block; larger blocks make a smaller index. */
+/** Of a block's lines. One point read fetches one block; larger blocks make a smaller index. */
 export const BLOCK_BYTES_MAX = 32 * 1024;
 /** How much is handed to the backend at a time. */
 const PIECE_BYTES = 1024 * 1024;
 
-export interface WriteRunOptions {
+export interface WriteRunOptions extends RunHeader {
   readonly path: string;
   /** Path of the index object. */
   readonly indexPath: string;
-  /** Generation of the manifest the writer started from. */
-  readonly base: number;
   /** Ascending ids, each once; closed when the call ends. */
   readonly entries: EntryBatches;
   /** For each of the two objects; default: the backend's. */
@@ -37,9 +37,9 @@ export interface WriteRunOptions {
  */
 export async function writeRun(
   backend: StorageBackend,
-  { path, indexPath, base, entries, timeoutMs }: WriteRunOptions,
+  { path, indexPath, entries, timeoutMs, ...header }: WriteRunOptions,
 ): Promise<RunInfo | undefined> {
-  const encoder = new RunEncoder(path, base);
+  const encoder = new RunEncoder(path, header);
   const pieces = new Pieces(encode(entries, encoder));
   const putNew = async (target: string, body: Uint8Array | Pieces): Promise<void> => {
     const put = await backend.put(target, body, { ifAbsent: true }, { timeoutMs });
@@ -113,6 +113,7 @@ type Description = Omit<RunInfo, "path" | "index">;
 class RunEncoder {
   readonly #sha256 = createHash("sha256");
   readonly #index: IndexBuilder;
+  readonly #compression: Compression;
   #block: string[] = [];
   #blockIds: string[] = [];
   #blockBytes = 0;
@@ -126,10 +127,11 @@ class RunEncoder {
   #isFinished = false;
   pieceBytes = 0;
 
-  constructor(path: string, base: number) {
-    const header = Buffer.from(`${encodeRunHeader(base)}\n`);
-    this.#index = new IndexBuilder(path, header.length);
-    this.#write(header);
+  constructor(path: string, header: RunHeader) {
+    this.#compression = header.compression;
+    const line = Buffer.from(`${encodeRunHeader(header)}\n`);
+    this.#index = new IndexBuilder(path, line.length);
+    this.#write(line);
   }
 
   add(entry: RunEntry): void {
@@ -182,7 +184,8 @@ class RunEncoder {
 
   #closeBlock(): void {
     if (this.#block.length === 0) return;
-    const bytes = Buffer.from(this.#block.join(""));
+    const lines = Buffer.from(this.#block.join(""));
+    const bytes = this.#compression === "none" ? lines : packBlock(lines, this.#compression);
     this.#index.addBlock(this.#blockIds, bytes.length, crc32(bytes));
     this.#write(bytes);
     this.#block = [];

@@ -30,7 +30,12 @@ test("a record and a tombstone have one fixed spelling", () => {
   expect(encodeRunLine(tombstone("\ud800"))).toBe(
     '{"id":"\\ud800","clock":7,"agent":"a","w":"0123456789abcdef","v":1,"deleted":true}\n',
   );
-  expect(encodeRunHeader(12)).toBe('{"format":1,"kind":"run","base":12}');
+  const begin = '{"format":1,"kind":"run","base":12';
+  expect(encodeRunHeader({ base: 12, compression: "none" })).toBe(`${begin}}`);
+  expect(encodeRunHeader({ base: 12, compression: "deflate" })).toBe(
+    `${begin},"compression":"deflate-raw"}`,
+  );
+  expect(encodeRunHeader({ base: 12, compression: "zstd" })).toBe(`${begin},"compression":"zstd"}`);
 });
 
 test("decoding returns every entry, the text of its data byte for byte", () => {
@@ -136,7 +141,10 @@ describe("several lines", () => {
 
 test("a header of a newer format is distinguished from a foreign one", () => {
   const header = (text: string) => caught(() => decodeRunHeader(text, place));
-  expect(decodeRunHeader(encodeRunHeader(0), place)).toBe(0);
+  for (const compression of ["none", "deflate", "zstd"] as const) {
+    const written = { base: 0, compression };
+    expect(decodeRunHeader(encodeRunHeader(written), place)).toEqual(written);
+  }
   expect(header('{"format":2,"kind":"run","anything":1}')).toBeInstanceOf(FormatVersionError);
   for (const foreign of [
     "",
@@ -148,6 +156,10 @@ test("a header of a newer format is distinguished from a foreign one", () => {
     '{"format":1,"kind":"run","base":1.5}',
     '{"format":0,"kind":"run","base":1}',
     '{"format":1, "kind":"run","base":1}',
+    '{"format":1,"kind":"run","base":1,"compression":"none"}',
+    '{"format":1,"kind":"run","base":1,"compression":"deflate"}',
+    '{"format":1,"kind":"run","base":1,"compression":"brotli"}',
+    '{"format":1,"kind":"run","base":1,"compression":null}',
   ]) {
     expect(header(foreign), foreign).toBeInstanceOf(CorruptionError);
   }
@@ -168,5 +180,5 @@ test("the encoder refuses what the decoder would", () => {
   ]) {
     expect(caught(() => encodeRunLine(entry))).toBeInstanceOf(AssertionError);
   }
-  expect(caught(() => encodeRunHeader(-1))).toBeInstanceOf(AssertionError);
+  expect(caught(() => encodeRunHeader({ base: -1, compression: "none" }))).toBeInstanceOf(AssertionError);
 });

@@ -27,6 +27,7 @@ test("a check notices an index that denies a record of the run", async () => {
     path: "snapshots/other.jsonl",
     indexPath: "snapshots/other.index",
     base: 1,
+    compression: "none",
     entries: fromSorted([record("a", '"x"'), record("b")]),
   });
   await backend.writeBlob(INDEX_PATH, await backend.readBlob(other?.index ?? ""));

@@ -103,7 +103,7 @@ test(
     const location = join(directory.path, "store");
     await backend.initialize(location, { readOnly: false });
     onTestFinished(() => backend.shutdown());
-    const target = { path: RUN_PATH, indexPath: INDEX_PATH, base: 1 };
+    const target = { path: RUN_PATH, indexPath: INDEX_PATH, base: 1, compression: "none" } as const;
     const run = await writeRun(backend, { ...target, entries: million() });
     if (run === undefined) throw new Error("nothing was written");
     expect(run.records).toBe(MILLION);

@@ -16,7 +16,7 @@ import {
   writeEntries,
 } from "./support.ts";
 
-const target = { path: RUN_PATH, indexPath: INDEX_PATH, base: 1 };
+const target = { path: RUN_PATH, indexPath: INDEX_PATH, base: 1, compression: "none" } as const;
 
 async function textOf(backend: MemoryBackend, path: string): Promise<string> {
   return (await backend.readBlob(path)).toString();

@@ -1,5 +1,6 @@
 /** What the tests of runs share: a backend that counts reads, entries of every odd kind. */
 import fc from "fast-check";
+import { type Compression, findZstd } from "../../src/core/compression.ts";
 import { CorruptionError } from "../../src/core/errors.ts";
 import { CLOCK_MAX, type RunEntry } from "../../src/core/version.ts";
 import { findBySeparator } from "../../src/format/run-index.ts";
@@ -14,6 +15,9 @@ import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 
 export const SEED = 20_261_122;
 export const RUN_PATH = "snapshots/snap-1-0123456789abcdef.jsonl";
+/** Those that this runtime can write. */
+export const COMPRESSIONS: readonly Compression[] =
+  findZstd() === undefined ? ["none", "deflate"] : ["none", "deflate", "zstd"];
 export const INDEX_PATH = "snapshots/snap-1-0123456789abcdef.index";
 
 /** Memory that records its reads; `onGet` may change an answer. */
@@ -68,12 +72,17 @@ export class PointReader extends RunReader {
 
 type RunReaderCache = ConstructorParameters<typeof RunReader>[1];
 
-export async function writeEntries(entries: readonly RunEntry[]): Promise<WrittenRun> {
+/** @param compression Default: none, so that tests may look into the bytes. */
+export async function writeEntries(
+  entries: readonly RunEntry[],
+  compression: Compression = "none",
+): Promise<WrittenRun> {
   const backend = await openBackend();
   const run = await writeRun(backend, {
     path: RUN_PATH,
     indexPath: INDEX_PATH,
     base: 1,
+    compression,
     entries: fromSorted(entries),
   });
   if (run === undefined) throw new Error("nothing was written");

@@ -9,7 +9,9 @@ import {
   type Manifest,
 } from "../../src/format/manifest-codec.ts";
 import { LOG_PREFIX, MANIFEST_PATH, parseSegmentPath } from "../../src/format/paths.ts";
+import { isPacked, packedLength, unpackBlock } from "../../src/format/run-block.ts";
 import { decodeRunLines } from "../../src/format/run-codec.ts";
+import type { RunEntry } from "../../src/core/version.ts";
 import { decodeSegment } from "../../src/format/segment-decoder.ts";
 import { hasForm, plainText } from "./form.ts";
 import { compareOps, type Versioned } from "./ledger.ts";
@@ -138,9 +140,8 @@ export class Truth {
   /** VERBATIM, and what a checkpoint migrates it writes under its version. */
   readonly #decodeRun = (path: string, body: Uint8Array): Winners => {
     const bytes = Buffer.from(body);
-    const start = bytes.indexOf(10) + 1;
     const winners: Winners = new Map();
-    for (const entry of decodeRunLines(bytes.subarray(start), { path, offset: start })) {
+    for (const entry of entriesIn(path, bytes)) {
       const { id, version, schemaVersion: schema, text } = entry;
       if (text !== undefined && !hasForm(text, schema)) {
         this.#fail("SCHEMA", `${path} holds ${text} under version ${schema}`);
@@ -168,6 +169,17 @@ export class Truth {
     let known = this.#decoded.get(object);
     if (known === undefined) this.#decoded.set(object, (known = decode(path, object.body)));
     return known;
+  }
+}
+
+/** Behind the header: lines, or packed blocks of them. */
+function* entriesIn(path: string, run: Buffer): Generator<RunEntry> {
+  for (let at = run.indexOf(10) + 1; at < run.length;) {
+    const [rest, place] = [run.subarray(at), { path, offset: at }];
+    const length = isPacked(rest) ? packedLength(rest, place) : rest.length;
+    const lines = unpackBlock(rest.subarray(0, length), place);
+    yield* decodeRunLines(lines.bytes, { path, ...lines });
+    at = lines.end;
   }
 }
 

@@ -4,9 +4,10 @@ import { StoreNotFoundError } from "../../core/errors.ts";
 import { parseRecord } from "../../core/record.ts";
 import type { RunEntry } from "../../core/version.ts";
 import { corrupt, Fields, parseObject, type Place } from "../../format/json-line.ts";
+import { unpackBlock } from "../../format/run-block.ts";
 import { decodeRunHeader, decodeRunLine, decodeRunLines } from "../../format/run-codec.ts";
 import { decodeIndexHeader, decodePartition } from "../../format/run-index.ts";
-import { readSpans, spansBetween } from "../../runs/read-spans.ts";
+import { type Piece, readSpans, spansBetween, unpackedLines } from "../../runs/read-spans.ts";
 import type { StorageBackend } from "../../storage/backend.ts";
 import { FsBackend } from "../../storage/fs/fs-backend.ts";
 import { validateSnapshot } from "../validate.ts";
@@ -26,7 +27,7 @@ type Records<T> = AsyncGenerator<[string, T], { version: number }>;
  * loaded whole.
  * @returns the schema version: the file's, or the highest among a run's records (1 when it has none)
  * @throws StoreNotFoundError when there is no such file; CorruptionError, FormatVersionError,
- *   InvalidArgumentError
+ *   InvalidArgumentError; NotSupportedError for a compression that this runtime lacks
  */
 export async function* streamSnapshotFile<T = Record<string, unknown>>(
   dir: string,
@@ -70,13 +71,16 @@ async function* streamRun<T>(
   lines: AsyncGenerator<Line>,
   header: Line,
 ): Records<T> {
-  decodeRunHeader(header.text, header);
-  const index = header.path.replace(/\.jsonl$/, ".index");
+  const { compression } = decodeRunHeader(header.text, header);
+  const { path } = header;
+  const index = path.replace(/\.jsonl$/, ".index");
   const isIndexed = (await backend.get(index, NO_BYTES)).status === "found";
+  const unindexed = (): AsyncIterable<RunEntry> =>
+    compression === "none"
+      ? entriesOf(lines)
+      : entriesOfPacked(backend, path, Buffer.byteLength(header.text) + 1);
   let version = 1;
-  for await (const entry of isIndexed
-    ? entriesOfBlocks(backend, header.path, index)
-    : entriesOf(lines)) {
+  for await (const entry of isIndexed ? entriesOfBlocks(backend, path, index) : unindexed()) {
     if (entry.text === undefined) continue;
     version = Math.max(version, entry.schemaVersion);
     yield [entry.id, parseRecord(entry.id, entry.text, header.path) as T];
@@ -86,6 +90,17 @@ async function* streamRun<T>(
 
 async function* entriesOf(lines: AsyncIterable<Line>): AsyncGenerator<RunEntry> {
   for await (const line of lines) yield decodeRunLine(line.text, line);
+}
+
+async function* entriesOfPacked(
+  backend: StorageBackend,
+  path: string,
+  start: number,
+): AsyncGenerator<RunEntry> {
+  const pieces = readPieces(backend, path, start, await sizeOf(backend, path));
+  for await (const lines of unpackedLines(pieces, path)) {
+    yield* decodeRunLines(lines.bytes, { path, ...lines });
+  }
 }
 
 async function* entriesOfBlocks(
@@ -110,7 +125,8 @@ async function* entriesOfBlocks(
           offset,
         });
       }
-      yield* decodeRunLines(bytes, { path, offset });
+      const lines = unpackBlock(bytes, { path, offset });
+      yield* decodeRunLines(lines.bytes, { path, ...lines });
       end = offset + length;
     }
   }
@@ -130,11 +146,7 @@ function parseIfObject(text: string): Record<string, unknown> | undefined {
 
 /** Lines without their line feed; the last one may lack it, as in files that a person made. */
 async function* readLines(backend: StorageBackend, path: string): AsyncGenerator<Line> {
-  const end = await sizeOf(backend, path);
-  const pieces = readSpans(
-    ({ offset, length }) => backend.readBlobRange(path, offset, length),
-    spansBetween(0, end),
-  );
+  const pieces = readPieces(backend, path, 0, await sizeOf(backend, path));
   let begun: Buffer[] = [];
   let offset = 0;
   for await (const { bytes } of pieces) {
@@ -149,6 +161,18 @@ async function* readLines(backend: StorageBackend, path: string): AsyncGenerator
     if (start < bytes.length) begun.push(bytes.subarray(start));
   }
   if (begun.length > 0) yield { path, offset, text: Buffer.concat(begun).toString() };
+}
+
+function readPieces(
+  backend: StorageBackend,
+  path: string,
+  start: number,
+  end: number,
+): AsyncGenerator<Piece> {
+  return readSpans(
+    ({ offset, length }) => backend.readBlobRange(path, offset, length),
+    spansBetween(start, end),
+  );
 }
 
 /** @throws StoreNotFoundError, with the original's text */

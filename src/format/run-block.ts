@@ -1,0 +1,174 @@
+/**
+ * Blocks of a compressed run (FORMAT, "Compressed blocks"): a sealed line that says what follows, so
+ * many bytes, and a line feed. Where a block ends is known without the index, and how many bytes come
+ * out of it before it is decompressed.
+ */
+import { deflateRawSync, inflateRawSync } from "node:zlib";
+import { assert } from "../core/assert.ts";
+import { type Compression, findZstd, whyNoZstd } from "../core/compression.ts";
+import { NotSupportedError } from "../core/errors.ts";
+import {
+  checkSealedLine,
+  checksumOf,
+  corrupt,
+  Fields,
+  parseObject,
+  type Place,
+  sealLine,
+  shorten,
+} from "./json-line.ts";
+
+/** How a compression is called in a run: for deflate, what browsers call it (`DecompressionStream`). */
+export type Method = "deflate-raw" | "zstd" | "none";
+
+const LINE_FEED = 10;
+/** Lines of records begin otherwise. */
+const BEGIN = Buffer.from('{"block":"');
+/** A line that announces a block is shorter: it holds two numbers and two checksums. */
+const HEAD_BYTES_MAX = 160;
+const CRC = /^[0-9a-f]{8}$/;
+/** No block expands to more, whatever it says: longer lines are stored as they are. */
+export const UNPACKED_BYTES_MAX = 8 * 1024 * 1024;
+/** The smallest size of buffer that zlib accepts. */
+const CHUNK_BYTES_MIN = 64;
+
+/** Level 1 of zlib, 1 of zstd: by far the fastest, and nearly as small (DECISIONS). */
+const LEVEL = 1;
+/** ZSTD_c_compressionLevel, which the types of Node 20 lack. */
+const ZSTD_LEVEL = { params: { 100: LEVEL } };
+
+const METHODS: Readonly<Record<Compression, Method>> = {
+  deflate: "deflate-raw",
+  zstd: "zstd",
+  none: "none",
+};
+
+export function methodOf(compression: Compression): Method {
+  return METHODS[compression];
+}
+
+/** Whole lines of a run, as they come out of what is stored. */
+export interface Lines {
+  readonly bytes: Buffer;
+  /** Of the first line, or of the block: inside a packed block, no line has an offset of its own. */
+  readonly offset: number;
+  /** Where the stored bytes end. */
+  readonly end: number;
+  readonly isPacked: boolean;
+}
+
+/** Whether a block is stored with a line that announces it, and not as lines alone. */
+export function isPacked(bytes: Buffer): boolean {
+  return bytes.subarray(0, BEGIN.length).equals(BEGIN);
+}
+
+/** @param lines whole lines; what does not become shorter is stored as it is */
+export function packBlock(lines: Buffer, compression: Compression): Buffer {
+  assert(lines.at(-1) === LINE_FEED, "a block ends with a line");
+  const small = lines.length > UNPACKED_BYTES_MAX ? lines : compress(lines, compression);
+  const [method, bytes] =
+    small.length < lines.length ? [METHODS[compression], small] : ["none", lines];
+  const head = { block: method, raw: lines.length, bytes: bytes.length, data: checksumOf(bytes) };
+  return Buffer.concat([Buffer.from(`${sealLine(JSON.stringify(head))}\n`), bytes, END]);
+}
+
+const END = Buffer.from("\n");
+
+function compress(lines: Buffer, compression: Compression): Buffer {
+  const chunkSize = Math.max(CHUNK_BYTES_MIN, lines.length);
+  if (compression === "deflate") return deflateRawSync(lines, { level: LEVEL, chunkSize });
+  if (compression === "none") return lines;
+  const zstd = findZstd();
+  assert(zstd !== undefined, "the option was checked");
+  return zstd.compress(lines, { ...ZSTD_LEVEL, chunkSize });
+}
+
+/** What a block's first line says. */
+interface Head {
+  readonly method: Method;
+  /** Bytes of its lines, of what is stored of them, and of the line itself. */
+  readonly raw: number;
+  readonly bytes: number;
+  readonly headBytes: number;
+  readonly data: string;
+}
+
+/**
+ * How long the packed block is that begins here; undefined if its first line is not there yet.
+ * @throws CorruptionError
+ */
+export function packedLength(bytes: Buffer, place: Place): number | undefined {
+  const head = decodeHead(bytes, place);
+  return head && head.headBytes + head.bytes + END.length;
+}
+
+function decodeHead(bytes: Buffer, place: Place): Head | undefined {
+  const end = bytes.subarray(0, HEAD_BYTES_MAX).indexOf(LINE_FEED);
+  if (end < 0) {
+    if (bytes.length < HEAD_BYTES_MAX) return undefined;
+    throw corrupt("expected a line that announces a block", place);
+  }
+  const line = bytes.toString("latin1", 0, end);
+  checkSealedLine(line, place);
+  const fields = new Fields(parseObject(line, place), place);
+  const method = fields.string("block");
+  if (method !== "none" && method !== "deflate-raw" && method !== "zstd") {
+    throw corrupt(`a block of unknown compression ${shorten(method)}`, place);
+  }
+  const isPlain = method === "none";
+  const raw = fields.integer("raw", 1, isPlain ? undefined : UNPACKED_BYTES_MAX);
+  return {
+    method,
+    raw,
+    bytes: fields.integer("bytes", isPlain ? raw : 1, isPlain ? raw : raw - 1),
+    headBytes: end + 1,
+    data: fields.matching("data", CRC, "8 hex digits"),
+  };
+}
+
+/**
+ * The lines of one block, however it is stored.
+ * @param bytes the block, no more and no less
+ * @throws CorruptionError; NotSupportedError if this runtime cannot decompress it
+ */
+export function unpackBlock(bytes: Buffer, place: Place): Lines {
+  const { offset } = place;
+  const end = offset + bytes.length;
+  if (!isPacked(bytes)) return { bytes, offset, end, isPacked: false };
+  const head = decodeHead(bytes, place);
+  const expected = head && head.headBytes + head.bytes + END.length;
+  if (head === undefined || expected !== bytes.length || bytes.at(-1) !== LINE_FEED) {
+    throw corrupt(`found a block of ${bytes.length} bytes, expected ${expected}`, place);
+  }
+  const data = bytes.subarray(head.headBytes, head.headBytes + head.bytes);
+  const found = checksumOf(data);
+  if (found !== head.data) {
+    throw corrupt(`checksum of the block's data: expected ${head.data}, found ${found}`, place);
+  }
+  const lines = decompress(data, head, place);
+  if (lines.length !== head.raw || lines.at(-1) !== LINE_FEED) {
+    throw corrupt(`a block of ${head.raw} bytes decompressed to ${lines.length}`, place);
+  }
+  return { bytes: lines, offset, end, isPacked: true };
+}
+
+function decompress(data: Buffer, { method, raw }: Head, place: Place): Buffer {
+  if (method === "none") return data;
+  const bound = { maxOutputLength: raw, chunkSize: Math.max(CHUNK_BYTES_MIN, raw + 1) };
+  const zstd = method === "zstd" ? findZstd() : undefined;
+  if (method === "zstd" && zstd === undefined) throw unreadable(place.path);
+  try {
+    return zstd === undefined ? inflateRawSync(data, bound) : zstd.decompress(data, bound);
+  } catch (cause) {
+    throw corrupt(`a block that does not decompress (${method})`, place, cause);
+  }
+}
+
+/** It is whole, and others can read it. */
+export function unreadable(path: string): NotSupportedError {
+  return new NotSupportedError(
+    `${path} is compressed with zstd and cannot be read here: ${whyNoZstd()}. ` +
+      'Where such a process reads, everything that compacts must use the option compression: "deflate"',
+    { path },
+  );
+}
