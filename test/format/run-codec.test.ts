@@ -180,5 +180,7 @@ test("the encoder refuses what the decoder would", () => {
   ]) {
     expect(caught(() => encodeRunLine(entry))).toBeInstanceOf(AssertionError);
   }
-  expect(caught(() => encodeRunHeader({ base: -1, compression: "none" }))).toBeInstanceOf(AssertionError);
+  expect(caught(() => encodeRunHeader({ base: -1, compression: "none" }))).toBeInstanceOf(
+    AssertionError,
+  );
 });

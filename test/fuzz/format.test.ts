@@ -4,6 +4,13 @@ import { expect, test } from "vitest";
 import { encodeArchive, decodeArchive } from "../../src/format/archive-codec.ts";
 import { hash } from "node:crypto";
 import { decodeManifest, EMPTY_MANIFEST, encodeManifest } from "../../src/format/manifest-codec.ts";
+import { checksumOf, sealLine } from "../../src/format/json-line.ts";
+import {
+  packBlock,
+  packedLength,
+  unpackBlock,
+  UNPACKED_BYTES_MAX,
+} from "../../src/format/run-block.ts";
 import { decodeRetiredList, encodeRetiredList } from "../../src/format/retired-list.ts";
 import {
   decodeRunHeader,
@@ -161,6 +168,40 @@ test("lines of a run", () => {
     if (found === undefined) return;
     expect(found.map((entry) => encodeRunLine(entry)).join("")).toBe(bytes.toString());
   });
+});
+
+/** Makes both checksums of a packed block hold, whatever it says now. */
+function resealPacked(bytes: Buffer): Buffer {
+  const [, open, seal] =
+    /^(\{.*"data":")[0-9a-f]{8}"(.*),"crc":"[0-9a-f]{8}"\}$/.exec(
+      bytes.toString("latin1").split("\n")[0] ?? "",
+    ) ?? [];
+  if (open === undefined) return bytes;
+  const data = bytes.subarray(bytes.indexOf(10) + 1, -1);
+  const line = sealLine(`${open}${checksumOf(data)}"${seal}}`);
+  return Buffer.concat([Buffer.from(`${line}\n`, "latin1"), data, Buffer.from("\n")]);
+}
+
+test("a packed block, which never expands to more than it says", () => {
+  const packed = fc
+    .tuple(entries, fc.constantFrom("deflate", "none"), fc.nat(3))
+    .map(([all, compression, times]) => {
+      const lines = all.map((entry) => encodeRunLine(entry)).join("");
+      return packBlock(Buffer.from(lines.repeat(times + 1)), compression);
+    });
+  for (const reseal of [(bytes: Buffer): Buffer => bytes, resealPacked]) {
+    fuzz(packed, (bytes) => {
+      const block = reseal(bytes);
+      decoded(() => packedLength(block, PLACE));
+      const lines = decoded(() => unpackBlock(block, PLACE));
+      if (lines === undefined || !lines.isPacked) return;
+      expect(lines.bytes.length).toBeLessThanOrEqual(UNPACKED_BYTES_MAX);
+      expect(lines.end).toBe(block.length);
+      const again = packBlock(lines.bytes, "deflate");
+      expect(unpackBlock(again, PLACE).bytes.equals(lines.bytes)).toBe(true);
+      decoded(() => decodeRunLines(lines.bytes, PLACE));
+    });
+  }
 });
 
 test("headers of runs and indexes", () => {
