@@ -62,6 +62,8 @@ export class Compactor extends Construct {
       target: {
         arn: functionArn,
         roleArn: role.roleArn,
+        // A store that had nothing to do is then not looked at each time.
+        input: JSON.stringify({ "detail-type": "Scheduled Event" }),
         retryPolicy: {
           maximumRetryAttempts: RETRIES,
           maximumEventAgeInSeconds: EVENT_AGE_MAX.toSeconds(),

@@ -22,6 +22,7 @@ import {
   manifestStatement,
   readAccess,
   readWriteAccess,
+  startAccess,
   type StorePlace,
   tlsStatements,
 } from "./store-access.ts";
@@ -102,6 +103,23 @@ export class OpslogStore extends Construct {
   /** May do everything the library does: write without an agentId, `compact`, `archive`. */
   grantMaintain(grantee: IGrantable): Grant {
     return this.#grant(grantee, maintainAccess(this.#place()));
+  }
+
+  /**
+   * Lets a function that reads or writes the store start the compactor when it sees a backlog, in
+   * addition to another grant: `withStore` does so where OPSLOG_COMPACTOR names it, as it does then.
+   * Many functions that see the same backlog start it once.
+   */
+  grantStartCompactor(handler: Function): Grant {
+    handler.addEnvironment("OPSLOG_COMPACTOR", this.compactor.functionName);
+    // Not `grantInvoke`, which includes every version and alias.
+    const invoke = Grant.addToPrincipal({
+      grantee: handler,
+      actions: ["lambda:InvokeFunction"],
+      resourceArns: [this.compactor.functionArn],
+    });
+    invoke.assertSuccess();
+    return invoke.combine(this.#grant(handler, startAccess(this.#place())));
   }
 
   /** A metric of the compactor; statistic as its kind requires, period 5 minutes by default. */

@@ -35,6 +35,7 @@ export class RecordsStack extends Stack {
       logRetention: RetentionDays.ONE_MONTH,
     });
     this.store.grantReadWrite(this.records.function);
+    this.store.grantStartCompactor(this.records.function);
     const url = this.records.function.addFunctionUrl({ authType: FunctionUrlAuthType.AWS_IAM });
     this.#output("Url", "Address of the records; requests need an IAM signature.", url.url);
     this.#output("Location", "The store, for tools that open it directly.", this.store.location);

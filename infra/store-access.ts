@@ -26,6 +26,7 @@ export interface Access {
 // This directory is compiled by itself and cannot import src/format; a test compares the names.
 export const MANIFEST = "manifest.json";
 export const LEASE = "compact.lease";
+export const START = "compact.start";
 export const WRITER_LEASE = "writer.lease";
 export const LOG = "ops/*";
 export const RUNS = "snapshots/*";
@@ -63,13 +64,18 @@ export function compactAccess(place: StorePlace): Access {
   };
 }
 
+/** What a function needs in addition to start the compactor when it sees a backlog. */
+export function startAccess(place: StorePlace): Access {
+  return { permissions: [put(place, START)], keyActions: WRITE_KEY };
+}
+
 /** Everything that a program can do with its store: single writer, `compact`, `archive`, tools. */
 export function maintainAccess(place: StorePlace): Access {
   return {
     permissions: [
       get(place),
       list(place, LOG, RUNS, ARCHIVES),
-      put(place, MANIFEST, LEASE, WRITER_LEASE, LOG, RUNS, ARCHIVES),
+      put(place, MANIFEST, LEASE, START, WRITER_LEASE, LOG, RUNS, ARCHIVES),
       permission("s3:AbortMultipartUpload", objects(place, RUNS, ARCHIVES)),
       permission("s3:DeleteObject", objects(place, LOG, RUNS, ARCHIVES)),
     ],

@@ -12,7 +12,10 @@ export type AnyBucket = Bucket | IBucket;
 
 /** Options of the compactor. */
 export interface CompactorProps {
-  /** How often a pass begins: whole minutes, 1 minute to 1 day. Default 1 minute. */
+  /**
+   * How often a pass begins: whole minutes, 1 minute to 1 day. Default 1 minute; a store that is idle
+   * is looked at every 15 minutes.
+   */
   readonly every?: Duration | undefined;
   /** Memory in MB, 512 to 10,240; CPU grows with it. Default 1,769: one whole vCPU. */
   readonly memoryMb?: number | undefined;
@@ -36,7 +39,7 @@ export interface CompactorProps {
 export interface AlarmProps {
   /** What every alarm does when it rings, and when it stops. Default: nothing. */
   readonly actions?: readonly IAlarmAction[] | undefined;
-  /** Age of the oldest segment not merged. Default: 10 minutes, or 3 schedules if that is more. */
+  /** Age of the oldest segment not merged. Default: 20 minutes, or 3 schedules if that is more. */
   readonly backlogAge?: Duration | undefined;
   /** Segments not merged. Default 1,000: above it, listing the log takes more than one request. */
   readonly backlogSegments?: number | undefined;
@@ -97,6 +100,8 @@ export interface AlarmSettings {
 const DEFAULT_PREFIX = "store";
 const PREFIX_CHARACTERS_MAX = 100;
 const MINUTES_PER_DAY = 1_440;
+/** The first write after a quiet time waits for up to 16: see `idleMaxMs` of `createCompactor`. */
+const BACKLOG_AGE_MINUTES = 20;
 
 /** Names of props that say how a new bucket is made. */
 const NEW_BUCKET_PROPS = [
@@ -162,7 +167,8 @@ export function resolveCompactor(props: CompactorProps = {}): CompactorSettings 
 /** @throws InvalidArgumentError */
 export function resolveAlarms(props: AlarmProps, every: Duration): AlarmSettings {
   const everyMinutes = every.toMinutes();
-  const backlogAge = props.backlogAge ?? Duration.minutes(Math.max(10, 3 * everyMinutes));
+  const backlogAge =
+    props.backlogAge ?? Duration.minutes(Math.max(BACKLOG_AGE_MINUTES, 3 * everyMinutes));
   if (backlogAge.toMilliseconds() <= every.toMilliseconds()) {
     throw new InvalidArgumentError(
       `alarms.backlogAge must be more than compactor.every (${everyMinutes} min), or it would ` +

@@ -42,7 +42,7 @@ interface Look {
   readonly manifest: Manifest;
   readonly generation: number;
   readonly wanted: boolean;
-  readonly found: Pick<CompactionReport, "runs" | "retired" | "backlog">;
+  readonly found: Pick<CompactionReport, "runs" | "retired" | "backlog" | "quietMs">;
 }
 
 export class Compactor {
@@ -108,7 +108,8 @@ export class Compactor {
     const { generation, retired, runs } = manifest;
     const live = await this.#liveOf(manifest, listing);
     const backlog = describeBacklog(live, listing, loaded);
-    const found = { runs: runs.length, retired: retired.length, backlog };
+    const quietMs = Math.max(0, loaded.dateMs - (loaded.lastModifiedMs ?? loaded.dateMs));
+    const found = { runs: runs.length, retired: retired.length, backlog, quietMs };
     if (loaded.legacyManifest !== undefined) return { manifest, generation, wanted: true, found };
     const dated = fillIn(retired, loaded.lastModifiedMs);
     const graces = { ...settings, segmentGraceMs: segmentGraceOf(manifest, settings) };

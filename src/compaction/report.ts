@@ -43,6 +43,8 @@ export interface CompactionReport {
   readonly retired: number;
   /** What the pass found when it began. */
   readonly backlog: FoundBacklog;
+  /** When the pass began: ms since the last publication, by the medium's dates; 0 before the first. */
+  readonly quietMs: number;
   /** Segments that could not be read; they were left where they are. */
   readonly corrupt: number;
   /** Whether work is left that another pass could do at once. */

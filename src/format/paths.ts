@@ -9,6 +9,8 @@ import { CLOCK_MAX } from "../core/version.ts";
 export const MANIFEST_PATH = "manifest.json";
 /** `compact.lease`: held by the compactor at work. */
 export const COMPACT_LEASE_PATH = "compact.lease";
+/** `compact.start`: taken by who starts the compactor out of turn, for a time; never released. */
+export const COMPACT_START_PATH = "compact.start";
 /** `writer.lease`: held by the single writer where the medium has no lock of its own. */
 export const WRITER_LEASE_PATH = "writer.lease";
 /** `.lock`: held by the single writer of a directory. */

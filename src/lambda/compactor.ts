@@ -1,29 +1,13 @@
 /** The scheduled function that compacts one store, or several in turn. */
 import { type Runtime, systemRuntime } from "../core/runtime.ts";
-import { Deadline } from "../storage/deadline.ts";
-import type { CompactOptions } from "../compaction/compact.ts";
-import { callback, checkFlag } from "../core/options.ts";
-import {
-  type CompactorReport,
-  REMAINING_MIN_MS,
-  compactStore,
-  type StoreCompaction,
-} from "./store-compaction.ts";
-import { metricsLine } from "./compactor-metrics.ts";
+import { wantedBy } from "./compactor-event.ts";
+import { type CommonOptions, CompactorInvocation, Visit } from "./compactor-invocation.ts";
 import type { LambdaContext } from "./context.ts";
 import { Fleet, type FleetOptions, oneOf } from "./fleet.ts";
+import { IdleBackoff } from "./idle-backoff.ts";
 import type { S3Access } from "./s3-access.ts";
-import { type LocationOptions, type OpenLocation, WarmLocation } from "./warm-location.ts";
-
-interface CommonOptions extends Omit<CompactOptions, "backend"> {
-  /** Called with one line of JSON per store that reports what was done. Default: console.log. */
-  readonly log?: ((line: string) => void) | undefined;
-  /**
-   * Writes a line in CloudWatch's embedded metric format per store to the standard output:
-   * namespace "Opslog", dimension "Store" = the location. Default true.
-   */
-  readonly metrics?: boolean | undefined;
-}
+import type { CompactorReport } from "./store-compaction.ts";
+import { type LocationOptions, WarmLocation } from "./warm-location.ts";
 
 /** Options of `createCompactor` for one store. */
 export interface CompactorOptions extends LocationOptions, CommonOptions {}
@@ -31,11 +15,14 @@ export interface CompactorOptions extends LocationOptions, CommonOptions {}
 /** For several stores: `locations` or `discover`. */
 export interface FleetCompactorOptions extends FleetOptions, CommonOptions {}
 
-/** `skipped`: there was no time left; the next invocation begins with it. */
+/**
+ * `skipped`: there was no time left; the next invocation begins with it. `resting`: it had nothing
+ * to do, and it is not yet time to look again (`idleMaxMs`).
+ */
 export type StoreOutcome =
   | { readonly location: string; readonly outcome: "done"; readonly report: CompactorReport }
   | { readonly location: string; readonly outcome: "failed"; readonly error: unknown }
-  | { readonly location: string; readonly outcome: "skipped" };
+  | { readonly location: string; readonly outcome: "skipped" | "resting" };
 
 /** What the compactor of several stores did. */
 export interface FleetReport {
@@ -45,11 +32,7 @@ export interface FleetReport {
 
 type Handler<Report> = (event: unknown, context: LambdaContext) => Promise<Report>;
 
-/** As long as Lambda lets an invocation run. */
-const INVOCATION_MS_MAX = 900_000;
-
-/** A pass stops this long before the invocation ends; of a short invocation, a quarter before. */
-const STOP_MARGIN_MS = 5_000;
+const IDLE_MAX_MS = 900_000;
 
 /**
  * Makes a Lambda handler for a schedule. It runs compaction passes while one leaves work behind
@@ -57,10 +40,15 @@ const STOP_MARGIN_MS = 5_000;
  * longest pass left; a pass that is not done 5 s before the end stops. Being cut off, or running
  * twice at once, is harmless: the next invocation continues from what was published.
  *
- * Several stores share the time: each is given an equal part of what is left for further passes.
- * Those that are not reached are the first of the next invocation.
+ * Several stores share the time: each has a turn with an equal part of what is left, or with 20 s
+ * where that is more. When all have had a turn, those with more to do have further ones. Those that
+ * are not reached are the first of the next invocation.
  *
- * Logs one line of JSON per store and returns the same as an object. When a pass fails, the line
+ * An event says which stores are looked at: one of a schedule, those that are due (`idleMaxMs`); a
+ * notification of S3 about an object, also through EventBridge, SQS or SNS, and `{ location }`, the
+ * stores that it names; any other event, all stores at once.
+ *
+ * Logs one line of JSON per store and turn and returns the same as an object. When a pass fails, the line
  * contains the error, what was done before it and what all of it cost. The other stores are compacted
  * all the same, and the invocation fails at the end.
  *
@@ -93,16 +81,31 @@ export function compactOne(
   runtime: Runtime = systemRuntime,
 ): Handler<CompactorReport> {
   const warm = new WarmLocation({ location, backend }, s3);
-  return async (_event, context) => {
-    const invocation = new CompactorInvocation(common, runtime, context);
+  const idle = new IdleBackoff(common.idleMaxMs ?? IDLE_MAX_MS);
+  let last: CompactorReport | undefined;
+  return async (event, context) => {
+    const name = `${location}`;
+    const isDue = wantedBy(event) !== "scheduled" || !idle.isResting(name, runtime.nowMs());
+    if (!isDue && last !== undefined) return restingReport(last);
+    const invocation = new CompactorInvocation(common, idle, runtime, context);
     try {
-      const { report, failure } = await invocation.compact(`${location}`, () => warm.get(), 1);
+      const visit = new Visit(name, () => warm.get(), common);
+      await invocation.compact(visit, 1);
+      const { report, failure } = visit;
       if (failure !== undefined || report === undefined) throw failure?.error;
+      last = report;
       return report;
     } finally {
       invocation.end();
     }
   };
+}
+
+/** @param last of a look that found nothing to do */
+function restingReport(last: CompactorReport): CompactorReport {
+  const requests = { get: 0, head: 0, put: 0, list: 0, delete: 0 };
+  const cost = { requests, bytesIn: 0, bytesOut: 0, roundTrips: 0, usd: 0 };
+  return { ...last, passes: 0, durationMs: 0, cost };
 }
 
 /** As `createCompactor`, for several stores; tests bring another clock. */
@@ -112,36 +115,58 @@ export function compactFleet(
   runtime: Runtime = systemRuntime,
 ): Handler<FleetReport> {
   if ("location" in common) throw oneOf();
-  const fleet = new Fleet({ locations, discover, backend }, s3);
-  return async (_event, context) => {
-    const invocation = new CompactorInvocation(common, runtime, context);
+  const { idleMaxMs = IDLE_MAX_MS } = common;
+  const fleet = new Fleet({ locations, discover, backend }, s3, idleMaxMs);
+  const idle = new IdleBackoff(idleMaxMs);
+  return async (event, context) => {
+    const invocation = new CompactorInvocation(common, idle, runtime, context);
     try {
-      return await compactAll(fleet, invocation, runtime);
+      const wanted = wantedBy(event);
+      const found = await fleet.inTurn(runtime, wanted);
+      const visits = found.map((name) => new Visit(name, () => fleet.open(name), common));
+      const nowMs = runtime.nowMs();
+      const isDue = ({ location }: Visit): boolean =>
+        wanted !== "scheduled" || !idle.isResting(location, nowMs);
+      await compactInTurns(visits.filter(isDue), invocation);
+      // What an event names is no part of the order.
+      if (typeof wanted === "string") fleet.continueWith(nextOf(visits, isDue));
+      return reportOf(visits, isDue);
     } finally {
       invocation.end();
     }
   };
 }
 
-async function compactAll(
-  fleet: Fleet,
-  invocation: CompactorInvocation,
-  runtime: Runtime,
-): Promise<FleetReport> {
-  const locations = await fleet.inTurn(runtime);
-  const stores: StoreOutcome[] = [];
-  for (const [at, location] of locations.entries()) {
-    if (at > 0 && !invocation.hasTimeForAnother) {
-      stores.push({ location, outcome: "skipped" });
-      continue;
-    }
-    const open = (): OpenLocation => fleet.open(location);
-    const { report, failure } = await invocation.compact(location, open, locations.length - at);
-    if (failure !== undefined) stores.push({ location, outcome: "failed", error: failure.error });
-    else if (report !== undefined) stores.push({ location, outcome: "done", report });
+/** One turn for each, then further ones for those that have more to do. */
+async function compactInTurns(due: readonly Visit[], invocation: CompactorInvocation) {
+  for (const [at, visit] of due.entries()) {
+    if (at > 0 && !invocation.hasTimeForAnother) return;
+    await invocation.compact(visit, due.length - at);
   }
-  const skipped = stores.find(({ outcome }) => outcome === "skipped");
-  fleet.continueWith((skipped ?? stores[0])?.location);
+  for (;;) {
+    const unfinished = due.filter(({ isUnfinished }) => isUnfinished);
+    if (unfinished.length === 0) return;
+    for (const [at, visit] of unfinished.entries()) {
+      if (!invocation.hasTimeFor(visit)) return;
+      await invocation.compact(visit, unfinished.length - at);
+    }
+  }
+}
+
+/** The first one that was not reached, or the first of all. */
+function nextOf(visits: readonly Visit[], isDue: (visit: Visit) => boolean): string | undefined {
+  const skipped = visits.find((visit) => isDue(visit) && !visit.isBegun);
+  return (skipped ?? visits[0])?.location;
+}
+
+/** @throws AggregateError of what stores failed with */
+function reportOf(visits: readonly Visit[], isDue: (visit: Visit) => boolean): FleetReport {
+  const stores = visits.map((visit): StoreOutcome => {
+    const { location, failure, report } = visit;
+    if (failure !== undefined) return { location, outcome: "failed", error: failure.error };
+    if (report !== undefined) return { location, outcome: "done", report };
+    return { location, outcome: isDue(visit) ? "skipped" : "resting" };
+  });
   const failed = stores.flatMap((store) => (store.outcome === "failed" ? [store] : []));
   if (failed.length === 0) return { stores };
   const texts = failed.map(({ location, error }) => `${location}: ${String(error)}`);
@@ -149,80 +174,4 @@ async function compactAll(
     failed.map(({ error }) => error),
     `${failed.length} of ${stores.length} stores could not be compacted: ${texts.join("; ")}`,
   );
-}
-
-/** The time of one invocation, and what it logs. */
-class CompactorInvocation {
-  readonly #options: Omit<CompactOptions, "backend">;
-  readonly #runtime: Runtime;
-  readonly #log: (line: string) => void;
-  readonly #metrics: boolean;
-  readonly #leftMs: () => number;
-  readonly #anotherMs: number;
-  readonly #deadline: Deadline;
-
-  /** @throws InvalidArgumentError */
-  constructor(
-    { log, metrics, ...options }: CommonOptions,
-    runtime: Runtime,
-    context: LambdaContext | undefined,
-  ) {
-    this.#options = options;
-    this.#runtime = runtime;
-    this.#log = callback(log, "log") ?? logLine;
-    this.#metrics = checkFlag(metrics, "metrics", true);
-    this.#leftMs = timeOf(context, runtime);
-    const wholeMs = this.#leftMs();
-    this.#anotherMs = Math.min(REMAINING_MIN_MS, wholeMs / 2);
-    const marginMs = Math.min(STOP_MARGIN_MS, wholeMs / 4);
-    this.#deadline = new Deadline(runtime, () => this.#leftMs() - marginMs);
-  }
-
-  get hasTimeForAnother(): boolean {
-    return this.#leftMs() >= this.#anotherMs;
-  }
-
-  /** @param stores this one and those still to come, which share the time */
-  async compact(
-    location: string,
-    open: () => OpenLocation,
-    stores: number,
-  ): Promise<StoreCompaction> {
-    const keptMs = this.#leftMs() * (1 - 1 / stores);
-    const done = await compactStore(open, {
-      compact: this.#options,
-      runtime: this.#runtime,
-      deadline: this.#deadline,
-      leftMs: () => this.#leftMs() - keptMs,
-    });
-    const { report, cost, failure, durationMs } = done;
-    const error = failure === undefined ? {} : { error: String(failure.error) };
-    this.#log(
-      JSON.stringify({ message: "opslog compaction", location, ...report, cost, ...error }),
-    );
-    if (this.#metrics) {
-      const failed = failure !== undefined;
-      const line = metricsLine({ location, report, failed, durationMs }, this.#runtime.nowMs());
-      // Not the console: what Lambda puts before or around its lines would hide the metrics.
-      process.stdout.write(`${line}\n`);
-    }
-    return done;
-  }
-
-  end(): void {
-    this.#deadline.stop();
-  }
-}
-
-/** The context of a unit test, or of a script, may have no time limit: then the longest of an invocation holds. */
-function timeOf(context: LambdaContext | undefined, runtime: Runtime): () => number {
-  if (typeof context?.getRemainingTimeInMillis === "function") {
-    return () => context.getRemainingTimeInMillis();
-  }
-  const endMs = runtime.steadyMs() + INVOCATION_MS_MAX;
-  return () => endMs - runtime.steadyMs();
-}
-
-function logLine(line: string): void {
-  console.log(line);
 }

@@ -1,6 +1,8 @@
 /** `opslog-serverless/lambda`: handlers that reach S3 through the AWS SDK. */
+import { compactorAccess } from "./compactor-access.ts";
 import { type CreateCompactor, makeCreateCompactor } from "./compactor.ts";
 import { sdkAccess } from "./sdk-access.ts";
+import { makeStartCompactor, type StartCompactor } from "./start-compactor.ts";
 import { type MakeStoreMiddleware, storeMiddlewareOver } from "./store-middleware.ts";
 import { type WithStore, makeWithStore } from "./with-store.ts";
 
@@ -24,8 +26,19 @@ export const withStore: WithStore = /* @__PURE__ */ makeWithStore(s3);
  */
 export const storeMiddleware: MakeStoreMiddleware = /* @__PURE__ */ storeMiddlewareOver(s3);
 /**
- * Makes the handler of a scheduled function that compacts one store, or several.
+ * Makes the handler of a scheduled function that compacts one store, or several. In a Lambda function
+ * it reaches S3 through the light client, which takes a fraction of the SDK's CPU.
  * @example
  * export const handler = createCompactor({ location: "s3://bucket/tasks" });
  */
-export const createCompactor: CreateCompactor = /* @__PURE__ */ makeCreateCompactor(s3);
+export const createCompactor: CreateCompactor = /* @__PURE__ */ makeCreateCompactor(
+  /* @__PURE__ */ compactorAccess(),
+);
+/**
+ * Makes the option `onBacklog` of a store whose compactor is a function: many processes that see the
+ * same backlog start it once. `withStore` needs it only without the variable OPSLOG_COMPACTOR.
+ * @example
+ * const onBacklog = startCompactor({ functionName: "tasks-compactor" });
+ * const store = await Store.open("s3://bucket/tasks", { backend, agentId: "server-1", onBacklog });
+ */
+export const startCompactor: StartCompactor = /* @__PURE__ */ makeStartCompactor(s3);

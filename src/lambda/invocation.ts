@@ -5,20 +5,24 @@ import { describeValue } from "../core/describe.ts";
 import { InvalidArgumentError } from "../core/errors.ts";
 import { messageOf } from "../core/realm.ts";
 import { type Runtime, systemRuntime } from "../core/runtime.ts";
+import type { Backlog } from "../session/backlog-alarm.ts";
 import { Deadline } from "../storage/deadline.ts";
+import { MeteredBackend } from "../storage/metered-backend.ts";
 import { type StoreOptions } from "../session/options.ts";
 import { callback, checkFlag, warningsTo } from "../core/options.ts";
 import type { Store } from "../store/store.ts";
 import type { LambdaContext } from "./context.ts";
 import { InvocationStore } from "./invocation-store.ts";
 import type { S3Access } from "./s3-access.ts";
-import { type LocationOptions, WarmLocation } from "./warm-location.ts";
+import { CompactorStarter, compactorOfEnvironment } from "./start-compactor.ts";
+import { type LocationOptions, type OpenLocation, WarmLocation } from "./warm-location.ts";
 
 /**
  * Options of the store, with other defaults: `skipLoad` and `strictHydration` are true, and no
  * invocation compacts (that is the compactor's) unless an option says so. `agentId` is the invocation's.
  * `costBudget` is each invocation's own. `onBacklog` is awaited before an invocation's result is
- * returned, so that what it sends to start the compactor is on its way when the process freezes.
+ * returned, so that what it sends to start the compactor is on its way when the process freezes; its
+ * default is `startCompactor()` where the environment variable OPSLOG_COMPACTOR names a function.
  */
 export interface WithStoreOptions<T = unknown>
   extends LocationOptions, Omit<StoreOptions<T>, "backend" | "agentId"> {
@@ -54,6 +58,7 @@ export class Invocations<T> {
   readonly #options: WithStoreOptions<T>;
   readonly #warm: WarmLocation;
   readonly #runtime: Runtime;
+  #starter: CompactorStarter | undefined;
 
   constructor(options: WithStoreOptions<T>, s3: S3Access, runtime: Runtime = systemRuntime) {
     this.#options = options;
@@ -75,13 +80,34 @@ export class Invocations<T> {
       const flushLingerMs = lingerOf(options);
       const internals = { meter, deadline, flushLingerMs, runtime: this.#runtime };
       const store = new InvocationStore<T>(internals);
-      const { location, backend } = this.#warm.get();
-      await store.open(location, { ...storeOptions(options), agentId: agentOf(context), backend });
+      const place = this.#warm.get();
+      const { location, backend } = place;
+      await store.open(location, {
+        ...storeOptions(options),
+        agentId: agentOf(context),
+        backend,
+        onBacklog: options.onBacklog ?? this.#starterFor(place, meter, deadline),
+      });
       return new Invocation(store, over);
     } catch (error) {
       await over();
       throw error;
     }
+  }
+
+  /** What starts the compactor that the environment names, at the cost of the invocation. */
+  #starterFor(
+    { location, backend }: OpenLocation,
+    meter: CostMeter,
+    deadline: Deadline | undefined,
+  ): ((backlog: Backlog) => Promise<void>) | undefined {
+    if (compactorOfEnvironment() === undefined) return undefined;
+    const starter = (this.#starter ??= new CompactorStarter({}, this.#runtime));
+    return async (backlog) => {
+      const metered = { location, backend: new MeteredBackend(backend, meter) };
+      const started = starter.start(backlog, () => metered);
+      await (deadline === undefined ? started : deadline.waitFor(started));
+    };
   }
 }
 

@@ -8,6 +8,6 @@ export function sdkAccess(): S3Access {
   return {
     backend: () => new S3Backend(),
     sharedBackend: () => shared.backend(),
-    listLocations: (under, isStore) => shared.listLocations(under, isStore),
+    listLocations: (under, criteria) => shared.listLocations(under, criteria),
   };
 }

@@ -1,7 +1,6 @@
 /** What one invocation of the compactor does for one store: passes, one after the other. */
 import type { Cost } from "../core/cost.ts";
-import { CostMeter } from "../core/cost-meter.ts";
-import { resolvePrices } from "../core/cost.ts";
+import type { CostMeter } from "../core/cost-meter.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { Deadline } from "../storage/deadline.ts";
 import { compactMetered, type CompactOptions, type CompactReport } from "../compaction/compact.ts";
@@ -9,10 +8,10 @@ import type { OpenLocation } from "./warm-location.ts";
 
 /**
  * Sums over all passes; `outcome`, `generation`, `runs`, `retired`, `more` and `waiting` are the last
- * pass's, `backlog` the first one's.
+ * pass's, `backlog` and `quietMs` the first one's.
  */
 export interface CompactorReport extends CompactReport {
-  /** Passes of this invocation. */
+  /** Passes of this invocation; 0: it was not yet time to look again (`idleMaxMs`). */
   readonly passes: number;
   /** Passes that another compactor was faster than. */
   readonly conflicts: number;
@@ -26,6 +25,8 @@ const PASSES_MAX = 50;
 export interface StoreCompactionOptions {
   readonly compact: Omit<CompactOptions, "backend">;
   readonly runtime: Runtime;
+  /** One for all passes: round trips of one come after those of the other. */
+  readonly meter: CostMeter;
   /** Stops a pass under way. */
   readonly deadline: Deadline;
   /** How long this store may still take: further passes are begun by it. */
@@ -39,6 +40,8 @@ export interface StoreCompaction {
   readonly cost: Cost;
   readonly failure: { readonly error: unknown } | undefined;
   readonly durationMs: number;
+  /** Of the longest pass; the next one is begun only in twice that time. */
+  readonly longestMs: number;
 }
 
 /** Never rejects. @param open returns the store, or throws */
@@ -46,15 +49,14 @@ export async function compactStore(
   open: () => OpenLocation,
   options: StoreCompactionOptions,
 ): Promise<StoreCompaction> {
-  const { compact, runtime, deadline, leftMs } = options;
+  const { compact, runtime, meter, deadline, leftMs } = options;
   const startedMs = runtime.nowMs();
-  // One for all passes: round trips of one come after those of the other.
-  const meter = new CostMeter(resolvePrices(compact.prices));
   let report: CompactorReport | undefined;
-  const result = (failure?: StoreCompaction["failure"]): StoreCompaction => {
-    return { report, cost: meter.cost, failure, durationMs: runtime.nowMs() - startedMs };
-  };
   let longestMs = 0;
+  const result = (failure?: StoreCompaction["failure"]): StoreCompaction => {
+    const durationMs = runtime.nowMs() - startedMs;
+    return { report, cost: meter.cost, failure, durationMs, longestMs };
+  };
   try {
     const { location, backend } = open();
     do {
@@ -64,27 +66,38 @@ export async function compactStore(
       const pass = await compactMetered(location, given, meter, within);
       longestMs = Math.max(longestMs, pass.durationMs);
       report = add(report, pass);
-    } while (isUnfinished(report) && leftMs() >= Math.max(REMAINING_MIN_MS, 2 * longestMs));
+    } while (isUnfinished(report) && leftMs() >= timeForAnother(longestMs));
     return result();
   } catch (error) {
     return result({ error });
   }
 }
 
-function isUnfinished({ outcome, more, passes }: CompactorReport): boolean {
+/** How much time must be left for a further pass. @param longestMs of the passes so far */
+export function timeForAnother(longestMs: number): number {
+  return Math.max(REMAINING_MIN_MS, 2 * longestMs);
+}
+
+/** Whether there is more to do that this invocation may still do. */
+export function isUnfinished({ outcome, more, passes }: CompactorReport): boolean {
   if (outcome === "stopped") return false;
   return (more || outcome === "lost") && passes < PASSES_MAX;
 }
 
 function add(sum: CompactorReport | undefined, pass: CompactReport): CompactorReport {
-  const conflicts = Number(pass.outcome === "lost");
-  if (sum === undefined) return { ...pass, passes: 1, conflicts };
+  const first = { ...pass, passes: 1, conflicts: Number(pass.outcome === "lost") };
+  return sum === undefined ? first : joinReports(sum, first);
+}
+
+/** Of one store in one invocation. */
+export function joinReports(sum: CompactorReport, pass: CompactorReport): CompactorReport {
   return {
     ...pass,
-    passes: sum.passes + 1,
+    passes: sum.passes + pass.passes,
     publications: sum.publications + pass.publications,
-    conflicts: sum.conflicts + conflicts,
+    conflicts: sum.conflicts + pass.conflicts,
     backlog: sum.backlog,
+    quietMs: sum.quietMs,
     segments: sum.segments + pass.segments,
     operations: sum.operations + pass.operations,
     runsMerged: sum.runsMerged + pass.runsMerged,

@@ -9,6 +9,7 @@ export type {
 } from "./compactor.ts";
 export type { LambdaContext } from "./context.ts";
 export type { WithStoreOptions } from "./invocation.ts";
+export type { StartCompactor, StartCompactorOptions } from "./start-compactor.ts";
 export type {
   MakeStoreMiddleware,
   MiddlewareRequest,

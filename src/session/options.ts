@@ -73,10 +73,9 @@ export interface StoreOptions<T = Fields> extends SettingOptions {
   /**
    * Called by `open` and by each refresh that finds a backlog, while they continue: the place to
    * start a compaction. The store does not compact because of it. A promise that it returns is awaited by `close`;
-   * what it fails with goes to `onWarning`. Default: one warning. In a Lambda function it is the
-   * place to start the scheduled compactor out of turn, with an asynchronous invocation (`Lambda
-   * Invoke` with the invocation type "Event"). Many stores may do so at once: all but one of the
-   * compactors then find the lease taken and end after a few requests.
+   * what it fails with goes to `onWarning`. Default: one warning. `startCompactor` of
+   * `opslog-serverless/lambda` makes one that invokes the scheduled compactor out of turn, once for
+   * however many processes see the same backlog.
    */
   readonly onBacklog?: ((backlog: Backlog) => void | Promise<void>) | undefined;
 }

@@ -8,7 +8,7 @@ import { type Moment, momentOf } from "../core/medium-clock.ts";
 import { SILENT_ABORT } from "../core/silent-abort.ts";
 import { Mutex } from "../core/mutex.ts";
 import type { Runtime } from "../core/runtime.ts";
-import type { Precondition, StorageBackend } from "./backend.ts";
+import type { GetResult, Precondition, StorageBackend } from "./backend.ts";
 import { beyondBudget } from "./wrapped-backend.ts";
 
 /** No holder can block others for longer, whatever its options or the object say. */
@@ -57,24 +57,22 @@ export class Lease {
     wanted: LeaseOptions,
   ): Promise<Lease | undefined> {
     const options = { ...wanted, ttlMs: Math.min(wanted.ttlMs, TTL_MAX_MS) };
-    const found = await backend.get(options.path);
-    if (found.status === "found") {
-      const { owner, ttlMs } = parseContent(found.body, options.ttlMs);
-      const silentMs = found.dateMs - found.lastModifiedMs;
-      // A lease from the future (a clock was set back since) counts as expired, too.
-      const expired = silentMs > Math.min(ttlMs, TTL_MAX_MS) || silentMs < -TTL_MAX_MS;
-      if (owner !== null && !expired) return undefined;
-    }
-    const precondition: Precondition =
-      found.status === "found" ? { ifMatch: found.etag } : { ifAbsent: true };
-    const owner = runtime.randomHex(16);
-    try {
-      const held = await swap(backend, runtime, options, owner, precondition);
-      return held && new Lease(backend, runtime, options, held);
-    } catch (error) {
-      if (error instanceof WriteOutcomeUnknownError) return undefined;
-      throw error;
-    }
+    const held = await claim(backend, runtime, options);
+    return held && new Lease(backend, runtime, options, held);
+  }
+
+  /** Takes the lease for its time, without renewing or releasing it. Returns whether it was free. */
+  static async takeOnce(
+    backend: StorageBackend,
+    runtime: Runtime,
+    wanted: LeaseOptions,
+  ): Promise<boolean> {
+    return (await claim(backend, runtime, wanted)) !== undefined;
+  }
+
+  /** Whether anybody holds it: one read. */
+  static async isHeld(backend: StorageBackend, { path, ttlMs }: LeaseOptions): Promise<boolean> {
+    return isHeldBy(await backend.get(path), ttlMs);
   }
 
   private constructor(
@@ -185,6 +183,34 @@ export class Lease {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.release();
   }
+}
+
+/** Takes the lease if it is free; undefined: it is held, or whether it was taken is unknown. */
+async function claim(
+  backend: StorageBackend,
+  runtime: Runtime,
+  options: LeaseOptions,
+): Promise<Held | undefined> {
+  const found = await backend.get(options.path);
+  if (isHeldBy(found, options.ttlMs)) return undefined;
+  const precondition: Precondition =
+    found.status === "found" ? { ifMatch: found.etag } : { ifAbsent: true };
+  const owner = runtime.randomHex(16);
+  try {
+    return await swap(backend, runtime, options, owner, precondition);
+  } catch (error) {
+    if (error instanceof WriteOutcomeUnknownError) return undefined;
+    throw error;
+  }
+}
+
+function isHeldBy(found: GetResult, defaultTtlMs: number): boolean {
+  if (found.status !== "found") return false;
+  const { owner, ttlMs } = parseContent(found.body, defaultTtlMs);
+  const silentMs = found.dateMs - found.lastModifiedMs;
+  // A lease from the future (a clock was set back since) counts as expired, too.
+  const expired = silentMs > Math.min(ttlMs, TTL_MAX_MS) || silentMs < -TTL_MAX_MS;
+  return owner !== null && !expired;
 }
 
 /** @returns undefined when another process was faster; @throws what the write fails with */

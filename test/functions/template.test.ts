@@ -88,6 +88,8 @@ test("no role may do more than it needs", async () => {
     `s3:GetObject ${store}*`,
     `s3:PutObject ${store}ops/*`,
     "s3:ListBucket Bucket.Arn",
+    "lambda:InvokeFunction CompactFunction.Arn",
+    `s3:PutObject ${store}compact.start`,
     "logs:CreateLogStream RecordsLogs.Arn",
     "logs:PutLogEvents RecordsLogs.Arn",
   ]);

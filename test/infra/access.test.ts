@@ -1,7 +1,8 @@
 /** The library at work, and each of its requests held against the policies of the construct. */
 import { Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
+import { Function, Runtime } from "aws-cdk-lib/aws-lambda";
 import { MemoryBackend, type StorageBackend, Store, StoreNotFoundError } from "opslog-serverless";
-import { createCompactor, withStore } from "opslog-serverless/lambda";
+import { createCompactor, startCompactor, withStore } from "opslog-serverless/lambda";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { OpslogStore } from "../../infra/opslog-store.ts";
 import { lambdaContext } from "../lambda/support.ts";
@@ -14,7 +15,7 @@ import {
   type Statement,
 } from "./policy.ts";
 import { recorded } from "./recorded.ts";
-import { makeStore, ofType, resourcesOf, SYNTH_MS } from "./support.ts";
+import { CODE, makeStore, ofType, resourcesOf, SYNTH_MS } from "./support.ts";
 
 const PREFIX = "team-a/orders";
 const LOCATION = "s3://bucket/team-a/orders";
@@ -23,7 +24,7 @@ const GRANTS = {
   handler: (store: OpslogStore, role: Role) => store.grantReadWrite(role),
   maintainer: (store: OpslogStore, role: Role) => store.grantMaintain(role),
 };
-type Who = keyof typeof GRANTS | "compactor";
+type Who = keyof typeof GRANTS | "compactor" | "starter";
 
 const statements = new Map<Who, Statement[]>();
 let ofBucket: Statement[];
@@ -35,9 +36,13 @@ beforeAll(() => {
   for (const [name, grant] of Object.entries(GRANTS)) {
     grant(made.store, new Role(made.stack, name, { assumedBy }));
   }
+  const code = { code: CODE, handler: "index.handler", runtime: Runtime.NODEJS_22_X };
+  const starter = new Function(made.stack, "starter", code);
+  made.store.grantReadWrite(starter);
+  made.store.grantStartCompactor(starter);
   const resources = resourcesOf(made);
   const roles = ofType(resources, "AWS::IAM::Role").map(([id]) => id);
-  for (const who of ["reader", "handler", "maintainer", "compactor"] as const) {
+  for (const who of ["reader", "handler", "maintainer", "compactor", "starter"] as const) {
     const name = who === "compactor" ? "CompactorCompactRole" : who;
     const role = roles.find((id) => id.includes(name));
     const all = roleStatements(resources, role ?? "");
@@ -141,6 +146,25 @@ describe("each request is allowed, and each permission is used, of", () => {
     expect(refused("handler", scheduled.requests).length).toBeGreaterThan(0);
   });
 
+  test("a handler that starts the compactor", async () => {
+    const starter = recorded(new MemoryBackend(), bucketArn, PREFIX);
+    const { backend } = starter;
+    let started = 0;
+    const onBacklog = startCompactor({ backend, start: () => void started++ });
+    const options = { location: LOCATION, backend, backlogSegments: 1, onBacklog };
+    const handler = withStore<number>(options, async (_event, _context, store) => {
+      await store.set("a", 1);
+      await store.set("b", 1);
+    });
+    for (let n = 0; n < 2; n++) await handler({}, lambdaContext(`request-${n}`));
+    expect(started).toBe(1);
+    expect(refused("starter", starter.requests)).toEqual([]);
+    expect(unused("starter", starter.requests)).toEqual([]);
+    expect(refused("handler", starter.requests)).toEqual([
+      expect.stringMatching(/^s3:PutObject \S+\/compact\.start /),
+    ]);
+  });
+
   test("a reader, and a single writer that compacts and archives", async () => {
     const memory = new MemoryBackend();
     const writer = recorded(memory, bucketArn, PREFIX);
@@ -167,6 +191,8 @@ describe("each request is allowed, and each permission is used, of", () => {
     await copy.close();
     await memory.put("archive/archive-2026-Q4-1-0123456789abcdef.jsonl", Buffer.from(""), "none");
     await store.compact();
+    const start = (): void => {};
+    await startCompactor({ backend: writer.backend, start })({ location: LOCATION, segments: 9 });
     await store.close();
 
     expect(refused("reader", reader.requests)).toEqual([]);

@@ -36,7 +36,7 @@ describe("alarms", { timeout: SYNTH_MS }, () => {
         MetricName: "BacklogAgeMs",
         Dimensions: ofStore,
         Statistic: "Maximum",
-        Threshold: 600_000,
+        Threshold: 1_200_000,
         ComparisonOperator: "GreaterThanThreshold",
         Period: 300,
         EvaluationPeriods: 3,

@@ -7,6 +7,7 @@ test("policies and the format name the same objects", () => {
   expect(granted).toMatchObject({
     MANIFEST: paths.MANIFEST_PATH,
     LEASE: paths.COMPACT_LEASE_PATH,
+    START: paths.COMPACT_START_PATH,
     WRITER_LEASE: paths.WRITER_LEASE_PATH,
     LOG: `${paths.LOG_PREFIX}*`,
     RUNS: `${paths.RUNS_PREFIX}*`,

@@ -3,13 +3,23 @@ import { App, Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
 import { Match, Template } from "aws-cdk-lib/assertions";
 import { Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { Key } from "aws-cdk-lib/aws-kms";
+import { Function, Runtime } from "aws-cdk-lib/aws-lambda";
 import { RetentionDays } from "aws-cdk-lib/aws-logs";
 import { Bucket } from "aws-cdk-lib/aws-s3";
 import { describe, expect, test } from "vitest";
 import { OpslogStore } from "../../infra/opslog-store.ts";
 import type { OpslogStoreProps } from "../../infra/store-props.ts";
 import { bucketStatements, grants, roleStatements } from "./policy.ts";
-import { CODE, flatten, makeStore, ofType, resourcesOf, single, SYNTH_MS } from "./support.ts";
+import {
+  CODE,
+  flatten,
+  makeStore,
+  ofType,
+  type Resources,
+  resourcesOf,
+  single,
+  SYNTH_MS,
+} from "./support.ts";
 
 const LOCATION = { "Fn::Join": ["", ["s3://", Match.anyValue(), "/store"]] };
 const ofLambda = { assumedBy: new ServicePrincipal("lambda.amazonaws.com") };
@@ -93,6 +103,7 @@ describe("by default", { timeout: SYNTH_MS }, () => {
       FlexibleTimeWindow: { Mode: "OFF" },
       Target: {
         Arn: `${compact}.Arn`,
+        Input: JSON.stringify({ "detail-type": "Scheduled Event" }),
         RetryPolicy: { MaximumRetryAttempts: 0, MaximumEventAgeInSeconds: 60 },
         DeadLetterConfig: { Arn: `${queue}.Arn` },
       },
@@ -117,6 +128,34 @@ describe("by default", { timeout: SYNTH_MS }, () => {
       },
     });
   });
+});
+
+test("a function may start the compactor: permission and variable", { timeout: SYNTH_MS }, () => {
+  const withHandler = (mayStart: boolean) => {
+    const made = makeStore();
+    const props = { code: CODE, handler: "index.handler", runtime: Runtime.NODEJS_22_X };
+    const handler = new Function(made.stack, "Handler", props);
+    made.store.grantReadWrite(handler);
+    if (mayStart) made.store.grantStartCompactor(handler);
+    return resourcesOf(made);
+  };
+  const grantsIn = (resources: Resources): string[] => {
+    const role = ofType(resources, "AWS::IAM::Role").find(([id]) => id.startsWith("Handler"));
+    return grants(roleStatements(resources, role?.[0] ?? ""));
+  };
+  const [before, resources] = [withHandler(false), withHandler(true)];
+  const ids = ofType(resources, "AWS::Lambda::Function").map(([id]) => id);
+  const compact = ids.find((id) => id.includes("Compact")) ?? "";
+  const [bucket = ""] = ofType(resources, "AWS::S3::Bucket").map(([id]) => id);
+  const own = resources[ids.find((id) => id.startsWith("Handler")) ?? ""];
+  expect(flatten(own?.Properties["Environment"])).toEqual({
+    Variables: { OPSLOG_COMPACTOR: compact },
+  });
+  const known = grantsIn(before);
+  expect(grantsIn(resources).filter((grant) => !known.includes(grant))).toEqual([
+    `lambda:InvokeFunction ${compact}.Arn`,
+    `s3:PutObject ${bucket}.Arn/store/compact.start`,
+  ]);
 });
 
 describe("a bucket of its own", { timeout: SYNTH_MS }, () => {

@@ -97,11 +97,16 @@ describe("several stores", () => {
   test("share the time: one with much to do leaves the others theirs", async () => {
     const runtime = { ...manualRuntime(), random: () => 0 };
     const backends = await three();
+    const published: string[] = [];
+    for (const [name, backend] of backends) {
+      backend.before = (call) => void (call === "put manifest.json" && published.push(name));
+    }
     // Loses each race, which takes 8 s, and would go on.
     const busy = backends.get("a");
     if (busy === undefined) throw new Error("no a");
     busy.put = async (...args) => {
       if (args[0] !== "manifest.json") return MemoryBackend.prototype.put.apply(busy, args);
+      published.push("a");
       await runtime.advance(8_000);
       return { status: "conflict", dateMs: Date.now() };
     };
@@ -112,10 +117,12 @@ describe("several stores", () => {
     );
     const { stores } = await compact({}, minute(runtime));
     expect(stores).toMatchObject([
-      { location: "a", report: { outcome: "lost", passes: 1 } },
+      { location: "a", report: { outcome: "lost", passes: 6, conflicts: 6 } },
       { location: "b", report: { outcome: "published" } },
       { location: "c", report: { outcome: "published" } },
     ]);
+    // One pass, then the others, then what time is left: 20 s are kept for what is begun.
+    expect(published).toEqual(["a", "b", "c", "a", "a", "a", "a", "a"]);
   });
 
   test("a new process begins with any of them", async () => {

@@ -3,7 +3,8 @@
  * `LightS3Backend`, credentials come from the environment, as Lambda sets them.
  */
 import { type CreateCompactor, makeCreateCompactor } from "../compactor.ts";
-import { lightAccess } from "./light-access.ts";
+import { lightAccess } from "../light-access.ts";
+import { makeStartCompactor, type StartCompactor } from "../start-compactor.ts";
 import { type MakeStoreMiddleware, storeMiddlewareOver } from "../store-middleware.ts";
 import { type WithStore, makeWithStore } from "../with-store.ts";
 
@@ -32,3 +33,11 @@ export const storeMiddleware: MakeStoreMiddleware = /* @__PURE__ */ storeMiddlew
  * export const handler = createCompactor({ location: "s3://bucket/tasks" });
  */
 export const createCompactor: CreateCompactor = /* @__PURE__ */ makeCreateCompactor(s3);
+/**
+ * Makes the option `onBacklog` of a store whose compactor is a function: many processes that see the
+ * same backlog start it once. `withStore` needs it only without the variable OPSLOG_COMPACTOR.
+ * @example
+ * const onBacklog = startCompactor({ functionName: "tasks-compactor" });
+ * const store = await Store.open("s3://bucket/tasks", { backend, agentId: "server-1", onBacklog });
+ */
+export const startCompactor: StartCompactor = /* @__PURE__ */ makeStartCompactor(s3);

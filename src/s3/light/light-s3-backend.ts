@@ -1,8 +1,13 @@
 /** A small S3 client for functions that must start fast. */
 import { BucketBackend } from "../bucket-backend.ts";
 import { endpointOfEnvironment } from "../requests/endpoint.ts";
-import { RequestError } from "../requests/errors.ts";
 import { type CommonS3Options, resolveOptions, type S3Settings } from "../requests/options.ts";
+import {
+  credentialsOfEnvironment,
+  regionOfEnvironment,
+  variantOfEnvironment,
+} from "./environment.ts";
+import type { HttpClient } from "./http-client.ts";
 import { LightTransport } from "./light-transport.ts";
 import type { S3Credentials } from "./sigv4.ts";
 
@@ -31,8 +36,14 @@ export class LightS3Backend extends BucketBackend {
   }
 }
 
-/** @throws as the constructor */
-export function lightTransport(options: LightS3BackendOptions): {
+/**
+ * @param shared connections to use instead of new ones
+ * @throws as the constructor
+ */
+export function lightTransport(
+  options: LightS3BackendOptions,
+  shared?: HttpClient,
+): {
   readonly settings: S3Settings;
   readonly transport: LightTransport;
 } {
@@ -45,31 +56,11 @@ export function lightTransport(options: LightS3BackendOptions): {
         : "from the option credentials",
   });
   const { credentials = credentialsOfEnvironment } = options;
-  const transport = new LightTransport(settings, {
+  const access = {
     credentials: async () => (typeof credentials === "function" ? credentials() : credentials),
     region: options.region ?? regionOfEnvironment(),
     endpoint: settings.endpoint ?? endpointOfEnvironment(),
-    variant: {
-      fips: process.env["AWS_USE_FIPS_ENDPOINT"] === "true",
-      dualStack: process.env["AWS_USE_DUALSTACK_ENDPOINT"] === "true",
-    },
-  });
-  return { settings, transport };
-}
-
-function regionOfEnvironment(): string | undefined {
-  return process.env["AWS_REGION"] || process.env["AWS_DEFAULT_REGION"] || undefined;
-}
-
-function credentialsOfEnvironment(): S3Credentials {
-  const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN } = process.env;
-  if (!AWS_ACCESS_KEY_ID || !AWS_SECRET_ACCESS_KEY) {
-    const message = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set";
-    throw new RequestError({ name: "CredentialsProviderError", message });
-  }
-  return {
-    accessKeyId: AWS_ACCESS_KEY_ID,
-    secretAccessKey: AWS_SECRET_ACCESS_KEY,
-    sessionToken: AWS_SESSION_TOKEN || undefined,
+    variant: variantOfEnvironment(),
   };
+  return { settings, transport: new LightTransport(settings, access, shared) };
 }

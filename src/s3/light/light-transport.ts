@@ -47,17 +47,20 @@ export class LightTransport implements S3Transport {
   readonly #settings: S3Settings;
   readonly #access: LightAccess;
   readonly #http: HttpClient;
+  readonly #ownsHttp: boolean;
   /** What to add to this machine's clock to get the server's; 0 while its signatures are taken. */
   #clockOffsetMs = 0;
 
-  constructor(settings: S3Settings, access: LightAccess) {
+  /** @param shared connections that others use, too; `close` leaves them open */
+  constructor(settings: S3Settings, access: LightAccess, shared?: HttpClient) {
     this.#settings = settings;
     this.#access = access;
-    this.#http = new HttpClient(settings);
+    this.#http = shared ?? new HttpClient(settings);
+    this.#ownsHttp = shared === undefined;
   }
 
   close(): void {
-    this.#http.close();
+    if (this.#ownsHttp) this.#http.close();
   }
 
   async closeIdle(): Promise<void> {

@@ -1,6 +1,6 @@
 /**
- * Signature Version 4 for S3, with the body's SHA-256 signed ("Authenticating Requests: Using the
- * Authorization Header", Amazon S3 API Reference).
+ * Signature Version 4 for S3 and Lambda, with the body's SHA-256 signed ("Authenticating Requests:
+ * Using the Authorization Header", Amazon S3 API Reference).
  */
 import { createHash, createHmac } from "node:crypto";
 
@@ -16,7 +16,7 @@ export interface S3Credentials {
 
 export interface Signable {
   readonly method: string;
-  /** Percent-encoded, as it is sent. */
+  /** Percent-encoded, as it is sent; for other services than S3 encoded once more. */
   readonly path: string;
   readonly query: Readonly<Record<string, string>>;
   /** Names in lower case, "host" among them; all are signed. */
@@ -32,10 +32,11 @@ export function sign(
   { accessKeyId, secretAccessKey, sessionToken }: S3Credentials,
   region: string,
   nowMs: number,
+  service = "s3",
 ): Record<string, string> {
   const time = new Date(nowMs).toISOString().replace(/\.\d+|[-:]/g, "");
   const date = time.slice(0, 8);
-  const scope = `${date}/${region}/s3/aws4_request`;
+  const scope = `${date}/${region}/${service}/aws4_request`;
   const bodyHash = hash(body);
   const signed: Record<string, string> = {
     ...headers,
@@ -54,7 +55,7 @@ export function sign(
     bodyHash,
   ].join("\n");
   const toSign = [ALGORITHM, time, scope, hash(canonical)].join("\n");
-  const signature = hmac(signingKey(secretAccessKey, date, region), toSign).toString("hex");
+  const signature = hmac(signingKey(secretAccessKey, scope), toSign).toString("hex");
   const parts = [
     `Credential=${accessKeyId}/${scope}`,
     `SignedHeaders=${names.join(";")}`,
@@ -83,8 +84,8 @@ function encodeText(text: string): string {
   );
 }
 
-function signingKey(secret: string, date: string, region: string): Buffer {
-  return hmac(hmac(hmac(hmac(`AWS4${secret}`, date), region), "s3"), "aws4_request");
+function signingKey(secret: string, scope: string): string | Buffer {
+  return scope.split("/").reduce<string | Buffer>(hmac, `AWS4${secret}`);
 }
 
 function hmac(key: string | Buffer, text: string): Buffer {

@@ -1,9 +1,6 @@
 /** Where requests go instead of AWS: the value of an option or of the environment, checked. */
 import { InvalidArgumentError } from "../../core/errors.ts";
 
-/** As the AWS SDK reads them, the first one first. */
-const VARIABLES = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"] as const;
-
 /**
  * @param source the option or variable, for the message
  * @throws InvalidArgumentError for what is no http or https URL, such as "localhost:9000"
@@ -20,10 +17,12 @@ export function checkEndpoint(text: string, source: string): string {
 
 /**
  * What is used instead of AWS if no option is set; the SDK reads these itself.
+ * @param service as the AWS SDK names its variable; it is read first
  * @throws InvalidArgumentError as `checkEndpoint`
  */
-export function endpointOfEnvironment(): string | undefined {
+export function endpointOfEnvironment(service = "S3"): string | undefined {
   if (process.env["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] === "true") return undefined;
-  const name = VARIABLES.find((variable) => process.env[variable]);
+  const names = [`AWS_ENDPOINT_URL_${service}`, "AWS_ENDPOINT_URL"];
+  const name = names.find((variable) => process.env[variable]);
   return name === undefined ? undefined : checkEndpoint(process.env[name] ?? "", name);
 }

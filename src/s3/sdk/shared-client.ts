@@ -1,7 +1,7 @@
 /** Several stores of one process through one client of the SDK. */
 import type { S3Client } from "@aws-sdk/client-s3";
 import { S3Backend } from "./s3-backend.ts";
-import { listLocations } from "../objects/discover.ts";
+import { listLocations, type StoreCriteria } from "../objects/discover.ts";
 import { resolveOptions } from "../requests/options.ts";
 import { createClient } from "./own-client.ts";
 import { SdkTransport } from "./sdk-transport.ts";
@@ -19,8 +19,8 @@ export class SharedSdk {
   }
 
   /** As `listLocations`. */
-  listLocations(under: string, isStore: (name: string) => boolean): Promise<string[]> {
+  listLocations(under: string, criteria: StoreCriteria): Promise<string[]> {
     const transport = new SdkTransport(this.#settings, this.#client);
-    return listLocations(under, { settings: this.#settings, transport }, isStore);
+    return listLocations(under, { settings: this.#settings, transport }, criteria);
   }
 }

@@ -68,7 +68,7 @@ export const ARCHIVE_MUTANTS: readonly Mutant[] = [
       {
         file: "storage/lease.ts",
         find: "const expired = silentMs > Math.min(ttlMs, TTL_MAX_MS) || silentMs < -TTL_MAX_MS;",
-        put: "const expired = runtime.nowMs() > Math.min(ttlMs, TTL_MAX_MS);",
+        put: "const expired = Date.now() > Math.min(ttlMs, TTL_MAX_MS);",
       },
     ],
     test: { file: "storage/lease.test.ts", name: "is by the medium's clock alone" },
@@ -85,5 +85,50 @@ export const ARCHIVE_MUTANTS: readonly Mutant[] = [
       },
     ],
     test: { file: "storage/lease.test.ts", name: "lost for good when another took it" },
+  },
+  {
+    name: "a start by everybody",
+    breaks: ["C2"],
+    does: "starts the compactor without taking `compact.start`",
+    edits: [
+      {
+        file: "lambda/start-compactor.ts",
+        find: "return Lease.takeOnce(backend, this.#runtime, { path: COMPACT_START_PATH, ttlMs });",
+        put: "return true;",
+      },
+    ],
+    test: {
+      file: "lambda/start-compactor.test.ts",
+      name: "start it once, and again only after the interval",
+    },
+  },
+  {
+    name: "a start beside a compactor",
+    breaks: ["C2"],
+    does: "starts another compactor while one is at work",
+    edits: [
+      {
+        file: "lambda/start-compactor.ts",
+        find: "if (await Lease.isHeld(backend, { path: COMPACT_LEASE_PATH, ttlMs: LEASE_MS_MAX })) return false;",
+        put: "",
+      },
+    ],
+    test: {
+      file: "lambda/start-compactor.test.ts",
+      name: "do not start it while a compactor is at work",
+    },
+  },
+  {
+    name: "an idle store rests without a bound",
+    breaks: ["C1"],
+    does: "does not look again at a store that was quiet for long",
+    edits: [
+      {
+        file: "lambda/idle-backoff.ts",
+        find: "Math.min(this.#mostMs, quiet.lookedMs - quiet.sinceMs)",
+        put: "quiet.lookedMs - quiet.sinceMs",
+      },
+    ],
+    test: { file: "lambda/compactor-idle.test.ts", name: "is compacted within 16 minutes" },
   },
 ];

@@ -1,0 +1,116 @@
+/** Other ways to start a compactor than the schedule of `OpslogStore`: parts for stacks of your own. */
+import { Duration } from "aws-cdk-lib";
+import type { Function } from "aws-cdk-lib/aws-lambda";
+import { SqsEventSource } from "aws-cdk-lib/aws-lambda-event-sources";
+import { EventType } from "aws-cdk-lib/aws-s3";
+import { LambdaDestination, SqsDestination } from "aws-cdk-lib/aws-s3-notifications";
+import { Schedule, ScheduleExpression } from "aws-cdk-lib/aws-scheduler";
+import { LambdaInvoke as ScheduledInvoke } from "aws-cdk-lib/aws-scheduler-targets";
+import { Queue, QueueEncryption } from "aws-cdk-lib/aws-sqs";
+import {
+  Choice,
+  Condition,
+  DefinitionBody,
+  StateMachine,
+  StateMachineType,
+  Succeed,
+  TaskInput,
+} from "aws-cdk-lib/aws-stepfunctions";
+import { LambdaInvoke } from "aws-cdk-lib/aws-stepfunctions-tasks";
+import { Construct } from "constructs";
+import type { OpslogStore } from "./opslog-store.ts";
+
+/**
+ * Writes start the compactor through a queue, at most once in `window`. Each write costs two requests
+ * to SQS; the queue is polled all the time, at $0.26 a month beyond the free million.
+ */
+export class CompactOnWrites extends Construct {
+  readonly queue: Queue;
+
+  constructor(scope: Construct, id: string, store: OpslogStore, window = Duration.minutes(1)) {
+    super(scope, id);
+    const timeout = store.compactor.timeout ?? Duration.minutes(5);
+    this.queue = new Queue(this, "Writes", {
+      encryption: QueueEncryption.SQS_MANAGED,
+      enforceSSL: true,
+      // Six times the function's, as Lambda recommends.
+      visibilityTimeout: Duration.seconds(6 * timeout.toSeconds()),
+      // What is older has been compacted by the schedule.
+      retentionPeriod: Duration.hours(1),
+    });
+    store.bucket.addEventNotification(
+      EventType.OBJECT_CREATED,
+      new SqsDestination(this.queue),
+      logOf(store),
+    );
+    store.compactor.addEventSource(
+      new SqsEventSource(this.queue, {
+        batchSize: 10_000,
+        maxBatchingWindow: window,
+        maxConcurrency: 2,
+      }),
+    );
+  }
+}
+
+/** Each write starts the compactor: for a store that is written less often than once a minute. */
+export function compactOnEachWrite(store: OpslogStore): void {
+  const destination = new LambdaDestination(store.compactor);
+  store.bucket.addEventNotification(EventType.OBJECT_CREATED, destination, logOf(store));
+}
+
+function logOf({ prefix }: OpslogStore) {
+  return { prefix: `${prefix}/ops/` };
+}
+
+/** A schedule for a function of your own, such as one that compacts many stores. */
+export function scheduleCompactor(
+  scope: Construct,
+  id: string,
+  compactor: Function,
+  every = Duration.minutes(1),
+): Schedule {
+  return new Schedule(scope, id, {
+    schedule: ScheduleExpression.rate(every),
+    target: new ScheduledInvoke(compactor, {
+      // The next one continues.
+      retryAttempts: 0,
+      maxEventAge: Duration.minutes(1),
+    }),
+  });
+}
+
+/** Compacts one invocation after the other until nothing is left, such as after a bulk load. */
+export class CompactToTheEnd extends Construct {
+  readonly stateMachine: StateMachine;
+
+  constructor(scope: Construct, id: string, store: OpslogStore) {
+    super(scope, id);
+    const compact = new LambdaInvoke(this, "Compact", {
+      lambdaFunction: store.compactor,
+      payload: TaskInput.fromObject({ location: store.location }),
+      payloadResponseOnly: true,
+      // Below is a rule for all failures.
+      retryOnServiceExceptions: false,
+    });
+    // Throttled while the schedule's invocation is at work, or failed.
+    compact.addRetry({
+      errors: ["States.ALL"],
+      interval: Duration.seconds(30),
+      backoffRate: 2,
+      maxDelay: Duration.minutes(5),
+      maxAttempts: 10,
+    });
+    const isUnfinished = Condition.or(
+      Condition.booleanEquals("$.more", true),
+      Condition.stringEquals("$.outcome", "lost"),
+    );
+    const done = new Succeed(this, "Done");
+    const next = new Choice(this, "MoreToDo").when(isUnfinished, compact).otherwise(done);
+    this.stateMachine = new StateMachine(this, "StateMachine", {
+      stateMachineType: StateMachineType.STANDARD,
+      definitionBody: DefinitionBody.fromChainable(compact.next(next)),
+      timeout: Duration.hours(24),
+    });
+  }
+}

@@ -1,0 +1,183 @@
+/** The other ways to start a compactor: what they synthesise, and that it takes what they send. */
+import { Duration } from "aws-cdk-lib";
+import { Code, Function, Runtime } from "aws-cdk-lib/aws-lambda";
+import { MemoryBackend } from "opslog-serverless";
+import { createCompactor } from "opslog-serverless/lambda";
+import { describe, expect, test } from "vitest";
+import {
+  compactOnEachWrite,
+  CompactOnWrites,
+  CompactToTheEnd,
+  scheduleCompactor,
+} from "../../infra/recipes.ts";
+import { put } from "../lambda/compactor-support.ts";
+import { lambdaContext } from "../lambda/support.ts";
+import { grants, roleStatements } from "./policy.ts";
+import {
+  flatten,
+  makeStore,
+  ofType,
+  type Resources,
+  resourcesOf,
+  single,
+  SYNTH_MS,
+} from "./support.ts";
+
+const quiet = { metrics: false, log: () => undefined };
+
+function notificationsOf(resources: Resources): unknown {
+  return flatten(single(resources, "Custom::S3BucketNotifications").Properties);
+}
+
+function compactorOf(resources: Resources): string {
+  const found = ofType(resources, "AWS::Lambda::Function").find(([, { Properties }]) => {
+    return Properties["Handler"] === "compact.handler";
+  });
+  return found?.[0] ?? expect.fail("no compactor");
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : expect.fail("no text");
+}
+
+describe("writes through a queue", { timeout: SYNTH_MS }, () => {
+  test("start the compactor once in a window", () => {
+    const made = makeStore({ prefix: "a/b" });
+    const { queue } = new CompactOnWrites(made.stack, "OnWrites", made.store, Duration.minutes(2));
+    const resources = resourcesOf(made);
+    const queueId = JSON.parse(JSON.stringify(made.stack.resolve(queue.queueUrl))).Ref;
+    expect(notificationsOf(resources)).toMatchObject({
+      NotificationConfiguration: {
+        QueueConfigurations: [
+          {
+            Events: ["s3:ObjectCreated:*"],
+            Filter: { Key: { FilterRules: [{ Name: "prefix", Value: "a/b/ops/" }] } },
+            QueueArn: `${queueId}.Arn`,
+          },
+        ],
+      },
+    });
+    expect(flatten(single(resources, "AWS::Lambda::EventSourceMapping").Properties)).toEqual({
+      BatchSize: 10_000,
+      EventSourceArn: `${queueId}.Arn`,
+      FunctionName: compactorOf(resources),
+      MaximumBatchingWindowInSeconds: 120,
+      ScalingConfig: { MaximumConcurrency: 2 },
+    });
+    expect(resources[queueId]?.Properties).toMatchObject({
+      VisibilityTimeout: 1_800,
+      MessageRetentionPeriod: 3_600,
+    });
+    const [role = ""] = ofType(resources, "AWS::IAM::Role")
+      .map(([id]) => id)
+      .filter((id) => id.includes("CompactRole"));
+    expect(grants(roleStatements(resources, role))).toEqual(
+      expect.arrayContaining([
+        `sqs:ReceiveMessage ${queueId}.Arn`,
+        `sqs:DeleteMessage ${queueId}.Arn`,
+      ]),
+    );
+  });
+
+  test("are looked at at once, and only the stores that they name", async () => {
+    const backends = new Map(
+      ["s3://bucket/a", "s3://bucket/b"].map((at) => [at, new MemoryBackend()]),
+    );
+    for (const [location, backend] of backends) await put(location, backend, "x");
+    const compact = createCompactor({
+      ...quiet,
+      discover: { under: "s3://bucket" },
+      backend: (location) => backends.get(location) ?? expect.fail(location),
+    });
+    const object = {
+      s3: { bucket: { name: "bucket" }, object: { key: "b/ops/6/x/1-1-1-0.jsonl" } },
+    };
+    const body = JSON.stringify({ Records: [object] });
+    const { stores } = await compact({ Records: [{ body }, { body }] }, lambdaContext());
+    expect(stores).toMatchObject([{ location: "s3://bucket/b", report: { outcome: "published" } }]);
+  });
+});
+
+test("each write starts the compactor", { timeout: SYNTH_MS }, () => {
+  const made = makeStore();
+  compactOnEachWrite(made.store);
+  const resources = resourcesOf(made);
+  const compactor = compactorOf(resources);
+  expect(notificationsOf(resources)).toMatchObject({
+    NotificationConfiguration: {
+      LambdaFunctionConfigurations: [
+        {
+          Filter: { Key: { FilterRules: [{ Name: "prefix", Value: "store/ops/" }] } },
+          LambdaFunctionArn: `${compactor}.Arn`,
+        },
+      ],
+    },
+  });
+  expect(flatten(single(resources, "AWS::Lambda::Permission").Properties)).toMatchObject({
+    Action: "lambda:InvokeFunction",
+    FunctionName: `${compactor}.Arn`,
+    Principal: "s3.amazonaws.com",
+  });
+});
+
+test("a function of one's own has a schedule", { timeout: SYNTH_MS }, () => {
+  const made = makeStore();
+  const code = Code.fromInline("exports.handler = () => {};");
+  const own = new Function(made.stack, "Own", {
+    code,
+    handler: "index.handler",
+    runtime: Runtime.NODEJS_22_X,
+  });
+  scheduleCompactor(made.stack, "Every", own);
+  const schedules = ofType(resourcesOf(made), "AWS::Scheduler::Schedule");
+  const [, schedule] = schedules.find(([id]) => id.startsWith("Every")) ?? [];
+  expect(flatten(schedule?.Properties)).toMatchObject({
+    ScheduleExpression: "rate(1 minute)",
+    Target: { RetryPolicy: { MaximumRetryAttempts: 0, MaximumEventAgeInSeconds: 60 } },
+  });
+});
+
+describe("Step Functions", { timeout: SYNTH_MS }, () => {
+  interface Choice {
+    readonly Or: readonly Readonly<Record<string, unknown>>[];
+    readonly Next: string;
+  }
+  interface Definition {
+    readonly StartAt: string;
+    readonly States: Record<string, Record<string, unknown>>;
+  }
+
+  function definition(): Definition {
+    const made = makeStore();
+    const machine = new CompactToTheEnd(made.stack, "ToTheEnd", made.store);
+    const { Properties } = single(resourcesOf(made), "AWS::StepFunctions::StateMachine");
+    expect(machine.stateMachine.stateMachineArn).toBeDefined();
+    return JSON.parse(textOf(flatten(Properties["DefinitionString"])));
+  }
+
+  test("invoke the compactor again while a report says that there is more to do", async () => {
+    const { StartAt, States } = definition();
+    expect(StartAt).toBe("Compact");
+    expect(States["Compact"]).toMatchObject({
+      Type: "Task",
+      Parameters: { location: expect.stringMatching(/^s3:\/\/.+\/store$/) },
+      Retry: [{ ErrorEquals: ["States.ALL"], IntervalSeconds: 30, MaxAttempts: 10 }],
+      Next: "MoreToDo",
+    });
+    const { Choices, Default } = States["MoreToDo"] ?? {};
+    const [again] = Choices as readonly [Choice];
+    expect([again.Next, Default]).toEqual(["Compact", "Done"]);
+    // The fields that it reads are in the report.
+    const backend = new MemoryBackend();
+    await put("store", backend, "x");
+    const compact = createCompactor({ ...quiet, location: "store", backend });
+    const report = await compact({ location: "store" }, lambdaContext());
+    const holds = ({ Variable, BooleanEquals, StringEquals }: Record<string, unknown>): boolean => {
+      const value: unknown = Reflect.get(report, String(Variable).slice("$.".length));
+      expect(value).toBeDefined();
+      return value === (BooleanEquals ?? StringEquals);
+    };
+    expect(again.Or.map(holds)).toEqual([report.more, report.outcome === "lost"]);
+    expect(again.Or.some(holds)).toBe(false);
+  });
+});
