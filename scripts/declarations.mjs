@@ -4,6 +4,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { promisify } from "node:util";
 import { keepReached } from "./reached-declarations.mjs";
+import { thinMappings } from "./thin-map.mjs";
 
 /** @param {Readonly<Record<string, string>>} entries modules by the path of the built file */
 export async function declare(root, outdir, commonJs, entries) {
@@ -47,14 +48,15 @@ async function publish({ root, outdir, commonJs, emitted, path, text, needsSourc
     );
   }
   if (!needsSource || path.endsWith(".d.mts")) return;
-  const map = JSON.parse(await readFile(`${path}.map`, "utf8"));
+  const { version, mappings } = JSON.parse(await readFile(`${path}.map`, "utf8"));
+  const map = { version, names: [], mappings: thinMappings(mappings, text) };
   const source = declaration.replace(/\.d\.ts$/, ".ts");
   const packed = join(outdir, "src", source.replace(/^src\//, ""));
   await mkdir(dirname(packed), { recursive: true });
   await cp(join(root, source), packed);
   for (const to of targets) {
     const sources = [relative(dirname(to), packed)];
-    await writeFile(`${to}.map`, JSON.stringify({ ...map, sourceRoot: undefined, sources }));
+    await writeFile(`${to}.map`, JSON.stringify({ ...map, sources }));
   }
 }
 

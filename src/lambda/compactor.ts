@@ -1,7 +1,8 @@
 /** The scheduled function that compacts one store, or several in turn. */
 import { type Runtime, systemRuntime } from "../core/runtime.ts";
 import { wantedBy } from "./compactor-event.ts";
-import { type CommonOptions, CompactorInvocation, Visit } from "./compactor-invocation.ts";
+import { CompactorInvocation, Visit } from "./compactor-invocation.ts";
+import type { CommonOptions } from "./compactor-options.ts";
 import type { LambdaContext } from "./context.ts";
 import { Fleet, type FleetOptions, oneOf } from "./fleet.ts";
 import { IdleBackoff } from "./idle-backoff.ts";

@@ -2,7 +2,8 @@
 import { compactorAccess } from "./compactor-access.ts";
 import { type CreateCompactor, makeCreateCompactor } from "./compactor.ts";
 import { sdkAccess } from "./sdk-access.ts";
-import { makeStartCompactor, type StartCompactor } from "./start-compactor.ts";
+import { makeStartCompactor } from "./compactor-starter.ts";
+import type { StartCompactor } from "./start-compactor.ts";
 import { type MakeStoreMiddleware, storeMiddlewareOver } from "./store-middleware.ts";
 import { type WithStore, makeWithStore } from "./with-store.ts";
 
@@ -27,7 +28,7 @@ export const withStore: WithStore = /* @__PURE__ */ makeWithStore(s3);
 export const storeMiddleware: MakeStoreMiddleware = /* @__PURE__ */ storeMiddlewareOver(s3);
 /**
  * Makes the handler of a scheduled function that compacts one store, or several. In a Lambda function
- * it reaches S3 through the light client, which takes a fraction of the SDK's CPU.
+ * it reaches S3 through the light client, which takes less CPU.
  * @example
  * export const handler = createCompactor({ location: "s3://bucket/tasks" });
  */

@@ -14,7 +14,7 @@ import type { Store } from "../store/store.ts";
 import type { LambdaContext } from "./context.ts";
 import { InvocationStore } from "./invocation-store.ts";
 import type { S3Access } from "./s3-access.ts";
-import { CompactorStarter, compactorOfEnvironment } from "./start-compactor.ts";
+import { CompactorStarter, compactorOfEnvironment } from "./compactor-starter.ts";
 import { type LocationOptions, type OpenLocation, WarmLocation } from "./warm-location.ts";
 
 /**

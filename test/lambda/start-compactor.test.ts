@@ -8,7 +8,7 @@ import { startCompactor, withStore } from "opslog-serverless/lambda/light";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { COMPACT_LEASE_PATH } from "../../src/format/paths.ts";
 import { lightAccess } from "../../src/lambda/light-access.ts";
-import { makeStartCompactor } from "../../src/lambda/start-compactor.ts";
+import { makeStartCompactor } from "../../src/lambda/compactor-starter.ts";
 import { Lease } from "../../src/storage/lease.ts";
 import { manualRuntime } from "../support/manual-runtime.ts";
 import { put } from "./compactor-support.ts";

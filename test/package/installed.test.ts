@@ -1,6 +1,7 @@
 /** The packed package in an empty project: by import and require, with types, under Jest, on Lambda. */
 import { execFile } from "node:child_process";
 import { cp, mkdir, readFile, readdir, stat, symlink, writeFile } from "node:fs/promises";
+import { SourceMap } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -92,6 +93,22 @@ test("declaration maps lead to the sources in TypeScript", async () => {
     const source = resolve(dirname(join(dist, path)), map.sources[0]);
     expect(source).toMatch(/\.ts$/);
     await stat(source);
+  }
+});
+
+test("a declaration map leads to the name that a line declares", async () => {
+  const path = join(installed, "dist/store/store.d.ts");
+  const declared = (await readFile(path, "utf8")).split("\n");
+  const map = new SourceMap(JSON.parse(await readFile(`${path}.map`, "utf8")));
+  const source = (await readFile(join(installed, "dist/src/store/store.ts"), "utf8")).split("\n");
+  for (const name of ["class Store<", "static open<", "watch(", "compact(", "archive("]) {
+    const line = declared.findIndex((text) => !text.includes("* ") && text.includes(name));
+    const word = /\w+(?=[<(])/.exec(name)?.[0] ?? "";
+    const column = (declared[line] ?? "").indexOf(word);
+    const entry = map.findEntry(line, column);
+    if (!("originalLine" in entry)) throw new Error(`${name} is not mapped`);
+    const found = source[entry.originalLine]?.slice(entry.originalColumn);
+    expect(found, name).toMatch(new RegExp(`^((async|static|get|override) )*${word}\\b`));
   }
 });
 

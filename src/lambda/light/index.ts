@@ -4,7 +4,8 @@
  */
 import { type CreateCompactor, makeCreateCompactor } from "../compactor.ts";
 import { lightAccess } from "../light-access.ts";
-import { makeStartCompactor, type StartCompactor } from "../start-compactor.ts";
+import { makeStartCompactor } from "../compactor-starter.ts";
+import type { StartCompactor } from "../start-compactor.ts";
 import { type MakeStoreMiddleware, storeMiddlewareOver } from "../store-middleware.ts";
 import { type WithStore, makeWithStore } from "../with-store.ts";
 

@@ -92,7 +92,7 @@ export const ARCHIVE_MUTANTS: readonly Mutant[] = [
     does: "starts the compactor without taking `compact.start`",
     edits: [
       {
-        file: "lambda/start-compactor.ts",
+        file: "lambda/compactor-starter.ts",
         find: "return Lease.takeOnce(backend, this.#runtime, { path: COMPACT_START_PATH, ttlMs });",
         put: "return true;",
       },
@@ -108,7 +108,7 @@ export const ARCHIVE_MUTANTS: readonly Mutant[] = [
     does: "starts another compactor while one is at work",
     edits: [
       {
-        file: "lambda/start-compactor.ts",
+        file: "lambda/compactor-starter.ts",
         find: "if (await Lease.isHeld(backend, { path: COMPACT_LEASE_PATH, ttlMs: LEASE_MS_MAX })) return false;",
         put: "",
       },
