@@ -76,9 +76,9 @@ export class CompactorStarter {
 
   /** Whether no compactor is at work, and no other process has started it within the interval. */
   async #isFirst(backend: StorageBackend): Promise<boolean> {
-    const ttlMs = this.#intervalMs;
-    if (await Lease.isHeld(backend, { path: COMPACT_LEASE_PATH, ttlMs: LEASE_MS_MAX }))
-      return false;
-    return Lease.takeOnce(backend, this.#runtime, { path: COMPACT_START_PATH, ttlMs });
+    const compaction = { path: COMPACT_LEASE_PATH, ttlMs: LEASE_MS_MAX };
+    if (await Lease.isHeld(backend, compaction)) return false;
+    const started = { path: COMPACT_START_PATH, ttlMs: this.#intervalMs };
+    return Lease.takeOnce(backend, this.#runtime, started);
   }
 }

@@ -93,7 +93,7 @@ export const ARCHIVE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "lambda/compactor-starter.ts",
-        find: "return Lease.takeOnce(backend, this.#runtime, { path: COMPACT_START_PATH, ttlMs });",
+        find: "return Lease.takeOnce(backend, this.#runtime, started);",
         put: "return true;",
       },
     ],
@@ -109,7 +109,7 @@ export const ARCHIVE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "lambda/compactor-starter.ts",
-        find: "if (await Lease.isHeld(backend, { path: COMPACT_LEASE_PATH, ttlMs: LEASE_MS_MAX })) return false;",
+        find: "if (await Lease.isHeld(backend, compaction)) return false;",
         put: "",
       },
     ],
