@@ -82,8 +82,9 @@ export class MergeStep {
     const purgeFloor = this.#purgeFloor();
     const newRun = await this.#writeRun(purgeFloor);
     const deletesNow = segmentGraceOf(manifest, settings) === 0;
-    const retired = deletesNow ? [] : await this.#writeList();
-    const next = this.#prepare(newRun, purgeFloor, retired);
+    const list = deletesNow ? undefined : await this.#writeList();
+    const { retired = [], dateMs = loaded.dateMs } = list ?? {};
+    const next = this.#prepare(newRun, purgeFloor, retired, dateMs);
     const changed =
       newRun !== undefined ||
       plan.runs.length > 0 ||
@@ -135,11 +136,12 @@ export class MergeStep {
     newRun: RunInfo | undefined,
     purgeFloor: number | undefined,
     retired: readonly Retired[],
+    dateMs: number,
   ): Publication {
     const { loaded, plan, merged } = this.#input;
     const change = {
       nonce: this.#nonce(),
-      dateMs: loaded.dateMs,
+      dateMs,
       newRuns: newRun === undefined ? [] : [newRun],
       keptRuns: plan.keptRuns,
       replacedRuns: plan.runs,
@@ -206,18 +208,23 @@ export class MergeStep {
     }
   }
 
-  /** FAST-VIEW: names what the new run stands for, to be deleted by a later pass; or nothing. */
-  async #writeList(): Promise<Retired[]> {
+  /**
+   * FAST-VIEW: names what the new run stands for, to be deleted by a later pass; undefined for
+   * nothing. By the date of the answer, which is later than the manifest's, a list of the pass
+   * before is due where the grace is as long as the time from pass to pass.
+   */
+  async #writeList(): Promise<{ retired: Retired[]; dateMs: number } | undefined> {
     const { backend, runtime, settings } = this.#parts;
     const { loaded } = this.#input;
     const refs = this.#refsToRetire();
-    if (refs.length === 0) return [];
+    if (refs.length === 0) return undefined;
     const path = retiredListPath(loaded.manifest.generation, runtime.randomHex(16));
     const body = encodeRetiredList(refs.map((ref) => ref.path));
     const timeoutMs = settings.writeTimeoutMs;
     const put = await backend.put(path, body, { ifAbsent: true }, { timeoutMs });
     if (put.status === "conflict") throw new ConflictError(`${path} exists already`, { path });
-    return [{ path, list: true, segments: summarize(refs) }];
+    const dateMs = Math.max(loaded.dateMs, put.dateMs);
+    return { retired: [{ path, list: true, segments: summarize(refs) }], dateMs };
   }
 
   #refsToRetire(): LogRef[] {

@@ -1,6 +1,4 @@
 /** Bounded parallelism, because a socket pool and a file table are bounded. */
-import { Deferred } from "./deferred.ts";
-
 /**
  * Maps with at most `limit` calls under way; results in the order of `items`. After a failure no
  * further call starts, the running ones are awaited, and the first failure is thrown.
@@ -29,6 +27,49 @@ export async function mapParallel<T, R>(
   return results;
 }
 
+/** A call that leads to an item, and to further calls. */
+export type Source<T> = () => Promise<{
+  readonly item?: T | undefined;
+  readonly rest: readonly Source<T>[];
+}>;
+
+/**
+ * The items of sources and of those that these lead to, in the order of arrival. What a source leads
+ * to is called when its item is taken. The first failure is thrown when its turn comes; left early,
+ * this awaits the calls that are under way.
+ */
+export async function* asTheyBranch<T>(sources: readonly Source<T>[]): AsyncGenerator<T, void> {
+  const arrived: (() => Awaited<ReturnType<Source<T>>>)[] = [];
+  const underWay = new Set<Promise<void>>();
+  const begin = (source: Source<T>): void => {
+    const ended: Promise<void> = source()
+      .then(
+        (found) => arrived.push(() => found),
+        (error: unknown) =>
+          arrived.push(() => {
+            throw error;
+          }),
+      )
+      .then(() => void underWay.delete(ended));
+    underWay.add(ended);
+  };
+  try {
+    for (const source of sources) begin(source);
+    while (arrived.length > 0 || underWay.size > 0) {
+      const next = arrived.shift();
+      if (next === undefined) {
+        await Promise.race(underWay);
+        continue;
+      }
+      const { item, rest } = next();
+      for (const source of rest) begin(source);
+      if (item !== undefined) yield item;
+    }
+  } finally {
+    await Promise.all(underWay);
+  }
+}
+
 /**
  * The items of several sources, in the order of arrival: each is read one item ahead. The first failure is
  * thrown when its turn comes; every source is closed, also when this is left early.
@@ -36,38 +77,15 @@ export async function mapParallel<T, R>(
 export async function* asTheyCome<T>(
   sources: readonly AsyncIterable<T>[],
 ): AsyncGenerator<T, void> {
-  interface Arrival {
-    readonly from: AsyncIterator<T>;
-    readonly outcome: PromiseSettledResult<IteratorResult<T>> | undefined;
-  }
   const iterators = sources.map((source) => source[Symbol.asyncIterator]());
-  const arrived: Arrival[] = [];
-  /** Settled by the next arrival. */
-  let change = new Deferred();
-  let underWay = 0;
-  const ask = async (from: AsyncIterator<T>): Promise<void> => {
-    underWay++;
-    const [outcome] = await Promise.allSettled([from.next()]);
-    underWay--;
-    arrived.push({ from, outcome });
-    change.resolve();
+  const read = (from: AsyncIterator<T>): Source<T> => {
+    return async () => {
+      const { done, value } = await from.next();
+      return done === true ? { rest: [] } : { item: value, rest: [read(from)] };
+    };
   };
   try {
-    for (const iterator of iterators) void ask(iterator);
-    for (;;) {
-      const next = arrived.shift();
-      if (next === undefined) {
-        if (underWay === 0) return;
-        await change.promise;
-        change = new Deferred();
-        continue;
-      }
-      const { from, outcome } = next;
-      if (outcome?.status === "rejected") throw outcome.reason;
-      if (outcome === undefined || outcome.value.done === true) continue;
-      void ask(from);
-      yield outcome.value.value;
-    }
+    yield* asTheyBranch(iterators.map(read));
   } finally {
     await Promise.allSettled(iterators.map(async (iterator) => iterator.return?.()));
   }

@@ -1,17 +1,11 @@
 /** The log on an object store: an immutable object per flush, or for several, named by its content. */
 import { maxOf } from "../core/bulk.ts";
 import { CorruptionError, FormatVersionError } from "../core/errors.ts";
-import { asTheyCome } from "../core/parallel.ts";
 import type { Runtime } from "../core/runtime.ts";
-import {
-  clocksPlausible,
-  isLikeLog,
-  isLegacyLog,
-  LOG_PREFIX,
-  parseSegmentPath,
-} from "../format/paths.ts";
+import { clocksPlausible, isLikeLog, isLegacyLog, parseSegmentPath } from "../format/paths.ts";
 import { decodeSegments } from "../format/segment-decoder.ts";
-import type { ListedObject, ListPage, StorageBackend } from "../storage/backend.ts";
+import type { ListedObject, StorageBackend } from "../storage/backend.ts";
+import { listLog } from "./list-log.ts";
 import {
   isFilledLegacyLog,
   readSegmentBytes,
@@ -27,8 +21,6 @@ import {
 } from "./log.ts";
 import { ObjectWriter } from "./object-writer.ts";
 import { readAhead } from "./read-ahead.ts";
-
-const SHARDS = "0123456789abcdef".split("");
 
 export class ObjectLog implements Log {
   readonly #backend: StorageBackend;
@@ -54,7 +46,7 @@ export class ObjectLog implements Log {
     const dates: number[] = [];
     let isCut = false;
     let legacyLog: string | undefined;
-    for await (const page of this.#pages()) {
+    for await (const page of listLog(this.#backend)) {
       for (const object of page.objects) objects.push(object);
       dates.push(page.dateMs);
       legacyLog ??= page.objects.find(isFilledLegacyLog)?.path;
@@ -64,18 +56,6 @@ export class ObjectLog implements Log {
     const [firstDateMs = 0] = dates;
     const lastDateMs = maxOf([firstDateMs, ...dates]);
     return { ...sortOut(objects), legacyLog, firstDateMs, lastDateMs, isCut };
-  }
-
-  /** V1: when the first page says there are more, the 16 shards are listed in parallel. */
-  async *#pages(): AsyncGenerator<ListPage, void> {
-    const first = await firstPage(this.#backend.list(LOG_PREFIX));
-    if (first?.truncated !== true) {
-      yield first ?? { objects: [], truncated: false, dateMs: 0 };
-      return;
-    }
-    // A legacy log lies in no shard; its date is the one that the listing began.
-    yield { ...first, objects: first.objects.filter(isFilledLegacyLog) };
-    yield* asTheyCome(SHARDS.map((shard) => this.#backend.list(`${LOG_PREFIX}${shard}/`)));
   }
 
   read(refs: Iterable<LogRef>): AsyncGenerator<SegmentRead> {
@@ -88,7 +68,7 @@ export class ObjectLog implements Log {
   }
 
   async *offer(): AsyncGenerator<OfferedLog, void> {
-    for await (const { objects, dateMs } of this.#pages()) {
+    for await (const { objects, dateMs } of listLog(this.#backend)) {
       const { segments, corrupt } = sortOut(objects);
       const units = segments.map((ref) => ({ paths: [ref.path], segments: [ref], corrupt: false }));
       yield { units, leftOut: corrupt.length > 0, corrupt, dateMs };
@@ -98,11 +78,6 @@ export class ObjectLog implements Log {
   async deleteUnits(units: readonly LogUnit[]): Promise<void> {
     await this.#backend.delete(units.flatMap(({ paths }) => paths));
   }
-}
-
-async function firstPage(pages: AsyncIterable<ListPage>): Promise<ListPage | undefined> {
-  for await (const page of pages) return page;
-  return undefined;
 }
 
 function sortOut(

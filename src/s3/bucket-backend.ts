@@ -6,6 +6,7 @@ import { isBytes } from "../core/realm.ts";
 import type {
   GetOptions,
   GetResult,
+  ListOptions,
   ListPage,
   Precondition,
   PutOptions,
@@ -75,6 +76,11 @@ export class BucketBackend extends BaseBackend {
     this.#isInUse = true;
   }
 
+  /** Directory buckets list in no order. */
+  get listsInOrder(): boolean {
+    return !/--xa?-s3$/.test(this.#bucket?.place.bucket ?? "");
+  }
+
   /** Learns the server's time from every answer. */
   get clock(): MediumClock {
     return this.#connection.clock;
@@ -109,8 +115,8 @@ export class BucketBackend extends BaseBackend {
   }
 
   /** Lists objects below a prefix, page by page. */
-  override list(prefix: string, options: RequestOptions = {}): AsyncIterable<ListPage> {
-    return listObjects(this.#open(options), checkPrefix(prefix));
+  override list(prefix: string, options: ListOptions = {}): AsyncIterable<ListPage> {
+    return listObjects(this.#open(options), checkPrefix(prefix), options.after);
   }
 
   /** Deletes objects; absent ones are fine. */

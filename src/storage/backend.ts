@@ -65,6 +65,15 @@ export type GetResult =
   | ({ readonly status: "unchanged" } & Dated)
   | ({ readonly status: "absent" } & Dated);
 
+/** Options of `StorageBackend.list`. */
+export interface ListOptions extends RequestOptions {
+  /**
+   * Lists only objects whose path is above this text, by the order of the listing. Passed only to a
+   * medium with `listsInOrder`. Default: all of them.
+   */
+  readonly after?: string | undefined;
+}
+
 /** When a `put` may take effect: always, only as a create, or only over exactly this version. */
 export type Precondition = { readonly ifAbsent: true } | { readonly ifMatch: string } | "none";
 
@@ -175,10 +184,10 @@ export interface Medium {
   ): Promise<PutResult>;
   /**
    * Every object whose path starts with `prefix` (which ends in `/`), in pages, in no order that
-   * may be relied on. Holds every object whose `put` completed before the call and that was not
-   * deleted until the last page.
+   * may be relied on unless `listsInOrder`. Holds every object whose `put` completed before the call
+   * and that was not deleted until the last page.
    */
-  list(prefix: string, options?: RequestOptions): AsyncIterable<ListPage>;
+  list(prefix: string, options?: ListOptions): AsyncIterable<ListPage>;
   /** Deletes each path; absent paths are fine; no order between the paths. */
   delete(paths: readonly string[], options?: RequestOptions): Promise<void>;
 
@@ -187,6 +196,13 @@ export interface Medium {
    * included. Otherwise a call, and each page of a list, counts as one request.
    */
   readonly reportsRequests?: boolean | undefined;
+
+  /**
+   * Whether `list` returns objects by path, across pages, in an order that is JavaScript's `<` for
+   * paths of ASCII, and honours `after`. A long log is then listed with fewer requests. Read after
+   * `initialize`. Default: no.
+   */
+  readonly listsInOrder?: boolean | undefined;
 
   /**
    * Set by a medium that could answer `written` without having looked at the precondition, as some

@@ -8,6 +8,7 @@ import type {
   FoundObject,
   GetOptions,
   GetResult,
+  ListOptions,
   ListPage,
   Precondition,
   PutOptions,
@@ -28,7 +29,7 @@ export abstract class BaseBackend implements StorageBackend {
     precondition: Precondition,
     options?: PutOptions,
   ): Promise<PutResult>;
-  abstract list(prefix: string, options?: RequestOptions): AsyncIterable<ListPage>;
+  abstract list(prefix: string, options?: ListOptions): AsyncIterable<ListPage>;
   abstract delete(paths: readonly string[], options?: RequestOptions): Promise<void>;
 
   async writeBlob(path: string, content: Uint8Array | string): Promise<void> {

@@ -8,6 +8,7 @@ import {
   type AppendFile,
   type GetOptions,
   type GetResult,
+  type ListOptions,
   type ListPage,
   type LockHandle,
   type Medium,
@@ -59,7 +60,7 @@ export class DeadlineBackend extends WrappedBackend {
     return this.#write("put", path, () => this.inner.put(path, body, precondition, limited));
   }
 
-  override async *list(prefix: string, options: RequestOptions = {}): AsyncGenerator<ListPage> {
+  override async *list(prefix: string, options: ListOptions = {}): AsyncGenerator<ListPage> {
     const signal = this.#signalFor(options);
     const listed = this.inner.list(prefix, { ...options, signal });
     const pages = listed[Symbol.asyncIterator]();

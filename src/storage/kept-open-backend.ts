@@ -3,6 +3,7 @@ import type {
   AppendableStorage,
   GetOptions,
   GetResult,
+  ListOptions,
   ListPage,
   LockHandle,
   Medium,
@@ -56,7 +57,7 @@ export class KeptOpenBackend extends WrappedBackend {
     return this.inner.put(path, body, precondition, options);
   }
 
-  override list(prefix: string, options?: RequestOptions): AsyncIterable<ListPage> {
+  override list(prefix: string, options?: ListOptions): AsyncIterable<ListPage> {
     return this.inner.list(prefix, options);
   }
 

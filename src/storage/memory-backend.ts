@@ -6,6 +6,7 @@ import type {
   GetOptions,
   GetResult,
   ListedObject,
+  ListOptions,
   ListPage,
   Precondition,
   PutResult,
@@ -36,6 +37,7 @@ const PAGE_OBJECTS_MAX = 1_000;
  * const store = await Store.open("memory", { backend });
  */
 export class MemoryBackend extends BaseBackend {
+  readonly listsInOrder: boolean = true;
   readonly #runtime: Runtime;
   readonly #locations = new Map<string, Map<string, MemoryObject>>();
   #objects: Map<string, MemoryObject> | undefined;
@@ -98,15 +100,16 @@ export class MemoryBackend extends BaseBackend {
     return { status: "written", etag, dateMs };
   }
 
-  override async *list(prefix: string): AsyncGenerator<ListPage> {
+  override async *list(prefix: string, { after = "" }: ListOptions = {}): AsyncGenerator<ListPage> {
     const objects = this.#bound();
     const directory = checkPrefix(prefix);
     await Promise.resolve();
     const listed: ListedObject[] = [];
     for (const [path, { body, lastModifiedMs }] of objects) {
-      if (!path.startsWith(directory)) continue;
+      if (!path.startsWith(directory) || path <= after) continue;
       listed.push({ path, bytes: body.byteLength, lastModifiedMs });
     }
+    listed.sort((a, b) => (a.path < b.path ? -1 : 1));
     let start = 0;
     do {
       const page = listed.slice(start, start + PAGE_OBJECTS_MAX);

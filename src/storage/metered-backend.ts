@@ -11,6 +11,7 @@ import type {
   AppendFile,
   GetOptions,
   GetResult,
+  ListOptions,
   ListPage,
   LockHandle,
   Medium,
@@ -99,7 +100,7 @@ export class MeteredBackend extends WrappedBackend {
   }
 
   /** Page by page: each is a request that the budget may refuse. */
-  override async *list(prefix: string, options: RequestOptions = {}): AsyncGenerator<ListPage> {
+  override async *list(prefix: string, options: ListOptions = {}): AsyncGenerator<ListPage> {
     let count: OnRequest | undefined;
     const onRequest: OnRequest = (kind, bytesOut) => count?.(kind, bytesOut) ?? ignore;
     let pages: AsyncIterator<ListPage> | undefined;

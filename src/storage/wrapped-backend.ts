@@ -54,6 +54,10 @@ export abstract class WrappedBackend extends BaseBackend {
     return this.inner.reportsRequests;
   }
 
+  get listsInOrder(): boolean | undefined {
+    return this.inner.listsInOrder;
+  }
+
   get proofScope(): ProofScope | undefined {
     return this.inner.proofScope;
   }

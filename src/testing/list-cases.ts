@@ -100,6 +100,24 @@ export const listCases: readonly Case[] = [
     },
   },
   {
+    name: "list in order, if the backend declares that, begins behind any text",
+    run: async ({ backend }) => {
+      if (backend.listsInOrder !== true) return;
+      const paths = ["a/0/x", "a/1", "a/10", "a/2/b", "a/Z", "a/z"];
+      for (const path of paths.toReversed()) await put(backend, path, path);
+      for (const after of ["", "a/", "a/0/x", "a/1/", "a/1/zzz", "a/3", "a/z", "b"]) {
+        const found: string[] = [];
+        for await (const { objects } of backend.list("a/", { after }))
+          append(
+            found,
+            objects.map(({ path }) => path),
+          );
+        const expected = paths.filter((path) => path > after);
+        assert.deepEqual(found, expected, `after ${JSON.stringify(after)}`);
+      }
+    },
+  },
+  {
     name: "list that is not read to its end, and lists at the same time, do no harm",
     run: async ({ backend }) => {
       for (let n = 0; n < 5; n++) await put(backend, `dir/${n}`, "x");

@@ -7,7 +7,7 @@ import { compact } from "../../src/compaction/compact.ts";
 import { Store } from "../../src/store/store.ts";
 import type { Cost } from "./cost.ts";
 import { countedStores } from "./counted.ts";
-import { fillLarge, fillSmall, idOf, RECORDS, task } from "./tasks.ts";
+import { fillLarge, fillSmall, idOf, leaveSegments, RECORDS, task } from "./tasks.ts";
 import type { Task } from "./tasks.ts";
 
 const stores = countedStores((live) => fillLarge(live, "large"));
@@ -56,6 +56,17 @@ describe("opening", () => {
     expect(requests.slice(0, 2).toSorted()).toEqual(["GET 200", "LIST 200"]);
     expect(requests.slice(2)).toEqual(["GET 304"]);
     expect(trips).toBe(2);
+  });
+
+  test("a log of 2,500 segments takes 3 LISTs, one after the other", async () => {
+    await fillSmall(stores.live, "busy");
+    const backend = stores.live.backend();
+    await leaveSegments(backend, stores.live.location("busy"), 2_500);
+    const open = (): Promise<unknown> =>
+      openCounted("busy", { skipLoad: true, onBacklog: () => {} });
+    const { requests, trips } = await cost("lazy open before 2,500 segments", open);
+    expect(requests.toSorted()).toEqual(["GET 200", "LIST 200", "LIST 200", "LIST 200"]);
+    expect(trips).toBe(3);
   });
 
   test("a store that does not exist yet is looked at twice", async () => {

@@ -1,5 +1,10 @@
 /** The stores that are read and written under a budget, and what they hold. */
+import { createHash } from "node:crypto";
 import { expect } from "vitest";
+import { mapParallel } from "../../src/core/parallel.ts";
+import { segmentPath, streamName } from "../../src/format/paths.ts";
+import type { StorageBackend } from "../../src/storage/backend.ts";
+import { encoded } from "../log/support.ts";
 import type { SettingOptions } from "../../src/core/settings.ts";
 import { compact } from "../../src/compaction/compact.ts";
 import { Store } from "../../src/store/store.ts";
@@ -52,4 +57,21 @@ export async function fillSmall(
   });
   await store.compact();
   await store.close();
+}
+
+/** Flushes of as many processes, which are newer than the store's last compaction. */
+export async function leaveSegments(
+  backend: StorageBackend,
+  location: string,
+  count: number,
+): Promise<void> {
+  await backend.initialize(location, { readOnly: false });
+  const clock = Date.now() * 1_024;
+  const numbers = Array.from({ length: count }, (_, n) => n);
+  await mapParallel(numbers, 16, async (n) => {
+    const rand = createHash("sha256").update(`${n}`).digest("hex").slice(0, 16);
+    const [stream, lo] = [streamName({ agentId: "a", openMs: Date.now(), rand }), clock + n];
+    const { bytes, filter } = encoded([`new-${n}`], lo);
+    await backend.put(segmentPath({ stream, n: 1, lo, hi: lo, filter }), bytes, "none");
+  });
 }

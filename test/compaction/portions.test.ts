@@ -8,7 +8,7 @@ import { DEFAULT_SETTINGS } from "../../src/core/settings.ts";
 import { encodeFilter, segmentPath, streamName } from "../../src/format/paths.ts";
 import { compactOne } from "../../src/lambda/compactor.ts";
 import { sdkAccess } from "../../src/lambda/sdk-access.ts";
-import type { GetResult, ListPage } from "../../src/storage/backend.ts";
+import type { GetResult, ListOptions, ListPage } from "../../src/storage/backend.ts";
 import { FsBackend } from "../../src/storage/fs/fs-backend.ts";
 import { Deadline } from "../../src/storage/deadline.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
@@ -42,8 +42,8 @@ class Distant extends MemoryBackend {
     return result;
   }
 
-  override async *list(prefix: string): AsyncGenerator<ListPage> {
-    for await (const page of super.list(prefix)) {
+  override async *list(prefix: string, options?: ListOptions): AsyncGenerator<ListPage> {
+    for await (const page of super.list(prefix, options)) {
       for (let at = 0; at === 0 || at < page.objects.length; at += this.pageObjects) {
         await this.#take(this.pageMs);
         const objects = page.objects.slice(at, at + this.pageObjects);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { S3Backend } from "../../src/s3/index.ts";
 import { AccessDeniedError, NotSupportedError, UnavailableError } from "../../src/core/errors.ts";
 import type { RecordedRequest, ScriptedAnswer } from "../support/recording-proxy.ts";
 import { CLIENTS, ok, rejection, s3Error, scriptedWith } from "./support.ts";
@@ -33,6 +34,29 @@ describe.each(CLIENTS)("with the %s client:", (client) => {
     const tokens = s3.requests.map(({ query }) => query.get("continuation-token"));
     expect(tokens).toEqual([null, "next", "next"]);
     expect(s3.requests[0]?.query.get("prefix")).toBe("store/ops/");
+  });
+
+  test("list begins behind a path, and goes on by the server's token", async () => {
+    await using s3 = await scripted([
+      listing(["store/ops/8/a"], "next"),
+      listing(["store/ops/9/b"]),
+      listing(["store/ops/8/a"]),
+    ]);
+    expect(s3.backend.listsInOrder).toBe(true);
+    const paths = [];
+    for await (const { objects } of s3.backend.list("ops/", { after: "ops/8/" }))
+      paths.push(...objects.map(({ path }) => path));
+    for await (const { objects } of s3.backend.list("ops/", {}))
+      paths.push(...objects.map(({ path }) => path));
+    expect(paths).toEqual(["ops/8/a", "ops/9/b", "ops/8/a"]);
+    const sent = s3.requests.map(({ query }) =>
+      ["start-after", "continuation-token"].map((name) => query.get(name)),
+    );
+    expect(sent).toEqual([
+      ["store/ops/8/", null],
+      [null, "next"],
+      [null, null],
+    ]);
   });
 
   test("list leaves out keys that no path can name, such as folder markers", async () => {
@@ -116,4 +140,16 @@ describe.each(CLIENTS)("with the %s client:", (client) => {
     );
     expect(s3.requests.filter(({ method }) => method === "POST")).toHaveLength(1);
   });
+});
+
+test("a directory bucket lists in no order, others in order", async () => {
+  for (const [bucket, inOrder] of [
+    ["logs--use1-az4--x-s3", false],
+    ["logs-x-s3", true],
+  ] as const) {
+    const backend = new S3Backend({ bucket });
+    await backend.initialize("store", { readOnly: true });
+    expect(backend.listsInOrder).toBe(inOrder);
+    await backend.shutdown();
+  }
 });

@@ -39,6 +39,7 @@ export function createCounts() {
     frozenLooks: 0,
     stalledPages: 0,
     straddledLists: 0,
+    partedLists: 0,
     conflicts: 0,
     deaths: 0,
     freezes: 0,

@@ -26,8 +26,10 @@ export class SimS3Backend extends BucketBackend {
   manifestGets = 0;
 
   constructor(options: SimS3Options) {
-    const { process: runtime } = options;
-    const given = { bucket: "simulated", requestTimeoutMs: 2_000, attemptsMax: 3, runtime };
+    const { process: runtime, isListUnordered } = options;
+    // By its name it is a directory bucket, which lists in no order.
+    const bucket = isListUnordered ? "simulated--x-s3" : "simulated";
+    const given = { bucket, requestTimeoutMs: 2_000, attemptsMax: 3, runtime };
     super(resolveOptions(given, OWNER), new SimTransport(options));
     this.#sim = options;
   }

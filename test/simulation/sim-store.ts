@@ -8,6 +8,7 @@ import { MANIFEST_PATH } from "../../src/format/paths.ts";
 import type {
   GetOptions,
   GetResult,
+  ListOptions,
   ListPage,
   Precondition,
   PutOptions,
@@ -45,6 +46,7 @@ export type NetworkFault =
   | "frozenLooks"
   | "stalledPages"
   | "straddledLists"
+  | "partedLists"
   | "conflicts";
 
 type Answer<T> =
@@ -146,11 +148,16 @@ export class SimBackend extends BaseBackend {
     return { status: "conflict", dateMs };
   }
 
-  override async *list(prefix: string): AsyncGenerator<ListPage> {
+  get listsInOrder(): boolean {
+    return !this.#options.isListUnordered;
+  }
+
+  override async *list(prefix: string, options: ListOptions = {}): AsyncGenerator<ListPage> {
     const { server, isListUnordered, process, network, count } = this.#options;
     const salt = `${process.name} ${++this.#listings} `;
     const rank = isListUnordered ? shuffledBy(salt) : byName;
-    let after = "";
+    let { after = "" } = options;
+    if (after !== "") this.#options.count("partedLists");
     let changes: number | undefined;
     for (;;) {
       const { stalledList, stalledListMsMax } = network();

@@ -115,9 +115,12 @@ export class SimTransport implements S3Transport {
     input: Parameters<S3Transport["listObjects"]>[0],
     exchange: Exchange,
   ): Promise<ListedPage> {
-    const { server, process, isListUnordered } = this.#options;
-    const { prefix, continuationToken } = input;
-    const [listing, ...rest] = (continuationToken ?? `${++this.#listings} `).split(" ");
+    const { server, process, isListUnordered, count } = this.#options;
+    const { prefix, startAfter = "", continuationToken } = input;
+    if (startAfter !== "") count("partedLists");
+    const [listing, ...rest] = (continuationToken ?? `${++this.#listings} ${startAfter}`).split(
+      " ",
+    );
     const after = rest.join(" ");
     const rank = isListUnordered ? shuffledBy(`${process.name} ${listing} `) : byName;
     const act = (): Reply<ListedPage> => {

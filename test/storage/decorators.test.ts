@@ -55,6 +55,7 @@ const PAGES: ListPage[] = [
 ];
 const OWN_ATTRIBUTES = {
   reportsRequests: true,
+  listsInOrder: true,
   proofScope: { endpoint: "e", bucket: "b", client: "c" },
   clock: new MediumClock(systemRuntime),
   lockTtlMs: 7,
@@ -123,7 +124,7 @@ test.each(Object.entries(DECORATORS))(
       shutdown: [],
       get: ["a", getOptions],
       put: ["b", BODY, { ifMatch: "tag" }, putOptions],
-      list: ["c/", { signal, onRequest }],
+      list: ["c/", { signal, onRequest, after: "c/1" }],
       delete: [["d", "e"], { signal, onRequest }],
       lock: [".lock"],
     };

@@ -101,7 +101,7 @@ export class LightTransport implements S3Transport {
   }
 
   async listObjects(input: Input<"listObjects">, exchange: Exchange): Output<"listObjects"> {
-    const { bucket, prefix, delimiter, keysMax, continuationToken } = input;
+    const { bucket, prefix, delimiter, keysMax, startAfter, continuationToken } = input;
     const query = {
       "list-type": "2",
       "max-keys": String(keysMax),
@@ -109,6 +109,7 @@ export class LightTransport implements S3Transport {
       "encoding-type": "url",
       ...(prefix === "" ? {} : { prefix }),
       ...(delimiter === undefined ? {} : { delimiter }),
+      ...(startAfter === undefined ? {} : { "start-after": startAfter }),
       ...(continuationToken === undefined ? {} : { "continuation-token": continuationToken }),
     };
     const call = { operation: "listObjects", method: "GET", bucket, query } as const;

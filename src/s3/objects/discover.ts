@@ -43,7 +43,7 @@ export async function listLocations(
 /** Names right below a prefix; those with more below them end in "/". */
 async function* namesBelow(bucket: S3Bucket, prefix: string): AsyncGenerator<string> {
   const { key: base } = bucket.object(prefix);
-  for await (const { page } of pagesBelow(bucket, prefix, "/")) {
+  for await (const { page } of pagesBelow(bucket, prefix, { delimiter: "/" })) {
     for (const key of [...page.prefixes, ...page.objects.map((object) => object.key)]) {
       if (key.length > base.length) yield key.slice(base.length);
     }

@@ -16,36 +16,47 @@ interface DatedPage {
 /**
  * Keys below the prefix that no path can name (folder markers such as consoles make) are left out:
  * they are not the store's.
+ * @param after only paths above it
  * @throws NotSupportedError for a key that cannot be read, or that is outside the prefix
  */
-export async function* listObjects(bucket: S3Bucket, prefix: string): AsyncGenerator<ListPage> {
-  for await (const { page, dateMs } of pagesBelow(bucket, prefix)) {
+export async function* listObjects(
+  bucket: S3Bucket,
+  prefix: string,
+  after?: string,
+): AsyncGenerator<ListPage> {
+  for await (const { page, dateMs } of pagesBelow(bucket, prefix, { after })) {
     yield { objects: toObjects(bucket, page, dateMs), truncated: page.truncated, dateMs };
   }
 }
 
-/**
- * @param delimiter names with it behind the prefix are listed only up to it, in `prefixes`
- * @throws as `listObjects`
- */
+interface PartOptions {
+  /** Names with it behind the prefix are listed only up to it, in `prefixes`. */
+  readonly delimiter?: string | undefined;
+  readonly after?: string | undefined;
+}
+
+/** @throws as `listObjects` */
 export async function* pagesBelow(
   bucket: S3Bucket,
   prefix: string,
-  delimiter?: string,
+  { delimiter, after }: PartOptions = {},
 ): AsyncGenerator<DatedPage> {
   const call = { operation: "ListObjectsV2", permission: "s3:ListBucket", path: prefix };
   const { bucket: name, key: start } = bucket.object(prefix);
+  const startAfter = after && bucket.object(after).key;
   let token: string | undefined;
   do {
     const keysMax = PAGE_KEYS;
-    const input = { bucket: name, prefix: start, delimiter, keysMax, continuationToken: token };
+    // A token includes where the listing began.
+    const place = token === undefined ? { startAfter } : { continuationToken: token };
+    const input = { bucket: name, prefix: start, delimiter, keysMax, ...place };
     const result = await bucket.repeat(() =>
       bucket.attempt((s3, exchange) => s3.listObjects(input, exchange), call),
     );
     if (!result.ok) throw bucket.error(result.failure, call);
     const { truncated } = result.output;
     token = result.output.continuationToken;
-    if (truncated && (token === undefined || token === input.continuationToken)) {
+    if (truncated && (token === undefined || token === place.continuationToken)) {
       throw new UnavailableError(
         `S3 ListObjectsV2 of s3://${name}/${start} is truncated but names no next page`,
         { path: prefix },

@@ -49,7 +49,9 @@ export interface S3Transport {
       /** Names with it behind the prefix are listed only up to it, each once, in `prefixes`. */
       readonly delimiter?: string | undefined;
       readonly keysMax: number;
-      readonly continuationToken: string | undefined;
+      /** Only keys above it. */
+      readonly startAfter?: string | undefined;
+      readonly continuationToken?: string | undefined;
     },
     exchange: Exchange,
   ): Promise<ListedPage>;

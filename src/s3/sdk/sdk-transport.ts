@@ -93,7 +93,7 @@ export class SdkTransport implements S3Transport {
   }
 
   async listObjects(input: Input<"listObjects">, exchange: Exchange): Output<"listObjects"> {
-    const { bucket, prefix, delimiter, keysMax, continuationToken } = input;
+    const { bucket, prefix, delimiter, keysMax, startAfter, continuationToken } = input;
     const command = new ListObjectsV2Command({
       Bucket: bucket,
       MaxKeys: keysMax,
@@ -101,6 +101,7 @@ export class SdkTransport implements S3Transport {
       EncodingType: "url",
       ...(prefix === "" ? {} : { Prefix: prefix }),
       ...(delimiter === undefined ? {} : { Delimiter: delimiter }),
+      ...(startAfter === undefined ? {} : { StartAfter: startAfter }),
       ...(continuationToken === undefined ? {} : { ContinuationToken: continuationToken }),
     });
     const output = await this.#send("listObjects", command, exchange);

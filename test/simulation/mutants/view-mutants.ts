@@ -207,6 +207,18 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: "a part of a long log is left out",
+    breaks: ["VIEW", "V1"],
+    does: "lists one part less than a log of several pages is divided into",
+    edits: [
+      {
+        file: "log/log-ranges.ts",
+        find: "...bounds.slice(1).map(",
+        put: "...bounds.slice(2).map(",
+      },
+    ],
+  },
+  {
     name: "lists known by their length",
     breaks: ["VIEW", "V3"],
     does: "takes as many low segments as the lists name for the listed ones, whatever their names",

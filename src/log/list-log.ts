@@ -1,0 +1,95 @@
+/** Lists the log of an object store, in parts where that is quicker (V1). */
+import { asTheyBranch, asTheyCome, type Source } from "../core/parallel.ts";
+import { LOG_PREFIX } from "../format/paths.ts";
+import type { ListPage, StorageBackend } from "../storage/backend.ts";
+import { isFilledLegacyLog } from "./log.ts";
+import {
+  isBefore,
+  isWithin,
+  type LogRange,
+  rangesBehind,
+  shardBehind,
+  shardStart,
+  SHARDS,
+  WHOLE_LOG,
+} from "./log-ranges.ts";
+
+/** Pages in the order of arrival, the first one first; at least one. */
+export async function* listLog(backend: StorageBackend): AsyncGenerator<ListPage, void> {
+  const listing = new PartedListing(backend);
+  try {
+    yield* listing.pages();
+  } finally {
+    await listing.close();
+  }
+}
+
+class PartedListing {
+  readonly #backend: StorageBackend;
+  readonly #opened: AsyncIterator<ListPage>[] = [];
+  /** Where a decorator drops the option, parts only repeat each other. */
+  #ignoresAfter = false;
+
+  constructor(backend: StorageBackend) {
+    this.#backend = backend;
+  }
+
+  async *pages(): AsyncGenerator<ListPage, void> {
+    const pages = this.#list();
+    const { value: first } = await pages.next();
+    if (first?.truncated !== true) {
+      yield first ?? { objects: [], truncated: false, dateMs: 0 };
+    } else if (this.#backend.listsInOrder === true && isInOrder(first)) {
+      yield first;
+      yield* asTheyBranch(this.#behind(WHOLE_LOG, first, pages));
+    } else {
+      // A legacy log lies in no shard; its date is the one that the listing began.
+      yield { ...first, objects: first.objects.filter(isFilledLegacyLog) };
+      yield* asTheyCome(SHARDS.map((shard) => this.#backend.list(`${LOG_PREFIX}${shard}/`)));
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#opened.map(async (pages) => pages.return?.()));
+  }
+
+  #list(after?: string): AsyncIterator<ListPage> {
+    const pages = this.#backend.list(LOG_PREFIX, { after })[Symbol.asyncIterator]();
+    this.#opened.push(pages);
+    return pages;
+  }
+
+  /** What remains of a range after a page. @param pages what follows the page */
+  #behind(
+    range: LogRange,
+    { objects, truncated }: ListPage,
+    pages: AsyncIterator<ListPage>,
+  ): Source<ListPage>[] {
+    const last = objects.at(-1)?.path;
+    if (!truncated) return [];
+    // Also where no path can name what the page holds.
+    if (last === undefined || this.#ignoresAfter) return [this.#part(range, pages)];
+    const shard = shardBehind(last);
+    return rangesBehind(range, last).map((part, n) => {
+      if (n > 0) return this.#part(part, this.#list(shardStart(part.from)));
+      const start = shardStart(shard);
+      if (start <= last) return this.#part(part, pages);
+      // Names between two shards are not of this format, and are passed over.
+      return this.#part({ ...part, from: shard, pages: 0 }, this.#list(start));
+    });
+  }
+
+  #part(range: LogRange, pages: AsyncIterator<ListPage>): Source<ListPage> {
+    return async () => {
+      const { done, value: page } = await pages.next();
+      if (done === true) return { rest: [] };
+      const objects = page.objects.filter(({ path }) => isWithin(range, path));
+      this.#ignoresAfter ||= page.objects.some(({ path }) => isBefore(range, path));
+      return { item: { ...page, objects }, rest: this.#behind(range, page, pages) };
+    };
+  }
+}
+
+function isInOrder({ objects }: ListPage): boolean {
+  return objects.every(({ path }, n) => n === 0 || (objects[n - 1]?.path ?? "") < path);
+}
