@@ -18,10 +18,14 @@ export interface LogRange {
 
 export const WHOLE_LOG: LogRange = { from: 0, end: SHARDS.length, pages: 0 };
 
-/** A further request pays off if it takes so many pages from another one. */
-const PAGES_PER_RANGE = 2.5;
-/** Of the first page, which may show a single busy stream, less is concluded than of the next ones. */
-const PARTS_MAX = { first: 2, next: 4 };
+/**
+ * Behind the first page, which may show a single busy stream, there are two parts at most, and two
+ * from more than about a page on: that saves a round trip, seldom for a further request.
+ */
+const PAGES_FOR_TWO = 1.1;
+/** Behind others a part pays off if it takes so many pages from another one. */
+const PAGES_PER_PART = 2.5;
+const PARTS_MAX = 4;
 /** Where in its shard a name lies that the shard's other names are not known of. */
 const MIDDLE = 0.5;
 
@@ -59,8 +63,8 @@ export function rangesBehind(range: LogRange, last: string): LogRange[] {
   if (shard >= end) return [];
   const left = end - shard - MIDDLE;
   const expected = (pages * left) / (shard - from + MIDDLE);
-  const most = range === WHOLE_LOG ? PARTS_MAX.first : PARTS_MAX.next;
-  const parts = Math.max(1, Math.min(most, Math.round(expected / PAGES_PER_RANGE)));
+  const wanted = Math.max(1, Math.min(PARTS_MAX, Math.round(expected / PAGES_PER_PART)));
+  const parts = range === WHOLE_LOG ? (expected > PAGES_FOR_TWO ? 2 : 1) : wanted;
   const starts = Array.from({ length: parts - 1 }, (_, n) =>
     Math.round(shard + MIDDLE + (left * (n + 1)) / parts),
   );

@@ -58,7 +58,7 @@ describe("opening", () => {
     expect(trips).toBe(2);
   });
 
-  test("a log of 2,500 segments takes 3 LISTs, one after the other", async () => {
+  test("a log of 2,500 segments takes 3 LISTs, two of them at once", async () => {
     await fillSmall(stores.live, "busy");
     const backend = stores.live.backend();
     await leaveSegments(backend, stores.live.location("busy"), 2_500);
@@ -66,7 +66,7 @@ describe("opening", () => {
       openCounted("busy", { skipLoad: true, onBacklog: () => {} });
     const { requests, trips } = await cost("lazy open before 2,500 segments", open);
     expect(requests.toSorted()).toEqual(["GET 200", "LIST 200", "LIST 200", "LIST 200"]);
-    expect(trips).toBe(3);
+    expect(trips).toBe(2);
   });
 
   test("a store that does not exist yet is looked at twice", async () => {

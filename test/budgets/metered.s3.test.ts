@@ -209,27 +209,28 @@ describe(`${SEGMENTS} segments that wait for a compaction`, () => {
 
   const onBacklog = (): void => undefined;
 
-  test("are listed in parallel once the first page says there are more", async () => {
+  test("are listed in two parts once the first page says there are more", async () => {
     const told: number[] = [];
     // Whatever the machine is busy with: those that must be sent together are answered together.
     const begin = meeting(2);
-    const shards = meeting(16);
+    const parts = meeting(2);
     proxy.reset();
     proxy.fault = async ({ query, requestHeaders }) => {
       if (requestHeaders["if-none-match"] !== undefined) return undefined;
-      const isShard = /\/ops\/.\/$/.test(query.get("prefix") ?? "");
-      await (isShard ? shards : begin).arrive();
+      const isLater = query.has("start-after") || query.has("continuation-token");
+      await (isLater ? parts : begin).arrive();
       return undefined;
     };
     const store = await open("backlog", {
       skipLoad: true,
       onBacklog: ({ segments }) => void told.push(segments),
     });
-    // The first page beside the manifest, then the 16 shards.
+    // The first page beside the manifest, then two parts of the rest, then what one of them leaves.
     const { requests } = seen(proxy.requests);
-    expect(requests).toMatchObject({ list: 1 + 16, get: 1, put: 0, head: 0 });
-    expect(roundTrips(proxy.requests)).toBe(2);
-    expect(costOf(store)).toMatchObject({ requests, roundTrips: 2 });
+    expect(requests).toMatchObject({ list: 4, get: 1, put: 0, head: 0 });
+    const trips = roundTrips(proxy.requests);
+    expect(trips).toBeLessThanOrEqual(3);
+    expect(costOf(store)).toMatchObject({ requests, roundTrips: trips });
     expect(told).toEqual([SEGMENTS]);
   });
 

@@ -80,8 +80,9 @@ describe("a log of 2,000 streams", () => {
     { count: 0, lists: 1, trips: 1 },
     { count: 1_000, lists: 1, trips: 1 },
     { count: 1_001, lists: 2, trips: 2 },
-    { count: 3_000, lists: 3, trips: 3 },
-    { count: 6_000, lists: 7, trips: 5 },
+    { count: 2_500, lists: 3, trips: 2 },
+    { count: 3_000, lists: 4, trips: 3 },
+    { count: 6_000, lists: 7, trips: 4 },
     { count: 60_000, lists: 69, trips: 10 },
   ])("and $count segments takes $lists LISTs in $trips trips at most", async (at) => {
     const backend = new Names(segments(at.count, 2_000));
