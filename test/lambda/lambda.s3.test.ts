@@ -52,3 +52,36 @@ test("a compactor finds the stores below a prefix, and compacts each", async () 
     { outcome: "done", report: { outcome: "published", records: 1 } },
   ]);
 });
+
+test("in a Lambda function it does so through the light client, and finds what is new", async () => {
+  await using bucket = await liveS3Bucket();
+  vi.stubEnv("AWS_ENDPOINT_URL_S3", liveS3Endpoint);
+  vi.stubEnv("AWS_LAMBDA_FUNCTION_NAME", "compactor");
+  const under = bucket.location();
+  const write = async (name: string): Promise<void> => {
+    const options = { location: `${under}/${name}` };
+    await withStore<number>(options, (_event, _context, store) => store.set("a", 1))(
+      {},
+      lambdaContext(),
+    );
+  };
+  await write("one");
+  const compact = createCompactor({ discover: { under }, log: () => undefined, metrics: false });
+  const invoke = async (event: unknown): Promise<string[]> => {
+    const { stores } = await compact(event, lambdaContext());
+    return stores.map((store) => {
+      const outcome = store.outcome === "done" ? store.report.outcome : store.outcome;
+      return `${store.location.slice(under.length + 1)} ${outcome}`;
+    });
+  };
+  const scheduled = { "detail-type": "Scheduled Event" };
+  expect(await invoke(scheduled)).toEqual(["one published"]);
+  await write("two");
+  const [, name = ""] = under.split("s3://");
+  const key = `${name.slice(name.indexOf("/") + 1)}/two/ops/6/x/1-1-1-0.jsonl`;
+  const object = { bucket: { name: name.split("/")[0] }, object: { key } };
+  expect(await invoke({ "detail-type": "Object Created", detail: object })).toEqual([
+    "two published",
+  ]);
+  expect((await invoke({})).toSorted()).toEqual(["one idle", "two idle"]);
+});
