@@ -21,16 +21,17 @@ import { Construct } from "constructs";
 import type { OpslogStore } from "./opslog-store.ts";
 
 /**
- * Writes start the compactor through a queue, at most once in `window`. Each write costs two requests
- * to SQS; the queue is polled all the time, at $0.26 a month beyond the free million.
+ * A queue before a compactor: messages start it at most once in `window`, however many there are. Each
+ * is `{"location":"s3://bucket/prefix"}`, or what S3 sends. A queue is polled all the time, at $0.26 a
+ * month beyond SQS's free million requests.
  */
-export class CompactOnWrites extends Construct {
+export class CompactorQueue extends Construct {
   readonly queue: Queue;
 
-  constructor(scope: Construct, id: string, store: OpslogStore, window = Duration.minutes(1)) {
+  constructor(scope: Construct, id: string, compactor: Function, window = Duration.minutes(1)) {
     super(scope, id);
-    const timeout = store.compactor.timeout ?? Duration.minutes(5);
-    this.queue = new Queue(this, "Writes", {
+    const timeout = compactor.timeout ?? Duration.minutes(5);
+    this.queue = new Queue(this, "Queue", {
       encryption: QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
       // Six times the function's, as Lambda recommends.
@@ -38,18 +39,19 @@ export class CompactOnWrites extends Construct {
       // What is older has been compacted by the schedule.
       retentionPeriod: Duration.hours(1),
     });
-    store.bucket.addEventNotification(
-      EventType.OBJECT_CREATED,
-      new SqsDestination(this.queue),
-      logOf(store),
-    );
-    store.compactor.addEventSource(
+    compactor.addEventSource(
       new SqsEventSource(this.queue, {
         batchSize: 10_000,
         maxBatchingWindow: window,
         maxConcurrency: 2,
       }),
     );
+  }
+
+  /** Has S3 send a message for each write of a store. */
+  addWritesOf(store: OpslogStore): void {
+    const destination = new SqsDestination(this.queue);
+    store.bucket.addEventNotification(EventType.OBJECT_CREATED, destination, logOf(store));
   }
 }
 

@@ -2,11 +2,11 @@
 import { Duration } from "aws-cdk-lib";
 import { Code, Function, Runtime } from "aws-cdk-lib/aws-lambda";
 import { MemoryBackend } from "opslog-serverless";
-import { createCompactor } from "opslog-serverless/lambda";
+import { createCompactor, startCompactor } from "opslog-serverless/lambda";
 import { describe, expect, test } from "vitest";
 import {
   compactOnEachWrite,
-  CompactOnWrites,
+  CompactorQueue,
   CompactToTheEnd,
   scheduleCompactor,
 } from "../../infra/recipes.ts";
@@ -43,7 +43,10 @@ function textOf(value: unknown): string {
 describe("writes through a queue", { timeout: SYNTH_MS }, () => {
   test("start the compactor once in a window", () => {
     const made = makeStore({ prefix: "a/b" });
-    const { queue } = new CompactOnWrites(made.stack, "OnWrites", made.store, Duration.minutes(2));
+    const { compactor } = made.store;
+    const waiting = new CompactorQueue(made.stack, "OnWrites", compactor, Duration.minutes(2));
+    waiting.addWritesOf(made.store);
+    const { queue } = waiting;
     const resources = resourcesOf(made);
     const queueId = JSON.parse(JSON.stringify(made.stack.resolve(queue.queueUrl))).Ref;
     expect(notificationsOf(resources)).toMatchObject({
@@ -96,6 +99,28 @@ describe("writes through a queue", { timeout: SYNTH_MS }, () => {
     const { stores } = await compact({ Records: [{ body }, { body }] }, lambdaContext());
     expect(stores).toMatchObject([{ location: "s3://bucket/b", report: { outcome: "published" } }]);
   });
+});
+
+test("writers start it by a message", async () => {
+  const backend = new MemoryBackend();
+  await put("s3://bucket/b", backend, "x", "y");
+  const bodies: string[] = [];
+  // In a handler: SendMessage of SQS.
+  const onBacklog = startCompactor({
+    backend,
+    start: ({ location }) => void bodies.push(JSON.stringify({ location })),
+  });
+  await onBacklog({ location: "s3://bucket/b", segments: 2 });
+  const compact = createCompactor({
+    ...quiet,
+    locations: ["s3://bucket/a", "s3://bucket/b"],
+    backend: () => backend,
+  });
+  const { stores } = await compact(
+    { Records: bodies.map((body) => ({ eventSource: "aws:sqs", body })) },
+    lambdaContext(),
+  );
+  expect(stores).toMatchObject([{ location: "s3://bucket/b", report: { outcome: "published" } }]);
 });
 
 test("each write starts the compactor", { timeout: SYNTH_MS }, () => {

@@ -1,5 +1,5 @@
 import { Store } from "opslog-serverless";
-import { createCompactor, withStore } from "opslog-serverless/lambda";
+import { createCompactor, startCompactor, withStore } from "opslog-serverless/lambda";
 import { expect, test, vi } from "vitest";
 import { liveS3Bucket, liveS3Endpoint } from "../support/live-s3.ts";
 import { lambdaContext } from "./support.ts";
@@ -84,4 +84,18 @@ test("in a Lambda function it does so through the light client, and finds what i
     "two published",
   ]);
   expect((await invoke({})).toSorted()).toEqual(["one idle", "two idle"]);
+});
+
+test("many processes that see one backlog start the compactor once", async () => {
+  await using bucket = await liveS3Bucket();
+  vi.stubEnv("AWS_ENDPOINT_URL_S3", liveS3Endpoint);
+  const backlog = { location: bucket.location("store"), segments: 1_001 };
+  let started = 0;
+  const start = (): void => void started++;
+  const processes = Array.from({ length: 50 }, () => startCompactor({ start }));
+  await Promise.all(processes.map((onBacklog) => onBacklog(backlog)));
+  expect(started).toBe(1);
+  // One that is new sees that it was started a moment ago.
+  await startCompactor({ start })(backlog);
+  expect(started).toBe(1);
 });
