@@ -1,4 +1,4 @@
-/** What an event says to a compactor: which stores to look at, and whether at once. Pure. */
+/** Which stores a compactor looks at because of an event, and whether at once. Pure. */
 
 /**
  * `scheduled`: all stores that are due; `now`: all stores; otherwise the stores at or above these

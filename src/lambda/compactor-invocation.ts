@@ -122,7 +122,7 @@ export class CompactorInvocation {
     if (report !== undefined) {
       visit.report = visit.report === undefined ? report : joinReports(visit.report, report);
     }
-    this.#tell(visit, done);
+    this.#report(visit, done);
     const nowMs = this.#runtime.nowMs();
     if (wasIdle(visit)) this.#idle.quiet(visit.location, nowMs, visit.report?.quietMs);
     else this.#idle.busy(visit.location);
@@ -132,7 +132,7 @@ export class CompactorInvocation {
     this.#deadline.stop();
   }
 
-  #tell(visit: Visit, { report, cost, failure, durationMs }: StoreCompaction): void {
+  #report(visit: Visit, { report, cost, failure, durationMs }: StoreCompaction): void {
     const { location } = visit;
     const error = failure === undefined ? {} : { error: String(failure.error) };
     this.#log(

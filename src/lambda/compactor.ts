@@ -41,17 +41,17 @@ const IDLE_MAX_MS = 900_000;
  * longest pass left; a pass that is not done 5 s before the end stops. Being cut off, or running
  * twice at once, is harmless: the next invocation continues from what was published.
  *
- * Several stores share the time: each has a turn with an equal part of what is left, or with 20 s
- * where that is more. When all have had a turn, those with more to do have further ones. Those that
- * are not reached are the first of the next invocation.
+ * Several stores share the time: each has a turn with an equal part of what is left, or with 20 s (at
+ * most a quarter of it) where that is more. When all have had a turn, those with more to do have
+ * further ones. Those that are not reached are the first of the next invocation.
  *
- * An event says which stores are looked at: one of a schedule, those that are due (`idleMaxMs`); a
+ * The event decides which stores are looked at: one of a schedule, those that are due (`idleMaxMs`); a
  * notification of S3 about an object, also through EventBridge, SQS or SNS, and `{ location }`, the
  * stores that it names; any other event, all stores at once.
  *
- * Logs one line of JSON per store and turn and returns the same as an object. When a pass fails, the line
- * contains the error, what was done before it and what all of it cost. The other stores are compacted
- * all the same, and the invocation fails at the end.
+ * Logs one line of JSON per store and turn and returns the same as an object. When a pass fails, the
+ * line contains the error, what was done before it and what all of it cost. The other stores are
+ * compacted all the same, and the invocation fails at the end.
  *
  * @throws (the handler) as `compact`, with several stores an AggregateError of that;
  *   InvalidArgumentError for a missing location

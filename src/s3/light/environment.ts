@@ -1,4 +1,4 @@
-/** What the environment says about region, credentials and endpoints, as Lambda sets it. */
+/** Region, credentials and kinds of endpoints from the environment, as Lambda sets it. */
 import { RequestError } from "../requests/errors.ts";
 import type { AddressSettings } from "./address.ts";
 import type { S3Credentials } from "./sigv4.ts";
