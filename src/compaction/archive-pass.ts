@@ -35,7 +35,10 @@ export interface PreparedArchive {
   readonly schema: number;
 }
 
-type PassParts = Pick<CompactorParts, "backend" | "runtime" | "settings" | "manifests">;
+type PassParts = Pick<
+  CompactorParts,
+  "backend" | "runtime" | "settings" | "compression" | "manifests"
+>;
 
 /**
  * Writes archive and tombstones; nothing refers to them yet. Undefined: a name of 64 random bits is
@@ -64,7 +67,7 @@ async function writeObjects(
   parts: PassParts,
   { loaded, period, records }: ArchiveRequest,
 ): Promise<PreparedArchive | undefined> {
-  const { backend, runtime, settings, manifests } = parts;
+  const { backend, runtime, settings, compression, manifests } = parts;
   await manifests.prove(loaded.manifest, parts);
   const base = loaded.manifest.generation;
   const entries = records.toSorted((a, b) => compareText(a.id, b.id));
@@ -78,7 +81,7 @@ async function writeObjects(
     path: run.path,
     indexPath: run.index,
     base,
-    compression: "none",
+    compression,
     entries: fromSorted(entries.map((entry) => ({ ...entry, text: undefined }))),
     timeoutMs,
   });

@@ -4,7 +4,7 @@ import type { RunEntry } from "../core/version.ts";
 import type { Manifest, Retired } from "../format/manifest-codec.ts";
 import { retiredListPath, runPaths } from "../format/paths.ts";
 import { encodeRetiredList } from "../format/retired-list.ts";
-import type { RunInfo } from "../format/run-info.ts";
+import { lineBytes, type RunInfo } from "../format/run-info.ts";
 import type { LogRef } from "../log/log.ts";
 import { dropTombstones, type EntryBatches, fromMap, mergeSorted } from "../runs/merge.ts";
 import { writeRun } from "../runs/run-writer.ts";
@@ -177,7 +177,7 @@ export class MergeStep {
   async #writeRun(purgeFloor: number | undefined): Promise<RunInfo | undefined> {
     const { loaded, plan, merged } = this.#input;
     if (merged.entries.size === 0 && plan.runs.length === 0) return undefined;
-    const { backend, runtime, settings } = this.#parts;
+    const { backend, runtime, settings, compression } = this.#parts;
     const base = loaded.manifest.generation;
     const all = this.#mergeInTime();
     const { path, index } = runPaths(base, runtime.randomHex(16));
@@ -185,7 +185,7 @@ export class MergeStep {
       path,
       indexPath: index,
       base,
-      compression: "none",
+      compression,
       entries: migrateEntries(
         purgeFloor === undefined ? all : dropTombstones(all, purgeFloor),
         this.#options.migration,
@@ -236,11 +236,11 @@ export class MergeStep {
 /** By records: their bytes are known on an average only. */
 async function* counted(
   batches: EntryBatches,
-  { bytes, records }: RunInfo,
+  run: RunInfo,
   progress: Progress,
 ): AsyncGenerator<readonly RunEntry[]> {
   for await (const batch of batches) {
-    progress.add((batch.length / records) * bytes);
+    progress.add((batch.length / run.records) * lineBytes(run));
     yield batch;
   }
 }

@@ -3,7 +3,7 @@
  * itself. Log comes first, larger merges of runs as far as they fit into the time. Pure.
  */
 import type { HistoryEntry, Manifest } from "../format/manifest-codec.ts";
-import type { RunInfo } from "../format/run-info.ts";
+import { lineBytes, type RunInfo } from "../format/run-info.ts";
 import type { LogUnit } from "../log/log.ts";
 
 export interface CompactionLimits {
@@ -141,13 +141,13 @@ function chooseAlone(input: PlanInput): {
   if (newest !== undefined && runs.includes(newest)) {
     const others = runs.filter((run) => run !== newest);
     const options = { runsMax: Infinity, isAsked: () => false };
-    const wide = chooseTier(others, newest.bytes, {
+    const wide = chooseTier(others, lineBytes(newest), {
       ...options,
-      fanout: fanoutOf(others, newest.bytes, limits),
+      fanout: fanoutOf(others, lineBytes(newest), limits),
     });
     if (wide.length > 0 && fits([newest, ...wide])) return { chosen: [newest, ...wide], waiting };
-    const tier = chooseTier(others, newest.bytes, options);
-    if (!fits([newest, ...tier])) tier.splice(countWithin(tier, bytesMax - newest.bytes));
+    const tier = chooseTier(others, lineBytes(newest), options);
+    if (!fits([newest, ...tier])) tier.splice(countWithin(tier, bytesMax - lineBytes(newest)));
     if (tier.length > 0) return { chosen: [newest, ...tier], waiting };
   }
   if (runs.length <= limits.runsMax) return { chosen: [], waiting };
@@ -174,14 +174,15 @@ export function unitBytes(units: readonly LogUnit[]): number {
   return units.reduce((sum, { segments }) => segments.reduce((s, { bytes }) => s + bytes, sum), 0);
 }
 
+/** Of their lines: what a merge of them goes through. */
 export function runBytes(runs: readonly RunInfo[]): number {
-  return runs.reduce((sum, { bytes }) => sum + bytes, 0);
+  return runs.reduce((sum, run) => sum + lineBytes(run), 0);
 }
 
 /** How many of the first runs come to at most so much. */
 function countWithin(runs: readonly RunInfo[], bytesMax: number): number {
   let bytes = 0;
-  const over = runs.findIndex((run) => (bytes += run.bytes) > bytesMax);
+  const over = runs.findIndex((run) => (bytes += lineBytes(run)) > bytesMax);
   return over < 0 ? runs.length : over;
 }
 
@@ -234,11 +235,11 @@ function chooseTier(
   const hasAsked = chosen.length > 0;
   let bytes = deltaBytes + runBytes(chosen);
   const others = runs.filter((run) => !chosen.includes(run));
-  for (const run of others.toSorted((a, b) => a.bytes - b.bytes)) {
+  for (const run of others.toSorted((a, b) => lineBytes(a) - lineBytes(b))) {
     const tooMany = runs.length - chosen.length + 1 > runsMax;
-    if ((bytes === 0 || run.bytes > bytes * (fanout - 1)) && !tooMany) break;
+    if ((bytes === 0 || lineBytes(run) > bytes * (fanout - 1)) && !tooMany) break;
     chosen.push(run);
-    bytes += run.bytes;
+    bytes += lineBytes(run);
   }
   // One run alone, with nothing to merge into it, would only be copied.
   return deltaBytes === 0 && chosen.length === 1 && !hasAsked ? [] : chosen;
@@ -250,13 +251,13 @@ function chooseTier(
  * there is none, runs below a third of `bytesMax` grow as Fibonacci numbers do: they are few.
  */
 function chooseWindow(runs: readonly RunInfo[], bytesMax: number): readonly RunInfo[] {
-  const sorted = runs.toSorted((a, b) => a.bytes - b.bytes);
+  const sorted = runs.toSorted((a, b) => lineBytes(a) - lineBytes(b));
   let best: readonly RunInfo[] = [];
   for (const start of sorted.keys()) {
     let bytes = 0;
     for (const [at, run] of sorted.slice(start).entries()) {
-      const isBalanced = run.bytes <= bytes;
-      bytes += run.bytes;
+      const isBalanced = lineBytes(run) <= bytes;
+      bytes += lineBytes(run);
       if (bytes > bytesMax) break;
       if (isBalanced && at + 1 > best.length) best = sorted.slice(start, start + at + 1);
     }

@@ -1,4 +1,5 @@
 /** What a compaction works with, and what it reports. */
+import type { Compression } from "../core/compression.ts";
 import type { Migration } from "../core/schema.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { ProtocolSettings } from "../core/settings.ts";
@@ -59,7 +60,7 @@ export interface CompactionReport {
 export interface WaitingRuns {
   /** Number of runs. */
   readonly runs: number;
-  /** Their bytes. */
+  /** Bytes of their lines. */
   readonly bytes: number;
 }
 
@@ -92,6 +93,8 @@ export interface CompactorParts {
   readonly backend: StorageBackend;
   readonly runtime: Runtime;
   readonly settings: ProtocolSettings;
+  /** Of the runs that are written. */
+  readonly compression: Compression;
   readonly limits: CompactionLimits;
   readonly log: Log;
   readonly manifests: ManifestStore;

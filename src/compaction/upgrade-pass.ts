@@ -125,13 +125,13 @@ export class UpgradePass {
   }
 
   async #writeRun(entries: ReadonlyMap<string, Entry>): Promise<RunInfo[]> {
-    const { backend, runtime, settings } = this.#parts;
+    const { backend, runtime, settings, compression } = this.#parts;
     const { path, index } = runPaths(BASE, runtime.randomHex(16));
     const run = await writeRun(backend, {
       path,
       indexPath: index,
       base: BASE,
-      compression: "none",
+      compression,
       entries: fromMap(entries),
       timeoutMs: settings.writeTimeoutMs,
     });

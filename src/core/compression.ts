@@ -11,24 +11,21 @@ export type Compression = "deflate" | "zstd" | "none";
 /** What applies where no option says otherwise. */
 export const DEFAULT_COMPRESSION: Compression = "deflate";
 
-/** The two functions of `node:zlib` that Node 20 lacks. */
+/** Two functions of `node:zlib` that Node 20 lacks: an import of them would fail there. */
 export interface Zstd {
-  compress(bytes: Uint8Array, options: object): Buffer;
-  decompress(bytes: Uint8Array, options: object): Buffer;
+  readonly zstdCompressSync?: (bytes: Uint8Array, options: object) => Buffer;
+  readonly zstdDecompressSync?: (bytes: Uint8Array, options: object) => Buffer;
 }
 
-/** Undefined where the runtime has none. A static import would fail there. */
-export function findZstd(): Zstd | undefined {
+export function findZstd(): Zstd {
   const zlib: object = process.getBuiltinModule("node:zlib");
-  const compress: unknown = Reflect.get(zlib, "zstdCompressSync");
-  const decompress: unknown = Reflect.get(zlib, "zstdDecompressSync");
-  if (typeof compress !== "function" || typeof decompress !== "function") return undefined;
-  return { compress, decompress } as Zstd;
+  return zlib;
 }
 
-/** Why this runtime can do nothing with zstd, for a message. */
-export function whyNoZstd(): string {
-  return `Node ${process.version} has no zstd, which Node 22.15 and later have`;
+/** What cannot be done without zstd, and why. */
+export function withoutZstd(what: string, path?: string): NotSupportedError {
+  const message = `${what}: Node ${process.version} has no zstd, which Node 22.15 and later have`;
+  return new NotSupportedError(message, { path });
 }
 
 /**
@@ -36,12 +33,12 @@ export function whyNoZstd(): string {
  * @throws InvalidArgumentError; NotSupportedError where this runtime cannot compress so
  */
 export function checkCompression(value: unknown, name: string): Compression {
-  const found = value ?? DEFAULT_COMPRESSION;
+  const found = value === undefined ? DEFAULT_COMPRESSION : value;
   if (found !== "deflate" && found !== "zstd" && found !== "none") {
     throw wrong(name, '"deflate", "zstd" or "none"', value);
   }
-  if (found === "zstd" && findZstd() === undefined) {
-    throw new NotSupportedError(`option ${name}: "zstd" cannot be used here: ${whyNoZstd()}`);
+  if (found === "zstd" && findZstd().zstdCompressSync === undefined) {
+    throw withoutZstd(`option ${name}: "zstd" cannot be used here`);
   }
   return found;
 }

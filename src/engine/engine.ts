@@ -1,6 +1,7 @@
 /** What every part of an open store works with. */
 import type { Pace } from "./pace.ts";
 import { type Warm, warmOf } from "./process-cache.ts";
+import { type Compression, DEFAULT_COMPRESSION } from "../core/compression.ts";
 import type { CostBudget } from "../core/cost.ts";
 import { CostMeter } from "../core/cost-meter.ts";
 import { HybridClock } from "../core/hybrid-clock.ts";
@@ -28,6 +29,8 @@ export interface Engine {
   readonly meter: CostMeter;
   readonly runtime: Runtime;
   readonly settings: ProtocolSettings;
+  /** Of the runs that are written. */
+  readonly compression: Compression;
   /** How far a date of the medium may be from the true time, in ms. */
   readonly dateSkewMs: number;
   readonly log: Log;
@@ -61,6 +64,8 @@ export interface EngineOptions {
   readonly location: string;
   readonly runtime: Runtime;
   readonly settings: ProtocolSettings;
+  /** Default: "deflate". */
+  readonly compression?: Compression | undefined;
   readonly onWarning: (message: string) => void;
   /** Default: records are taken as they are stored. */
   readonly schema?: Schema | undefined;
@@ -79,6 +84,7 @@ export interface EngineOptions {
 export function createEngine(given: EngineOptions): Engine {
   const { location, runtime, onWarning, costBudget, deadline } = given;
   const { meter = new CostMeter(), schema = UNMIGRATED } = given;
+  const { compression = DEFAULT_COMPRESSION } = given;
   const guard = costBudget && { budget: costBudget, onWarning };
   const timed = deadline && new DeadlineBackend(given.backend, deadline);
   const backend = new MeteredBackend(timed ?? given.backend, meter, guard);
@@ -100,6 +106,7 @@ export function createEngine(given: EngineOptions): Engine {
     meter,
     runtime,
     settings,
+    compression,
     dateSkewMs,
     log,
     manifests: new ManifestStore(backend, warm.manifest),

@@ -243,6 +243,7 @@ function decodeRunInfo(fields: Fields, place: Place): RunInfo {
     path: fields.matching("path", RUN_PATH, "a path in snapshots/"),
     index: fields.matching("index", RUN_PATH, "a path in snapshots/"),
     bytes: fields.integer("bytes", 1),
+    ...(fields.has("rawBytes") ? { rawBytes: fields.integer("rawBytes", 1) } : {}),
     records: fields.integer("records", 1),
     tombstones: fields.integer("tombstones"),
     minId: fields.string("minId"),

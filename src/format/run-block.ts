@@ -5,8 +5,7 @@
  */
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { assert } from "../core/assert.ts";
-import { type Compression, findZstd, whyNoZstd } from "../core/compression.ts";
-import { NotSupportedError } from "../core/errors.ts";
+import { type Compression, findZstd, withoutZstd } from "../core/compression.ts";
 import {
   checkSealedLine,
   checksumOf,
@@ -15,13 +14,13 @@ import {
   parseObject,
   type Place,
   sealLine,
-  shorten,
 } from "./json-line.ts";
 
 /** How a compression is called in a run: for deflate, what browsers call it (`DecompressionStream`). */
 export type Method = "deflate-raw" | "zstd" | "none";
 
 const LINE_FEED = 10;
+const METHOD = /^(?:none|deflate-raw|zstd)$/;
 /** Lines of records begin otherwise. */
 const BEGIN = Buffer.from('{"block":"');
 /** A line that announces a block is shorter: it holds two numbers and two checksums. */
@@ -37,14 +36,8 @@ const DEFLATE = { level: 1, memLevel: 9 };
 /** 100: ZSTD_c_compressionLevel, which the types of Node 20 lack. */
 const ZSTD = { params: { 100: 1 } };
 
-const METHODS: Readonly<Record<Compression, Method>> = {
-  deflate: "deflate-raw",
-  zstd: "zstd",
-  none: "none",
-};
-
 export function methodOf(compression: Compression): Method {
-  return METHODS[compression];
+  return compression === "deflate" ? "deflate-raw" : compression;
 }
 
 /** Whole lines of a run, as they come out of what is stored. */
@@ -67,7 +60,7 @@ export function packBlock(lines: Buffer, compression: Compression): Buffer {
   assert(lines.at(-1) === LINE_FEED, "a block ends with a line");
   const small = lines.length > UNPACKED_BYTES_MAX ? lines : compress(lines, compression);
   const [method, bytes] =
-    small.length < lines.length ? [METHODS[compression], small] : ["none", lines];
+    small.length < lines.length ? [methodOf(compression), small] : ["none", lines];
   const head = { block: method, raw: lines.length, bytes: bytes.length, data: checksumOf(bytes) };
   return Buffer.concat([Buffer.from(`${sealLine(JSON.stringify(head))}\n`), bytes, END]);
 }
@@ -77,18 +70,20 @@ const END = Buffer.from("\n");
 function compress(lines: Buffer, compression: Compression): Buffer {
   if (compression === "deflate") return deflateRawSync(lines, DEFLATE);
   if (compression === "none") return lines;
-  const zstd = findZstd();
-  assert(zstd !== undefined, "the option was checked");
-  return zstd.compress(lines, ZSTD);
+  const { zstdCompressSync } = findZstd();
+  assert(zstdCompressSync !== undefined, "the option was checked");
+  return zstdCompressSync(lines, ZSTD);
 }
 
 /** What a block's first line says. */
 interface Head {
-  readonly method: Method;
-  /** Bytes of its lines, of what is stored of them, and of the line itself. */
+  readonly method: string;
+  /** Bytes of its lines. */
   readonly raw: number;
-  readonly bytes: number;
-  readonly headBytes: number;
+  /** Where they are stored in the block, and how long that is. */
+  readonly start: number;
+  readonly end: number;
+  readonly length: number;
   readonly data: string;
 }
 
@@ -97,8 +92,7 @@ interface Head {
  * @throws CorruptionError
  */
 export function packedLength(bytes: Buffer, place: Place): number | undefined {
-  const head = decodeHead(bytes, place);
-  return head && head.headBytes + head.bytes + END.length;
+  return decodeHead(bytes, place)?.length;
 }
 
 function decodeHead(bytes: Buffer, place: Place): Head | undefined {
@@ -110,19 +104,13 @@ function decodeHead(bytes: Buffer, place: Place): Head | undefined {
   const line = bytes.toString("latin1", 0, end);
   checkSealedLine(line, place);
   const fields = new Fields(parseObject(line, place), place);
-  const method = fields.string("block");
-  if (method !== "none" && method !== "deflate-raw" && method !== "zstd") {
-    throw corrupt(`a block of unknown compression ${shorten(method)}`, place);
-  }
+  const method = fields.matching("block", METHOD, "a compression");
   const isPlain = method === "none";
   const raw = fields.integer("raw", 1, isPlain ? undefined : UNPACKED_BYTES_MAX);
-  return {
-    method,
-    raw,
-    bytes: fields.integer("bytes", isPlain ? raw : 1, isPlain ? raw : raw - 1),
-    headBytes: end + 1,
-    data: fields.matching("data", CRC, "8 hex digits"),
-  };
+  const stored = fields.integer("bytes", isPlain ? raw : 1, isPlain ? raw : raw - 1);
+  const [start, dataEnd] = [end + 1, end + 1 + stored];
+  const data = fields.matching("data", CRC, "8 hex digits");
+  return { method, raw, start, end: dataEnd, length: dataEnd + END.length, data };
 }
 
 /**
@@ -131,15 +119,13 @@ function decodeHead(bytes: Buffer, place: Place): Head | undefined {
  * @throws CorruptionError; NotSupportedError if this runtime cannot decompress it
  */
 export function unpackBlock(bytes: Buffer, place: Place): Lines {
-  const { offset } = place;
-  const end = offset + bytes.length;
-  if (!isPacked(bytes)) return { bytes, offset, end, isPacked: false };
+  const at = { offset: place.offset, end: place.offset + bytes.length };
+  if (!isPacked(bytes)) return { ...at, bytes, isPacked: false };
   const head = decodeHead(bytes, place);
-  const expected = head && head.headBytes + head.bytes + END.length;
-  if (head === undefined || expected !== bytes.length || bytes.at(-1) !== LINE_FEED) {
-    throw corrupt(`found a block of ${bytes.length} bytes, expected ${expected}`, place);
+  if (head?.length !== bytes.length || bytes.at(-1) !== LINE_FEED) {
+    throw corrupt(`found a block of ${bytes.length} bytes, expected ${head?.length}`, place);
   }
-  const data = bytes.subarray(head.headBytes, head.headBytes + head.bytes);
+  const data = bytes.subarray(head.start, head.end);
   const found = checksumOf(data);
   if (found !== head.data) {
     throw corrupt(`checksum of the block's data: expected ${head.data}, found ${found}`, place);
@@ -148,26 +134,21 @@ export function unpackBlock(bytes: Buffer, place: Place): Lines {
   if (lines.length !== head.raw || lines.at(-1) !== LINE_FEED) {
     throw corrupt(`a block of ${head.raw} bytes decompressed to ${lines.length}`, place);
   }
-  return { bytes: lines, offset, end, isPacked: true };
+  return { ...at, bytes: lines, isPacked: true };
 }
 
 function decompress(data: Buffer, { method, raw }: Head, place: Place): Buffer {
   if (method === "none") return data;
-  const bound = { maxOutputLength: raw, chunkSize: Math.max(CHUNK_BYTES_MIN, raw + 1) };
-  const zstd = method === "zstd" ? findZstd() : undefined;
-  if (method === "zstd" && zstd === undefined) throw unreadable(place.path);
+  const { path } = place;
+  const decompressSync = method === "zstd" ? findZstd().zstdDecompressSync : inflateRawSync;
+  // The run is whole, and others can read it.
+  if (decompressSync === undefined) {
+    throw withoutZstd(`${path} is compressed with zstd and cannot be read here`, path);
+  }
+  const chunkSize = Math.max(CHUNK_BYTES_MIN, raw + 1);
   try {
-    return zstd === undefined ? inflateRawSync(data, bound) : zstd.decompress(data, bound);
+    return decompressSync(data, { maxOutputLength: raw, chunkSize });
   } catch (cause) {
     throw corrupt(`a block that does not decompress (${method})`, place, cause);
   }
-}
-
-/** It is whole, and others can read it. */
-export function unreadable(path: string): NotSupportedError {
-  return new NotSupportedError(
-    `${path} is compressed with zstd and cannot be read here: ${whyNoZstd()}. ` +
-      'Where such a process reads, everything that compacts must use the option compression: "deflate"',
-    { path },
-  );
 }

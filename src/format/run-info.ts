@@ -17,7 +17,10 @@ export interface RunInfo {
   readonly path: string;
   /** Path of the index object. */
   readonly index: string;
+  /** Of the object. */
   readonly bytes: number;
+  /** What they would be without compression, where the run is compressed. */
+  readonly rawBytes?: number;
   /** Lines with a record or a tombstone. */
   readonly records: number;
   readonly tombstones: number;
@@ -28,4 +31,9 @@ export interface RunInfo {
   /** Of the whole run, hex. */
   readonly sha256: string;
   readonly partitions: readonly IndexPartition[];
+}
+
+/** What a merge of the run goes through: the same, however the run is stored. */
+export function lineBytes({ bytes, rawBytes = bytes }: RunInfo): number {
+  return rawBytes;
 }

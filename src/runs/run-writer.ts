@@ -119,6 +119,7 @@ class RunEncoder {
   #blockBytes = 0;
   #piece: Buffer[] = [];
   #bytes = 0;
+  #rawBytes: number;
   #records = 0;
   #tombstones = 0;
   #minId: string | undefined;
@@ -129,6 +130,7 @@ class RunEncoder {
 
   constructor(path: string, header: RunHeader) {
     this.#compression = header.compression;
+    this.#rawBytes = encodeRunHeader({ ...header, compression: "none" }).length + 1;
     const line = Buffer.from(`${encodeRunHeader(header)}\n`);
     this.#index = new IndexBuilder(path, line.length);
     this.#write(line);
@@ -171,6 +173,7 @@ class RunEncoder {
     const { partitions, indexBytes } = this.#index.finish();
     const info = {
       bytes: this.#bytes,
+      ...(this.#compression === "none" ? {} : { rawBytes: this.#rawBytes }),
       records: this.#records,
       tombstones: this.#tombstones,
       minId,
@@ -185,6 +188,7 @@ class RunEncoder {
   #closeBlock(): void {
     if (this.#block.length === 0) return;
     const lines = Buffer.from(this.#block.join(""));
+    this.#rawBytes += lines.length;
     const bytes = this.#compression === "none" ? lines : packBlock(lines, this.#compression);
     this.#index.addBlock(this.#blockIds, bytes.length, crc32(bytes));
     this.#write(bytes);

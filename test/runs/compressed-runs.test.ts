@@ -202,9 +202,7 @@ describe.each(PACKED)("%s", (compression) => {
       };
       return { ...entry, text: JSON.stringify({ ...text, body: `${n} `.repeat(60) }) };
     });
-    const costs = async (
-      as: Compression,
-    ): Promise<{ gets: number; bytes: number; stored: number; scanned: number }> => {
+    const costs = async (as: Compression) => {
       const { backend, run, reader } = await writeEntries(entries, as);
       const sum = (): number =>
         backend.gets.reduce((all, get) => all + Number(get.split("+")[1]), 0);
@@ -215,10 +213,11 @@ describe.each(PACKED)("%s", (compression) => {
       const [gets, bytes] = [backend.gets.length, sum()];
       backend.gets = [];
       await collect(reader().scan());
-      return { gets, bytes, stored: run.bytes, scanned: sum() };
+      return { gets, bytes, stored: run.bytes, raw: run.rawBytes, scanned: sum() };
     };
     const [before, after] = [await costs("none"), await costs(compression)];
     expect(after.gets).toBe(before.gets);
+    expect([before.raw, after.raw]).toEqual([undefined, before.stored]);
     expect(after.stored).toBeLessThan(before.stored / 3.5);
     expect(after.scanned).toBeLessThan(before.scanned / 3.5);
     expect(after.bytes).toBeLessThan(before.bytes / 3.5);

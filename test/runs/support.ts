@@ -17,7 +17,7 @@ export const SEED = 20_261_122;
 export const RUN_PATH = "snapshots/snap-1-0123456789abcdef.jsonl";
 /** Those that this runtime can write. */
 export const COMPRESSIONS: readonly Compression[] =
-  findZstd() === undefined ? ["none", "deflate"] : ["none", "deflate", "zstd"];
+  findZstd().zstdCompressSync === undefined ? ["none", "deflate"] : ["none", "deflate", "zstd"];
 export const INDEX_PATH = "snapshots/snap-1-0123456789abcdef.index";
 
 /** Memory that records its reads; `onGet` may change an answer. */

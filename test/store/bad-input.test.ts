@@ -15,6 +15,7 @@ const untyped = (value: unknown): object => value as object;
 const WRONG_OPTIONS: readonly (readonly [string, readonly unknown[]])[] = [
   ["checkpointThreshold", [0, -1, 1.5, Number.NaN, "100", null, {}, 5n]],
   ["checkpointOnClose", ["yes", 0, {}]],
+  ["compression", ["gzip", "deflate-raw", null, true, 1, {}]],
   ["version", [0, -1, 1.5, "1", null, Infinity, 2 ** 53, 1e300]],
   ["migrate", ["f", 1, {}, null]],
   ["readOnly", [1, "true", []]],
@@ -135,6 +136,7 @@ describe("compact", () => {
       { agentId: "a" },
       { leaseTtlMs: "1" },
       { full: "yes" },
+      { compression: "gzip" },
       { backend: {} },
       { backend: null },
       { onWarning: "stderr" },

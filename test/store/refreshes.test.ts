@@ -47,7 +47,7 @@ async function scene() {
     for (let n = 0; n < RECORDS; n++) void writer.set(id(n), { n, text: "x".repeat(60) });
   });
   const compactAll = async (): Promise<unknown> =>
-    compact("s", { backend, full: true, gcGraceMs: 3_600_000 });
+    compact("s", { backend, full: true, gcGraceMs: 3_600_000, compression: "none" });
   await compactAll();
   const store = await open("store");
   return { backend, writer, store, compactAll };

@@ -155,7 +155,8 @@ export function compactedCases(make: MakeMedium): void {
     await reader.tail();
     await writer.delete("a");
     await writer.set("b", 2);
-    const options = { ...SHORT_GRACES, backend: medium.backend(), full: true };
+    const backend = medium.backend();
+    const options = { ...SHORT_GRACES, backend, full: true, compression: "none" } as const;
     await compact(medium.location, options);
     await medium.pass(SHORT_GRACES.tombstoneGraceMs + 2_000);
     for (const n of [1, 2]) {

@@ -81,7 +81,7 @@ function contentCases(make: MakeMedium): void {
 
   test("who stops early stops the reading", async () => {
     const { open, medium } = await setUp(make);
-    const writer = await open({ agentId: "a" });
+    const writer = await open({ agentId: "a", compression: "none" });
     await fill(writer, 8_000, 1_000);
     await writer.compact();
     const { backend, calls } = watchBackend(medium.backend());
