@@ -134,7 +134,11 @@ describe("the cost of a store", () => {
       });
     }
     proxy.reset();
-    const { cost, outcome } = await compact(live.location("large"), { backend, segmentGraceMs: 0 });
+    const { cost, outcome } = await compact(live.location("large"), {
+      backend,
+      segmentGraceMs: 0,
+      compression: "none",
+    });
     expect(outcome).toBe("published");
     const requests = proxy.requests.map(({ method, query }) => {
       if (query.has("uploads") || query.has("uploadId")) return "put";

@@ -168,7 +168,9 @@ describe("a runtime without zstd", () => {
   const without = <T>(action: () => T): T => {
     const zlib = process.getBuiltinModule("node:zlib");
     const spy = vi.spyOn(process, "getBuiltinModule").mockImplementation((name: string) => {
-      return name === "node:zlib" ? { ...zlib, zstdDecompressSync: undefined } : undefined;
+      return name === "node:zlib"
+        ? { ...zlib, zstdCompressSync: undefined, zstdDecompressSync: undefined }
+        : undefined;
     });
     try {
       return action();
