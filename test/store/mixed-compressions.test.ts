@@ -16,9 +16,9 @@ const COMPRESSIONS: readonly Compression[] =
 const textOf = (n: number): string => `${n} é `.repeat(40);
 
 /** The compressions that the headers of the current runs name. */
-async function headersOf(backend: MemoryBackend): Promise<unknown[]> {
+async function headersOf(backend: MemoryBackend): Promise<string[]> {
   const { runs } = decodeManifest(await backend.readBlob(MANIFEST_PATH), MANIFEST_PATH);
-  const named: unknown[] = [];
+  const named: string[] = [];
   for (const { path } of runs) {
     const bytes = await backend.readBlob(path);
     const header: { compression?: string } = JSON.parse(bytes.toString().split("\n")[0] ?? "");
