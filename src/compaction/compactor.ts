@@ -152,12 +152,14 @@ export class Compactor {
 
 function describeBacklog(
   live: readonly LogRef[],
-  { writtenMs, lastDateMs, isCut }: LogListing,
+  listing: LogListing,
   { lastModifiedMs }: LoadedManifest,
 ): FoundBacklog {
+  const { lastDateMs, isCut } = listing;
   if (live.length === 0) return { segments: 0, isCut, ageMs: 0, lagMs: 0 };
   const since = (thenMs: number): number => Math.max(0, lastDateMs - thenMs);
-  const written = live.map(({ path }) => writtenMs.get(path) ?? lastDateMs);
+  const dates = listing.writtenMs();
+  const written = live.map(({ path }) => dates.get(path) ?? lastDateMs);
   const ageMs = since(written.reduce((oldest, ms) => Math.min(oldest, ms), lastDateMs));
   const lagMs = lastModifiedMs === undefined ? ageMs : since(lastModifiedMs);
   return { segments: live.length, isCut, ageMs, lagMs };

@@ -122,8 +122,11 @@ export function isLikeLog(path: string): boolean {
   return /^ops\/[\w.\-/]+\.jsonl$/.test(path) && !path.includes("/.");
 }
 
-/** Hashes of the ids of a segment, or "any" when there are more than a name can hold. */
-export type IdFilter = ReadonlySet<string> | "any";
+/**
+ * Hashes of the ids of a segment, without separator as in its name, or "any" when there are more than
+ * a name can hold. A text, because a set for each of many listed names takes more time than the rest.
+ */
+export type IdFilter = string;
 
 export interface SegmentName {
   readonly stream: string;
@@ -158,16 +161,23 @@ export function encodeFilter(ids: Iterable<string>): string {
 /** Undefined when `text` is no filter. */
 export function decodeFilter(text: string): IdFilter | undefined {
   if (text === "0") return "any";
-  if (!/^(?:[a-z2-7]{6}){1,32}$/.test(text)) return undefined;
-  const hashes = new Set<string>();
-  for (let at = 0; at < text.length; at += HASH_DIGITS)
-    hashes.add(text.slice(at, at + HASH_DIGITS));
-  return hashes;
+  return /^(?:[a-z2-7]{6}){1,32}$/.test(text) ? text : undefined;
+}
+
+/** @param filter not "any" */
+export function hashesIn(filter: IdFilter): string[] {
+  const count = filter.length / HASH_DIGITS;
+  return Array.from({ length: count }, (_, n) =>
+    filter.slice(n * HASH_DIGITS, (n + 1) * HASH_DIGITS),
+  );
 }
 
 /** A hit only means "may hold it". */
 export function filterAdmits(filter: IdFilter, hash: string): boolean {
-  return filter === "any" || filter.has(hash);
+  if (filter === "any") return true;
+  let at = filter.indexOf(hash);
+  while (at % HASH_DIGITS > 0) at = filter.indexOf(hash, at + 1);
+  return at >= 0;
 }
 
 /** `ops/9/ops-1766400000000-9f86d081884c7d65/1-41-42-mfzwi4k3nzqw.jsonl` */
@@ -179,15 +189,15 @@ export function segmentPath(name: Omit<SegmentName, "filter"> & { filter: string
 
 /** Shard, stream, its random part, n, lo, hi, filter. */
 const SEGMENT =
-  /^ops\/([0-9a-f])\/((?:agent-[A-Za-z0-9_]{1,32}|ops)-\d{1,16}-([0-9a-f]{16}))\/(\d{1,16})-(\d{1,16})-(\d{1,16})-([a-z2-7]+|0)\.jsonl$/;
+  /^ops\/([0-9a-f])\/((?:agent-[A-Za-z0-9_]{1,32}|ops)-\d{1,16}-([0-9a-f]{16}))\/(\d{1,16})-(\d{1,16})-(\d{1,16})-((?:[a-z2-7]{6}){1,32}|0)\.jsonl$/;
 
 /** Undefined when the name is not one this code writes. */
 export function parseSegmentPath(path: string): SegmentName | undefined {
   const match = SEGMENT.exec(path);
   if (match === null) return;
-  const [, shard, stream, rand, n, lo, hi, hashes] = match;
-  const filter = decodeFilter(hashes ?? "");
-  if (stream === undefined || rand?.[0] !== shard || filter === undefined || Number(n) < 1) return;
+  const [, shard, stream, rand, n, lo, hi, hashes = "0"] = match;
+  if (stream === undefined || rand?.[0] !== shard || Number(n) < 1) return;
+  const filter = hashes === "0" ? "any" : hashes;
   return { stream, n: Number(n), lo: Number(lo), hi: Number(hi), filter };
 }
 

@@ -85,7 +85,7 @@ export class FileLog implements Log {
     return {
       segments: known.flatMap(({ frames }) => frames),
       corrupt: known.flatMap(({ corrupt }) => corrupt),
-      writtenMs: new Map(files.map(({ path, lastModifiedMs }) => [path, lastModifiedMs])),
+      writtenMs: () => new Map(files.map(({ path, lastModifiedMs }) => [path, lastModifiedMs])),
       legacyLog,
       firstDateMs: dateMs,
       lastDateMs: dateMs,

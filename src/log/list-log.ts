@@ -83,8 +83,10 @@ class PartedListing {
     return async () => {
       const { done, value: page } = await pages.next();
       if (done === true) return { rest: [] };
-      const objects = page.objects.filter(({ path }) => isWithin(range, path));
-      this.#ignoresAfter ||= page.objects.some(({ path }) => isBefore(range, path));
+      const [first, last] = [page.objects[0]?.path ?? "", page.objects.at(-1)?.path ?? ""];
+      this.#ignoresAfter ||= page.objects.length > 0 && isBefore(range, first);
+      const isInside = !this.#ignoresAfter && isWithin(range, first) && isWithin(range, last);
+      const objects = page.objects.filter(({ path }) => isInside || isWithin(range, path));
       return { item: { ...page, objects }, rest: this.#behind(range, page, pages) };
     };
   }

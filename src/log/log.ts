@@ -36,7 +36,7 @@ export interface LogListing {
   /** A legacy log object that is not empty, when there is one. */
   readonly legacyLog?: string | undefined;
   /** When the objects or files that hold `segments` were last written, by path. */
-  readonly writtenMs: ReadonlyMap<string, number>;
+  writtenMs(): ReadonlyMap<string, number>;
   /** Date of the first and of the last page, by the medium's clock. */
   readonly firstDateMs: number;
   readonly lastDateMs: number;

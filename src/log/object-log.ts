@@ -1,5 +1,5 @@
 /** The log on an object store: an immutable object per flush, or for several, named by its content. */
-import { maxOf } from "../core/bulk.ts";
+import { append, maxOf } from "../core/bulk.ts";
 import { CorruptionError, FormatVersionError } from "../core/errors.ts";
 import type { Runtime } from "../core/runtime.ts";
 import { clocksPlausible, isLikeLog, isLegacyLog, parseSegmentPath } from "../format/paths.ts";
@@ -47,7 +47,7 @@ export class ObjectLog implements Log {
     let isCut = false;
     let legacyLog: string | undefined;
     for await (const page of listLog(this.#backend)) {
-      for (const object of page.objects) objects.push(object);
+      append(objects, page.objects);
       dates.push(page.dateMs);
       legacyLog ??= page.objects.find(isFilledLegacyLog)?.path;
       isCut = isEnough(objects.length);
@@ -83,10 +83,9 @@ export class ObjectLog implements Log {
 function sortOut(
   objects: readonly ListedObject[],
 ): Pick<LogListing, "segments" | "corrupt" | "writtenMs"> {
-  const writtenMs = new Map<string, number>();
   const segments: LogRef[] = [];
   const corrupt: CorruptionError[] = [];
-  for (const { path, bytes, lastModifiedMs } of objects) {
+  for (const { path, bytes } of objects) {
     if (!path.endsWith(".jsonl")) continue; // Folder markers and the like.
     const name = parseSegmentPath(path);
     if (name === undefined) {
@@ -101,9 +100,10 @@ function sortOut(
     const { lo, hi, filter } = name;
     if (clocksPlausible(name)) {
       segments.push({ key: path, path, range: undefined, lo, hi, filter, bytes });
-      writtenMs.set(path, lastModifiedMs);
     } else corrupt.push(new CorruptionError(`${path}: impossible clocks ${lo}..${hi}`, { path }));
   }
+  const writtenMs = (): Map<string, number> =>
+    new Map(objects.map(({ path, lastModifiedMs }) => [path, lastModifiedMs]));
   return { segments, corrupt, writtenMs };
 }
 

@@ -11,7 +11,7 @@ import {
   type RunEntry,
   wins,
 } from "../core/version.ts";
-import { filterAdmits, filterHash } from "../format/paths.ts";
+import { filterAdmits, filterHash, hashesIn } from "../format/paths.ts";
 import type { Segment } from "../format/segment.ts";
 import type { LogRef } from "../log/log.ts";
 import type { Run } from "../runs/run.ts";
@@ -168,7 +168,8 @@ class Gathering {
 
   #admits({ filter }: LogRef): boolean {
     if (this.#wanted === "all" || filter === "any") return true;
-    if (filter.size <= this.#hashes.size) return [...filter].some((hash) => this.#hashes.has(hash));
+    const hashes = hashesIn(filter);
+    if (hashes.length <= this.#hashes.size) return hashes.some((hash) => this.#hashes.has(hash));
     return [...this.#hashes].some((hash) => filterAdmits(filter, hash));
   }
 

@@ -58,12 +58,12 @@ export function sortListing(
   names: ReadonlySet<string> | undefined = namesWithoutLists(manifest, segments),
 ): SortedListing {
   const merged = names ?? new Set();
-  const of = (standing: Standing): LogRef[] =>
-    segments.filter((ref) => standingOf(ref, manifest, merged) === standing);
+  const of: Record<Standing, LogRef[]> = { live: [], ignored: [], merged: [] };
+  for (const ref of segments) of[standingOf(ref, manifest, merged)].push(ref);
   return {
-    live: of("live"),
-    ignored: of("ignored"),
-    published: [...new Set(of("merged").map(({ path }) => path))],
+    live: of.live,
+    ignored: of.ignored,
+    published: [...new Set(of.merged.map(({ path }) => path))],
     unread: names === undefined ? segmentLists(manifest).map(({ path }) => path) : [],
   };
 }

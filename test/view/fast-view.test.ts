@@ -43,7 +43,7 @@ async function looks(manifest: Manifest | undefined, elapsedMs: number): Promise
     list: async () => ({
       segments: [],
       corrupt: [],
-      writtenMs: new Map(),
+      writtenMs: () => new Map(),
       firstDateMs: lastDateMs,
       lastDateMs,
       isCut: false,

@@ -45,7 +45,7 @@ function listing(list: () => Promise<Partial<LogListing>>): Log {
     list: async () => ({
       segments: [],
       corrupt: [],
-      writtenMs: new Map(),
+      writtenMs: () => new Map(),
       firstDateMs: 1,
       lastDateMs: 1,
       isCut: false,

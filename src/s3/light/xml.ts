@@ -80,23 +80,35 @@ function incomplete(element: string): RequestError {
 /** Contents of elements of this name; S3's never nest in themselves. One pass over the text. */
 function elements(xml: string, name: string): string[] {
   const found: string[] = [];
+  for (let next = nextElement(xml, name, 0); next !== undefined;) {
+    found.push(next.content);
+    next = nextElement(xml, name, next.end);
+  }
+  return found;
+}
+
+/** The first one at or behind a position, and where it ends; undefined if none is whole. */
+function nextElement(
+  xml: string,
+  name: string,
+  position: number,
+): { readonly content: string; readonly end: number } | undefined {
   const [start, end] = [`<${name}`, `</${name}>`];
-  for (let at = xml.indexOf(start); at >= 0; at = xml.indexOf(start, at)) {
+  for (let at = xml.indexOf(start, position); at >= 0; at = xml.indexOf(start, at)) {
     at += start.length;
     // Another element, whose name begins with this one.
     if (xml[at] !== ">" && xml[at] !== " ") continue;
     const from = xml.indexOf(">", at) + 1;
     const to = xml.indexOf(end, from);
-    if (from === 0 || to < 0) return found;
-    found.push(xml.slice(from, to));
-    at = to + end.length;
+    if (from === 0 || to < 0) return undefined;
+    return { content: xml.slice(from, to), end: to + end.length };
   }
-  return found;
+  return undefined;
 }
 
 function textOf(xml: string, name: string): string | undefined {
-  const [text] = elements(xml, name);
-  return text === undefined ? undefined : unescapeXml(text);
+  const found = nextElement(xml, name, 0);
+  return found && unescapeXml(found.content);
 }
 
 function parseTime(text: string | undefined): number | undefined {
@@ -113,6 +125,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
 };
 
 function unescapeXml(text: string): string {
+  if (!text.includes("&")) return text;
   return text.replace(/&(#\d{1,7}|#x[\da-fA-F]{1,6}|\w{1,4});/g, (entity, name: string) => {
     if (!name.startsWith("#")) return ENTITIES[name] ?? entity;
     const isHex = name.startsWith("#x");

@@ -99,6 +99,7 @@ function decoded(page: ListedPage, bucketUrl: string, start: string): ListedPage
 
 /** Undefined for what is not percent-encoded. */
 function decodeName(encoded: string): string | undefined {
+  if (!/[%+]/.test(encoded)) return encoded;
   try {
     return decodeURIComponent(encoded.replaceAll("+", " "));
   } catch {
