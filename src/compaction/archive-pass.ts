@@ -8,6 +8,7 @@ import { assert } from "../core/assert.ts";
 import { ConflictError, UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import { compareText, type RunEntry } from "../core/version.ts";
 import { encodeArchive } from "../format/archive-codec.ts";
+import { levelsOf } from "../format/levels.ts";
 import type { ArchiveInfo } from "../format/manifest-codec.ts";
 import { archivePath, runPaths } from "../format/paths.ts";
 import type { RunInfo } from "../format/run-info.ts";
@@ -100,16 +101,13 @@ export async function publishArchive(
   { runtime, settings, manifests }: PassParts,
   { loaded, archive, tombstones, clock, schema }: PreparedArchive,
 ): Promise<LoadedManifest | undefined> {
-  const { runs, stats } = loaded.manifest;
+  const { stats } = loaded.manifest;
   const change = {
     nonce: publicationNonce(runtime.randomHex(16), [archive.path, archive.sha256]),
     dateMs: loaded.dateMs,
-    keptRuns: runs,
-    newRuns: [tombstones],
-    replacedRuns: [],
+    levels: [{ runs: [tombstones], isDraining: false }, ...levelsOf(loaded.manifest)],
     clock,
     schema,
-    purgeFloor: undefined,
     activeRecords: Math.max(0, (stats?.activeRecords ?? 0) - archive.records),
     archived: [archive],
     keepsDue: true,

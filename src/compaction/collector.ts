@@ -6,8 +6,8 @@ import { decodeRetiredList } from "../format/retired-list.ts";
 import type { CompactorParts } from "./report.ts";
 
 /**
- * What was made on generation b can be published only as b + 1, so what an earlier base left behind
- * and the manifest does not mention is garbage for good.
+ * What was made on a generation below `collected` is never published any more (C7), so what such a
+ * base left behind and the manifest does not mention is garbage for good.
  * @param listed objects in `snapshots/` and `archive/`; what this code does not name is left alone
  */
 export function orphans(manifest: Manifest, listed: readonly string[]): string[] {
@@ -18,7 +18,7 @@ export function orphans(manifest: Manifest, listed: readonly string[]): string[]
   ]);
   return listed.filter((path) => {
     const base = parseRunBase(path) ?? parseArchiveBase(path);
-    return base !== undefined && base < manifest.generation && !mentioned.has(path);
+    return base !== undefined && base < manifest.collected && !mentioned.has(path);
   });
 }
 

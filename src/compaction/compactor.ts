@@ -4,6 +4,7 @@
  */
 import { ConflictError } from "../core/errors.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
+import { countLevels } from "../format/levels.ts";
 import { COMPACT_LEASE_PATH } from "../format/paths.ts";
 import type { IsEnough, LogListing, LogRef } from "../log/log.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
@@ -12,7 +13,8 @@ import type { LoadedManifest } from "../view/manifest-store.ts";
 import { namesIn, sortListing, type SortedListing } from "../view/live-segments.ts";
 import { MergePass } from "./merge-pass.ts";
 import { isOutdated } from "./migrate.ts";
-import { dueRetired, fillIn, segmentGraceOf } from "./publication.ts";
+import { hasUnit, overdueAt } from "./plan.ts";
+import { dueRetired, fillIn, isCollectable, segmentGraceOf } from "./publication.ts";
 import type {
   CompactionReport,
   CompactorParts,
@@ -42,7 +44,7 @@ interface Look {
   readonly manifest: Manifest;
   readonly generation: number;
   readonly wanted: boolean;
-  readonly found: Pick<CompactionReport, "runs" | "retired" | "backlog" | "quietMs">;
+  readonly found: Pick<CompactionReport, "runs" | "levels" | "retired" | "backlog" | "quietMs">;
 }
 
 export class Compactor {
@@ -109,16 +111,20 @@ export class Compactor {
     const live = await this.#liveOf(manifest, listing);
     const backlog = describeBacklog(live, listing, loaded);
     const quietMs = Math.max(0, loaded.dateMs - (loaded.lastModifiedMs ?? loaded.dateMs));
-    const found = { runs: runs.length, retired: retired.length, backlog, quietMs };
+    const levels = countLevels(runs);
+    const found = { runs: runs.length, levels, retired: retired.length, backlog, quietMs };
     if (loaded.legacyManifest !== undefined) return { manifest, generation, wanted: true, found };
     const dated = fillIn(retired, loaded.lastModifiedMs);
     const graces = { ...settings, segmentGraceMs: segmentGraceOf(manifest, settings) };
-    const due = dueRetired(dated, loaded.dateMs, graces).length > 0;
+    const overdueMs = overdueAt(loaded.dateMs, settings);
+    const due =
+      dueRetired(dated, loaded.dateMs, graces).length > 0 || isCollectable(loaded, settings);
     const hasLog = live.length > 0 || listing.corrupt.length > 0 || listing.isCut;
     const wanted =
       hasLog ||
       due ||
-      (options.full === true && runs.length > 1) ||
+      hasUnit({ manifest, limits: this.#parts.limits, overdueMs }) ||
+      (options.full === true && runs.some(({ level }) => level > 0)) ||
       runs.some((run) => isOutdated(run, options));
     return { manifest, generation, wanted, found };
   }

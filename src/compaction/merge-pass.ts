@@ -5,6 +5,7 @@
 import type { CorruptionError } from "../core/errors.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
 import type { RunInfo } from "../format/run-info.ts";
+import { countLevels } from "../format/levels.ts";
 import type { LogUnit, LogRef } from "../log/log.ts";
 import type { Lease } from "../storage/lease.ts";
 import { checkManifestPresent, lacksManifest, listReferable } from "../view/lost-manifest.ts";
@@ -18,8 +19,11 @@ import { TooSlow } from "../engine/pace.ts";
 import {
   type CompactionPlan,
   countUnits,
-  type Planned,
-  planStep,
+  hasTooManyLevels,
+  overdueAt,
+  type PlanInput,
+  planLog,
+  planUnit,
   purgeFloorAt,
   runBytes,
   wantsPurge,
@@ -27,6 +31,7 @@ import {
 import {
   dueRetired,
   fillIn,
+  isCollectable,
   nextHistory,
   segmentGraceOf,
   tombstoneGraceOf,
@@ -40,8 +45,10 @@ import type {
 } from "./report.ts";
 import { UpgradePass } from "./upgrade-pass.ts";
 
-/** How often a merge of runs that turns out too slow is planned again, smaller. */
-const TOO_SLOW_MAX = 4;
+/** Of the time left, in which a unit is merged; the rest is for its publication. */
+const UNIT_SHARE = 0.6;
+/** Of the time left, in which levels that join the log must be merged. */
+const JOIN_SHARE = 0.4;
 
 /** What every step of a pass is planned by. */
 interface Begun {
@@ -53,6 +60,24 @@ interface Begun {
   /** What they held when the pass began, which the cursor leaves out. */
   readonly merged: ReadonlySet<string>;
 }
+
+/** What is to be merged, and how long it took to read the log of it. */
+interface PlannedStep extends Pick<StepInput, "plan" | "merged"> {
+  readonly readMs: number;
+}
+
+const NO_LOG: MergedLog = {
+  entries: new Map(),
+  taken: [],
+  done: [],
+  corrupt: [],
+  merged: [],
+  gone: new Set(),
+  operations: 0,
+  created: 0,
+  clock: 0,
+  schema: 0,
+};
 
 export class MergePass {
   readonly #parts: CompactorParts;
@@ -72,9 +97,8 @@ export class MergePass {
   readonly #replaced: Replaced[] = [];
   #listed: readonly string[] = [];
   #current: Manifest | undefined;
-  #newest: RunInfo | undefined;
-  /** Runs that are being merged alone. */
-  #underWay: readonly RunInfo[] = [];
+  /** Runs of levels that drain. */
+  #waiting: readonly RunInfo[] = [];
   #lastWriteMs = 0;
 
   constructor(parts: CompactorParts, lease: Lease, options: PassOptions) {
@@ -127,64 +151,82 @@ export class MergePass {
    */
   endedBy(otherwise: PartialResult): PartialResult {
     if (this.#totals.publications === 0) return { ...this.#totals, ...otherwise };
-    return { ...this.#published(), more: true, waiting: describe(this.#underWay) };
+    return { ...this.#published(), more: true, waiting: describe(this.#waiting) };
   }
 
+  /** Log and units take turns where there are too many levels; else all log comes first. */
   async #steps(first: LoadedManifest, begun: Begun): Promise<PartialResult> {
-    const { pace, runtime } = this.#parts;
+    const { pace } = this.#parts;
     const { cursor } = begun;
     let loaded = first;
-    let tooSlow = 0;
+    let isLogNext = true;
     for (let isFirst = true; ; isFirst = false) {
       const hasTime = isFirst || pace.hasTime(this.#leftMs(), this.#lastWriteMs);
-      const startedMs = runtime.steadyMs();
-      const merged = await this.#readLog(loaded.manifest, begun, hasTime);
-      const readMs = runtime.steadyMs() - startedMs;
-      const { step, waiting } = this.#plan(loaded, begun, merged.done);
-      // What cannot be read must not hold up what follows it.
-      if (step === undefined && merged.taken.length > 0) continue;
-      if (step === undefined || !hasTime) {
-        return this.#ended(step !== undefined || !cursor.isDrained, waiting);
+      const isLog: boolean = !cursor.isDrained && (isLogNext || !hasTooManyLevels(loaded.manifest));
+      const log: PlannedStep | "unreadable" | undefined =
+        isLog || isFirst ? await this.#takeLog(loaded, begun, hasTime) : undefined;
+      if (log === "unreadable") continue;
+      const planned: PlannedStep | undefined = log ?? this.#planUnit(loaded, begun);
+      if (planned === undefined || !hasTime) {
+        return this.#ended(planned !== undefined || !cursor.isDrained, this.#waiting);
       }
-      try {
-        const result = await this.#carryOut(loaded, begun, { plan: step, merged, readMs });
-        if (result.status === "lost") {
-          const { generation } = loaded.manifest;
-          return this.endedBy({ outcome: "lost", generation, more: result.more });
-        }
-        if (result.status === "published") loaded = result.loaded;
-      } catch (error) {
-        if (!(error instanceof TooSlow)) throw error;
-        // Merged again, with runs that fit.
-        cursor.putBack(merged.taken);
-        if (++tooSlow > TOO_SLOW_MAX) return this.#ended(true, step.runs);
+      const result = await this.#carryOut(loaded, begun, planned);
+      // Files without log are no turn of the log.
+      isLogNext = planned.merged === NO_LOG || result.status === "unchanged";
+      if (result.status === "lost") {
+        const { generation } = loaded.manifest;
+        return this.endedBy({ outcome: "lost", generation, more: result.more });
       }
+      if (result.status === "published") loaded = result.loaded;
     }
   }
 
-  #plan(
-    { manifest, lastModifiedMs, dateMs }: LoadedManifest,
+  /** Undefined: there is neither log nor anything else that is as urgent. */
+  async #takeLog(
+    loaded: LoadedManifest,
+    begun: Begun,
+    hasTime: boolean,
+  ): Promise<PlannedStep | "unreadable" | undefined> {
+    const { runtime } = this.#parts;
+    const startedMs = runtime.steadyMs();
+    const merged = await this.#readLog(loaded.manifest, begun, hasTime);
+    const readMs = runtime.steadyMs() - startedMs;
+    const input = this.#planInput(loaded, begun, merged.done);
+    if (merged.done.length > 0 || input.isDue) return { plan: planLog(input), merged, readMs };
+    // What cannot be read must not hold up what follows it.
+    return merged.taken.length > 0 ? "unreadable" : undefined;
+  }
+
+  #planUnit(loaded: LoadedManifest, begun: Begun): PlannedStep | undefined {
+    const { step, waiting } = planUnit(this.#planInput(loaded, begun, []));
+    this.#waiting = waiting;
+    return step && { plan: step, merged: NO_LOG, readMs: 0 };
+  }
+
+  #planInput(
+    loaded: LoadedManifest,
     { cursor, floor }: Begun,
     units: readonly LogUnit[],
-  ): Planned {
+  ): PlanInput {
+    const { manifest, lastModifiedMs, dateMs } = loaded;
     const { settings, limits, pace, runtime } = this.#parts;
     const { gcGraceMs } = settings;
     const graces = { gcGraceMs, segmentGraceMs: segmentGraceOf(manifest, settings) };
     const retired = fillIn(manifest.retired, lastModifiedMs);
     const isUnpublished = this.#totals.publications === 0;
-    return planStep({
+    const isCollecting = isCollectable(loaded, settings);
+    return {
       manifest,
       limits,
       time: { leftMs: this.#leftMs(), runBytesPerMs: pace.runBytesPerMs(runtime.steadyMs()) },
       units,
       isDrained: cursor.isDrained,
-      leftOut: cursor.leftOut,
-      isDue: isUnpublished && dueRetired(retired, dateMs, graces).length > 0,
-      newest: this.#newest,
+      isDue: isUnpublished && (isCollecting || dueRetired(retired, dateMs, graces).length > 0),
       wantsFull: this.#options.full === true,
-      wantsPurge: wantsPurge(manifest, floor),
+      wantsPurge: !cursor.leftOut && wantsPurge(manifest, floor),
+      overdueMs: overdueAt(dateMs, settings),
       isAsked: (run) => isOutdated(run, this.#options),
-    });
+    };
   }
 
   /** A portion of the log: what can be read in the time, and published after it. */
@@ -213,56 +255,64 @@ export class MergePass {
     return merge.result();
   }
 
-  /** @throws TooSlow where a merge of runs will not be done in time */
   async #carryOut(
     loaded: LoadedManifest,
-    { floor, lists }: Begun,
-    { plan, merged, readMs }: Pick<StepInput, "plan" | "merged"> & { readonly readMs: number },
+    { cursor, floor, lists }: Begun,
+    { plan, merged, readMs }: PlannedStep,
   ): Promise<StepResult> {
     const { pace, runtime } = this.#parts;
     const startedMs = runtime.steadyMs();
     const isLog = plan.units.length > 0;
-    const leftMs = this.#leftMs();
-    this.#underWay = isLog ? [] : plan.runs;
-    const given = { loaded, plan, merged, floor, lists, listed: this.#listed, leftMs };
-    const step = new MergeStep(this.#parts, this.#lease, this.#options, given);
-    try {
-      const result = await step.run();
-      const writeMs = runtime.steadyMs() - startedMs;
-      if (isLog) pace.mergedLog(readMs, (this.#lastWriteMs = writeMs));
-      else if (plan.runs.length > 0) pace.mergedRuns(runBytes(plan.runs), writeMs, startedMs);
-      if (result.status === "unchanged") this.#totals.deleted += result.deleted;
-      if (result.status === "published") this.#count(result, plan, merged, lists);
-      return result;
-    } catch (error) {
-      if (error instanceof TooSlow) pace.mergedRuns(error.bytesPerMs, 1, startedMs);
-      throw error;
+    const mayRaise = cursor.isDrained && !cursor.leftOut;
+    const run = (attempt: CompactionPlan): Promise<StepResult> => {
+      const share = attempt.isWhole ? JOIN_SHARE : UNIT_SHARE;
+      const step = new MergeStep(this.#parts, this.#lease, this.#options, {
+        loaded,
+        plan: attempt,
+        merged,
+        floor: mayRaise ? floor : loaded.manifest.purgeFloor,
+        lists,
+        listed: this.#listed,
+        untilMs: startedMs + this.#leftMs() * share,
+      });
+      return step.run();
+    };
+    const result = await run(plan).catch((error: unknown) => {
+      if (!(error instanceof TooSlow)) throw error;
+      return run({ ...plan, taken: [] });
+    });
+    const writeMs = runtime.steadyMs() - startedMs;
+    if (isLog) pace.mergedLog(readMs, (this.#lastWriteMs = writeMs));
+    if (result.status === "unchanged") this.#totals.deleted += result.deleted;
+    if (result.status === "published") {
+      if (!isLog && result.readBytes > 0) pace.mergedRuns(result.readBytes, writeMs, startedMs);
+      this.#count(result, merged, lists);
     }
+    return result;
   }
 
   #count(
-    { loaded, newRun, list, garbage, deleted, mergedDeleted, replaced }: PublishedStep,
-    { units, runs }: CompactionPlan,
+    { loaded, newRuns, list, garbage, deleted, mergedDeleted, replaced }: PublishedStep,
     { merged, operations }: MergedLog,
     lists: Map<string, ReadonlySet<string>>,
   ): void {
     const totals = this.#totals;
+    const kept = new Set(loaded.manifest.runs.map(({ path }) => path));
+    const gone = this.#current?.runs.filter(({ path }) => !kept.has(path)) ?? [];
     totals.publications++;
     totals.segments += merged.length;
     totals.operations += operations;
-    totals.runsMerged += runs.length;
-    totals.records += newRun?.records ?? 0;
-    totals.bytes += newRun?.bytes ?? 0;
+    totals.runsMerged += gone.length;
+    totals.records += newRuns.reduce((sum, { records }) => sum + records, 0);
+    totals.bytes += newRuns.reduce((sum, { bytes }) => sum + bytes, 0);
     totals.deleted += deleted;
     totals.collected += deleted - mergedDeleted;
     this.#current = loaded.manifest;
-    this.#underWay = [];
-    if (units.length > 0) this.#newest = newRun;
     if (replaced !== undefined) this.#replaced.push(replaced);
     // What this pass makes may be retired by a later step of it.
-    const made = newRun === undefined ? [] : [newRun.path, newRun.index];
-    const gone = new Set(garbage);
-    this.#listed = [...this.#listed, ...made].filter((path) => !gone.has(path));
+    const made = newRuns.flatMap(({ path, index }) => [path, index]);
+    const deletedPaths = new Set(garbage);
+    this.#listed = [...this.#listed, ...made].filter((path) => !deletedPaths.has(path));
     if (list !== undefined) lists.set(list.path, list.keys);
   }
 
@@ -276,7 +326,8 @@ export class MergePass {
 
   #published(): PartialResult {
     const { generation = 0, runs = [], retired = [] } = this.#current ?? {};
-    const counts = { ...this.#totals, runs: runs.length, retired: retired.length };
+    const levels = countLevels(runs);
+    const counts = { ...this.#totals, runs: runs.length, levels, retired: retired.length };
     return { outcome: "published", generation, ...counts, replaced: this.#replaced };
   }
 

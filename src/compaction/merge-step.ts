@@ -1,21 +1,22 @@
 /** One step of a pass (C5 to C10): merges what was planned, publishes it, then deletes. */
 import { ConflictError } from "../core/errors.ts";
-import type { RunEntry } from "../core/version.ts";
+import { maxOf, minOf } from "../core/bulk.ts";
 import type { Manifest, Retired } from "../format/manifest-codec.ts";
 import { retiredListPath, runPaths } from "../format/paths.ts";
 import { encodeRetiredList } from "../format/retired-list.ts";
-import { lineBytes, type RunInfo } from "../format/run-info.ts";
+import type { Level } from "../format/levels.ts";
+import type { RunInfo } from "../format/run-info.ts";
 import type { LogRef } from "../log/log.ts";
-import { dropTombstones, type EntryBatches, fromMap, mergeSorted } from "../runs/merge.ts";
-import { writeRun } from "../runs/run-writer.ts";
+import { writeRuns } from "../runs/run-cutter.ts";
 import type { Lease } from "../storage/lease.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
 import { summarize } from "../view/live-segments.ts";
 import { deleteListed, orphans } from "./collector.ts";
+import { type Edit, levelsAfter, takenRuns } from "./edit.ts";
 import type { MergedLog } from "./merge-log.ts";
 import { migrateEntries } from "./migrate.ts";
-import { Progress } from "../engine/pace.ts";
-import { type CompactionPlan, runBytes } from "./plan.ts";
+import type { CompactionPlan } from "./plan.ts";
+import { UnitMerge } from "./unit-merge.ts";
 import {
   preparePublication,
   type Publication,
@@ -29,21 +30,23 @@ export interface StepInput {
   readonly plan: CompactionPlan;
   /** What `plan.units` hold. */
   readonly merged: MergedLog;
-  /** F: what a purge raises the floor to. */
+  /** What a purge may raise the floor to: F, once all listed log is merged; else the floor. */
   readonly floor: number;
   /** What the lists that the manifest names hold, by the list. */
   readonly lists: ReadonlyMap<string, ReadonlySet<string>>;
   /** Objects in `snapshots/` and `archive/`. */
   readonly listed: readonly string[];
-  /** For the merge; Infinity: it has no end. */
-  readonly leftMs: number;
+  /** When a merge of a plan that is not whole ends, by the steady clock. */
+  readonly untilMs: number;
 }
 
 export interface PublishedStep {
   readonly status: "published";
   /** As read back. */
   readonly loaded: LoadedManifest;
-  readonly newRun: RunInfo | undefined;
+  readonly newRuns: readonly RunInfo[];
+  /** Bytes of runs that were read. */
+  readonly readBytes: number;
   /** A list of segments that this step retires. */
   readonly list: { readonly path: string; readonly keys: ReadonlySet<string> } | undefined;
   /** Deleted of `listed`. */
@@ -61,11 +64,15 @@ export type StepResult =
   /** Nothing counts, nothing of the log was deleted. */
   | { readonly status: "lost"; readonly more: boolean };
 
+/** How often what was merged is published over what others have published meanwhile. */
+const ATTEMPTS_MAX = 20;
+
 export class MergeStep {
   readonly #parts: CompactorParts;
   readonly #lease: Lease;
   readonly #options: PassOptions;
   readonly #input: StepInput;
+  #listedDeleted = 0;
 
   constructor(parts: CompactorParts, lease: Lease, options: PassOptions, input: StepInput) {
     this.#parts = parts;
@@ -74,138 +81,185 @@ export class MergeStep {
     this.#input = input;
   }
 
-  /** @throws TooSlow when it shows that the runs will not be merged in time; nothing is left */
   async run(): Promise<StepResult> {
-    const { loaded, plan, merged } = this.#input;
-    const { manifest } = loaded;
-    const { log, settings } = this.#parts;
-    const purgeFloor = this.#purgeFloor();
-    const newRun = await this.#writeRun(purgeFloor);
-    const deletesNow = segmentGraceOf(manifest, settings) === 0;
-    const list = deletesNow ? undefined : await this.#writeList();
-    const { retired = [], dateMs = loaded.dateMs } = list ?? {};
-    const next = this.#prepare(newRun, purgeFloor, retired, dateMs);
-    const changed =
-      newRun !== undefined ||
-      plan.runs.length > 0 ||
-      next.due.length > 0 ||
-      merged.merged.length > 0;
-    if (!changed && !merged.done.some((unit) => unit.segments.length > 0)) {
-      await log.deleteUnits(merged.done); // Empty files only: nothing of theirs needs publishing.
-      return { status: "unchanged", deleted: merged.done.length };
-    }
-    return this.#publish(next, newRun, retired, deletesNow);
+    const made = await this.#writeRuns();
+    return this.#publish(made, this.#deletesNow ? undefined : await this.#writeList());
   }
 
-  async #publish(
-    next: Publication,
-    newRun: RunInfo | undefined,
-    retired: readonly Retired[],
-    deletesNow: boolean,
-  ): Promise<StepResult> {
-    const { loaded, plan, merged, lists, listed } = this.#input;
-    const { backend, manifests, log, settings } = this.#parts;
-    // While the manifest still names the list: a crash in here leaves it to the next pass.
-    const listedDeleted = await deleteListed(this.#parts, next.due);
-    this.#options.signal?.throwIfAborted();
-    if (this.#lease.lost) return { status: "lost", more: false };
-    const published = await manifests.publish(loaded, next.manifest, settings.writeTimeoutMs);
-    if (published === undefined) return { status: "lost", more: true };
+  get #deletesNow(): boolean {
+    return segmentGraceOf(this.#input.loaded.manifest, this.#parts.settings) === 0;
+  }
 
-    // C8: not before the read back. With a grace, at once only what an earlier pass has listed.
+  async #publish(made: Made, list: WrittenList | undefined): Promise<StepResult> {
+    const { loaded } = this.#input;
+    const edit = this.#edit(made);
+    const nonce = this.#nonce(edit);
+    let current = loaded;
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+      const next = this.#prepare(edit, { current, nonce, list, merge: made.merge });
+      if (next === undefined) break;
+      if (!this.#changes(edit, next)) return this.#unchanged();
+      const published = await this.#swap(current, next);
+      if (published === "lost") return { status: "lost", more: false };
+      if (published !== undefined) return this.#clean(edit, published, { next, list, ...made });
+      const { manifests } = this.#parts;
+      const after = await manifests.load(current);
+      // C8: its outcome is not known.
+      if (after.etag === current.etag || after.legacyManifest !== undefined) break;
+      current = after;
+    }
+    return { status: "lost", more: true };
+  }
+
+  /** Undefined: another was faster, or the outcome is not known. */
+  async #swap(
+    current: LoadedManifest,
+    next: Publication,
+  ): Promise<LoadedManifest | "lost" | undefined> {
+    const { manifests, settings } = this.#parts;
+    // While the manifest still names the list: a crash in here leaves it to the next pass.
+    this.#listedDeleted += await deleteListed(this.#parts, next.due);
+    this.#options.signal?.throwIfAborted();
+    if (this.#lease.lost) return "lost";
+    return manifests.publish(current, next.manifest, settings.writeTimeoutMs);
+  }
+
+  /** C8: not before the read back. With a grace, at once only what an earlier pass has listed. */
+  async #clean(
+    edit: Edit,
+    published: LoadedManifest,
+    { next, list, runs, merge }: Made & CleanOptions,
+  ): Promise<PublishedStep> {
+    const { merged, lists, listed } = this.#input;
+    const { backend, log } = this.#parts;
+    const deletesNow = this.#deletesNow;
     if (deletesNow) await log.deleteUnits(merged.done);
     const due = next.due.flatMap(({ path }) => [...(lists.get(path) ?? [])]);
-    const garbage = orphans(published.manifest, listed);
+    const collected = next.due.map(({ path }) => path);
+    const garbage = [...new Set([...collected, ...orphans(published.manifest, listed)])];
     await backend.delete([...due, ...garbage]);
     const mergedDeleted = (deletesNow ? merged.done.length : 0) + due.length;
-    const [list] = retired;
-    const sources = [...plan.runs.map(({ path }) => path), ...merged.merged];
+    const sources = [...takenRuns(edit).map(({ path }) => path), ...merged.merged];
     return {
       status: "published",
       loaded: published,
-      newRun,
-      list: list && { path: list.path, keys: new Set(this.#refsToRetire().map((ref) => ref.path)) },
+      newRuns: runs,
+      readBytes: merge.readBytes,
+      list: list && {
+        path: list.retired.path,
+        keys: new Set(this.#refsToRetire().map((ref) => ref.path)),
+      },
       garbage,
-      deleted: listedDeleted + garbage.length + mergedDeleted,
+      deleted: this.#listedDeleted + garbage.length + mergedDeleted,
       mergedDeleted,
-      replaced: newRun && { runs: [newRun.path], sources },
+      replaced: runs.length === 0 ? undefined : { runs: runs.map(({ path }) => path), sources },
     };
   }
 
-  #prepare(
-    newRun: RunInfo | undefined,
-    purgeFloor: number | undefined,
-    retired: readonly Retired[],
-    dateMs: number,
-  ): Publication {
-    const { loaded, plan, merged } = this.#input;
+  /** Empty files only: nothing of theirs needs publishing. */
+  async #unchanged(): Promise<StepResult> {
+    const { done } = this.#input.merged;
+    await this.#parts.log.deleteUnits(done);
+    return { status: "unchanged", deleted: done.length };
+  }
+
+  #changes({ made, plan }: Edit, { due, manifest }: Publication): boolean {
+    const { merged, done } = this.#input.merged;
+    const { uncollected } = this.#input.loaded.manifest;
+    const isMerge = made.length > 0 || plan.taken.length > 0 || merged.length > 0;
+    const isCleaning = due.length > 0 || (uncollected && !manifest.uncollected);
+    return isMerge || isCleaning || done.some((unit) => unit.segments.length > 0);
+  }
+
+  #edit({ runs, merge }: Made): Edit {
+    const { loaded, plan } = this.#input;
+    const purgeFloor = this.#purgeFloor();
+    const deletesLog = this.#deletesNow;
+    return { base: loaded.manifest, plan, made: runs, span: merge.span, purgeFloor, deletesLog };
+  }
+
+  /** Undefined: what was merged does not hold over this manifest. */
+  #prepare(edit: Edit, { current, nonce, list, merge }: PrepareOptions): Publication | undefined {
+    const { merged } = this.#input;
+    const levels = levelsAfter(edit, current.manifest);
+    if (levels === undefined) return undefined;
+    const isRebased = current.manifest.generation !== edit.base.generation;
     const change = {
-      nonce: this.#nonce(),
-      dateMs,
-      newRuns: newRun === undefined ? [] : [newRun],
-      keptRuns: plan.keptRuns,
-      replacedRuns: plan.runs,
-      purgeFloor,
+      nonce,
+      dateMs: Math.max(current.dateMs, list?.dateMs ?? 0),
+      levels,
+      purgeFloor:
+        edit.purgeFloor === undefined
+          ? undefined
+          : Math.max(edit.purgeFloor, current.manifest.purgeFloor),
+      purgedSince: merge.purgedSince,
       clock: merged.clock,
-      schema: Math.max(merged.schema, newRun?.minSchema ?? 0),
-      activeRecords: countActive(loaded.manifest, plan, newRun, merged.created),
-      retired,
+      schema: Math.max(
+        merged.schema,
+        maxOf(
+          edit.made.map(({ minSchema }) => minSchema),
+          0,
+        ),
+      ),
+      activeRecords: countActive(current.manifest, levels, merged.created),
+      retired: list === undefined ? [] : [list.retired],
+      listed: this.#input.listed,
+      // What lists of others name is not known here.
+      ...(isRebased ? { keepsDue: true as const } : {}),
     };
-    return preparePublication(loaded, change, this.#parts.settings);
+    return preparePublication(current, change, this.#parts.settings);
   }
 
   /** Bound to what the publication permits to delete. */
-  #nonce(): string {
-    const { plan, merged } = this.#input;
+  #nonce(edit: Edit): string {
+    const { merged } = this.#input;
     const paths = [
       ...merged.done.flatMap((unit) => unit.paths),
-      ...plan.runs.map(({ path }) => path),
+      ...takenRuns(edit).map(({ path }) => path),
     ];
-    return publicationNonce(this.#parts.runtime.randomHex(16), paths.toSorted());
+    const { from, to } = edit.span;
+    const content = [...paths.toSorted(), from, to ?? "", ...edit.made.map(({ sha256 }) => sha256)];
+    return publicationNonce(this.#parts.runtime.randomHex(16), content);
   }
 
-  /** The new floor, when this merge may purge and has something to purge. */
+  /** C9: undefined where some run that may hold a lower version of an id does not take part. */
   #purgeFloor(): number | undefined {
     const { loaded, plan, merged, floor } = this.#input;
-    const complete = plan.full && merged.corrupt.length === 0;
-    const tombstones =
-      plan.runs.some((run) => run.tombstones > 0) ||
+    if (plan.taken.length < plan.levels.length) return undefined;
+    const { purgeFloor } = loaded.manifest;
+    const hasTombstones =
+      loaded.manifest.runs.some((run) => run.tombstones > 0) ||
       [...merged.entries.values()].some(({ text }) => text === undefined);
-    return complete && tombstones && floor > loaded.manifest.purgeFloor ? floor : undefined;
+    return hasTombstones ? Math.max(floor, purgeFloor) : purgeFloor;
   }
 
-  async #writeRun(purgeFloor: number | undefined): Promise<RunInfo | undefined> {
-    const { loaded, plan, merged } = this.#input;
-    if (merged.entries.size === 0 && plan.runs.length === 0) return undefined;
-    const { backend, runtime, settings, compression } = this.#parts;
-    const base = loaded.manifest.generation;
-    const all = this.#mergeInTime();
-    const { path, index } = runPaths(base, runtime.randomHex(16));
-    return writeRun(backend, {
-      path,
-      indexPath: index,
+  async #writeRuns(): Promise<Made> {
+    const { loaded, plan, merged, untilMs } = this.#input;
+    const { backend, runtime, settings, limits, runs, compression } = this.#parts;
+    const { signal, migration } = this.#options;
+    const { generation: base } = loaded.manifest;
+    const merge = new UnitMerge(runs, runtime, {
+      plan,
+      logged: merged.entries,
+      generation: base,
+      purgeFloor: this.#purgeFloor(),
+      unitBytesMax: limits.unitBytesMax,
+      untilMs,
+      signal,
+    });
+    if (merged.entries.size === 0 && plan.taken.length === 0) return { runs: [], merge };
+    const made = await writeRuns(backend, {
+      newPaths: () => runPaths(base, runtime.randomHex(16)),
       base,
       compression,
-      entries: migrateEntries(
-        purgeFloor === undefined ? all : dropTombstones(all, purgeFloor),
-        this.#options.migration,
-      ),
+      entries: migrateEntries(merge.entries(), migration),
+      runBytesMax: limits.runBytesMax,
       timeoutMs: settings.writeTimeoutMs,
     });
-  }
-
-  /** @throws the signal's reason; TooSlow */
-  async *#mergeInTime(): AsyncGenerator<readonly RunEntry[]> {
-    const { plan, merged, leftMs } = this.#input;
-    const { runs, runtime } = this.#parts;
-    const startedMs = runtime.steadyMs();
-    const progress = new Progress(runBytes(plan.runs), leftMs);
-    const sources = plan.runs.map((run) => counted(runs.open(run).scan(), run, progress));
-    for await (const batch of mergeSorted([fromMap(merged.entries), ...sources])) {
-      this.#options.signal?.throwIfAborted();
-      progress.check(runtime.steadyMs() - startedMs);
-      yield batch;
-    }
+    const taken = takenRuns({ plan, span: merge.span });
+    const dates = taken.map(({ oldestMs = loaded.dateMs }) => oldestMs);
+    const oldestMs = Math.floor(minOf(dates, loaded.dateMs));
+    return { runs: made.map((run) => ({ ...run, oldestMs })), merge };
   }
 
   /**
@@ -213,7 +267,7 @@ export class MergeStep {
    * nothing. By the date of the answer, which is later than the manifest's, a list of the pass
    * before is due where the grace is as long as the time from pass to pass.
    */
-  async #writeList(): Promise<{ retired: Retired[]; dateMs: number } | undefined> {
+  async #writeList(): Promise<WrittenList | undefined> {
     const { backend, runtime, settings } = this.#parts;
     const { loaded } = this.#input;
     const refs = this.#refsToRetire();
@@ -224,7 +278,7 @@ export class MergeStep {
     const put = await backend.put(path, body, { ifAbsent: true }, { timeoutMs });
     if (put.status === "conflict") throw new ConflictError(`${path} exists already`, { path });
     const dateMs = Math.max(loaded.dateMs, put.dateMs);
-    return { retired: [{ path, list: true, segments: summarize(refs) }], dateMs };
+    return { retired: { path, list: true, segments: summarize(refs) }, dateMs };
   }
 
   #refsToRetire(): LogRef[] {
@@ -233,25 +287,36 @@ export class MergeStep {
   }
 }
 
-/** By records: their bytes are known on an average only. */
-async function* counted(
-  batches: EntryBatches,
-  run: RunInfo,
-  progress: Progress,
-): AsyncGenerator<readonly RunEntry[]> {
-  for await (const batch of batches) {
-    progress.add((batch.length / run.records) * lineBytes(run));
-    yield batch;
-  }
+/** Runs that were written, and what they are the merge of. */
+interface Made {
+  readonly runs: readonly RunInfo[];
+  readonly merge: UnitMerge;
 }
 
-/** Exact when everything is in one run; otherwise by the `prev` in the log. */
-function countActive(
-  manifest: Manifest,
-  { keptRuns }: CompactionPlan,
-  newRun: RunInfo | undefined,
-  created: number,
-): number {
-  if (keptRuns.length === 0) return newRun === undefined ? 0 : newRun.records - newRun.tombstones;
+/** A list of merged segments, with the date of the answer to its PUT. */
+interface WrittenList {
+  readonly retired: Retired;
+  readonly dateMs: number;
+}
+
+interface PrepareOptions {
+  readonly current: LoadedManifest;
+  readonly nonce: string;
+  readonly list: WrittenList | undefined;
+  readonly merge: UnitMerge;
+}
+
+interface CleanOptions {
+  readonly next: Publication;
+  readonly list: WrittenList | undefined;
+}
+
+/** Exact when everything is in one level of whole runs; otherwise by the `prev` in the log. */
+function countActive(manifest: Manifest, levels: readonly Level[], created: number): number {
+  const held = levels.filter(({ runs }) => runs.length > 0);
+  const runs = held.flatMap((level) => level.runs);
+  if (held.length <= 1 && runs.every(({ excised }) => excised === undefined)) {
+    return runs.reduce((sum, { records, tombstones }) => sum + records - tombstones, 0);
+  }
   return Math.max(0, (manifest.stats?.activeRecords ?? 0) + created);
 }

@@ -1,5 +1,6 @@
 /** The content of the next manifest. Pure. */
 import { hash } from "node:crypto";
+import { maxOf } from "../core/bulk.ts";
 import { assert } from "../core/assert.ts";
 import type { ProtocolSettings } from "../core/settings.ts";
 import {
@@ -9,19 +10,26 @@ import {
   type Manifest,
   type Retired,
 } from "../format/manifest-codec.ts";
-import type { RunInfo } from "../format/run-info.ts";
+import { flatLevels, type Level, levelsOf } from "../format/levels.ts";
+import { piecesOf, takenOver } from "../runs/visible.ts";
+import { parseArchiveBase, parseRunBase } from "../format/paths.ts";
+import { orphans } from "./collector.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
 
 export interface Change {
   readonly nonce: string;
-  readonly keptRuns: readonly RunInfo[];
-  readonly newRuns: readonly RunInfo[];
-  readonly replacedRuns: readonly RunInfo[];
+  /** Of the next manifest, the newest first. */
+  readonly levels: readonly Level[];
   /** Highest clock and schema version merged. */
   readonly clock: number;
   readonly schema: number;
-  /** The new floor when this merge purged. */
-  readonly purgeFloor: number | undefined;
+  /** The new floor. Default: as it is. */
+  readonly purgeFloor?: number | undefined;
+  /**
+   * A memory of this generation has seen every tombstone that this publication purges; "new": only
+   * one of the publication itself has. Default: none was purged.
+   */
+  readonly purgedSince?: number | "new" | undefined;
   /** Records that are there afterwards. */
   readonly activeRecords: number;
   readonly archived?: readonly ArchiveInfo[];
@@ -29,6 +37,10 @@ export interface Change {
   readonly created?: string;
   /** Retired in addition to the replaced runs. */
   readonly retired?: readonly Retired[];
+  /** Objects in `snapshots/` and `archive/`, seen after the manifest that this one replaces. */
+  readonly listed?: readonly string[];
+  /** Nothing made on an earlier generation may be published any more. */
+  readonly collected?: number;
   /** The publisher deletes nothing: what is due stays for a compaction. */
   readonly keepsDue?: true;
   readonly dateMs: number;
@@ -47,9 +59,17 @@ export function preparePublication(
 ): Publication {
   const { manifest } = loaded;
   const generation = manifest.generation + 1;
+  const { runs, draining } = flatLevels(change.levels);
+  const kept = new Set(runs.map(({ path }) => path));
+  const replaced = manifest.runs.filter(({ path }) => !kept.has(path));
+  const before = new Set(manifest.runs.map(({ path }) => path));
+  const { purgedSince = 0 } = change;
+  const collectable = collectableAt(loaded, change.dateMs, settings);
+  const collected = maxOf([manifest.collected, collectable, change.collected ?? 0]);
+  const oldest = maxOf(runs.map(({ level }) => level));
   const retired = [
     ...fillIn(manifest.retired, loaded.lastModifiedMs),
-    ...change.replacedRuns.flatMap(({ path, index }) => [{ path }, { path: index }]),
+    ...replaced.flatMap(({ path, index }) => [{ path }, { path: index }]),
     ...(change.retired ?? []),
   ];
   const archive = [...manifest.archive, ...(change.archived ?? [])];
@@ -65,9 +85,16 @@ export function preparePublication(
       .filter((nonce) => nonce !== "")
       .slice(0, LINEAGE_MAX),
     clock: Math.max(manifest.clock, change.clock),
-    runs: [...change.keptRuns, ...change.newRuns],
+    runs: runs.map((run) => {
+      const { oldestMs = Math.floor(change.dateMs), ...others } = run;
+      const dated = run.level === oldest ? others : { ...others, oldestMs };
+      return before.has(run.path) ? dated : { ...dated, since: generation };
+    }),
+    draining,
     purgeFloor: change.purgeFloor ?? manifest.purgeFloor,
-    lastPurge: change.purgeFloor === undefined ? manifest.lastPurge : generation,
+    collected,
+    uncollected: manifest.uncollected,
+    lastPurge: Math.max(manifest.lastPurge, purgedSince === "new" ? generation : purgedSince),
     segmentGraceMs,
     tombstoneGraceMs,
     history: thinHistory(nextHistory(loaded), change.dateMs, tombstoneGraceMs),
@@ -82,8 +109,15 @@ export function preparePublication(
       lastCheckpoint: date,
     },
   };
-  checkSuccessor(manifest, next);
-  return { manifest: next, due };
+  const gone = new Set(due.map(({ path }) => path));
+  const left = change.listed?.filter((path) => !gone.has(path));
+  const uncollected =
+    left === undefined
+      ? manifest.uncollected
+      : unmentioned(next, left).some((base) => base >= collected);
+  const dated = { ...next, uncollected };
+  checkSuccessor(manifest, dated);
+  return { manifest: dated, due };
 }
 
 /**
@@ -103,10 +137,54 @@ function checkSuccessor(before: Manifest, after: Manifest): void {
   assert(after.segmentGraceMs >= before.segmentGraceMs, "the segment grace is never shortened");
   const { tombstoneGraceMs } = before;
   assert(after.tombstoneGraceMs >= tombstoneGraceMs, "the tombstone grace is never shortened");
+  assert(after.collected >= before.collected, "what was given up stays so");
   assert(after.schema >= before.schema, "the schema never goes back");
   const paths = new Set(after.runs.map(({ path }) => path));
   assert(paths.size === after.runs.length, "a run is referenced once");
   assert(!after.retired.some(({ path }) => paths.has(path)), "no referenced run is retired");
+  for (const { runs } of levelsOf(after)) {
+    const pieces = piecesOf(runs);
+    const isApart = pieces.every(({ span }, at) => {
+      const next = pieces[at + 1];
+      return next === undefined || span.to <= next.span.from;
+    });
+    assert(isApart, "no id is visible in two runs of a level");
+  }
+  const excised = new Map(after.runs.map((run) => [run.path, run]));
+  for (const run of before.runs) {
+    const now = excised.get(run.path);
+    const returned = now === undefined ? [] : takenOver(now, run);
+    assert(returned.length === 0, "what was taken over from a run stays so");
+  }
+}
+
+/** Bases of objects that no manifest before `manifest`, nor it, has made any use of. */
+function unmentioned(manifest: Manifest, listed: readonly string[]): number[] {
+  return orphans({ ...manifest, collected: manifest.generation }, listed).flatMap(
+    (path) => parseRunBase(path) ?? parseArchiveBase(path) ?? [],
+  );
+}
+
+/** Nobody waits for what was made on an earlier generation: each was replaced `gcGraceMs` ago. */
+function collectableAt(
+  loaded: LoadedManifest,
+  dateMs: number,
+  { gcGraceMs }: Pick<ProtocolSettings, "gcGraceMs">,
+): number {
+  if (gcGraceMs === 0) return loaded.manifest.generation + 1;
+  const old = nextHistory(loaded).filter(({ at }) => dateMs - at >= gcGraceMs);
+  return maxOf(
+    old.map(({ generation }) => generation),
+    0,
+  );
+}
+
+/** Whether objects that could not be collected yet can be now: those that the last publisher saw. */
+export function isCollectable(
+  { manifest, lastModifiedMs, dateMs }: LoadedManifest,
+  { gcGraceMs }: Pick<ProtocolSettings, "gcGraceMs">,
+): boolean {
+  return manifest.uncollected && dateMs - (lastModifiedMs ?? dateMs) >= gcGraceMs;
 }
 
 export function nextHistory({ manifest, lastModifiedMs }: LoadedManifest): HistoryEntry[] {

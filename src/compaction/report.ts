@@ -38,8 +38,10 @@ export interface CompactionReport {
   readonly deleted: number;
   /** Of these, retired and orphaned ones. */
   readonly collected: number;
-  /** Runs that the manifest names, and objects that wait to be deleted (`gcGraceMs`). */
+  /** Runs that the manifest names. */
   readonly runs: number;
+  /** Levels that they form: a point read looks into one run of each at most. */
+  readonly levels: number;
   /** Objects that wait for `gcGraceMs` before they are deleted. */
   readonly retired: number;
   /** What the pass found when it began. */

@@ -25,6 +25,7 @@ import type { Lease } from "../storage/lease.ts";
 import { listReferable } from "../view/lost-manifest.ts";
 import { makeView, type View } from "../view/view.ts";
 import { orphans } from "./collector.ts";
+import { hasUnit } from "./plan.ts";
 import { preparePublication, publicationNonce } from "./publication.ts";
 import type { CompactorParts, PartialResult } from "./report.ts";
 
@@ -60,16 +61,16 @@ export class UpgradePass {
       {
         nonce: this.#nonce(legacy, runs),
         dateMs: view.loaded.dateMs,
-        newRuns: runs,
-        keptRuns: [],
-        replacedRuns: [],
-        purgeFloor: undefined,
+        // Its parts share ids.
+        levels: runs.map((run) => ({ runs: [run], isDraining: false })).toReversed(),
         clock: legacy.segments.reduce((max, { hi }) => Math.max(max, hi), 0),
         schema: legacy.run.head.version,
         activeRecords,
         archived,
         created: legacy.manifest.stats.created,
         retired: [retired],
+        // Another upgrade of the same store: it cannot be published any more.
+        collected: BASE + 1,
       },
       this.#parts.settings,
     );
@@ -92,7 +93,9 @@ export class UpgradePass {
       deleted: garbage.length,
       corrupt: view.corrupt.length,
       // What this store's own writers have written meanwhile is for an ordinary pass.
-      more: view.segments.length > segments.length || runs.length > limits.runsMax,
+      more:
+        view.segments.length > segments.length ||
+        hasUnit({ manifest: published.manifest, limits, overdueMs: -Infinity }),
       replaced: [
         {
           runs: runs.map(({ path }) => path),

@@ -9,6 +9,11 @@ export interface ProtocolSettings {
   /** How long replaced runs stay for slow readers; comfort, not safety. Default 3,600,000. */
   readonly gcGraceMs: number;
   /**
+   * Bytes of records that were deleted or replaced are gone at most this long after, `gcGraceMs`
+   * aside, as long as compactions keep up. Default 604,800,000 (7 days).
+   */
+  readonly eraseAfterMs: number;
+  /**
    * How long merged segments stay on an object store, so that a look there takes one round trip.
    * The longest that any process of a store was given counts, and is never shortened again. 0: they
    * are deleted at once, and every look takes two steps. Without effect on directories. Default 60,000.
@@ -38,6 +43,7 @@ export type SettingOptions = { readonly [Name in keyof ProtocolSettings]?: numbe
 export const DEFAULT_SETTINGS: ProtocolSettings = {
   leaseTtlMs: 60_000,
   gcGraceMs: 3_600_000,
+  eraseAfterMs: 604_800_000,
   segmentGraceMs: 60_000,
   tombstoneGraceMs: 86_400_000,
   writerLagMs: 3_600_000,

@@ -61,6 +61,8 @@ export function wins(candidate: Entry, current: Entry | undefined): boolean {
 /** An entry with its id: one line of a run. */
 export interface RunEntry extends Entry {
   readonly id: string;
+  /** Of a tombstone: the generation whose runs held it first, where a merge has noted it. */
+  readonly since?: number | undefined;
 }
 
 /** An entry in memory: the record parsed, its stored form is made again if a tie requires it. */

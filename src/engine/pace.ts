@@ -9,8 +9,6 @@ const WRITE_RATIO_MIN = 1 / 4;
 const WRITE_RATIO_MAX = 64;
 /** What is begun must be done twice over in the time left. */
 const SAFETY = 2;
-/** Of the time of a merge, after which its pace is judged. */
-const SAMPLE_SHARE = 1 / 10;
 
 export class Pace {
   #runs: { readonly bytesPerMs: number; readonly atMs: number } | undefined;
@@ -53,37 +51,11 @@ export class Pace {
   }
 }
 
-/** A merge of runs that shows, before its time is up, that it will not be done in it. */
+/** Levels that join the log, and that would hold it up: the log is merged without them. */
 export class TooSlow extends Error {
   override readonly name = "TooSlow";
-  readonly bytesPerMs: number;
 
-  constructor(bytesPerMs: number) {
-    super(`the merge runs at ${Math.round(bytesPerMs)} bytes a ms and will not be done in time`);
-    this.bytesPerMs = bytesPerMs;
-  }
-}
-
-/** How far a merge is. */
-export class Progress {
-  readonly #totalBytes: number;
-  readonly #leftMs: number;
-  #bytes = 0;
-
-  /** @param leftMs for all of it; Infinity: it has no end */
-  constructor(totalBytes: number, leftMs: number) {
-    this.#totalBytes = totalBytes;
-    this.#leftMs = leftMs;
-  }
-
-  add(bytes: number): void {
-    this.#bytes += bytes;
-  }
-
-  /** @param elapsedMs since it began @throws TooSlow */
-  check(elapsedMs: number): void {
-    if (this.#bytes === 0 || elapsedMs < this.#leftMs * SAMPLE_SHARE) return;
-    const bytesPerMs = this.#bytes / elapsedMs;
-    if (this.#totalBytes / bytesPerMs > this.#leftMs) throw new TooSlow(bytesPerMs);
+  constructor() {
+    super("the levels that join the log will not be merged in time");
   }
 }

@@ -7,7 +7,7 @@ import { crc32 } from "node:zlib";
 import { AssertionError, CorruptionError, FormatVersionError } from "../core/errors.ts";
 import { isErrorNamed } from "../core/realm.ts";
 
-/** The one format version this code writes and the newest it reads. */
+/** The one format version this code writes and the newest it reads, of all but the manifest. */
 export const FORMAT = 1;
 
 /** Where a value was read: an object and the byte offset of the line that holds it. */
@@ -38,7 +38,8 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 /**
  * Checks the `format` and `kind` of a header.
- * @param isOurs whether a checksum shows that the header was written with the format of this code
+ * @param isOurs whether a checksum shows that the header was written with a format of this code
+ * @param newest format that this code reads. Default: that of all objects but the manifest
  * @throws FormatVersionError when a newer package wrote it, CorruptionError when it is foreign
  */
 export function checkHeader(
@@ -46,6 +47,7 @@ export function checkHeader(
   kind: string,
   place: Place,
   isOurs: () => boolean = () => false,
+  newest: number = FORMAT,
 ): void {
   const { format } = header;
   if (
@@ -56,10 +58,10 @@ export function checkHeader(
   ) {
     throw corrupt(`expected a ${kind} header, found ${describeJson(header)}`, place);
   }
-  if (format > FORMAT) {
-    if (isOurs()) throw corrupt(`format: expected ${FORMAT}, found ${format}`, place);
+  if (format > newest) {
+    if (isOurs()) throw corrupt(`format: expected ${newest}, found ${format}`, place);
     throw new FormatVersionError(
-      `${place.path} has format ${format}, this version of opslog-serverless reads up to ${FORMAT}: update it`,
+      `${place.path} has format ${format}, this version of opslog-serverless reads up to ${newest}: update it`,
       place,
     );
   }
@@ -180,10 +182,15 @@ export function checkSealedLine(
  * Whether the checksum holds once the line's `format` is taken for ours: then no newer package
  * wrote the line, its number was damaged.
  */
-export function isSealedAsOurs(line: string, following: Uint8Array = new Uint8Array()): boolean {
-  const ours = line.replace(/^\{"format":[^,]{1,20},/, `{"format":${FORMAT},`);
-  const expected = checksum(`${ours.slice(0, -ZEROS.length)}${ZEROS}`, following);
-  return sealOf(line) === expected;
+export function isSealedAsOurs(
+  line: string,
+  following: Uint8Array = new Uint8Array(),
+  newest: number = FORMAT,
+): boolean {
+  return Array.from({ length: newest }, (_, at) => at + 1).some((format) => {
+    const ours = line.replace(/^\{"format":[^,]{1,20},/, `{"format":${format},`);
+    return sealOf(line) === checksum(`${ours.slice(0, -ZEROS.length)}${ZEROS}`, following);
+  });
 }
 
 /** The checksum that a line carries, whether or not it holds; undefined without one. */

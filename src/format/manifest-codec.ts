@@ -7,14 +7,13 @@ import {
   checkSealedLine,
   corrupt,
   Fields,
-  FORMAT,
   isSealedAsOurs,
   parseObject,
   type Place,
   sealLine,
 } from "./json-line.ts";
 import { MANIFEST_PATH } from "./paths.ts";
-import type { IndexPartition, RunInfo } from "./run-info.ts";
+import type { IdSpan, IndexPartition, RunInfo } from "./run-info.ts";
 import { decodeSeparator, encodeSeparator } from "./run-index.ts";
 
 /** What was current when: decides how far a purge may go. */
@@ -79,10 +78,17 @@ export interface Manifest {
   readonly lineage: readonly string[];
   /** Highest clock included in the runs. */
   readonly clock: number;
+  /** The oldest level first, each level in the order of its ids (`levels.ts`). */
   readonly runs: readonly RunInfo[];
+  /** Levels whose runs are being merged into the next older one that is not among them. */
+  readonly draining: readonly number[];
   /** Segments with lo <= purgeFloor are ignored whole (FLOOR). */
   readonly purgeFloor: number;
-  /** Generation of the last purge (RELOAD). */
+  /** Runs and archives made on an earlier generation are never named again (ORPHAN). */
+  readonly collected: number;
+  /** There are objects that no manifest names and that may still be: they are collected later. */
+  readonly uncollected: boolean;
+  /** Generation from which on a memory has seen every deletion that was purged (RELOAD). */
   readonly lastPurge: number;
   /** Segments outlive the publication that holds them by so much, never less from here on; 0: not. */
   readonly segmentGraceMs: number;
@@ -107,7 +113,10 @@ export const EMPTY_MANIFEST: Manifest = {
   lineage: [],
   clock: 0,
   runs: [],
+  draining: [],
   purgeFloor: 0,
+  collected: 0,
+  uncollected: false,
   lastPurge: 0,
   segmentGraceMs: 0,
   tombstoneGraceMs: 0,
@@ -122,20 +131,27 @@ export const EMPTY_MANIFEST: Manifest = {
 /** What a manifest without the field promises. */
 const TOMBSTONE_GRACE_MS = 86_400_000;
 
+/** Version 1 had no levels: a reader that does not know of excised spans would read too much. */
+export const MANIFEST_FORMAT = 2;
+
 /** How many publications back a publisher can still find its own nonce. */
 export const LINEAGE_MAX = 16;
 
 export function encodeManifest(manifest: Manifest): Buffer {
-  const runs = manifest.runs.map(({ partitions, ...run }) => ({
+  const runs = manifest.runs.map(({ partitions, excised = [], ...run }) => ({
     ...run,
+    excised: excised.length === 0 ? undefined : excised.map(({ from, to }) => [from, to ?? null]),
     partitions: partitions.map((part, at) => encodePartition(part, partitions[at - 1])),
   }));
   const { segmentGraceMs, tombstoneGraceMs } = manifest;
   const json = JSON.stringify({
-    format: FORMAT,
+    format: MANIFEST_FORMAT,
     kind: "manifest",
     ...manifest,
     runs,
+    draining: manifest.draining.length === 0 ? undefined : manifest.draining,
+    collected: manifest.collected || undefined,
+    uncollected: manifest.uncollected || undefined,
     segmentGraceMs: segmentGraceMs || undefined,
     tombstoneGraceMs: tombstoneGraceMs === TOMBSTONE_GRACE_MS ? undefined : tombstoneGraceMs,
     conditions: manifest.conditions.length === 0 ? undefined : manifest.conditions,
@@ -151,12 +167,15 @@ export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
   const text = Buffer.from(bytes).toString("utf8");
   const line = text.trimEnd();
   const object = parseObject(line, place);
-  checkHeader(object, "manifest", place, () => isSealedAsOurs(line));
+  const isOurs = (): boolean => isSealedAsOurs(line, undefined, MANIFEST_FORMAT);
+  checkHeader(object, "manifest", place, isOurs, MANIFEST_FORMAT);
   if (text !== `${line}\n`) throw corrupt("expected one line with its line feed", place);
   checkSealedLine(line, place);
   const fields = new Fields(object, place);
   const nested = (value: unknown): Fields => new Fields(asObject(value, place), place);
-  const runs = fields.array("runs").map((run) => decodeRunInfo(nested(run), place));
+  const items = fields.array("runs");
+  // In format 1 any two runs may share ids: each is a level of its own.
+  const runs = items.map((run, at) => decodeRunInfo(nested(run), place, items.length - 1 - at));
   if (fields.integer("generation", 1) < fields.integer("lastPurge")) {
     throw corrupt("lastPurge is above the generation", place);
   }
@@ -166,7 +185,12 @@ export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
     lineage: strings(fields.array("lineage"), place),
     clock: fields.integer("clock", 0, CLOCK_MAX),
     runs,
+    draining: fields.has("draining")
+      ? fields.array("draining").map((level) => new Fields({ level }, place).integer("level"))
+      : [],
     purgeFloor: fields.integer("purgeFloor", 0, CLOCK_MAX),
+    collected: fields.has("collected") ? fields.integer("collected") : 0,
+    uncollected: fields.has("uncollected"),
     lastPurge: fields.integer("lastPurge"),
     segmentGraceMs: fields.has("segmentGraceMs") ? fields.integer("segmentGraceMs") : 0,
     tombstoneGraceMs: fields.has("tombstoneGraceMs")
@@ -233,7 +257,7 @@ function decodeArchiveInfo(fields: Fields): ArchiveInfo {
   };
 }
 
-function decodeRunInfo(fields: Fields, place: Place): RunInfo {
+function decodeRunInfo(fields: Fields, place: Place, defaultLevel: number): RunInfo {
   const partitions: IndexPartition[] = [];
   for (const part of fields.array("partitions")) {
     partitions.push(decodePartition(part, partitions.at(-1)?.separator ?? "", place));
@@ -252,7 +276,29 @@ function decodeRunInfo(fields: Fields, place: Place): RunInfo {
     minSchema: fields.has("minSchema") ? fields.integer("minSchema", 1) : 1,
     sha256: fields.matching("sha256", SHA256, "64 hex digits"),
     partitions,
+    level: fields.has("level") ? fields.integer("level") : defaultLevel,
+    ...(fields.has("since") ? { since: fields.integer("since", 1) } : {}),
+    ...(fields.has("oldestMs") ? { oldestMs: fields.integer("oldestMs") } : {}),
+    ...(fields.has("excised") ? { excised: decodeSpans(fields.array("excised"), place) } : {}),
   };
+}
+
+/** @throws CorruptionError unless they ascend and are apart, and none of them is empty */
+function decodeSpans(items: readonly unknown[], place: Place): IdSpan[] {
+  const spans: IdSpan[] = [];
+  for (const item of items) {
+    const [from, to]: readonly unknown[] = Array.isArray(item) ? item : [];
+    const fields = new Fields({ from, to }, place);
+    const span = { from: fields.string("from"), to: to === null ? undefined : fields.string("to") };
+    const before = spans.at(-1);
+    const isAbove = before === undefined || (before.to !== undefined && before.to < span.from);
+    if (!isAbove || (span.to !== undefined && span.to <= span.from)) {
+      throw corrupt("excised spans must ascend and be apart", place);
+    }
+    spans.push(span);
+  }
+  if (spans.length === 0) throw corrupt("no excised spans", place);
+  return spans;
 }
 
 const SHA256 = /^[0-9a-f]{64}$/;

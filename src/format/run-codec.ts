@@ -65,6 +65,9 @@ export function encodeRunLine(entry: RunEntry): string {
     Number.isSafeInteger(schemaVersion) && schemaVersion >= 1,
     `schema version ${schemaVersion}`,
   );
+  const { since = 1 } = entry;
+  assert(text === undefined || entry.since === undefined, "only a tombstone has a generation");
+  assert(Number.isSafeInteger(since) && since >= 1, `generation ${since}`);
   assert(W_PATTERN.test(writerNonce), `w must be 16 hex digits, found ${writerNonce}`);
   const head = encodeHead(entry);
   if (text === undefined) return `${head}${DELETED}\n`;
@@ -149,10 +152,11 @@ export function findRunLine(bytes: Buffer, id: string, place: LinesPlace): RunEn
   return undefined;
 }
 
-function encodeHead({ id, version, schemaVersion }: RunEntry): string {
+function encodeHead({ id, version, schemaVersion, since }: RunEntry): string {
   const { clock, agent, writerNonce } = version;
   const [idJson, agentJson] = [JSON.stringify(id), JSON.stringify(agent)];
-  return `{"id":${idJson},"clock":${clock},"agent":${agentJson},"w":"${writerNonce}","v":${schemaVersion}`;
+  const noted = since === undefined ? "" : `,"since":${since}`;
+  return `{"id":${idJson},"clock":${clock},"agent":${agentJson},"w":"${writerNonce}","v":${schemaVersion}${noted}`;
 }
 
 /** As heads are spelled whose strings need no escapes: the checks of any other would find nothing. */
@@ -179,6 +183,7 @@ function decodeHead(head: string, text: string | undefined, place: Place): RunEn
     },
     schemaVersion: fields.integer("v", 1),
     text,
+    ...(text === undefined && fields.has("since") ? { since: fields.integer("since", 1) } : {}),
   };
 }
 

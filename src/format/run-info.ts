@@ -13,6 +13,12 @@ export interface IndexPartition {
   readonly crc?: string;
 }
 
+/** Ids with from <= id < to; without `to` all from `from` on. */
+export interface IdSpan {
+  readonly from: string;
+  readonly to: string | undefined;
+}
+
 export interface RunInfo {
   readonly path: string;
   /** Path of the index object. */
@@ -31,6 +37,17 @@ export interface RunInfo {
   /** Of the whole run, hex. */
   readonly sha256: string;
   readonly partitions: readonly IndexPartition[];
+  /** Its level: 0 is the newest. Runs of one level share no id, as far as they are visible. */
+  readonly level: number;
+  /** Generation that named it first; unknown in manifests of format 1. */
+  readonly since?: number;
+  /**
+   * Date of the publication that took the oldest of its data from the log, ms since 1970 by the
+   * medium's clock. Not noted in the oldest level.
+   */
+  readonly oldestMs?: number;
+  /** Spans that newer runs have taken over, ascending and apart: what lies there counts no more. */
+  readonly excised?: readonly IdSpan[];
 }
 
 /** What a merge of the run goes through: the same, however the run is stored. */

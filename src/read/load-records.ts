@@ -3,6 +3,7 @@
  * version of each. Follows the manifest when a compaction deletes what it is about to read.
  */
 import type { CorruptionError } from "../core/errors.ts";
+import { mapParallel } from "../core/parallel.ts";
 import { parseRecord } from "../core/record.ts";
 import {
   compareText,
@@ -58,6 +59,8 @@ export interface Gathered {
 /** For so many records, and this share of a run, reading it whole is cheaper than by points. */
 const SCAN_RECORDS_MIN = 100;
 const SCAN_SHARE = 0.2;
+/** Runs read at a time: a run of which nothing is wanted takes no time. */
+const RUNS_MAX = 16;
 
 /** @throws CorruptionError; UnavailableError when compactions never cease */
 export async function gather(engine: Engine, options: GatherOptions): Promise<Gathered> {
@@ -115,13 +118,12 @@ class Gathering {
     attempt.view = this.#view;
     const named = runsOf(this.#engine.runs, this.#view);
     const runs = named.filter(({ name }) => !this.#merged.has(name));
-    const results = await Promise.allSettled([
-      this.#readSegments(attempt.gone),
-      ...runs.map((run) => this.#readRun(run)),
+    const failures: unknown[] = [];
+    const keep = (reason: unknown): void => void failures.push(reason);
+    await Promise.all([
+      this.#readSegments(attempt.gone).catch(keep),
+      mapParallel(runs, RUNS_MAX, (run) => this.#readRun(run).catch(keep)),
     ]);
-    const failures = results.flatMap((result) =>
-      result.status === "rejected" ? [result.reason] : [],
-    );
     const failure: unknown =
       failures.find((reason) => !(reason instanceof RunGoneError)) ?? failures[0];
     if (failure !== undefined) throw failure;

@@ -1,8 +1,10 @@
 /** Runs of a manifest merged into one sequence, with memory bounded whatever their number. */
 import { type RunEntry, wins } from "../core/version.ts";
-import type { RunInfo } from "../format/run-info.ts";
-import { type EntryBatches, mergeSorted } from "../runs/merge.ts";
+import { levelsOf } from "../format/levels.ts";
+import type { Manifest } from "../format/manifest-codec.ts";
+import { type EntryBatches, inTurn, mergeSorted } from "../runs/merge.ts";
 import type { Run } from "../runs/run.ts";
+import { intersection, type Piece, piecesOf } from "../runs/visible.ts";
 import { BLOCK_BYTES_MAX } from "../runs/run-writer.ts";
 import { entryOf, type LiveOperation } from "./log-replay.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -28,20 +30,38 @@ export interface RunsRange extends IdRange {
   readonly recordsWanted?: number;
 }
 
-/** The entries of each run within the range, read ahead with bounded memory for all together. */
-export function scansOf(
-  runs: readonly Run[],
+/** The entries of each level within the range, read ahead with bounded memory for all together. */
+export function scansOf<E extends RunEntry = RunEntry>(
+  levels: readonly (readonly Piece<Run>[])[],
   { recordsWanted, ...range }: RunsRange = {},
-): EntryBatches[] {
-  const share = Math.floor(SPANS_BYTES_MAX / Math.max(1, runs.length));
+  of: (scan: EntryBatches, run: Run) => EntryBatches<E> = unmarked,
+): EntryBatches<E>[] {
+  const share = Math.floor(SPANS_BYTES_MAX / Math.max(1, levels.length));
   const spanBytesMax = Math.min(SPAN_BYTES_MAX, Math.max(SPAN_BYTES_MIN, share));
-  const limitedShare = Math.max(spanBytesMax, Math.floor(LIMITED_BYTES_FIRST / runs.length));
-  return runs.map((run) => {
-    const firstBytes = recordsWanted && Math.min(limitedShare, firstBytesOf(run, recordsWanted));
-    // By blocks: what is handed out one by one must be verified before, not at the end of the run.
-    const options = { ...range, byBlocks: true, spanBytesMax, firstBytes };
-    return run.scan(options);
+  const limitedShare = Math.max(spanBytesMax, Math.floor(LIMITED_BYTES_FIRST / levels.length));
+  const wanted = { from: range.from ?? "", to: range.to };
+  return levels.map((pieces) => {
+    const within = pieces.flatMap(({ run, span }) => {
+      const shared = intersection(span, wanted);
+      return shared === undefined ? [] : [{ run, span: shared }];
+    });
+    if (range.reverse === true) within.reverse();
+    return inTurn(
+      within.map(({ run, span }, at) => () => {
+        const isFirst = at === 0 && recordsWanted !== undefined;
+        const firstBytes = isFirst
+          ? Math.min(limitedShare, firstBytesOf(run, recordsWanted))
+          : undefined;
+        // By blocks: what is handed out one by one must be verified before, not at the end of the run.
+        const options = { ...range, ...span, byBlocks: true, spanBytesMax, firstBytes };
+        return of(run.scan(options), run);
+      }),
+    );
   });
+}
+
+function unmarked<E extends RunEntry>(scan: EntryBatches): EntryBatches<E> {
+  return scan as EntryBatches<E>;
 }
 
 /** The records wanted may begin anywhere in a block. */
@@ -53,17 +73,17 @@ function firstBytesOf({ bytes, records }: Run, recordsWanted: number): number {
 /** Winners that lie in runs which `known` does not name: what has changed since. */
 export async function* streamChanges(
   engine: Engine,
-  runs: readonly RunInfo[],
-  known: readonly RunInfo[],
+  manifest: Manifest,
+  known: Manifest,
 ): AsyncGenerator<RunEntry[]> {
-  const knownPaths = new Set(known.map(({ path }) => path));
-  if (runs.every(({ path }) => knownPaths.has(path))) return;
+  const knownPaths = new Set(known.runs.map(({ path }) => path));
+  if (manifest.runs.every(({ path }) => knownPaths.has(path))) return;
   const once = engine.runs.once();
-  const opened = runs.map((run) => once.open(run));
-  const marked = scansOf(opened).map((scan, at) =>
-    mark(scan, !knownPaths.has(runs[at]?.path ?? "")),
+  const levels = levelsOf(manifest).map(({ runs }) =>
+    piecesOf(runs).map(({ run, span }) => ({ run: once.open(run), span })),
   );
-  for await (const batch of mergeSorted<MarkedEntry>(marked)) {
+  const marked = scansOf(levels, {}, (scan, { path }) => mark(scan, !knownPaths.has(path)));
+  for await (const batch of mergeSorted(marked)) {
     const changed = batch.filter(({ isNew }) => isNew);
     if (changed.length > 0) yield changed;
   }

@@ -1,8 +1,11 @@
 /** What differs between the runs of two manifests, in id order and in bounded memory. */
 import type { RunEntry } from "../core/version.ts";
+import { levelsOf } from "../format/levels.ts";
+import type { Manifest } from "../format/manifest-codec.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import { type EntryBatches, mergeSorted } from "../runs/merge.ts";
 import type { Engine } from "../engine/engine.ts";
+import { piecesOf, takenOver, type VisibleSpan, visibleSpans } from "../runs/visible.ts";
 import { scansOf } from "./merged-runs.ts";
 
 /** An id whose winner is another one in the runs that came than in those that went. */
@@ -15,19 +18,26 @@ export interface RunChange {
 }
 
 /**
- * Reads the runs that only one of the manifests names, each once; what lies in both is the same.
+ * Reads the runs that only one of the manifests names, and of the others the spans that were taken
+ * over in between, each once; what lies in both is the same.
  * @throws RunGoneError, with the path of the run
  */
 export async function* runChanges(
   engine: Engine,
-  before: readonly RunInfo[],
-  after: readonly RunInfo[],
+  before: Manifest,
+  after: Manifest,
 ): AsyncGenerator<RunChange[]> {
-  const changedRuns = (runs: readonly RunInfo[], others: readonly RunInfo[]): Reader => {
+  const changedRuns = (manifest: Manifest, other: Manifest): Reader => {
     const once = engine.runs.once();
-    return new Reader(
-      mergeSorted(scansOf(withoutThose(runs, others).map((run) => once.open(run)))),
+    const others = new Map(other.runs.map((run) => [run.path, run]));
+    const spansOf = (run: RunInfo): VisibleSpan[] => {
+      const same = others.get(run.path);
+      return same === undefined ? visibleSpans(run) : takenOver(run, same);
+    };
+    const levels = levelsOf(manifest).map(({ runs }) =>
+      piecesOf(runs, spansOf).map(({ run, span }) => ({ run: once.open(run), span })),
     );
+    return new Reader(mergeSorted(scansOf(levels)));
   };
   const [went, came] = [changedRuns(before, after), changedRuns(after, before)];
   try {
@@ -57,11 +67,6 @@ function takeChanges(went: Reader, came: Reader): RunChange[] {
     if (!isSame(before, after)) changes.push({ id, before, after });
   }
   return changes;
-}
-
-function withoutThose(runs: readonly RunInfo[], others: readonly RunInfo[]): RunInfo[] {
-  const paths = new Set(others.map(({ path }) => path));
-  return runs.filter(({ path }) => !paths.has(path));
 }
 
 /** The tombstone of an archive has the version of what it stands for. */

@@ -47,17 +47,11 @@ export async function* mergeSorted<E extends RunEntry = RunEntry>(
   }
 }
 
-/** Leaves out tombstones at or below `clockMax` (PROTOCOL, C9). */
-export async function* dropTombstones(
-  batches: EntryBatches,
-  clockMax: number,
-): AsyncGenerator<RunEntry[]> {
-  for await (const batch of batches) {
-    const kept = batch.filter(
-      ({ text, version }) => text !== undefined || version.clock > clockMax,
-    );
-    if (kept.length > 0) yield kept;
-  }
+/** Sources whose ids follow each other, as one source: each is opened when the one before ends. */
+export async function* inTurn<E extends RunEntry>(
+  opens: Iterable<() => EntryBatches<E>>,
+): AsyncGenerator<readonly E[]> {
+  for (const open of opens) yield* open();
 }
 
 /** Entries that are sorted already, as a source. */

@@ -10,6 +10,7 @@ import { ByteCache } from "./byte-cache.ts";
 import type { EntryBatches } from "./merge.ts";
 import type { Run } from "./run.ts";
 import { type RunCache, RunObjects } from "./run-objects.ts";
+import { intersection, isExcised, visibleSpans } from "./visible.ts";
 import { type RunScanOptions, scanAll, scanRange, scanUnindexed } from "./run-scan.ts";
 
 /** Reads under way at a time, for one call. */
@@ -74,7 +75,7 @@ export class RunReader implements Run {
     const found = new Map<string, RunEntry>();
     const wanted = new Map<number, Set<string>>();
     for (const id of ids) {
-      if (this.#isWithin(id)) {
+      if (this.#isWithin(id) && !isExcised(this.run, id)) {
         addTo(wanted, findBySeparator(this.run.partitions, id), id);
       }
     }
@@ -99,7 +100,16 @@ export class RunReader implements Run {
     const { from = "", to, byBlocks = false, reverse = false, firstBytes } = options;
     const mayBeAll = !byBlocks && !reverse && firstBytes === undefined;
     const isAll = mayBeAll && from <= this.run.minId && (to === undefined || to > this.run.maxId);
-    return isAll ? scanAll(this.#objects) : scanRange(this.#objects, options);
+    if (this.run.excised !== undefined) return this.#scanVisible(options);
+    return isAll ? scanAll(this.#objects, options.spanBytesMax) : scanRange(this.#objects, options);
+  }
+
+  async *#scanVisible(options: RunScanOptions): AsyncGenerator<RunEntry[]> {
+    const wanted = { from: options.from ?? "", to: options.to };
+    const spans = visibleSpans(this.run).flatMap((span) => intersection(span, wanted) ?? []);
+    for (const span of options.reverse === true ? spans.reverse() : spans) {
+      yield* scanRange(this.#objects, { ...options, ...span });
+    }
   }
 
   entries(): EntryBatches {

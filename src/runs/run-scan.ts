@@ -34,6 +34,11 @@ export interface RunScanOptions {
    * second read under way.
    */
   readonly firstBytes?: number | undefined;
+  /**
+   * Where a part of the index cannot be read, the SHA-256 of the whole run is verified first: what is
+   * read is copied, and its checksums are made anew. Default false.
+   */
+  readonly isCopied?: boolean | undefined;
 }
 
 /** What of a scan concerns each of its partitions. */
@@ -51,11 +56,15 @@ const DECODED_BYTES_MIN = 4 * 1024;
  * All entries. The last batch is given only when the SHA-256 of the whole run holds, so a scan that
  * ends without an error has given what was written.
  */
-export async function* scanAll(objects: RunObjects): AsyncGenerator<RunEntry[]> {
+export async function* scanAll(
+  objects: RunObjects,
+  spanBytesMax?: number,
+): AsyncGenerator<RunEntry[]> {
   const { path, bytes, sha256 } = objects.run;
   const hash = createHash("sha256");
   let last: string | undefined;
-  for await (const lines of linesBetween(objects, 0, bytes, (stored) => hash.update(stored))) {
+  const onStored = (stored: Buffer): void => void hash.update(stored);
+  for await (const lines of linesBetween(objects, 0, bytes, { onStored, spanBytesMax })) {
     const entries = decodeRunLines(lines.bytes, { path, ...lines }, last);
     last = entries.at(-1)?.id ?? last;
     if (lines.end === bytes) {
@@ -74,7 +83,7 @@ export async function* scanAll(objects: RunObjects): AsyncGenerator<RunEntry[]> 
 /** Entries with from <= id < to; only their blocks are read, each verified by its checksum. */
 export async function* scanRange(
   objects: RunObjects,
-  { from = "", to, reverse = false, spanBytesMax, firstBytes }: RunScanOptions,
+  { from = "", to, reverse = false, spanBytesMax, firstBytes, isCopied = false }: RunScanOptions,
 ): AsyncGenerator<RunEntry[]> {
   const { partitions, minId, maxId } = objects.run;
   if (from > maxId || (to !== undefined && to <= minId)) return;
@@ -83,6 +92,7 @@ export async function* scanRange(
   let isHesitant = firstBytes !== undefined;
   for (const at of positionsWithin(partitions, range)) {
     const partition = await objects.partition(at);
+    if (isCopied && partition instanceof CorruptionError) await verifyWhole(objects);
     const batches =
       partition instanceof CorruptionError
         ? searchRange(objects, at, partition, range)
@@ -93,6 +103,12 @@ export async function* scanRange(
       if (kept.length > 0) yield kept;
     }
   }
+}
+
+/** @throws CorruptionError unless the SHA-256 of the run holds */
+async function verifyWhole(objects: RunObjects): Promise<void> {
+  const batches = scanAll(objects);
+  while ((await batches.next()).done !== true);
 }
 
 /** Backwards the whole partition is held: without its index nothing shows where a line begins. */
@@ -218,23 +234,26 @@ function positionsWithin(
   return reverse ? positions.reverse() : positions;
 }
 
-/**
- * The lines of a part of the run that begins with the run or a block, without its index.
- * @param onStored called with what is read, in its order, before any line of it is given
- */
+interface LinesOptions {
+  /** Called with what is read, in its order, before any line of it is given. */
+  readonly onStored?: (bytes: Buffer) => void;
+  readonly spanBytesMax?: number | undefined;
+}
+
+/** The lines of a part of the run that begins with the run or a block, without its index. */
 async function* linesBetween(
   objects: RunObjects,
   offset: number,
   end: number,
-  onStored: (bytes: Buffer) => void = () => undefined,
+  { onStored, spanBytesMax }: LinesOptions = {},
 ): AsyncGenerator<Lines> {
   const { path } = objects.run;
   const read = async (range: ByteRange): Promise<Buffer> => {
     const bytes = await objects.read(range);
-    onStored(bytes);
+    onStored?.(bytes);
     return bytes;
   };
-  const pieces = readSpans(read, spansBetween(offset, end));
+  const pieces = readSpans(read, spansBetween(offset, end, spanBytesMax));
   try {
     const first = await pieces.next();
     if (first.done === true) return;

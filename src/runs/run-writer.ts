@@ -31,7 +31,7 @@ export interface WriteRunOptions extends RunHeader {
 }
 
 /**
- * Writes the run, then its index. Without entries it writes nothing and returns `undefined`.
+ * Writes the run, then its index; a manifest assigns its level. Without entries it writes nothing and returns `undefined`.
  * @throws ConflictError when one of the paths is taken; AssertionError when entries do not ascend;
  *   what the entries or the backend throw
  */
@@ -59,7 +59,7 @@ export async function writeRun(
   }
   const { info, indexBytes } = encoder.result();
   await putNew(indexPath, indexBytes);
-  return { path, index: indexPath, ...info };
+  return { path, index: indexPath, ...info, level: 0 };
 }
 
 async function* encode(entries: EntryBatches, encoder: RunEncoder): AsyncGenerator<Buffer> {
@@ -107,7 +107,7 @@ class Pieces implements AsyncIterable<Uint8Array> {
 }
 
 /** What a run's description holds besides its paths. */
-type Description = Omit<RunInfo, "path" | "index">;
+type Description = Omit<RunInfo, "path" | "index" | "level">;
 
 /** Turns entries into bytes: lines into blocks, blocks into pieces. Does no I/O. */
 class RunEncoder {

@@ -141,7 +141,7 @@ export class ChangedObjects {
         return "the original opslog undid writes";
     }
     if (manifest.lastPurge <= view.loaded.manifest.generation) return undefined;
-    // All former runs are merged then, and show which records are gone. The log was not in them.
+    // The former runs show which of their records are gone. The log was not in them.
     const low = [...known.values()].some(({ ref }) => isIgnored(ref, manifest));
     return low ? "deletions were purged" : undefined;
   }
@@ -159,10 +159,10 @@ export class ChangedObjects {
 
   async #compareRuns({ isSettled }: Memory): Promise<void> {
     const { manifest } = this.#base.view.loaded;
-    const { runs, archive } = this.#view.loaded.manifest;
+    const { manifest: current } = this.#view.loaded;
     // The tombstone of an archive has the version of what it replaces, which was reported.
-    const mayArchive = archive.length !== manifest.archive.length;
-    for await (const changes of runChanges(this.#engine, manifest.runs, runs)) {
+    const mayArchive = current.archive.length !== manifest.archive.length;
+    for await (const changes of runChanges(this.#engine, manifest, current)) {
       for (const { id, before, after } of changes) {
         if (isSettled(id)) continue;
         if (after === undefined && before?.text === undefined) continue;

@@ -22,12 +22,9 @@ export async function publishFirstManifest(
   const change = {
     nonce: runtime.randomHex(16),
     dateMs: absent.dateMs,
-    keptRuns: [],
-    newRuns: [],
-    replacedRuns: [],
+    levels: [],
     clock: 0,
     schema: 0,
-    purgeFloor: undefined,
     activeRecords: 0,
   };
   const first = preparePublication(absent, change, settings);

@@ -6,7 +6,7 @@ import { parseRecord } from "../core/record.ts";
 import { compareText, type Entry, ResidentEntry, type RunEntry, wins } from "../core/version.ts";
 import type { Segment } from "../format/segment.ts";
 import { type EntryBatches, fromMap, fromSorted } from "../runs/merge.ts";
-import { type Attempt, runsOf, settleView, type View } from "../view/view.ts";
+import { type Attempt, levelPieces, settleView, type View } from "../view/view.ts";
 import { SegmentReader } from "../read/segment-reader.ts";
 import type { ResidentReads } from "./reads.ts";
 import { scansOf } from "../read/merged-runs.ts";
@@ -71,8 +71,8 @@ export class Scans<T> {
         attempt.view = await this.#settle(attempt.view);
         const log = await this.#readLog(attempt, rest);
         if (attempt.gone.size > 0) return { sources: [] };
-        const opened = runsOf(engine.runs, attempt.view);
-        const runs = scansOf(opened, { ...rest, recordsWanted: limit });
+        const levels = levelPieces(engine.runs, attempt.view);
+        const runs = scansOf(levels, { ...rest, recordsWanted: limit });
         const memory = fromSorted(known.filter(({ id }) => isWithin(rest, id)));
         return { sources: [...runs, log, memory], isPrompt: true };
       },

@@ -14,6 +14,7 @@ import {
   followStream,
   makeView,
   renewView,
+  levelPieces,
   runsOf,
   settleView,
   type View,
@@ -72,7 +73,7 @@ export class Streams<T> {
     const unsorted = runsOf(runs, first).find(({ isSorted }) => !isSorted);
     if (unsorted !== undefined) return this.#asItLies(unsorted);
     return streamView(manifests, first, {}, ({ view }, range) => {
-      return Promise.resolve({ sources: scansOf(runsOf(runs.once(), view), range) });
+      return Promise.resolve({ sources: scansOf(levelPieces(runs.once(), view), range) });
     });
   }
 
@@ -155,7 +156,7 @@ export class Streams<T> {
     if (manifest.generation === base.generation) return;
     const at = new Date(lastModifiedMs ?? dateMs).toISOString();
     const ts = manifest.stats?.lastCheckpoint ?? at;
-    for await (const batch of streamChanges(this.#engine, manifest.runs, base.runs)) {
+    for await (const batch of streamChanges(this.#engine, manifest, base)) {
       const later = batch.filter(({ version }) => compareVersions(version, after) > 0);
       for (const { id, text } of later) {
         if (undone.expects(id))

@@ -6,9 +6,11 @@
 import { type CorruptionError, UnavailableError } from "../core/errors.ts";
 import type { Log, LogListing, LogRef } from "../log/log.ts";
 import type { LegacyStore } from "../legacy/legacy-store.ts";
+import { levelsOf } from "../format/levels.ts";
 import type { Run } from "../runs/run.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import type { RunStore } from "../runs/run-reader.ts";
+import { type Piece, piecesOf } from "../runs/visible.ts";
 import type { LoadedManifest, ManifestStore } from "./manifest-store.ts";
 import { namesIn, sortListing } from "./live-segments.ts";
 
@@ -164,6 +166,15 @@ export function viewOf({ loaded, legacy }: ViewBase, listing: ViewListing): View
 export function runsOf(store: RunStore, { loaded, legacy }: View): Run[] {
   const named = loaded.manifest.runs.map((run) => store.open(run));
   return legacy === undefined ? named : [legacy.run, ...named];
+}
+
+/** As `runsOf`, by levels: what of each run counts, in the order of ids. No I/O. */
+export function levelPieces(store: RunStore, { loaded, legacy }: View): Piece<Run>[][] {
+  const levels = levelsOf(loaded.manifest).map(({ runs }) =>
+    piecesOf(runs).map(({ run, span }) => ({ run: store.open(run), span })),
+  );
+  if (legacy === undefined) return levels;
+  return [...levels, [{ run: legacy.run, span: { from: "", to: undefined } }]];
 }
 
 /** Names of the runs of a view, without opening them. */

@@ -19,7 +19,13 @@ export function run(n: number, bytes: number, tombstones = 0, records = 10): Run
     minSchema: 1,
     sha256: "0".repeat(64),
     partitions: [{ separator: "", offset: 0, length: 1, dataOffset: 0 }],
+    level: 0,
   };
+}
+
+/** Each run as a level of its own, the oldest first: as manifests of format 1 are read. */
+export function asLevels(runs: readonly RunInfo[]): RunInfo[] {
+  return runs.map((each, at) => ({ ...each, level: runs.length - 1 - at }));
 }
 
 export function unit(n: number, bytes: number, corrupt = false): LogUnit {
@@ -36,7 +42,7 @@ export const runsOf: fc.Arbitrary<RunInfo[]> = fc
   .array(fc.record({ bytes: fc.integer({ min: 1, max: 200 }), tombstones: fc.nat({ max: 10 }) }), {
     maxLength: 12,
   })
-  .map((all) => all.map(({ bytes, tombstones }, n) => run(n, bytes, tombstones)));
+  .map((all) => asLevels(all.map(({ bytes, tombstones }, n) => run(n, bytes, tombstones))));
 
 /** Manifests as publications make them: history ascends, in time and in clock. */
 export const manifests: fc.Arbitrary<Manifest> = fc

@@ -15,7 +15,8 @@ test("garbage is what an earlier base left behind and no manifest mentions", () 
   const kept = run(1, 1);
   const manifest = {
     ...EMPTY_MANIFEST,
-    generation: 5,
+    generation: 7,
+    collected: 5,
     runs: [kept],
     retired: [{ path: at(2, "a") }],
   };
@@ -41,7 +42,8 @@ test("of archives too, but never one of the original, or an application's own", 
   const info = { period: "2026-Q4", records: 1 };
   const manifest = {
     ...EMPTY_MANIFEST,
-    generation: 5,
+    generation: 7,
+    collected: 5,
     archive: [
       { ...info, path: archived(1, "a") },
       { ...info, path: "archive/archive-2026-Q1.json" },
@@ -66,7 +68,7 @@ test("of archives too, but never one of the original, or an application's own", 
 
 test("a list that no manifest mentions is garbage, too", () => {
   const rand = "e".repeat(16);
-  const manifest = { ...EMPTY_MANIFEST, generation: 1 };
+  const manifest = { ...EMPTY_MANIFEST, generation: 1, collected: 1 };
   expect(orphans(manifest, [retiredListPath(0, rand)])).toEqual([retiredListPath(0, rand)]);
   const mentioning = {
     ...manifest,

@@ -1,54 +1,80 @@
-/** What the plans of many passes come to: how often a record is rewritten, and how many runs there are. */
-import { expect, test } from "vitest";
-import { runBytes, unitBytes } from "../../src/compaction/plan.ts";
+/** What the plans of many passes come to: how often a record is rewritten, and how many levels there are. */
+import { describe, expect, test } from "vitest";
+import {
+  type CompactionLimits,
+  type CompactionPlan,
+  planLog,
+  planUnit,
+  runBytes,
+  unitBytes,
+} from "../../src/compaction/plan.ts";
+import { flatLevels, type Level } from "../../src/format/levels.ts";
+import type { Manifest } from "../../src/format/manifest-codec.ts";
 import type { RunInfo } from "../../src/format/run-info.ts";
 import { run, unit } from "./arbitraries.ts";
-import { LIMITS, plan } from "./planned.ts";
+import { inputOf, LIMITS, runsTaken } from "./planned.ts";
 
-/** Passes of a store of growing size that can rewrite so many bytes each. */
-function grow(passes: number, bytesMax: number, tiers = 12): { runs: RunInfo[]; written: number } {
-  const limits = { ...LIMITS, runsMax: tiers };
-  const time = { leftMs: bytesMax / 8, runBytesPerMs: 10 };
-  let runs: RunInfo[] = [];
-  let [written, names] = [0, 0];
-  for (let pass = 0; pass < passes; pass++) {
-    let [left, newest] = [bytesMax, undefined as RunInfo | undefined];
-    let log = [unit(pass, 10)];
-    for (;;) {
-      const now = { ...time, leftMs: left === Infinity ? Infinity : left / 8 };
-      const { step } = plan(runs, { limits, units: log, newest, time: now });
-      if (step === undefined) break;
-      const made = run(names++, unitBytes(step.units) + runBytes(step.runs));
-      if (log.length > 0) newest = made;
-      runs = [...step.keptRuns, made];
-      written += made.bytes;
-      left -= made.bytes;
-      log = [];
-    }
-  }
-  return { runs, written };
+type Held = Pick<Manifest, "runs" | "draining">;
+
+interface Grown extends Held {
+  readonly written: number;
+  readonly levelsMax: number;
 }
 
-test("a record is rewritten about once per doubling of the store", () => {
-  const { runs, written } = grow(256, Infinity);
-  expect(runBytes(runs)).toBe(2_560);
-  expect(written / 2_560).toBeLessThanOrEqual(9);
+const LOG_BYTES = 10;
+
+/** What is left of a manifest once the step is done, to its end. */
+function after({ levels, taken, into, draining }: CompactionPlan, made: RunInfo): Held {
+  const next: Level[] = levels.map(({ runs }, at) => ({
+    runs: at === into ? [made] : taken.includes(at) ? [] : runs,
+    isDraining: draining.includes(at) && !taken.includes(at),
+  }));
+  const added = { runs: [made], isDraining: false };
+  if (into < 0) next.unshift(added);
+  else if (into === levels.length) next.push(added);
+  return flatLevels(next);
+}
+
+/** Passes of a store of growing size: each merges its log, then units while there are any. */
+function grow(passes: number, limits: Partial<CompactionLimits> = {}, unitsMax = Infinity): Grown {
+  const given = { limits: { ...LIMITS, portionBytesMin: LOG_BYTES / 4, ...limits } };
+  let held: Held = { runs: [], draining: [] };
+  let [written, names, levelsMax] = [0, 0, 0];
+  const carryOut = (step: CompactionPlan): void => {
+    const made = run(names++, unitBytes(step.units) + runBytes(runsTaken(step)));
+    held = after(step, made);
+    written += made.bytes;
+  };
+  for (let pass = 0; pass < passes; pass++) {
+    carryOut(planLog(inputOf(held, { ...given, units: [unit(pass, LOG_BYTES)] })));
+    for (let units = 0; units < unitsMax; units++) {
+      const { step } = planUnit(inputOf(held, given));
+      if (step === undefined) break;
+      carryOut(step);
+    }
+    levelsMax = Math.max(levelsMax, held.runs.length);
+  }
+  return { ...held, written, levelsMax };
+}
+
+describe.each([
+  ["joins the log", {}],
+  ["is left to units", { joinBytesMax: 0 }],
+  ["joins the log while it is small", { joinBytesMax: 50 * LOG_BYTES }],
+])("where what is to be merged %s", (_, limits) => {
+  test.each([16, 256, 4_000])("%i passes rewrite a record seldom", (passes) => {
+    const { runs, written, levelsMax } = grow(passes, limits);
+    const bytes = passes * LOG_BYTES;
+    expect(runBytes(runs)).toBe(bytes);
+    // Log that is a level before it is merged is written once more.
+    expect(written / bytes).toBeLessThanOrEqual(16);
+    expect(levelsMax).toBeLessThanOrEqual(passes <= 256 ? 4 : 6);
+  });
 });
 
-test("a record is rewritten seldom also where eight tiers that double do not reach", () => {
-  const passes = 30_000;
-  const { runs, written } = grow(passes, Infinity, 8);
-  expect(runBytes(runs)).toBe(passes * 10);
-  expect(runs.length).toBeLessThanOrEqual(8);
-  expect(written / (passes * 10)).toBeLessThanOrEqual(1.5 * Math.log2(passes));
-});
-
-test("where larger merges never fit, runs are as few as the bound says, and rewritten as seldom", () => {
-  // A pass rewrites 1,000 bytes; the store grows to 40 times that.
-  const { runs, written } = grow(4_000, 1_000, 4);
-  const bytes = runBytes(runs);
-  expect(bytes).toBe(40_000);
-  const bound = 4 + 3 * (bytes / 1_000) + 1.5 * Math.log2(1_000 / 10);
-  expect(runs.length).toBeLessThanOrEqual(bound);
-  expect(written / bytes).toBeLessThanOrEqual(2 * Math.log2(1_000 / 10));
+test("one unit for each pass is enough to keep the levels few", () => {
+  const { runs, levelsMax, written } = grow(2_000, { joinBytesMax: 0 }, 1);
+  expect(runBytes(runs)).toBe(2_000 * LOG_BYTES);
+  expect(levelsMax).toBeLessThanOrEqual(10);
+  expect(written / (2_000 * LOG_BYTES)).toBeLessThanOrEqual(16);
 });

@@ -28,6 +28,7 @@ class Distant extends MemoryBackend {
   pageMs = 0;
   segmentMs = 0;
   runBytesPerMs = Infinity;
+  publications = 0;
 
   constructor(runtime: ManualRuntime) {
     super({ runtime });
@@ -40,6 +41,11 @@ class Distant extends MemoryBackend {
     if (args[0].startsWith("ops/")) await this.#take(this.segmentMs);
     if (args[0].startsWith("snapshots/")) await this.#take(Math.ceil(bytes / this.runBytesPerMs));
     return result;
+  }
+
+  override put(...args: Parameters<MemoryBackend["put"]>): ReturnType<MemoryBackend["put"]> {
+    if (args[0] === "manifest.json") this.publications++;
+    return super.put(...args);
   }
 
   override async *list(prefix: string, options?: ListOptions): AsyncGenerator<ListPage> {
@@ -62,12 +68,17 @@ class Distant extends MemoryBackend {
 }
 
 /** Flushes of one record each, as processes of their own would have left them. */
-async function leaveFlushes(backend: MemoryBackend, count: number, from = 1): Promise<void> {
+async function leaveFlushes(
+  backend: MemoryBackend,
+  count: number,
+  from = 1,
+  fields: Readonly<Record<string, string>> = {},
+): Promise<void> {
   for (let n = from; n < from + count; n++) {
     const rand = n.toString(16).padStart(16, "0").split("").toReversed().join("");
     const stream = streamName({ agentId: "a", openMs: 1, rand });
     const name = { stream, n: 1, lo: n, hi: n, filter: encodeFilter([`r${n}`]) };
-    const { bytes } = encoded([`r${n}`], n, { n });
+    const { bytes } = encoded([`r${n}`], n, { n, ...fields });
     await backend.put(segmentPath(name), bytes, { ifAbsent: true });
   }
 }
@@ -161,33 +172,45 @@ test("runs too large for a pass hold up neither the log nor what is due, and are
     await runtime.advance(1_000);
     return report;
   };
-  for (let round = 0; round < 9; round++) {
-    await leaveFlushes(backend, 300, 1 + round * 300);
-    await pass({ runsMax: 100, joinBytesMax: 0 }, 1_000_000);
+  const limits = { joinBytesMax: 0, runBytesMax: 40_000 };
+  for (const from of [1, 1_351]) {
+    await leaveFlushes(backend, 1_350, from, { text: "x".repeat(600) });
+    const before = backend.publications;
+    const compactor = new Compactor({
+      ...createEngine({ ...given(backend, runtime), settings, compression: "none" }),
+      limits: { ...DEFAULT_LIMITS, ...limits },
+    });
+    await compactor.pass({ leftMs: () => (backend.publications === before ? Infinity : 0) });
   }
-  // Nine runs of 27 s each to read.
-  backend.runBytesPerMs = 1;
-  const short = { assumedBytesPerMs: 1 };
+  // Two levels of a minute and a half each to read, both of which are to be merged now.
+  backend.runBytesPerMs = 10;
+  const short = { ...limits, assumedBytesPerMs: 10, portionBytesMin: 1_000 };
   const reports: CompactionReport[] = [];
-  for (let invocation = 1; invocation <= 5; invocation++) {
+  for (let invocation = 1; (reports.at(-1)?.waiting.runs ?? 1) > 0; invocation++) {
     await leaveFlushes(backend, 1, 2_700 + invocation);
-    reports.push(await pass(short, 50_000));
+    reports.push(await pass(short, 60_000));
     expect(await objectsIn(backend, "ops/")).toEqual([]);
+    expect(invocation).toBeLessThanOrEqual(25);
   }
-  expect(reports.map(({ outcome }) => outcome)).toEqual(reports.map(() => "published"));
-  expect(reports[0]?.runs).toBe(10);
-  expect(reports[1]?.waiting.bytes, "by the pace of the pass before").toBeGreaterThan(50_000);
-  expect(reports[1]?.waiting.runs).toBeGreaterThan(1);
-  // What log became in the meantime is merged.
-  expect(reports.at(-1)?.runs).toBeLessThanOrEqual(12);
+  expect(reports.length).toBeGreaterThanOrEqual(3);
+  for (const { outcome, publications, segments } of reports) {
+    expect(outcome).toBe("published");
+    expect(segments).toBe(1);
+    expect(publications, "log, and a part of the runs").toBeGreaterThanOrEqual(2);
+  }
+  const waiting = reports.map((report) => report.waiting.bytes);
+  expect(waiting[0]).toBeGreaterThan(500_000);
+  // Each continues where the one before has ended.
+  for (const [at, bytes] of waiting.slice(1).entries())
+    expect(bytes).toBeLessThan(waiting[at] ?? 0);
   // Faster again, which shows after a while.
   backend.runBytesPerMs = 1_000;
   await runtime.advance(11 * 60_000);
-  await leaveFlushes(backend, 1, 2_706);
-  const last = await pass(short, 50_000);
-  expect(last).toMatchObject({ outcome: "published", waiting: { runs: 0, bytes: 0 } });
-  expect(last.runs).toBeLessThanOrEqual(DEFAULT_LIMITS.runsMax);
-  expect(await ids(backend)).toBe(2_706);
+  const written = 2_700 + reports.length + 1;
+  await leaveFlushes(backend, 1, written);
+  const last = await pass({ portionBytesMin: 10_000_000 }, 60_000);
+  expect(last).toMatchObject({ outcome: "published", waiting: { runs: 0, bytes: 0 }, runs: 1 });
+  expect(await ids(backend)).toBe(written);
 });
 
 test("a medium that is slower than assumed holds up neither the log nor what is due", async () => {

@@ -18,6 +18,8 @@ import {
   LINEAGE_MAX,
   type Manifest,
 } from "../../src/format/manifest-codec.ts";
+import type { Level } from "../../src/format/levels.ts";
+import type { RunInfo } from "../../src/format/run-info.ts";
 import type { LoadedManifest } from "../../src/view/manifest-store.ts";
 import { propertyRuns } from "../support/effort.ts";
 import { manifests, run, SEED } from "./arbitraries.ts";
@@ -36,6 +38,11 @@ function loaded(manifest: Manifest, lastModifiedMs: number): LoadedManifest {
   };
 }
 
+/** Each run as a level, the newest first. */
+function levels(...runs: readonly RunInfo[]): Level[] {
+  return runs.map((each) => ({ runs: [each], isDraining: false }));
+}
+
 /** A publication that merges all runs into a new one. */
 function publish(
   before: LoadedManifest,
@@ -45,13 +52,10 @@ function publish(
 ): Publication {
   const full: Change = {
     nonce: "new",
-    keptRuns: [],
-    newRuns: [NEW_RUN],
+    levels: levels(NEW_RUN),
     activeRecords: 10,
-    replacedRuns: before.manifest.runs,
     clock: 0,
     schema: 0,
-    purgeFloor: undefined,
     dateMs,
     ...change,
   };
@@ -133,27 +137,98 @@ test("a store that is compacted all the time can purge in the end", () => {
   let floor = 0;
   for (let dateMs = 10; dateMs < 3 * GRACE; dateMs += 10) {
     floor = purgeFloorAt(current.manifest, nextHistory(current), dateMs, GRACE);
-    const { manifest } = publish(current, dateMs, { clock: dateMs, newRuns: [] });
+    const { manifest } = publish(current, dateMs, { clock: dateMs, levels: [] });
     current = loaded(manifest, dateMs);
   }
   // Not older than the grace period and the spacing of the history ask for.
   expect(floor).toBeGreaterThan(3 * GRACE - GRACE - 3 * (GRACE / 24));
 });
 
-test("a purge raises the floor and says when", () => {
-  const before = loaded({ ...EMPTY_MANIFEST, generation: 4, nonce: "n", clock: 9 }, 100);
-  const { manifest } = publish(before, 200, { purgeFloor: 7 });
-  expect(manifest).toMatchObject({ generation: 5, purgeFloor: 7, lastPurge: 5 });
+describe("a purge", () => {
+  const manifest = { ...EMPTY_MANIFEST, generation: 4, nonce: "n", clock: 9, lastPurge: 2 };
+  const before = loaded(manifest, 100);
+
+  test("raises the floor", () => {
+    expect(publish(before, 200, { purgeFloor: 7 }).manifest).toMatchObject({ purgeFloor: 7 });
+  });
+
+  test.each([
+    ["names the generation that has seen all it drops", 3, 3],
+    ["of what no generation before has seen names its own", "new", 5],
+    ["of what an earlier purge covers leaves that one", 1, 2],
+    ["that drops nothing leaves the earlier one", undefined, 2],
+  ] as const)("%s", (_, purgedSince, lastPurge) => {
+    const { manifest: next } = publish(before, 200, { purgeFloor: 7, purgedSince });
+    expect(next).toMatchObject({ generation: 5, lastPurge });
+  });
+});
+
+describe("the runs of a publication", () => {
+  const held = { ...run(1, 1), since: 2, level: 1 };
+  const before = loaded({ ...EMPTY_MANIFEST, generation: 4, nonce: "n", runs: [held] }, 100);
+
+  test("that are new name its generation; others keep theirs, or have none", () => {
+    const { since: _, ...unknown } = { ...run(2, 1), since: 0 };
+    const manifest = { ...before.manifest, runs: [unknown, held] };
+    const next = publish(loaded(manifest, 100), 200, { levels: levels(NEW_RUN, held, unknown) });
+    expect(next.manifest.runs.map(({ path, since }) => [path, since])).toEqual([
+      [unknown.path, undefined],
+      [held.path, 2],
+      [NEW_RUN.path, 5],
+    ]);
+    expect(next.manifest.retired).toEqual([]);
+  });
+
+  test("are numbered by their levels, and levels that drain are named", () => {
+    const [a, b, c] = [
+      run(3, 1),
+      { ...run(4, 1), minId: "b" },
+      { ...run(5, 1), minId: "a", maxId: "a" },
+    ];
+    const change: Partial<Change> = {
+      levels: [
+        { runs: [a], isDraining: false },
+        { runs: [], isDraining: true },
+        { runs: [b, c], isDraining: true },
+        { runs: [held], isDraining: false },
+      ],
+    };
+    const { runs, draining } = publish(before, 200, change).manifest;
+    expect(runs.map(({ path, level }) => [path, level])).toEqual([
+      [held.path, 2],
+      [c.path, 1],
+      [b.path, 1],
+      [a.path, 0],
+    ]);
+    expect(draining).toEqual([1]);
+  });
+
+  test("may lose spans, and stay the same objects", () => {
+    const excised = [{ from: "b", to: "c" }];
+    const change = { levels: levels(NEW_RUN, { ...held, excised }) };
+    const { manifest } = publish(before, 200, change);
+    expect(manifest.runs[0]).toEqual({ ...held, excised });
+    expect(manifest.retired).toEqual([]);
+    const again = { levels: levels(run(7, 1), { ...held, excised: [{ from: "b", to: "d" }] }) };
+    expect(publish(loaded(manifest, 1), 2, again).manifest.runs[0]?.excised).toHaveLength(1);
+    for (const back of [{}, { excised: [{ from: "b", to: "bb" }] }, { excised: [] }]) {
+      const returning = { levels: levels({ ...held, ...back }) };
+      expect(() => publish(loaded(manifest, 1), 2, returning)).toThrow(AssertionError);
+    }
+  });
 });
 
 test("a floor that falls, or a run that is listed twice, never reaches the store", () => {
   const floored = { ...EMPTY_MANIFEST, generation: 1, nonce: "n", purgeFloor: 7 };
   expect(() => publish(loaded(floored, 1), 2, { purgeFloor: 6 })).toThrow(AssertionError);
-  const twice = { keptRuns: [NEW_RUN] };
-  expect(() => publish(loaded(EMPTY_MANIFEST, 1), 2, twice)).toThrow(AssertionError);
-  const kept = { ...EMPTY_MANIFEST, generation: 1, nonce: "n", runs: [run(1, 1)] };
-  const both = { keptRuns: kept.runs, replacedRuns: kept.runs };
-  expect(() => publish(loaded(kept, 1), 2, both)).toThrow(AssertionError);
+  for (const twice of [
+    levels(NEW_RUN, NEW_RUN),
+    [{ runs: [NEW_RUN, NEW_RUN], isDraining: false }],
+  ]) {
+    expect(() => publish(loaded(EMPTY_MANIFEST, 1), 2, { levels: twice })).toThrow(AssertionError);
+  }
+  const retired = { retired: [{ path: NEW_RUN.path }] };
+  expect(() => publish(loaded(EMPTY_MANIFEST, 1), 2, retired)).toThrow(AssertionError);
 });
 
 test("the first publication has no history, and reports when the store was created", () => {
@@ -166,7 +241,7 @@ test("the first publication has no history, and reports when the store was creat
     lastCheckpoint: "1970-01-01T00:00:01.000Z",
   });
   const second = publish(loaded(first, 1_000), 2_000, {
-    newRuns: [run(3, 1)],
+    levels: levels(run(3, 1)),
     activeRecords: 7,
   }).manifest;
   expect(second.history).toEqual([{ generation: 1, clock: 0, at: 1_000 }]);
@@ -208,14 +283,14 @@ test("what was promised to readers of one manifest is never taken back by the ne
   const second = publish(
     loaded(first.manifest, 1),
     2,
-    { newRuns: [run(1, 1)] },
+    { levels: levels(run(1, 1)) },
     { segmentGraceMs: 0 },
   );
   expect(second.manifest.segmentGraceMs).toBe(60_000);
   const third = publish(
     loaded(second.manifest, 2),
     3,
-    { newRuns: [run(2, 1)] },
+    { levels: levels(run(2, 1)) },
     { segmentGraceMs: 90_000.5 },
   );
   expect(third.manifest.segmentGraceMs).toBe(90_001);
@@ -224,10 +299,10 @@ test("what was promised to readers of one manifest is never taken back by the ne
 test("what was promised to writers by one manifest is never taken back by the next", () => {
   const first = publish(loaded(EMPTY_MANIFEST, 0), 1, {}, { tombstoneGraceMs: 7_000 });
   expect(first.manifest.tombstoneGraceMs).toBe(7_000);
-  const change = { newRuns: [run(1, 1)] };
+  const change = { levels: levels(run(1, 1)) };
   const second = publish(loaded(first.manifest, 1), 2, change, { tombstoneGraceMs: 0 });
   expect(second.manifest.tombstoneGraceMs).toBe(7_000);
-  const more = { newRuns: [run(2, 1)] };
+  const more = { levels: levels(run(2, 1)) };
   const third = publish(loaded(second.manifest, 2), 3, more, { tombstoneGraceMs: 7_000.5 });
   expect(third.manifest.tombstoneGraceMs).toBe(7_001);
 });

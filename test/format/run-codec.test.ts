@@ -14,6 +14,8 @@ import { propertyRuns } from "../support/effort.ts";
 
 const place = { path: "snapshots/a.jsonl", offset: 100 };
 
+const generations = fc.oneof(fc.integer({ min: 1 }), fc.constant(Number.MAX_SAFE_INTEGER));
+
 function caught(action: () => unknown): unknown {
   try {
     action();
@@ -30,6 +32,9 @@ test("a record and a tombstone have one fixed spelling", () => {
   expect(encodeRunLine(tombstone("\ud800"))).toBe(
     '{"id":"\\ud800","clock":7,"agent":"a","w":"0123456789abcdef","v":1,"deleted":true}\n',
   );
+  expect(encodeRunLine({ ...tombstone("a"), since: 12 })).toBe(
+    '{"id":"a","clock":7,"agent":"a","w":"0123456789abcdef","v":1,"since":12,"deleted":true}\n',
+  );
   const begin = '{"format":1,"kind":"run","base":12';
   expect(encodeRunHeader({ base: 12, compression: "none" })).toBe(`${begin}}`);
   expect(encodeRunHeader({ base: 12, compression: "deflate" })).toBe(
@@ -40,7 +45,9 @@ test("a record and a tombstone have one fixed spelling", () => {
 
 test("decoding returns every entry, the text of its data byte for byte", () => {
   fc.assert(
-    fc.property(entriesOf(ids), (entry) => {
+    fc.property(entriesOf(ids), fc.option(generations, { nil: undefined }), (written, since) => {
+      const isNoted = written.text === undefined && since !== undefined;
+      const entry = isNoted ? { ...written, since } : written;
       const line = encodeRunLine(entry);
       expect(decodeRunLine(line.slice(0, -1), place)).toEqual(entry);
     }),
@@ -64,6 +71,41 @@ test("a line is found by its id among others, data that look like a line notwith
 });
 
 const good = encodeRunLine(record("a", '{"n":1}')).trimEnd();
+
+const deleted = encodeRunLine({ ...tombstone("a"), since: 7 }).trimEnd();
+
+test("a tombstone may keep the generation that held it first, a record may not", () => {
+  expect(decodeRunLine(deleted, place)).toEqual({ ...tombstone("a"), since: 7 });
+  const noted = { ...record("a"), since: 7 };
+  expect(caught(() => encodeRunLine(noted))).toBeInstanceOf(AssertionError);
+  for (const since of [0, -1, 1.5, 2 ** 53, Number.NaN]) {
+    const line = { ...tombstone("a"), since };
+    expect(
+      caught(() => encodeRunLine(line)),
+      String(since),
+    ).toBeInstanceOf(AssertionError);
+  }
+});
+
+test.each([
+  ["generation 0", deleted.replace('"since":7', '"since":0')],
+  ["a generation that is no number", deleted.replace('"since":7', '"since":"7"')],
+  ["a generation with a fraction", deleted.replace('"since":7', '"since":7.5')],
+  ["a generation above 2^53-1", deleted.replace('"since":7', '"since":9007199254740992')],
+  ["a generation spelt as 07", deleted.replace('"since":7', '"since":7e0')],
+  ["two generations", deleted.replace('"since":7', '"since":7,"since":7')],
+  ["its generation before the schema", deleted.replace('"v":1,"since":7', '"since":7,"v":1')],
+  [
+    "its generation at the end",
+    deleted.replace(',"since":7,"deleted":true', ',"deleted":true,"since":7'),
+  ],
+  ["the generation of a record", good.replace('"v":1', '"v":1,"since":7')],
+])("a tombstone with %s is corrupt", (_, line) => {
+  expect([good, deleted]).not.toContain(line);
+  const error = caught(() => decodeRunLine(line, place));
+  expect(error).toBeInstanceOf(CorruptionError);
+  expect(error).toMatchObject({ path: place.path, offset: 100 });
+});
 
 test.each([
   ["nothing", ""],

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { encodeArchive, decodeArchive } from "../../src/format/archive-codec.ts";
 import { hash } from "node:crypto";
+import type { RunEntry } from "../../src/core/version.ts";
 import { decodeManifest, EMPTY_MANIFEST, encodeManifest } from "../../src/format/manifest-codec.ts";
 import { checksumOf, sealLine } from "../../src/format/json-line.ts";
 import {
@@ -11,6 +12,7 @@ import {
   unpackBlock,
   UNPACKED_BYTES_MAX,
 } from "../../src/format/run-block.ts";
+import { flatLevels, levelsOf } from "../../src/format/levels.ts";
 import { decodeRetiredList, encodeRetiredList } from "../../src/format/retired-list.ts";
 import {
   decodeRunHeader,
@@ -57,8 +59,15 @@ const manifests = fc.nat(9).map((n) =>
         minSchema: 1,
         sha256: "0".repeat(64),
         partitions: [{ separator: "", offset: 1, length: 2, dataOffset: 3, crc: "00000000" }],
+        level: n % 3,
+        since: n + 1,
+        excised: [
+          { from: "", to: "a" },
+          { from: "b", to: undefined },
+        ],
       },
     ],
+    draining: n % 3 === 0 ? [] : [n % 3],
     history: [{ generation: 1, clock: 1, at: 1 }],
     retired: [{ path: "x", list: true, at: 2 }],
     archive: [{ period: "2026-Q4", path: "archive/a.jsonl", records: 1, sha256: "f".repeat(64) }],
@@ -74,6 +83,11 @@ test("a manifest", () => {
     expect([generation, clock, lastPurge].every(Number.isSafeInteger)).toBe(true);
     expect(generation >= 1 && lastPurge <= generation).toBe(true);
     for (const run of runs) expect(run.path).toMatch(/^snapshots\/[A-Za-z0-9-]+\.(jsonl|index)$/);
+    expect(
+      flatLevels(levelsOf(manifest))
+        .runs.map(({ path }) => path)
+        .toSorted(),
+    ).toEqual(runs.map(({ path }) => path).toSorted());
     expect(decodeManifest(encodeManifest(manifest), "x")).toEqual(manifest);
   });
 });
@@ -153,10 +167,15 @@ test("an object of several segments: all that lie in it, or none", () => {
   expect(whole).toBeGreaterThanOrEqual(20);
 });
 
+function lineOf(id: string, n: number): RunEntry {
+  if (n % 3 !== 2) return record(id, `{"n":${n}}`);
+  return n % 2 === 0 ? tombstone(id) : { ...tombstone(id), since: n };
+}
+
 const entries = fc
   .uniqueArray(ids, { minLength: 1, maxLength: 6 })
   .map((all) => all.toSorted((a, b) => (a < b ? -1 : 1)))
-  .map((all) => all.map((id, n) => (n % 3 === 2 ? tombstone(id) : record(id, `{"n":${n}}`))));
+  .map((all) => all.map((id, n) => lineOf(id, n)));
 
 test("lines of a run", () => {
   const lines = entries.map((all) =>

@@ -4,6 +4,7 @@ import { cp, mkdir, readFile, readdir, stat, symlink, writeFile } from "node:fs/
 import { SourceMap } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
+import { decode } from "@jridgewell/sourcemap-codec";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { projectDirectory } from "../functions/support.ts";
 import { npmPackage, projectWithPackage } from "../support/installed-package.ts";
@@ -93,6 +94,15 @@ test("declaration maps lead to the sources in TypeScript", async () => {
     const source = resolve(dirname(join(dist, path)), map.sources[0]);
     expect(source).toMatch(/\.ts$/);
     await stat(source);
+  }
+  for (const path of ["store/store.d.ts", "cjs/store/store.d.ts"]) {
+    const declared = (await readFile(join(dist, path), "utf8")).split("\n");
+    const { mappings, sources } = JSON.parse(await readFile(join(dist, `${path}.map`), "utf8"));
+    const source = resolve(dirname(join(dist, path)), sources[0]);
+    const written = (await readFile(source, "utf8")).split("\n");
+    const at = declared.findIndex((line) => line.includes("static open<"));
+    const [, , line = -1] = decode(mappings)[at]?.[0] ?? [];
+    expect(written[line]).toMatch(/static (async )?open</);
   }
 });
 

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { AssertionError } from "../../src/core/errors.ts";
 import { type Entry, type RunEntry, wins } from "../../src/core/version.ts";
-import { dropTombstones, fromMap, fromSorted, mergeSorted } from "../../src/runs/merge.ts";
+import { fromMap, fromSorted, inTurn, mergeSorted } from "../../src/runs/merge.ts";
 import { propertyRuns } from "../support/effort.ts";
 import { collect, entriesOf, record, SEED, tombstone } from "./support.ts";
 
@@ -141,20 +141,52 @@ test("a source that does not ascend is a defect, within a batch and between two"
   }
 });
 
-test("tombstones at or below the floor are dropped, records never", async () => {
-  const at = (id: string, clock: number, entry: RunEntry): RunEntry => {
-    return { ...entry, id, version: { ...entry.version, clock } };
-  };
-  const [dead, live] = [tombstone("x"), record("x")];
-  const entries = [at("a", 4, dead), at("b", 5, dead), at("c", 6, dead), at("d", 1, live)];
-  const kept = await collect(dropTombstones(fromSorted(entries), 5));
-  expect(kept.map(({ id }) => id)).toEqual(["c", "d"]);
-});
+describe("sources that follow each other", () => {
+  const parts = [["a", "b"], [], ["c"], ["d", "e"]].map((ids) => ids.map((id) => record(id)));
 
-test("a batch that is dropped whole is not handed on", async () => {
-  const batches: unknown[] = [];
-  for await (const batch of dropTombstones(fromSorted([tombstone("a")]), 7)) batches.push(batch);
-  expect(batches).toEqual([]);
+  test("are one source, each opened when the one before has ended", async () => {
+    const events: string[] = [];
+    const opens = parts.map((entries, n) => () => {
+      events.push(`open ${n}`);
+      return new Source(entries, []);
+    });
+    const found: string[] = [];
+    for await (const batch of inTurn(opens)) {
+      for (const { id } of batch) events.push(id);
+      found.push(...batch.map(({ id }) => id));
+    }
+    expect(found).toEqual(["a", "b", "c", "d", "e"]);
+    const expected = ["open 0", "a", "b", "open 1", "open 2", "c", "open 3", "d", "e"];
+    expect(events).toEqual(expected);
+  });
+
+  test("that is left early closes the open one, and opens no other", async () => {
+    const opened: Source[] = [];
+    const opens = parts.map((entries) => () => {
+      opened.push(new Source(entries, [1]));
+      return opened.at(-1) ?? fromSorted([]);
+    });
+    for await (const batch of inTurn(opens)) {
+      expect(batch).toHaveLength(1);
+      break;
+    }
+    expect(opened.map(({ isClosed }) => isClosed)).toEqual([true]);
+  });
+
+  test("that are not in order are found by the merge", async () => {
+    const wrong = inTurn([() => fromSorted([record("b")]), () => fromSorted([record("a")])]);
+    await expect(collect(mergeSorted([wrong]))).rejects.toThrow(AssertionError);
+  });
+
+  test("are merged with others like the whole", async () => {
+    const opens = parts.map((entries) => () => fromSorted(entries));
+    const other = fromSorted([tombstone("b"), record("bb"), tombstone("e")]);
+    const merged = await collect(mergeSorted([inTurn(opens), other]));
+    const expected = ["a", "b", "bb", "c", "d", "e"].map((id) =>
+      id === "b" || id === "e" ? tombstone(id) : record(id),
+    );
+    expect(merged).toEqual(expected);
+  });
 });
 
 test("a map becomes a source in the order of UTF-16 code units", async () => {

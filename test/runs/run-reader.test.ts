@@ -1,8 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { RunEntry } from "../../src/core/version.ts";
+import { CorruptionError } from "../../src/core/errors.ts";
 import { ByteCache } from "../../src/runs/byte-cache.ts";
 import type { RunPart } from "../../src/runs/run-objects.ts";
+import { RunReader } from "../../src/runs/run-reader.ts";
+import { excise } from "../../src/runs/visible.ts";
 import { propertyRuns } from "../support/effort.ts";
 import {
   collect,
@@ -193,6 +196,101 @@ describe("a scan that may stop soon", async () => {
   test("returns everything if it continues after all", async () => {
     const reverse = reader().scan({ reverse: true, firstBytes: 40_000 });
     expect(await collect(reverse)).toEqual(entries.toReversed());
+  });
+});
+
+describe("a run of which spans were taken over", () => {
+  const bound = fc.option(ids, { nil: undefined });
+  const taken = fc.array(
+    fc.record({ from: fc.oneof(fc.constant(""), ids), to: bound }).filter(({ from, to }) => {
+      return to === undefined || from < to;
+    }),
+    { minLength: 1, maxLength: 4 },
+  );
+
+  test.each(["whole", "unreadable"])("shows the rest, with its index %s", async (index) => {
+    await fc.assert(
+      fc.asyncProperty(sortedEntries(25), taken, bound, bound, async (entries, spans, from, to) => {
+        const { backend, run, warnings } = await writeEntries(entries);
+        if (index === "unreadable") await backend.replace(run.index, (bytes) => bytes.fill(0));
+        const left = spans.reduce((each, span) => excise(each, span), run);
+        const reader = (): RunReader =>
+          new RunReader(backend, new ByteCache(), left, (message) => void warnings.push(message));
+        const isTaken = (id: string): boolean =>
+          spans.some((span) => span.from <= id && (span.to === undefined || id < span.to));
+        const visible = entries.filter(({ id }) => !isTaken(id));
+        expect(await collect(reader().scan())).toEqual(visible);
+        expect(await collect(reader().entries())).toEqual(visible);
+        expect(await collect(reader().scan({ reverse: true }))).toEqual(visible.toReversed());
+        expect(await collect(reader().scan({ byBlocks: true, isCopied: true }))).toEqual(visible);
+        const within = visible.filter(({ id }) => {
+          return (from === undefined || id >= from) && (to === undefined || id < to);
+        });
+        expect(await collect(reader().scan({ from, to }))).toEqual(within);
+        expect(await collect(reader().scan({ from, to, firstBytes: 1 }))).toEqual(within);
+        const reverse = { from, to, reverse: true };
+        expect(await collect(reader().scan(reverse))).toEqual(within.toReversed());
+        const found = await reader().getMany(entries.map(({ id }) => id));
+        expect(found).toEqual(new Map(visible.map((entry) => [entry.id, entry])));
+        if (index === "whole") expect(warnings).toEqual([]);
+      }),
+      { seed: SEED, numRuns: propertyRuns(150) },
+    );
+  });
+
+  test("costs no request for ids that were taken, and few for a scan of the rest", async () => {
+    const entries = records(2_000, 900);
+    const { backend, run } = await writeEntries(entries);
+    const left = excise(run, { from: idOf(10), to: idOf(1_990) });
+    const reader = new RunReader(backend, new ByteCache(), left, () => undefined);
+    backend.gets = [];
+    expect(await reader.getMany([idOf(10), idOf(700), idOf(1_989)])).toEqual(new Map());
+    expect(backend.gets).toEqual([]);
+    const rest = [...entries.slice(0, 10), ...entries.slice(1_990)];
+    expect(await collect(reader.scan())).toEqual(rest);
+    const bytes = backend.gets.map((get) => Number(get.split("+")[1]));
+    expect(bytes.reduce((sum, length) => sum + length, 0)).toBeLessThan(run.bytes / 8);
+  });
+});
+
+describe("a scan of what is copied", async () => {
+  const entries = records(400, 200);
+  const { backend, run } = await writeEntries(entries);
+  const spanBytesMax = 8 * 1024;
+  const part = { from: idOf(100), to: idOf(120), isCopied: true, spanBytesMax };
+  const reader = (some = run): RunReader =>
+    new RunReader(backend, new ByteCache(), some, () => undefined);
+  const damageData = (bytes: Buffer): Buffer => {
+    // A letter of a record, which leaves the line as readable as it was.
+    const at = bytes.indexOf("xxx", bytes.indexOf(idOf(110)));
+    bytes[at] = "y".charCodeAt(0);
+    return bytes;
+  };
+
+  test("needs no index: the checksum of the whole run is verified then", async () => {
+    const within = entries.slice(100, 120);
+    expect(await collect(reader().scan(part))).toEqual(within);
+    await backend.replace(run.index, (bytes) => bytes.fill(0));
+    expect(await collect(reader().scan(part))).toEqual(within);
+    const left = excise(run, { from: idOf(105), to: idOf(300) });
+    expect(await collect(reader(left).scan(part))).toEqual(entries.slice(100, 105));
+  });
+
+  test("refuses a run whose index and data are damaged, before anything of it is copied", async () => {
+    await backend.replace(run.path, damageData);
+    const left = excise(run, { from: idOf(0), to: idOf(5) });
+    for (const some of [run, left]) {
+      const seen: RunEntry[] = [];
+      const copying = async (): Promise<void> => {
+        for await (const batch of reader(some).scan(part)) seen.push(...batch);
+      };
+      await expect(copying()).rejects.toThrow(CorruptionError);
+      expect(seen).toEqual([]);
+      // A reader does with what it can read, as the warning says.
+      expect(await collect(reader(some).scan({ ...part, isCopied: false }))).toHaveLength(20);
+    }
+    const whole = collect(reader(left).scan({ isCopied: true, spanBytesMax }));
+    await expect(whole).rejects.toThrow(CorruptionError);
   });
 });
 

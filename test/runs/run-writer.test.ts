@@ -52,6 +52,7 @@ test("run, index and description are fixed by the format", async () => {
     minSchema: 1,
     sha256: createHash("sha256").update(text).digest("hex"),
     partitions: [{ separator: "", offset: 76, length: 106, dataOffset: 35, crc: "08b49390" }],
+    level: 0,
   });
 });
 

@@ -31,7 +31,7 @@ const CALM: Weather = {
   isListUnordered: false,
   arePrivateLeases: false,
   digits: ["0"],
-  limits: { ...DEFAULT_LIMITS, logBytesMax: 1_000_000, runsMax: 4 },
+  limits: { ...DEFAULT_LIMITS, logBytesMax: 1_000_000, portionBytesMin: 1 },
   crowd: {
     gapsMs: NOBODY,
     longWriters: 0,

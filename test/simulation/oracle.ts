@@ -40,6 +40,7 @@ export class Oracle implements ServerObserver {
   readonly followers: ViewJudge;
   readonly #archives: ArchiveJudge;
   #ackedClock = 0;
+  #lastPurge = 0;
   readonly counts = createCounts();
 
   constructor(kernel: Kernel, server: ObjectServer) {
@@ -82,7 +83,8 @@ export class Oracle implements ServerObserver {
     const { generation, lastPurge } = this.truth.manifest();
     this.counts.published++;
     if (generation === 1 && this.counts.founded > 0) this.counts.upgraded++;
-    if (lastPurge === generation) this.counts.purges++;
+    if (lastPurge > this.#lastPurge) this.counts.purges++;
+    this.#lastPurge = lastPurge;
     this.#archives.published();
     this.#checkStore(`generation ${generation} was published`);
   }

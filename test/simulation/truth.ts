@@ -130,9 +130,19 @@ export class Truth {
 
   #mergeRuns(): Winners {
     const winners: Winners = new Map(this.#original()?.winners);
-    for (const { path } of this.manifest().runs) {
+    const levels = new Map<string, string>();
+    for (const { path, level, excised = [] } of this.manifest().runs) {
       const object = this.#server.objects.get(path);
-      if (object !== undefined) mergeInto(winners, this.#decode(path, object, this.#decodeRun));
+      if (object === undefined) continue;
+      const visible = [...this.#decode(path, object, this.#decodeRun)].filter(
+        ([id]) => !excised.some(({ from, to }) => id >= from && (to === undefined || id < to)),
+      );
+      mergeInto(winners, new Map(visible));
+      for (const [id] of visible) {
+        const other = levels.get(`${level} ${id}`);
+        if (other !== undefined) this.#fail("LEVEL", `${other} and ${path} both show ${id}`);
+        levels.set(`${level} ${id}`, path);
+      }
     }
     return winners;
   }

@@ -95,7 +95,10 @@ function drawCommon(prng: Prng, theme: Theme, disk: DiskFaults | undefined): Omi
     limits: {
       ...DEFAULT_LIMITS,
       logBytesMax: prng.pick([400, 1_500, 1_000_000]),
-      runsMax: prng.between(2, 4),
+      joinBytesMax: prng.pick([0, 400, 1_000_000]),
+      unitBytesMax: prng.pick([150, 600, 1_000_000]),
+      runBytesMax: prng.pick([200, 600, 1_000_000]),
+      portionBytesMin: prng.pick([1, 300, 10_000]),
     },
   };
 }

@@ -24,6 +24,7 @@ import { scaleDateSkew } from "../support/date-skew.ts";
 export const SETTINGS: ProtocolSettings = {
   leaseTtlMs: 12_000,
   gcGraceMs: 8_000,
+  eraseAfterMs: 60_000,
   segmentGraceMs: 4_000,
   tombstoneGraceMs: 30_000,
   writerLagMs: 15_000,

@@ -242,7 +242,7 @@ describe("a process that publishes", () => {
     await medium.shared.put(left, new Uint8Array(1), { ifAbsent: true });
     const store = await open(LAZY);
     await store.set("x", 1);
-    await compact("shared", { backend: medium });
+    await compact("shared", { backend: medium, gcGraceMs: 0 });
     expect(await medium.paths()).not.toContain(left);
   });
 });

@@ -32,8 +32,8 @@ const TASKS: Record<string, (location: string, id: string) => Promise<Found>> = 
     return { records, descents };
   },
   compact: async (location) => {
-    const { outcome, records, runs } = await compact(location, { backend, full: true });
-    return { outcome, records, runs };
+    const { outcome, records, levels } = await compact(location, { backend, full: true });
+    return { outcome, records, levels };
   },
   handler: async (location, id) => {
     const handler = withStore<unknown, string>({ location, backend }, (event, _context, store) =>

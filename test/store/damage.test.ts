@@ -122,9 +122,9 @@ describe.each(MEDIA)("on %s", (_, makeMedium) => {
 
     test("of a newer version is reported as such", async () => {
       const fixture = await fill();
-      const content = '{"format":2,"kind":"manifest","anything":true}\n';
+      const content = '{"format":3,"kind":"manifest","anything":true}\n';
       await fixture.files.write(await one(fixture.files, "manifest"), content);
-      await expectRefused(fixture, FormatVersionError, "format 2");
+      await expectRefused(fixture, FormatVersionError, "format 3");
     });
 
     test("that is cut short anywhere is refused", async () => {

@@ -17,14 +17,14 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: "kept runs are forgotten",
+    name: "older levels are forgotten",
     breaks: ["ACKED", "C7"],
-    does: "names only the new run in the next manifest",
+    does: "names only the newest level in the next manifest",
     edits: [
       {
         file: "compaction/publication.ts",
-        find: "runs: [...change.keptRuns, ...change.newRuns],",
-        put: "runs: change.newRuns.length > 0 ? [...change.newRuns] : [...change.keptRuns],",
+        find: "const { runs, draining } = flatLevels(change.levels);",
+        put: "const { runs, draining } = flatLevels(change.levels.slice(0, 1));",
       },
     ],
   },
@@ -59,10 +59,10 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "compaction/merge-step.ts",
-        find: 'if (this.#lease.lost) return { status: "lost", more: false };',
+        find: 'if (this.#lease.lost) return "lost";',
         put:
-          "await log.deleteUnits(merged.done);\n" +
-          '    if (this.#lease.lost) return { status: "lost", more: false };',
+          "await this.#parts.log.deleteUnits(this.#input.merged.done);\n" +
+          '    if (this.#lease.lost) return "lost";',
       },
     ],
   },
@@ -86,14 +86,14 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "compaction/merge-step.ts",
-        find: "const purgeFloor = this.#purgeFloor();",
+        find: "const made = await this.#writeRuns();",
         put:
           "await this.#parts.backend.delete(orphans(manifest, this.#input.listed));\n" +
-          "    const purgeFloor = this.#purgeFloor();",
+          "    const made = await this.#writeRuns();",
       },
       {
         file: "compaction/collector.ts",
-        find: "base < manifest.generation &&",
+        find: "base < manifest.collected &&",
         put: "base <= manifest.generation &&",
       },
     ],
@@ -101,11 +101,11 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
   {
     name: "orphans of any base",
     breaks: ["ORPHAN", "C10"],
-    does: "takes a run made on the current generation for an orphan",
+    does: "takes every run that is not named for an orphan",
     edits: [
       {
         file: "compaction/collector.ts",
-        find: "base < manifest.generation &&",
+        find: "base < manifest.collected &&",
         put: "base <= manifest.generation &&",
       },
     ],
@@ -133,8 +133,8 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "compaction/merge-step.ts",
-        find: "const { path, index } = runPaths(base, runtime.randomHex(16));",
-        put: 'const { path, index } = runPaths(base, "0".repeat(runtime.randomHex(16).length));',
+        find: "newPaths: () => runPaths(base, runtime.randomHex(16)),",
+        put: 'newPaths: () => runPaths(base, "0".repeat(runtime.randomHex(16).length)),',
       },
       {
         file: "runs/run-writer.ts",
@@ -161,11 +161,6 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     does: "purges although a part of the log could not be read",
     edits: [
       {
-        file: "compaction/merge-step.ts",
-        find: "const complete = plan.full && merged.corrupt.length === 0;",
-        put: "const complete = plan.full;",
-      },
-      {
         file: "compaction/log-cursor.ts",
         find: "return this.#leftOut;",
         put: "return false;",
@@ -174,14 +169,14 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     test: { file: "store/damaged-log.test.ts", name: "nothing is purged while" },
   },
   {
-    name: "purge by a part of the runs",
+    name: "purge by a part of the levels",
     breaks: ["C9"],
-    does: "purges in a merge that leaves runs or segments out",
+    does: "purges in a merge that leaves levels out",
     edits: [
       {
         file: "compaction/merge-step.ts",
-        find: "const complete = plan.full && merged.corrupt.length === 0;",
-        put: "const complete = merged.corrupt.length === 0;",
+        find: "if (plan.taken.length < plan.levels.length) return undefined;\n",
+        put: "",
       },
     ],
   },
@@ -191,14 +186,14 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     does: "purges with the first portion of a log that is merged in several",
     edits: [
       {
-        file: "compaction/plan.ts",
-        find: "full: isDrained && !leftOut && keptRuns.length === 0",
-        put: "full: (isDrained || !leftOut) && keptRuns.length === 0",
+        file: "compaction/merge-pass.ts",
+        find: "const mayRaise = cursor.isDrained && !cursor.leftOut;",
+        put: "const mayRaise = cursor.isDrained || !cursor.leftOut;",
       },
       {
         file: "compaction/plan.ts",
-        find: "  if (!isDrained) return false;\n",
-        put: "\n",
+        find: "if (!isDrained || levels.length === 0) return false;",
+        put: "if (levels.length === 0) return false;",
       },
     ],
     test: { file: "compaction/portions.test.ts", name: "a purge waits until all that was listed" },
@@ -210,20 +205,20 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "compaction/plan.ts",
-        find: "return choices.find((choice) => runBytes(choice) <= bytesMax) ?? [];",
-        put: "return choices.find((choice) => runBytes(choice) <= bytesMax * 1e9) ?? [];",
+        find: "const fitting = choices.find((count) => bytesOf(count) <= bytesMax);",
+        put: "const fitting = choices.find((count) => bytesOf(count) <= bytesMax * 1e9);",
       },
     ],
   },
   {
     name: "log waits for slow runs",
     breaks: ["C4"],
-    does: "judges merges of runs alone by their pace, not of log that runs join",
+    does: "merges levels with the log however long it takes",
     edits: [
       {
-        file: "compaction/merge-pass.ts",
-        find: "const leftMs = this.#leftMs();",
-        put: "const leftMs = isLog ? Infinity : this.#leftMs();",
+        file: "compaction/unit-merge.ts",
+        find: "if (this.#runtime.steadyMs() >= untilMs) throw new TooSlow();",
+        put: "if (this.#runtime.steadyMs() >= Infinity * untilMs) throw new TooSlow();",
       },
     ],
     test: { file: "compaction/portions.test.ts", name: "a medium that is slower than assumed" },
@@ -232,7 +227,13 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     name: "log that was merged too slowly is left out",
     breaks: ["C4"],
     does: "continues without the portion whose merge with runs was given up",
-    edits: [{ file: "compaction/merge-pass.ts", find: "cursor.putBack(merged.taken);", put: "" }],
+    edits: [
+      {
+        file: "compaction/merge-pass.ts",
+        find: "return run({ ...plan, taken: [] });",
+        put: 'return { status: "unchanged", deleted: 0 } as StepResult;',
+      },
+    ],
     test: { file: "compaction/portions.test.ts", name: "a medium that is slower than assumed" },
   },
   {
@@ -253,9 +254,9 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     does: "drops every tombstone in a purge",
     edits: [
       {
-        file: "runs/merge.ts",
-        find: "({ text, version }) => text !== undefined || version.clock > clockMax,",
-        put: "({ text, version }) => text !== undefined || version.clock > clockMax * 1e9,",
+        file: "compaction/unit-merge.ts",
+        find: "text !== undefined || version.clock > purgeFloor;",
+        put: "text !== undefined || version.clock > purgeFloor * 1e9;",
       },
     ],
   },
@@ -266,8 +267,8 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "compaction/publication.ts",
-        find: "lastPurge: change.purgeFloor === undefined ? manifest.lastPurge : generation,",
-        put: "lastPurge: manifest.lastPurge,",
+        find: 'Math.max(manifest.lastPurge, purgedSince === "new" ? generation : purgedSince),',
+        put: "Math.max(manifest.lastPurge, 0 * Number(purgedSince)) || manifest.lastPurge,",
       },
     ],
   },

@@ -4,6 +4,7 @@ import { CONDITION_MUTANTS } from "./condition-mutants.ts";
 import { CLOCK_MUTANTS } from "./clock-mutants.ts";
 import { COMPACTION_MUTANTS } from "./compaction-mutants.ts";
 import { FILE_MUTANTS } from "./file-mutants.ts";
+import { LEVEL_MUTANTS } from "./level-mutants.ts";
 import type { Mutant } from "./mutant.ts";
 import { OTHER_MUTANTS } from "./other-mutants.ts";
 import { S3_MUTANTS } from "./s3-mutants.ts";
@@ -17,6 +18,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...WRITE_MUTANTS,
   ...FOLLOW_MUTANTS,
   ...COMPACTION_MUTANTS,
+  ...LEVEL_MUTANTS,
   ...ARCHIVE_MUTANTS,
   ...FILE_MUTANTS,
   ...OTHER_MUTANTS,

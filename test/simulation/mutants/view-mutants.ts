@@ -33,8 +33,8 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "compaction/merge-step.ts",
-        find: "const deletesNow = segmentGraceOf(manifest, settings) === 0;",
-        put: "const deletesNow = true;",
+        find: "return segmentGraceOf(this.#input.loaded.manifest, this.#parts.settings) === 0;",
+        put: "return segmentGraceOf(this.#input.loaded.manifest, this.#parts.settings) >= 0;",
       },
     ],
   },

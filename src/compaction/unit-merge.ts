@@ -1,0 +1,137 @@
+/** What a step merges: the log's winners and the runs of some levels, as far as time and bytes last. */
+import type { Entry, RunEntry } from "../core/version.ts";
+import type { Runtime } from "../core/runtime.ts";
+import { type IdSpan, lineBytes, type RunInfo } from "../format/run-info.ts";
+import { type EntryBatches, fromMap, inTurn, mergeSorted } from "../runs/merge.ts";
+import type { RunStore } from "../runs/run-reader.ts";
+import type { RunScanOptions } from "../runs/run-scan.ts";
+import { entryBytes } from "../runs/run-cutter.ts";
+import { behind, intersection, piecesOf } from "../runs/visible.ts";
+import { TooSlow } from "../engine/pace.ts";
+import type { CompactionPlan } from "./plan.ts";
+
+/** Of what is read ahead of all levels together; each holds about three spans. */
+const SPANS_BYTES_MAX = 16 * 1024 * 1024;
+const SPAN_BYTES_MIN = 128 * 1024;
+const SPAN_BYTES_MAX = 4 * 1024 * 1024;
+
+export interface UnitMergeOptions {
+  readonly plan: CompactionPlan;
+  readonly logged: ReadonlyMap<string, Entry>;
+  /** Generation of the manifest: whatever its runs hold was published by then. */
+  readonly generation: number;
+  /** Tombstones at or below it are left out; undefined: none may be. */
+  readonly purgeFloor: number | undefined;
+  /** The bound of a plan that is not whole. */
+  readonly unitBytesMax: number;
+  /** By the steady clock: a plan that is not whole ends then, levels that join the log must have. */
+  readonly untilMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+export class UnitMerge {
+  readonly #runs: RunStore;
+  readonly #runtime: Runtime;
+  readonly #options: UnitMergeOptions;
+  #readBytes = 0;
+  #to: string | undefined;
+  #purgedSince: number | "new" = 0;
+
+  constructor(runs: RunStore, runtime: Runtime, options: UnitMergeOptions) {
+    this.#runs = runs;
+    this.#runtime = runtime;
+    this.#options = options;
+    this.#to = options.plan.to;
+  }
+
+  /** What was merged, once `entries` has ended. */
+  get span(): IdSpan {
+    return { from: this.#options.plan.from, to: this.#to };
+  }
+
+  /** Of the tombstones left out, as `Change` documents; 0: none. */
+  get purgedSince(): number | "new" {
+    return this.#purgedSince;
+  }
+
+  /** Bytes of the lines of runs read so far. */
+  get readBytes(): number {
+    return this.#readBytes;
+  }
+
+  /** The winners of the plan's span in id order. @throws the signal's reason; TooSlow */
+  async *entries(): AsyncGenerator<readonly RunEntry[]> {
+    const { logged, plan, signal } = this.#options;
+    let bytes = 0;
+    for await (const batch of mergeSorted([fromMap(logged), ...this.#sources()])) {
+      signal?.throwIfAborted();
+      this.#checkPace();
+      const over = plan.isWhole
+        ? -1
+        : batch.findIndex((entry) => this.#isEnough((bytes += entryBytes(entry))));
+      const last = over < 0 ? undefined : batch[over];
+      yield this.#withoutPurged(last === undefined ? batch : batch.slice(0, over + 1));
+      if (last === undefined) continue;
+      this.#to = behind(last.id);
+      return;
+    }
+  }
+
+  /** What is whole cannot end early, but the log can do without the levels. */
+  #checkPace(): void {
+    const { plan, untilMs } = this.#options;
+    if (!plan.isWhole || plan.taken.length === 0) return;
+    if (this.#runtime.steadyMs() >= untilMs) throw new TooSlow();
+  }
+
+  #isEnough(bytes: number): boolean {
+    const { unitBytesMax, untilMs } = this.#options;
+    return Math.max(bytes, this.#readBytes) >= unitBytesMax || this.#runtime.steadyMs() >= untilMs;
+  }
+
+  /** One for each level: its pieces within the span, one after the other. */
+  #sources(): EntryBatches[] {
+    const { levels, taken, from, to, isWhole } = this.#options.plan;
+    const share = Math.floor(SPANS_BYTES_MAX / Math.max(1, taken.length));
+    const spanBytesMax = Math.min(SPAN_BYTES_MAX, Math.max(SPAN_BYTES_MIN, share));
+    return taken.map((at) =>
+      inTurn(
+        piecesOf(levels[at]?.runs ?? []).map(({ run, span }) => () => {
+          const shared = intersection(span, { from, to });
+          // A scan of everything verifies it at its end: too late for one that may be left.
+          const options = { ...shared, byBlocks: !isWhole, isCopied: true, spanBytesMax };
+          return shared === undefined ? fromNothing() : this.#read(run, options);
+        }),
+      ),
+    );
+  }
+
+  async *#read(run: RunInfo, options: RunScanOptions): AsyncGenerator<readonly RunEntry[]> {
+    const since = run.since ?? this.#options.generation;
+    for await (const batch of this.#runs.open(run).scan(options)) {
+      yield run.tombstones === 0 ? batch : batch.map((entry) => noted(entry, since));
+      this.#readBytes += (batch.length / run.records) * lineBytes(run);
+    }
+  }
+
+  #withoutPurged(batch: readonly RunEntry[]): readonly RunEntry[] {
+    const { purgeFloor } = this.#options;
+    if (purgeFloor === undefined) return batch;
+    return batch.filter(({ text, version, since }) => {
+      const isKept = text !== undefined || version.clock > purgeFloor;
+      if (!isKept) this.#purgedSince = later(this.#purgedSince, since ?? "new");
+      return isKept;
+    });
+  }
+}
+
+/** A tombstone keeps the generation that held it first. */
+function noted(entry: RunEntry, since: number): RunEntry {
+  return entry.text !== undefined || entry.since !== undefined ? entry : { ...entry, since };
+}
+
+function later(a: number | "new", b: number | "new"): number | "new" {
+  return a === "new" || b === "new" ? "new" : Math.max(a, b);
+}
+
+async function* fromNothing(): AsyncGenerator<readonly RunEntry[]> {}

@@ -1,0 +1,83 @@
+/** Writes entries as runs of about the same size, which follow each other in id order. */
+import { assert } from "../core/assert.ts";
+import type { RunEntry } from "../core/version.ts";
+import type { RunInfo } from "../format/run-info.ts";
+import type { StorageBackend } from "../storage/backend.ts";
+import type { EntryBatches } from "./merge.ts";
+import { writeRun, type WriteRunOptions } from "./run-writer.ts";
+
+export interface WriteRunsOptions extends Pick<
+  WriteRunOptions,
+  "base" | "compression" | "entries" | "timeoutMs"
+> {
+  /** A run ends with the entry that reaches it. */
+  readonly runBytesMax: number;
+  /** Returns the names of a run and its index, which no other has. */
+  readonly newPaths: () => { readonly path: string; readonly index: string };
+}
+
+/** Of a line beside its id and its text. */
+const LINE_BYTES = 90;
+
+/** About the length of an entry's line. */
+export function entryBytes({ id, text }: RunEntry): number {
+  return LINE_BYTES + id.length + (text?.length ?? 0);
+}
+
+/** @returns none where there are no entries @throws as `writeRun` does */
+export async function writeRuns(
+  backend: StorageBackend,
+  { entries, runBytesMax, newPaths, ...options }: WriteRunsOptions,
+): Promise<RunInfo[]> {
+  const rest = new Rest(entries);
+  const runs: RunInfo[] = [];
+  try {
+    while (await rest.hasMore()) {
+      const { path, index: indexPath } = newPaths();
+      const part = rest.take(runBytesMax);
+      const run = await writeRun(backend, { ...options, path, indexPath, entries: part });
+      if (run === undefined) continue;
+      const { maxId = "" } = runs.at(-1) ?? {};
+      assert(maxId < run.minId, `entries do not ascend at '${run.minId}'`);
+      runs.push(run);
+    }
+    return runs;
+  } finally {
+    await rest.close();
+  }
+}
+
+/** What was not taken yet of a sequence. */
+class Rest {
+  readonly #batches: AsyncIterator<readonly RunEntry[]>;
+  #batch: readonly RunEntry[] = [];
+
+  constructor(entries: EntryBatches) {
+    this.#batches = entries[Symbol.asyncIterator]();
+  }
+
+  async hasMore(): Promise<boolean> {
+    while (this.#batch.length === 0) {
+      const next = await this.#batches.next();
+      if (next.done === true) return false;
+      this.#batch = next.value;
+    }
+    return true;
+  }
+
+  async *take(bytesMax: number): AsyncGenerator<readonly RunEntry[]> {
+    let bytes = 0;
+    let over = -1;
+    while (over < 0 && (await this.hasMore())) {
+      const batch = this.#batch;
+      over = batch.findIndex((entry) => (bytes += entryBytes(entry)) >= bytesMax);
+      const end = over < 0 ? batch.length : over + 1;
+      this.#batch = batch.slice(end);
+      yield batch.slice(0, end);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#batches.return?.();
+  }
+}

@@ -1,0 +1,183 @@
+/** Mechanisms of levels, of purges by span, and of publication over a newer manifest switched off. */
+import type { Mutant } from "./mutant.ts";
+
+export const LEVEL_MUTANTS: readonly Mutant[] = [
+  {
+    name: "a purge as old as the run",
+    breaks: ["RELOAD", "C9"],
+    does: "takes every tombstone of a run for as old as the oldest",
+    edits: [
+      {
+        file: "compaction/unit-merge.ts",
+        find: "const since = run.since ?? this.#options.generation;",
+        put: "const since = Math.min(1, run.since ?? this.#options.generation);",
+      },
+    ],
+  },
+  {
+    name: "a purge of what was in no run",
+    breaks: ["RELOAD", "C9"],
+    does: "takes a tombstone that it purges with the log for one that everybody has seen",
+    edits: [
+      {
+        file: "compaction/unit-merge.ts",
+        find: 'later(this.#purgedSince, since ?? "new");',
+        put: "later(this.#purgedSince, since ?? 0);",
+      },
+    ],
+  },
+  {
+    name: "what was taken over is found",
+    breaks: ["LEVELS", "V7"],
+    does: "looks records up in spans of runs that newer runs have taken over",
+    edits: [
+      {
+        file: "runs/run-reader.ts",
+        find: "if (this.#isWithin(id) && !isExcised(this.run, id)) {",
+        put: "if (this.#isWithin(id) && !isExcised({}, id)) {",
+      },
+    ],
+  },
+  {
+    name: "what was taken over is loaded",
+    breaks: ["LEVELS", "V6"],
+    does: "loads spans of runs that newer runs have taken over",
+    edits: [
+      {
+        file: "runs/run-reader.ts",
+        find: "if (this.run.excised !== undefined) return this.#scanVisible(options);\n",
+        put: "",
+      },
+    ],
+  },
+  {
+    name: "takes over more than it has merged",
+    breaks: ["ACKED", "LEVELS", "C5"],
+    does: "excises all that follows a unit that ended early",
+    edits: [
+      {
+        file: "compaction/unit-merge.ts",
+        find: "return { from: this.#options.plan.from, to: this.#to };",
+        put: "return { from: this.#options.plan.from, to: this.#options.plan.to };",
+      },
+    ],
+  },
+  {
+    name: "one id in two runs of a level",
+    breaks: ["LEVELS", "C4"],
+    does: "puts what it has merged into a level whose own part did not take part",
+    edits: [
+      {
+        file: "compaction/plan.ts",
+        find: "const taken = positions(0, Math.min(into + 1, levels.length));",
+        put: "const taken = positions(0, Math.min(into, levels.length));",
+      },
+    ],
+  },
+  {
+    name: "excised spans are forgotten",
+    breaks: ["LEVELS", "C7"],
+    does: "excises only the last span of a run",
+    edits: [
+      {
+        file: "runs/visible.ts",
+        find: "return { ...run, excised: [...excised, { from, to }, ...above] };",
+        put: "return { ...run, excised: [{ from, to }, ...above] };",
+      },
+    ],
+  },
+  {
+    name: "followers miss what was taken over",
+    breaks: ["FOLLOWER", "T5"],
+    does: "compares only whole runs",
+    edits: [
+      {
+        file: "read/run-changes.ts",
+        find: "takenOver(run, same);",
+        put: "takenOver(run, {});",
+      },
+    ],
+    test: {
+      file: "compaction/units-readers.test.ts",
+      name: "readers of every kind see the same at each unit",
+    },
+  },
+  {
+    name: "orphans of the last generation",
+    breaks: ["ORPHAN", "C10"],
+    does: "deletes what an earlier generation left, as if nothing were published over a newer manifest",
+    edits: [
+      {
+        file: "compaction/collector.ts",
+        find: "base < manifest.collected &&",
+        put: "base < manifest.generation &&",
+      },
+    ],
+  },
+  {
+    name: "a revoked run is published",
+    breaks: ["ORPHAN", "C7"],
+    does: "publishes what was made on a base that has been collected",
+    edits: [
+      {
+        file: "compaction/edit.ts",
+        find: "if (current.collected > base.generation) return false;\n",
+        put: "",
+      },
+    ],
+  },
+  {
+    name: "log over a floor that rose",
+    breaks: ["FLOOR", "C7"],
+    does: "publishes log that was merged under a lower floor",
+    edits: [
+      {
+        file: "compaction/edit.ts",
+        find: "if (plan.units.length > 0 && current.purgeFloor > base.purgeFloor) return false;\n",
+        put: "",
+      },
+    ],
+    test: { file: "compaction/edit.test.ts", name: "log that was merged under a lower floor" },
+  },
+  {
+    name: "a floor that rises over new runs",
+    breaks: ["FLOOR", "C7", "C9"],
+    does: "raises the floor over runs that it has not merged",
+    edits: [
+      {
+        file: "compaction/edit.ts",
+        find: "return !hasNew && current",
+        put: "return (!hasNew || hasNew) && current",
+      },
+    ],
+  },
+  {
+    name: "what others took over is taken over again",
+    breaks: ["LEVELS", "ACKED", "C7"],
+    does: "publishes a unit over one that has merged the same",
+    edits: [
+      {
+        file: "compaction/edit.ts",
+        find: "return same !== undefined && shown(same, edit.span) === shown(run, edit.span);",
+        put: "return same !== undefined;",
+      },
+    ],
+    test: {
+      file: "compaction/edit.test.ts",
+      name: "a span of which others have taken something over",
+    },
+  },
+  {
+    name: "deletes at once in spite of a promise",
+    breaks: ["VIEW", "C7"],
+    does: "deletes merged log although a grace was promised since it began",
+    edits: [
+      {
+        file: "compaction/edit.ts",
+        find: "if (edit.deletesLog && current.segmentGraceMs > 0) return false;\n",
+        put: "",
+      },
+    ],
+    test: { file: "compaction/edit.test.ts", name: "log that is deleted at once" },
+  },
+];
