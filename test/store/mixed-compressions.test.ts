@@ -1,4 +1,6 @@
 /** Runs of every compression in one store: who compacts need not agree, and who reads reads all. */
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { type Compression, findZstd } from "../../src/core/compression.ts";
 import { NotSupportedError } from "../../src/core/errors.ts";
@@ -8,7 +10,10 @@ import { createCompactor } from "../../src/lambda/index.ts";
 import { compact } from "../../src/compaction/compact.ts";
 import { Store } from "../../src/store/store.ts";
 import { verify } from "../../src/store/verify.ts";
+import { streamSnapshotFile } from "../../src/legacy/api/stream-snapshot-file.ts";
+import { FsBackend } from "../../src/storage/fs/fs-backend.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
+import { tempDir } from "../support/temp-dir.ts";
 
 const COMPRESSIONS: readonly Compression[] =
   findZstd().zstdCompressSync === undefined ? ["none", "deflate"] : ["none", "deflate", "zstd"];
@@ -27,7 +32,7 @@ async function headersOf(backend: MemoryBackend): Promise<string[]> {
   return named.toSorted();
 }
 
-test("runs of each compression are read, merged, archived and verified together", async () => {
+test("runs of each compression are read, merged and verified together", async () => {
   const backend = new MemoryBackend();
   const model = new Map<string, string>();
   let count = 2_000;
@@ -98,5 +103,35 @@ test.runIf(findZstd().zstdCompressSync === undefined)(
     }
     await backend.initialize("s", { readOnly: true });
     for await (const { objects } of backend.list("")) expect(objects).toEqual([]);
+  },
+);
+
+test.each(COMPRESSIONS)(
+  "a snapshot file of a run (%s) is streamed, also without its index",
+  async (compression) => {
+    await using directory = await tempDir();
+    const model = Array.from({ length: 500 }, (_, n) => [
+      `r${String(n).padStart(4, "0")}`,
+      textOf(n),
+    ]);
+    const backend = new FsBackend({ fsync: false });
+    const store = await Store.open<unknown>(directory.path, { backend, compression });
+    await store.batch(() => {
+      for (const [id = "", text] of model) void store.set(id, text);
+    });
+    await store.compact();
+    await store.close();
+    const names = await readdir(join(directory.path, "snapshots"));
+    const named = (ending: string): string => names.find((name) => name.endsWith(ending)) ?? "";
+    const streamed = async (): Promise<unknown[]> => {
+      const entries: unknown[] = [];
+      const path = `snapshots/${named(".jsonl")}`;
+      for await (const entry of streamSnapshotFile<unknown>(directory.path, path))
+        entries.push(entry);
+      return entries;
+    };
+    expect(await streamed()).toEqual(model);
+    await rm(join(directory.path, "snapshots", named(".index")));
+    expect(await streamed()).toEqual(model);
   },
 );
