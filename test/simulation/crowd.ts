@@ -124,7 +124,7 @@ function drawSmall(prng: Prng): Crowd {
   };
 }
 
-/** A log of more than a page is listed shard by shard: the dearest thing that anybody does. */
+/** A log of more than a page is listed in parts, or by shards: the dearest thing that anybody does. */
 function drawPage(prng: Prng): number {
   return prng.chance(0.25) ? prng.between(3, 5) : prng.between(8, 40);
 }
