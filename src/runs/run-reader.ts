@@ -75,7 +75,7 @@ export class RunReader implements Run {
     const found = new Map<string, RunEntry>();
     const wanted = new Map<number, Set<string>>();
     for (const id of ids) {
-      if (this.#isWithin(id) && !isExcised(this.run, id)) {
+      if (this.#isVisible(id)) {
         addTo(wanted, findBySeparator(this.run.partitions, id), id);
       }
     }
@@ -116,8 +116,10 @@ export class RunReader implements Run {
     return this.scan();
   }
 
-  #isWithin(id: string): boolean {
-    return id >= this.run.minId && id <= this.run.maxId;
+  #isVisible(id: string): boolean {
+    const { minId, maxId, excised } = this.run;
+    if (id < minId || id > maxId) return false;
+    return excised === undefined || !isExcised(this.run, id);
   }
 
   /** Blocks of one partition to look into; without an index it is searched here and now. */

@@ -33,8 +33,8 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "runs/run-reader.ts",
-        find: "if (this.#isWithin(id) && !isExcised(this.run, id)) {",
-        put: "if (this.#isWithin(id) && !isExcised({}, id)) {",
+        find: "return excised === undefined || !isExcised(this.run, id);",
+        put: "return excised === undefined || !isExcised({}, id);",
       },
     ],
   },
