@@ -37,6 +37,7 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
         put: "return excised === undefined || !isExcised({}, id);",
       },
     ],
+    test: { file: "runs/run-reader.test.ts", name: "shows the rest, with its index" },
   },
   {
     name: "what was taken over is loaded",
