@@ -96,16 +96,22 @@ function withoutBuiltinImports(code) {
   });
 }
 
-/** Gives every name that a module declares a short one. */
+/**
+ * Shortens what esbuild leaves, and gives every name that a module declares a short one: "$" begins those at the top of an ES module,
+ * and a second pass takes it away from all others.
+ */
 async function rename(code, format) {
-  const { code: renamed } = await minify(code, {
-    compress: false,
-    ecma: 2020,
-    format: { max_line_len: LINE_LENGTH },
-    mangle: format === "cjs" ? true : { nth_identifier: { get: prefixedName } },
-    module: format !== "cjs",
-  });
-  return renamed;
+  // A function that is moved to its only call would be made again by each call.
+  const compress = { ecma: 2020, inline: false, passes: 2, reduce_funcs: false };
+  if (format === "cjs") return mangle(code, { compress, mangle: true });
+  const nth_identifier = { get: prefixedName };
+  const prefixed = await mangle(code, { compress, mangle: { nth_identifier }, module: true });
+  return mangle(prefixed, { mangle: true });
+}
+
+async function mangle(code, options) {
+  const format = { max_line_len: LINE_LENGTH };
+  return (await minify(code, { compress: false, ecma: 2020, format, ...options })).code;
 }
 
 const LETTERS = "etnraiscoludpmhgfbwyvkxjqzETNRAISCOLUDPMHGFBWYVKXJQZ";

@@ -1,4 +1,7 @@
-/** The declarations of the package: what the entry points reach, with the sources it was written in. */
+/**
+ * The declarations of the package: what the entry points reach, with the sources it was written in.
+ * They are those of the CommonJS build, and the ES modules export the same ones.
+ */
 import { execFile } from "node:child_process";
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
@@ -21,6 +24,7 @@ export async function declare(root, outdir, commonJs, entries) {
     for (const { path, text, needsSource } of await keepReached(paths)) {
       await publish({ root, outdir, commonJs, emitted, path, text, needsSource });
     }
+    for (const name of Object.keys(entries)) await reExport(outdir, commonJs, name);
   } finally {
     await rm(emitted, { recursive: true });
   }
@@ -36,28 +40,32 @@ async function compile(root, directory) {
   });
 }
 
-/** Writes a declaration for both builds; where asked, its map and the source that it leads to. */
+/** Writes a declaration; where asked, its map and the source that it leads to. */
 async function publish({ root, outdir, commonJs, emitted, path, text, needsSource }) {
   const declaration = relative(emitted, path);
-  const targets = [outdir, commonJs].map((each) => join(each, publishedName(declaration)));
-  for (const to of targets) {
-    await mkdir(dirname(to), { recursive: true });
-    await writeFile(
-      to,
-      needsSource ? text : text.replace(/\n*\/\/# sourceMappingURL=.*\s*$/, "\n"),
-    );
-  }
+  const to = join(commonJs, publishedName(declaration));
+  await mkdir(dirname(to), { recursive: true });
+  await writeFile(to, needsSource ? text : text.replace(/\n*\/\/# sourceMappingURL=.*\s*$/, "\n"));
   if (!needsSource || path.endsWith(".d.mts")) return;
   const { version, mappings } = JSON.parse(await readFile(`${path}.map`, "utf8"));
-  const map = { version, names: [], mappings: thinMappings(mappings, text) };
   const source = declaration.replace(/\.d\.ts$/, ".ts");
   const packed = join(outdir, "src", source.replace(/^src\//, ""));
   await mkdir(dirname(packed), { recursive: true });
   await cp(join(root, source), packed);
-  for (const to of targets) {
-    const sources = [relative(dirname(to), packed)];
-    await writeFile(`${to}.map`, JSON.stringify({ ...map, sources }));
-  }
+  const sources = [relative(dirname(to), packed)];
+  const map = { version, names: [], mappings: thinMappings(mappings, text), sources };
+  await writeFile(`${to}.map`, JSON.stringify(map));
+}
+
+/**
+ * The declaration of an entry point as an ES module: all that the CommonJS one declares. The other
+ * way round is an error of TypeScript, because `require` cannot load ES modules.
+ */
+async function reExport(outdir, commonJs, name) {
+  const to = join(outdir, `${name}.d.ts`);
+  await mkdir(dirname(to), { recursive: true });
+  const from = relative(dirname(to), join(commonJs, `${name}.js`));
+  await writeFile(to, `export * from "${from.startsWith(".") ? from : `./${from}`}";\n`);
 }
 
 /** Beside the module that it declares. */

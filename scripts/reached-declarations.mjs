@@ -7,13 +7,13 @@ import { dirname, resolve } from "node:path";
 import ts from "typescript-js-api";
 
 /**
- * By path the text to publish, and whether its source says more than it: not so where it only holds
- * types that the modules beside the entry points mention.
+ * By path the text to publish, and whether its source says more than it: not so where it holds types
+ * only.
  */
 export async function keepReached(entries) {
   const tree = new Tree();
   for (const entry of entries) await tree.reachAll(entry);
-  return tree.texts(entries);
+  return tree.texts();
 }
 
 class Tree {
@@ -29,10 +29,9 @@ class Tree {
     }
   }
 
-  texts(entries) {
-    const near = new Set(entries.flatMap((path) => [path, ...targetsOf(this.#files.get(path))]));
+  texts() {
     return [...this.#files.values()].map((file) => {
-      const needsSource = near.has(file.path) || [...file.reached].some(isValue);
+      const needsSource = [...file.reached].some(isValue);
       return { path: file.path, text: textOf(file), needsSource };
     });
   }
@@ -111,12 +110,6 @@ class Tree {
 function targetOf({ path }, specifier) {
   if (!specifier.startsWith(".")) return undefined;
   return resolve(dirname(path), specifier.replace(/\.[jt]s$/, ".d.ts"));
-}
-
-function targetsOf(file) {
-  return [...file.reached].flatMap(({ moduleSpecifier }) =>
-    moduleSpecifier === undefined ? [] : (targetOf(file, moduleSpecifier.text) ?? []),
-  );
 }
 
 function isValue(statement) {
