@@ -47,6 +47,8 @@ import { UpgradePass } from "./upgrade-pass.ts";
 
 /** Of the time left, in which a unit is merged; the rest is for its publication. */
 const UNIT_SHARE = 0.6;
+/** Of a pass, for units: then it lists the log anew. */
+const UNITS_MS_MAX = 30_000;
 /** Of the time left, in which levels that join the log must be merged. */
 const JOIN_SHARE = 0.4;
 
@@ -100,6 +102,7 @@ export class MergePass {
   /** Runs of levels that drain. */
   #waiting: readonly RunInfo[] = [];
   #lastWriteMs = 0;
+  #unitsMs = 0;
 
   constructor(parts: CompactorParts, lease: Lease, options: PassOptions) {
     this.#parts = parts;
@@ -167,7 +170,7 @@ export class MergePass {
         isLog || isFirst ? await this.#takeLog(loaded, begun, hasTime) : undefined;
       if (log === "unreadable") continue;
       const planned: PlannedStep | undefined = log ?? this.#planUnit(loaded, begun);
-      if (planned === undefined || !hasTime) {
+      if (planned === undefined || !hasTime || (log === undefined && this.#hasHadItsUnits())) {
         return this.#ended(planned !== undefined || !cursor.isDrained, this.#waiting);
       }
       const result = await this.#carryOut(loaded, begun, planned);
@@ -179,6 +182,11 @@ export class MergePass {
       }
       if (result.status === "published") loaded = result.loaded;
     }
+  }
+
+  /** What was written meanwhile is for the next pass, which the same invocation begins. */
+  #hasHadItsUnits(): boolean {
+    return this.#leftMs() !== Infinity && this.#unitsMs >= UNITS_MS_MAX;
   }
 
   /** Undefined: there is neither log nor anything else that is as urgent. */
@@ -285,6 +293,7 @@ export class MergePass {
     if (isLog) pace.mergedLog(readMs, (this.#lastWriteMs = writeMs));
     if (result.status === "unchanged") this.#totals.deleted += result.deleted;
     if (result.status === "published") {
+      if (!isLog) this.#unitsMs += writeMs;
       if (!isLog && result.readBytes > 0) pace.mergedRuns(result.readBytes, writeMs, startedMs);
       this.#count(result, merged, lists);
     }

@@ -9,7 +9,7 @@ import { type Level, levelsOf } from "../format/levels.ts";
 import { lineBytes, type RunInfo } from "../format/run-info.ts";
 import type { LogUnit } from "../log/log.ts";
 import { behind, piecesOf, visibleBytes, visibleSpans } from "../runs/visible.ts";
-import { countMerged, LEVELS_MAX } from "./tiers.ts";
+import { countMerged, LEVELS_MAX, levelsBeside } from "./tiers.ts";
 
 export interface CompactionLimits {
   /** Bytes and segments of log merged in one step: what its memory is in proportion to. */
@@ -38,7 +38,7 @@ export const DEFAULT_LIMITS: CompactionLimits = {
   assumedBytesPerMs: 1_000,
   unitBytesMax: 256 * MIB,
   runBytesMax: 64 * MIB,
-  portionBytesMin: 256 * KIB,
+  portionBytesMin: 64 * KIB,
 };
 
 /** What is left of the time of a pass. */
@@ -132,7 +132,9 @@ export function planUnit(input: PlanInput): Planned {
   }
   // What drains already is older: what came on top of it is less, and merged first.
   const upper = draining[0] ?? levels.length;
-  const merged = countMerged(sizesOf(levels.slice(0, upper)), 0, input.limits.portionBytesMin);
+  const { portionBytesMin } = input.limits;
+  const levelsMax = levelsBeside(levels.length - upper);
+  const merged = countMerged(sizesOf(levels.slice(0, upper)), 0, portionBytesMin, levelsMax);
   if (merged > 1) {
     return unit(levels, merged - 1, [...positions(0, merged - 1), ...draining]);
   }
@@ -233,7 +235,8 @@ function countJoining(input: PlanInput, levels: readonly Level[]): number {
   const firstDraining = levels.findIndex(({ isDraining }) => isDraining);
   const upper = firstDraining < 0 ? levels : levels.slice(0, firstDraining);
   const sizes = sizesOf(upper);
-  const wanted = countMerged(sizes, unitBytes(units), limits.portionBytesMin);
+  const levelsMax = levelsBeside(levels.length - upper.length);
+  const wanted = countMerged(sizes, unitBytes(units), limits.portionBytesMin, levelsMax);
   const choices = wantsAll(input, levels) ? [levels.length, wanted] : [wanted];
   const bytesOf = (count: number): number => sum(sizesOf(levels.slice(0, count)));
   const fitting = choices.find((count) => bytesOf(count) <= bytesMax);

@@ -7,6 +7,8 @@
 
 /** More levels than this are never left by a merge that is done. */
 export const LEVELS_MAX = 9;
+/** Nor more than this while some of them drain. */
+const DRAINING_LEVELS_MAX = 12;
 /** How often a record may be rewritten before one more level is allowed. */
 const REWRITES_WANTED = 13;
 const LEVELS_MIN = 2;
@@ -15,16 +17,18 @@ const BISECTIONS = 40;
 /**
  * How many of the newest levels to merge with `bytes` of new data, all of them into the last of these.
  * @param sizes bytes of each level, the newest first
+ * @param levelsMax beside these there are levels that drain already. Default: there are none
  * @param bytes of what comes on top, which is counted as at least `portionBytesMin`; 0: nothing comes
  */
 export function countMerged(
   sizes: readonly number[],
   bytes: number,
   portionBytesMin: number,
+  levelsMax: number = LEVELS_MAX,
 ): number {
   const portion = Math.max(bytes, portionBytesMin);
   const total = sizes.reduce((sum, size) => sum + size, bytes);
-  const allowed = levelsFor(total / portion);
+  const allowed = Math.min(levelsFor(total / portion), levelsMax);
   let above = total;
   for (let at = sizes.length - 1; at >= 0; at--) {
     const size = sizes[at] ?? 0;
@@ -37,6 +41,11 @@ export function countMerged(
   const isNew = bytes > 0 ? 1 : 0;
   const tooMany = sizes.length + isNew - allowed;
   return tooMany > 0 ? Math.min(sizes.length, tooMany + 1 - isNew) : 0;
+}
+
+/** How many levels there may be above those that drain, and the level that takes these in. */
+export function levelsBeside(others: number): number {
+  return Math.max(LEVELS_MIN, Math.min(LEVELS_MAX, DRAINING_LEVELS_MAX - others));
 }
 
 /** The fewest levels with which data of so many portions is rewritten as seldom as wanted. */

@@ -213,6 +213,36 @@ test("runs too large for a pass hold up neither the log nor what is due, and are
   expect(await ids(backend)).toBe(written);
 });
 
+test("a pass ends after half a minute of units: the next one takes in what was written meanwhile", async () => {
+  const runtime = manualRuntime();
+  const backend = new Distant(runtime);
+  await backend.initialize("store", { readOnly: false });
+  const settings = { ...DEFAULT_SETTINGS, segmentGraceMs: 0 };
+  const pass = async (leftMs: () => number): Promise<CompactionReport> => {
+    const engine = createEngine({ ...given(backend, runtime), settings, compression: "none" });
+    const sizes = { joinBytesMax: 0, runBytesMax: 40_000, unitBytesMax: 100_000 };
+    const limits = { ...DEFAULT_LIMITS, ...sizes, portionBytesMin: 1_000 };
+    return (await new Compactor({ ...engine, limits }).pass({ leftMs })).report;
+  };
+  for (const from of [1, 1_351]) {
+    await leaveFlushes(backend, 1_350, from, { text: "x".repeat(600) });
+    const before = backend.publications;
+    await pass(() => (backend.publications === before ? Infinity : 0));
+  }
+  // To read both levels takes three minutes.
+  backend.runBytesPerMs = 10;
+  const endMs = runtime.nowMs() + 900_000;
+  const first = await pass(() => endMs - runtime.nowMs());
+  expect(first).toMatchObject({ outcome: "published", more: true });
+  expect(first.durationMs).toBeGreaterThan(30_000);
+  expect(first.durationMs).toBeLessThan(60_000);
+  await leaveFlushes(backend, 1, 2_701);
+  expect(await pass(() => endMs - runtime.nowMs())).toMatchObject({ segments: 1, more: true });
+  // One that has no end leaves nothing.
+  expect(await pass(() => Infinity)).toMatchObject({ more: false, waiting: { runs: 0 } });
+  expect(await ids(backend)).toBe(2_701);
+});
+
 test("a medium that is slower than assumed holds up neither the log nor what is due", async () => {
   const runtime = manualRuntime();
   const backend = new Distant(runtime);

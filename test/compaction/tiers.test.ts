@@ -1,7 +1,7 @@
 /** Which levels merge: how often that rewrites a byte, and how many levels it leaves. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { countMerged, LEVELS_MAX } from "../../src/compaction/tiers.ts";
+import { countMerged, LEVELS_MAX, levelsBeside } from "../../src/compaction/tiers.ts";
 import { propertyRuns, repeat } from "../support/effort.ts";
 import { SEED } from "./arbitraries.ts";
 
@@ -143,4 +143,13 @@ describe("whatever the levels are", () => {
     expect(countMerged([], PORTION, SMALL)).toBe(0);
     for (const bytes of [1, SMALL, 1e12]) expect(countMerged([bytes], 0, SMALL)).toBe(0);
   });
+});
+
+test("there are at most twelve levels while some of them drain", () => {
+  expect([1, 3, 4, 9, 11].map(levelsBeside)).toEqual([9, 9, 8, 3, 2]);
+  const above = Array.from({ length: 7 }, () => 1_000_000);
+  for (const others of [8, 9, 10]) {
+    const left = above.length - countMerged(above, 0, 1, levelsBeside(others)) + 1;
+    expect(left).toBeLessThanOrEqual(levelsBeside(others));
+  }
 });
