@@ -30,6 +30,8 @@ export interface FollowedState {
   readonly complete: boolean;
   /** Segments in memory, by key. */
   segments(key: string): readonly Segment[] | undefined;
+  /** Generation of the newest manifest of which a scan has shown records. */
+  readonly shownGeneration: number;
   /** Called with segments that cannot be read. */
   readonly onCorrupt: (error: CorruptionError) => void;
 }
@@ -107,7 +109,8 @@ export class Follower {
         [...this.#before.keys(), ...operations.keys()],
       );
     }
-    const objects = new ChangedObjects(this.#engine, base, state.view, this.#records);
+    const given = { records: this.#records, shownGeneration: state.shownGeneration };
+    const objects = new ChangedObjects(this.#engine, base, state.view, given);
     const found = await objects.find(operations, this.#deferred, {
       // What memory had before is known, or it has not changed.
       isSettled: (id) =>

@@ -82,14 +82,22 @@ export class ChangedObjects {
   readonly #base: Base;
   readonly #view: View;
   readonly #records: Memtable;
+  readonly #shownGeneration: number;
   readonly #reportedWriters: ReadonlySet<string>;
   readonly #candidates = new Map<string, Candidate>();
 
-  constructor(engine: Engine, base: Base, view: View, records: Memtable) {
+  /** @param shownGeneration of the newest manifest of which a scan has shown records */
+  constructor(
+    engine: Engine,
+    base: Base,
+    view: View,
+    { records, shownGeneration }: { readonly records: Memtable; readonly shownGeneration: number },
+  ) {
     this.#engine = engine;
     this.#base = base;
     this.#view = view;
     this.#records = records;
+    this.#shownGeneration = shownGeneration;
     const current = new Set([...view.segments.map(({ key }) => key), ...view.published]);
     // What the follower read meanwhile may lack a frame that went with its file.
     const reported = [...base.known.values()].filter(
@@ -244,6 +252,8 @@ export class ChangedObjects {
   /** Of ids that are deleted now, those of which the follower cannot have had a record. */
   async #neverThere(ids: ReadonlySet<string>): Promise<string[]> {
     const { view, known } = this.#base;
+    // Since then a scan has shown records of newer runs.
+    if (this.#shownGeneration > view.loaded.manifest.generation) return [];
     const current = new Set(this.#view.loaded.manifest.runs.map(({ path }) => path));
     const stayed = view.loaded.manifest.runs.filter(({ path }) => current.has(path));
     const runs = stayed.map((run) => this.#engine.runs.open(run));

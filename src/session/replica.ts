@@ -71,6 +71,7 @@ export class Replica {
   readonly records = new Memtable();
   /** Exists from the first `tail` or `watch` on. */
   #follower: Follower | undefined;
+  #shownGeneration = 0;
   readonly #log: KnownLog;
   readonly #engine: Engine;
   readonly #options: ReplicaOptions;
@@ -267,6 +268,11 @@ export class Replica {
     }
   }
 
+  /** A scan shows records of this view, perhaps of a newer manifest than that of the last look. */
+  shown({ loaded: { manifest } }: View): void {
+    this.#shownGeneration = Math.max(this.#shownGeneration, manifest.generation);
+  }
+
   /** From now on `pendingChanges` returns what others change. */
   follow(): Follower {
     return (this.#follower ??= new Follower(this.#engine, this.records, this.#followed()));
@@ -277,6 +283,7 @@ export class Replica {
       view: this.viewWithOwn,
       complete: this.#complete,
       segments: (key) => this.history.segments(key),
+      shownGeneration: this.#shownGeneration,
       onCorrupt: (error) => this.onCorrupt(error),
     };
   }

@@ -69,6 +69,7 @@ export class Scans<T> {
       range,
       async (attempt, rest) => {
         attempt.view = await this.#settle(attempt.view);
+        replica.shown(attempt.view);
         const log = await this.#readLog(attempt, rest);
         if (attempt.gone.size > 0) return { sources: [] };
         const levels = levelPieces(engine.runs, attempt.view);

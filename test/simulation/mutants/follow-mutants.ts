@@ -71,4 +71,17 @@ export const FOLLOW_MUTANTS: readonly Mutant[] = [
       name: "an agent receives the changes of others, never its own",
     },
   },
+  {
+    name: "followers miss what only a scan has shown",
+    breaks: ["FOLLOWER", "T6"],
+    does: "does not report the deletion of a record that a scan has shown of a newer manifest",
+    edits: [
+      {
+        file: "session/changed-objects.ts",
+        find: "if (this.#shownGeneration > view.loaded.manifest.generation) return [];\n",
+        put: "",
+      },
+    ],
+    test: { file: "store/follow-scan.test.ts", name: "a record that only a scan has shown" },
+  },
 ];
