@@ -37,6 +37,7 @@ const PAGE_OBJECTS_MAX = 1_000;
  * const store = await Store.open("memory", { backend });
  */
 export class MemoryBackend extends BaseBackend {
+  /** As S3 does. */
   readonly listsInOrder: boolean = true;
   readonly #runtime: Runtime;
   readonly #locations = new Map<string, Map<string, MemoryObject>>();

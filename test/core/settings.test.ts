@@ -13,6 +13,7 @@ test("the defaults are those of the protocol", () => {
   expect(resolveSettings({})).toEqual({
     leaseTtlMs: 60_000,
     gcGraceMs: 3_600_000,
+    eraseAfterMs: 604_800_000,
     segmentGraceMs: 60_000,
     tombstoneGraceMs: 86_400_000,
     writerLagMs: 3_600_000,

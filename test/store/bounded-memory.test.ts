@@ -74,10 +74,10 @@ describe("a store is gone through in a small part of its size", () => {
     expectBounded("scan", LOG_HEAP_MIB, { records, descents: 0 }),
   );
   test("by a compaction of everything", { timeout: 60_000 }, () =>
-    // The log first, by itself, then all of it.
+    // The log first, by itself, then all of it; levels that are alike may be merged in between.
     expectBounded("compact", LOG_HEAP_MIB, {
       outcome: "published",
-      records: logged + records,
+      records: expect.toSatisfy((written: number) => written >= logged + records),
       levels: 1,
     }),
   );
