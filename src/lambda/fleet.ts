@@ -3,7 +3,7 @@ import { InvalidArgumentError } from "../core/errors.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import { FsBackend } from "../storage/fs/fs-backend.ts";
-import { withoutSlashesAtEnd } from "../storage/paths.ts";
+import { withoutSlashesAtEnd } from "../core/relative-path.ts";
 import type { Wanted } from "./compactor-event.ts";
 import { IdleBackoff } from "./idle-backoff.ts";
 import type { S3Access } from "./s3-access.ts";

@@ -1,6 +1,6 @@
 /** `manifest.json` as the original opslog writes it, and how it is distinguished from ours. */
 import { CorruptionError, OpslogError } from "../core/errors.ts";
-import { checkPath } from "../storage/paths.ts";
+import { checkPath } from "../core/relative-path.ts";
 import { validateManifest } from "./validate.ts";
 
 export interface LegacyManifest {

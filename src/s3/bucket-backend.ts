@@ -14,7 +14,7 @@ import type {
   RequestOptions,
 } from "../storage/backend.ts";
 import { BaseBackend } from "../storage/base-backend.ts";
-import { checkPath, checkPrefix } from "../storage/paths.ts";
+import { checkPath, checkPrefix } from "../core/relative-path.ts";
 import { S3Bucket, S3Connection } from "./requests/client.ts";
 import { deleteObjects } from "./objects/delete.ts";
 import { getObject } from "./objects/get.ts";

@@ -16,7 +16,7 @@ import type {
   RequestOptions,
   StorageBackend,
 } from "./backend.ts";
-import { checkPath, checkPrefix } from "./paths.ts";
+import { checkPath, checkPrefix } from "../core/relative-path.ts";
 
 /** Base of a backend: implements the blob calls over the calls of the medium. */
 export abstract class BaseBackend implements StorageBackend {

@@ -12,7 +12,7 @@ import type {
   PutResult,
 } from "./backend.ts";
 import { BaseBackend } from "./base-backend.ts";
-import { checkPath, checkPrefix } from "./paths.ts";
+import { checkPath, checkPrefix } from "../core/relative-path.ts";
 
 export interface MemoryBackendOptions {
   readonly runtime?: Runtime | undefined;

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { CLOCK_MAX } from "../../src/core/version.ts";
 import * as paths from "../../src/format/paths.ts";
-import { checkPath } from "../../src/storage/paths.ts";
+import { checkPath } from "../../src/core/relative-path.ts";
 import { propertyRuns } from "../support/effort.ts";
 
 const SEED = 20_261_122;

@@ -13,7 +13,7 @@ import { parseHolder } from "../../src/storage/fs/process-identity.ts";
 import { SwapName } from "../../src/storage/fs/names.ts";
 import { Lease } from "../../src/storage/lease.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
-import { checkPath, checkPrefix } from "../../src/storage/paths.ts";
+import { checkPath, checkPrefix } from "../../src/core/relative-path.ts";
 import { decoded, mutated, noise, NESTED, RUNS, SEED } from "./support.ts";
 
 const RAND = "9f86d081884c7d65";

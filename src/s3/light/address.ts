@@ -1,5 +1,5 @@
 /** Where a request for an object goes. Pure. */
-import { withoutSlashesAtEnd } from "../../storage/paths.ts";
+import { withoutSlashesAtEnd } from "../../core/relative-path.ts";
 import { isHostName } from "../requests/options.ts";
 import { encodeKey } from "./sigv4.ts";
 

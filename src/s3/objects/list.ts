@@ -1,7 +1,7 @@
 /** Listing below a prefix, page by page. */
 import { InvalidArgumentError, NotSupportedError, UnavailableError } from "../../core/errors.ts";
 import type { ListedObject, ListPage } from "../../storage/backend.ts";
-import { checkPath } from "../../storage/paths.ts";
+import { checkPath } from "../../core/relative-path.ts";
 import type { S3Bucket } from "../requests/client.ts";
 import type { ListedPage } from "../requests/transport.ts";
 

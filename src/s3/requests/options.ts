@@ -5,7 +5,7 @@ import type { Runtime } from "../../core/runtime.ts";
 import { checkEndpoint } from "./endpoint.ts";
 import type { S3RequestEvent } from "./exchange.ts";
 import { headersFor, type OperationHeaders, type ServerSideEncryption } from "./headers.ts";
-import { withoutSlashesAtEnd, wrongInKey } from "../../storage/paths.ts";
+import { withoutSlashesAtEnd, wrongInKey } from "../../core/relative-path.ts";
 
 /** Whichever client sends the requests. */
 export interface CommonS3Options {

@@ -28,7 +28,7 @@ import { type FileFound, readFile } from "./read.ts";
 import { Staging } from "./staging.ts";
 import { checkLockPath, checkObjectPath, SwapName } from "./names.ts";
 import { SwappedObjects } from "./versioned-objects.ts";
-import { checkPrefix } from "../paths.ts";
+import { checkPrefix } from "../../core/relative-path.ts";
 
 /** Options of `FsBackend`. */
 export interface FsBackendOptions {

@@ -1,6 +1,6 @@
 /** Names in the directory: swapped objects and their versions, and the backend's own files. */
 import { InvalidArgumentError } from "../../core/errors.ts";
-import { checkPath } from "../paths.ts";
+import { checkPath } from "../../core/relative-path.ts";
 
 /** Where files are written before they get their names. */
 export const STAGING_DIRECTORY = ".tmp";

@@ -1,4 +1,5 @@
-import { InvalidArgumentError } from "../core/errors.ts";
+/** Relative paths and keys, as every medium accepts them. */
+import { InvalidArgumentError } from "./errors.ts";
 
 /** S3 refuses longer keys; the store's prefix takes a part of this. */
 const PATH_BYTES_MAX = 900;
