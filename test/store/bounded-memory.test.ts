@@ -21,6 +21,11 @@ const STREAM_HEAP_MIB = 24;
 const LOG_HEAP_MIB = 48;
 /** What is read ahead, and what the process takes for code and as allocator's reserve. */
 const OUTSIDE_HEAP_BYTES_MAX = 48 * 1024 * 1024;
+/**
+ * From Node 24 on, what zlib takes for a block is released by the garbage collector only, which is in
+ * no hurry: a compaction that compresses holds 80 to 90 MB more, of a small store as of a large one.
+ */
+const DEFLATE_BYTES_MAX = Number.parseInt(process.versions.node) >= 24 ? 72 * 1024 * 1024 : 0;
 
 const idOf = (n: number): string => `r${String(n).padStart(9, "0")}`;
 
@@ -61,10 +66,16 @@ describe("a store is gone through in a small part of its size", () => {
     return () => directory[Symbol.asyncDispose]();
   }, 120_000);
 
-  const expectBounded = async (task: string, heapMiB: number, expected: object): Promise<void> => {
+  const expectBounded = async (
+    task: string,
+    heapMiB: number,
+    expected: object,
+    moreBytes = 0,
+  ): Promise<void> => {
     const { found, grownBytes } = await run(task, heapMiB);
     expect(found).toEqual(expected);
-    expect(grownBytes).toBeLessThan(heapMiB * 1024 * 1024 + OUTSIDE_HEAP_BYTES_MAX);
+    const most = heapMiB * 1024 * 1024 + OUTSIDE_HEAP_BYTES_MAX + moreBytes;
+    expect(grownBytes).toBeLessThan(most);
   };
 
   test("by streams", { timeout: 60_000 }, () =>
@@ -75,10 +86,15 @@ describe("a store is gone through in a small part of its size", () => {
   );
   test("by a compaction of everything", { timeout: 60_000 }, () =>
     // The log first, by itself, then all of it; levels that are alike may be merged in between.
-    expectBounded("compact", LOG_HEAP_MIB, {
-      outcome: "published",
-      records: expect.toSatisfy((written: number) => written >= logged + records),
-      levels: 1,
-    }),
+    expectBounded(
+      "compact",
+      LOG_HEAP_MIB,
+      {
+        outcome: "published",
+        records: expect.toSatisfy((written: number) => written >= logged + records),
+        levels: 1,
+      },
+      DEFLATE_BYTES_MAX,
+    ),
   );
 });
