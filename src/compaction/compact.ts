@@ -17,7 +17,7 @@ import { createEngine } from "../engine/engine.ts";
 export interface CompactOptions extends SettingOptions {
   /** Default `new FsBackend()`. */
   readonly backend?: StorageBackend | undefined;
-  /** Merge all runs into one, whatever their sizes. Default false. */
+  /** Merge all levels into one, whatever their sizes. Default false. */
   readonly full?: boolean | undefined;
   /**
    * How the runs that the pass writes are compressed; readers read every kind. "zstd" is a little

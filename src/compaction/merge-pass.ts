@@ -287,6 +287,8 @@ export class MergePass {
     };
     const result = await run(plan).catch((error: unknown) => {
       if (!(error instanceof TooSlow)) throw error;
+      // For a while fewer levels join, or none.
+      pace.mergedRuns(error.readBytes, runtime.steadyMs() - startedMs, startedMs);
       return run({ ...plan, taken: [] });
     });
     const writeMs = runtime.steadyMs() - startedMs;

@@ -150,9 +150,9 @@ function checkSuccessor(before: Manifest, after: Manifest): void {
     });
     assert(isApart, "no id is visible in two runs of a level");
   }
-  const excised = new Map(after.runs.map((run) => [run.path, run]));
+  const named = new Map(after.runs.map((run) => [run.path, run]));
   for (const run of before.runs) {
-    const now = excised.get(run.path);
+    const now = named.get(run.path);
     const returned = now === undefined ? [] : takenOver(now, run);
     assert(returned.length === 0, "what was taken over from a run stays so");
   }

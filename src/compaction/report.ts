@@ -15,7 +15,7 @@ export interface CompactionReport {
   /**
    * `published`: at least one new manifest, also where the pass then lost a race or its time was up
    * (`more`). `idle`: there was nothing to do. `busy`: another compactor holds the lease. `lost`:
-   * another published first, or the lease was lost; nothing of this pass counts, nothing was
+   * what another published does not go with what was merged, or the lease was lost; nothing of this pass counts, nothing was
    * deleted, the next pass starts again. `stopped`: its time was up before it had published; the
    * same holds, and the next pass of this process takes less at a time.
    */
@@ -52,13 +52,13 @@ export interface CompactionReport {
   readonly corrupt: number;
   /** Whether work is left that another pass could do at once. */
   readonly more: boolean;
-  /** Runs that should be merged, too large for the time of this pass; 0 where there are none. */
+  /** Runs whose merge goes on in later passes; 0 where there are none. */
   readonly waiting: WaitingRuns;
   /** How long the pass took, in ms. */
   readonly durationMs: number;
 }
 
-/** What a merge of runs that did not fit into the time would read. */
+/** Runs of levels that are being merged into an older one, as the pass left them. */
 export interface WaitingRuns {
   /** Number of runs. */
   readonly runs: number;
@@ -107,7 +107,7 @@ export interface CompactorParts {
 }
 
 export interface PassOptions {
-  /** Merge all runs into one, whatever their sizes. Default false. */
+  /** Merge all levels into one, whatever their sizes. Default false. */
   readonly full?: boolean | undefined;
   /** Ends the pass before its next step once it aborts; a publication that was begun is ended. */
   readonly signal?: AbortSignal | undefined;

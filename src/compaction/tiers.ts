@@ -17,8 +17,8 @@ const BISECTIONS = 40;
 /**
  * How many of the newest levels to merge with `bytes` of new data, all of them into the last of these.
  * @param sizes bytes of each level, the newest first
- * @param levelsMax beside these there are levels that drain already. Default: there are none
  * @param bytes of what comes on top, which is counted as at least `portionBytesMin`; 0: nothing comes
+ * @param levelsMax fewer are allowed beside levels that drain already. Default: there are none
  */
 export function countMerged(
   sizes: readonly number[],

@@ -81,7 +81,7 @@ export class UnitMerge {
   #checkPace(): void {
     const { plan, untilMs } = this.#options;
     if (!plan.isWhole || plan.taken.length === 0) return;
-    if (this.#runtime.steadyMs() >= untilMs) throw new TooSlow();
+    if (this.#runtime.steadyMs() >= untilMs) throw new TooSlow(this.#readBytes);
   }
 
   #isEnough(bytes: number): boolean {

@@ -54,8 +54,11 @@ export class Pace {
 /** Levels that join the log, and that would hold it up: the log is merged without them. */
 export class TooSlow extends Error {
   override readonly name = "TooSlow";
+  /** Bytes of their lines that were read. */
+  readonly readBytes: number;
 
-  constructor() {
+  constructor(readBytes: number) {
     super("the levels that join the log will not be merged in time");
+    this.readBytes = readBytes;
   }
 }

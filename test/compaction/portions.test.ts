@@ -88,7 +88,10 @@ async function invoke(
   backend: Distant,
   runtime: ManualRuntime,
   ms: number,
-  options: Pick<CompactOptions, "segmentGraceMs" | "tombstoneGraceMs" | "full"> = {},
+  options: Pick<
+    CompactOptions,
+    "segmentGraceMs" | "tombstoneGraceMs" | "full" | "compression"
+  > = {},
 ): Promise<CompactorReport> {
   const handler = compactOne(
     { location: "store", backend, ...QUIET, ...options },
@@ -247,7 +250,8 @@ test("a medium that is slower than assumed holds up neither the log nor what is 
   const runtime = manualRuntime();
   const backend = new Distant(runtime);
   await backend.initialize("store", { readOnly: false });
-  const options = { segmentGraceMs: 60_000, full: true };
+  // What it takes to read a run is measured here by its stored bytes.
+  const options = { segmentGraceMs: 60_000, full: true, compression: "none" } as const;
   const large = "x".repeat(50_000);
   await using writer = await Store.open<string>("store", { backend, agentId: "w", skipLoad: true });
   await writer.batch(() => {

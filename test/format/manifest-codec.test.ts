@@ -40,6 +40,7 @@ const runs: fc.Arbitrary<RunInfo> = fc
     stem: names,
     level: fc.nat({ max: 9 }),
     since: fc.option(fc.integer({ min: 1 }), { nil: undefined }),
+    oldestMs: fc.option(fc.nat(), { nil: undefined }),
     excised: fc.option(excisions, { nil: undefined }),
     bytes: fc.integer({ min: 1 }),
     records: fc.integer({ min: 1 }),
@@ -66,11 +67,12 @@ const runs: fc.Arbitrary<RunInfo> = fc
       { minLength: 1, maxLength: 3 },
     ),
   })
-  .map(({ stem, since, excised: spans, ...run }) => ({
+  .map(({ stem, since, oldestMs, excised: spans, ...run }) => ({
     path: `${stem}.jsonl`,
     index: `${stem}.index`,
     ...run,
     ...(since === undefined ? {} : { since }),
+    ...(oldestMs === undefined ? {} : { oldestMs }),
     ...(spans === undefined ? {} : { excised: spans }),
   }));
 

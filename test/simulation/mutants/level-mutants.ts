@@ -181,4 +181,20 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
     ],
     test: { file: "compaction/edit.test.ts", name: "log that is deleted at once" },
   },
+  {
+    name: "what was deleted stays",
+    breaks: ["C4"],
+    does: "does not merge levels because of the age of what they hold",
+    edits: [
+      {
+        file: "compaction/plan.ts",
+        find: "if (isOverdue(input, levels)) return planOldest(levels);",
+        put: "if (isOverdue(input, levels) && levels.length === 0) return planOldest(levels);",
+      },
+    ],
+    test: {
+      file: "compaction/erase.test.ts",
+      name: "levels are merged into the oldest from half of the time on",
+    },
+  },
 ];
