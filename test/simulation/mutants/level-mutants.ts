@@ -151,6 +151,7 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
         put: "return (!hasNew || hasNew) && current",
       },
     ],
+    test: { file: "compaction/edit.test.ts", name: "a floor does not rise over runs" },
   },
   {
     name: "what others took over is taken over again",
