@@ -56,7 +56,10 @@ export class OpslogStore extends Construct {
   readonly compactor: Function;
   /** Takes the events that the schedule could not hand to the compactor. */
   readonly deadLetterQueue: Queue;
-  /** BacklogAge, BacklogSegments, CompactorFailing, CompactorSilent, DeadLetters; or none. */
+  /**
+   * BacklogAge, BacklogSegments, FallingBehind, CompactorFailing, CompactorSilent, DeadLetters; or
+   * none.
+   */
   readonly alarms: readonly Alarm[];
   readonly #key: IKey | undefined;
   readonly #sharesBucket: boolean;

@@ -20,8 +20,18 @@ export const METRICS = {
   BacklogAgeMs: "Maximum",
   /** Since the last publication, while there is a backlog. */
   CompactionLagMs: "Maximum",
-  /** Runs of the store: a point read may look into each of them. */
+  /** 1 while more is written than is merged; of a period 1 only if each pass found it so. */
+  FallingBehind: "Minimum",
+  /** When nothing waits any more; not reported where that is not known. */
+  ForecastMs: "Maximum",
+  /** Runs of the store. */
   Runs: "Maximum",
+  /** Levels of the store: a point read may look into one run of each. */
+  Levels: "Maximum",
+  /** Bytes of log merged. */
+  LogBytes: "Sum",
+  /** Bytes of lines written: divided by `LogBytes`, of hours or days, the write amplification. */
+  WrittenBytes: "Sum",
   /** Runs that should be merged and do not fit into the time of an invocation. */
   WaitingRunBytes: "Maximum",
   /** Publications lost to another compactor or an archive. */
@@ -116,6 +126,12 @@ function planAlarms(watched: Watched, settings: AlarmSettings): Record<string, A
       description: `The log of ${location} grows: every read of it takes more requests.`,
       metric: storeMetric(location, "BacklogSegments", { period }),
       threshold: settings.backlogSegments,
+    },
+    FallingBehind: {
+      ...backlog,
+      description: `More is written to ${location} than its compactor merges.`,
+      metric: storeMetric(location, "FallingBehind", { period }),
+      threshold: 0,
     },
     CompactorFailing: {
       description: `The compactor of ${location} fails again and again: see its log.`,

@@ -4,13 +4,13 @@
  */
 import { ConflictError } from "../core/errors.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
-import { countLevels } from "../format/levels.ts";
 import { COMPACT_LEASE_PATH } from "../format/paths.ts";
 import type { IsEnough, LogListing, LogRef } from "../log/log.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import { Lease } from "../storage/lease.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
 import { namesIn, sortListing, type SortedListing } from "../view/live-segments.ts";
+import { amplificationOf, expectedWrites, forecastOf, paceOf, shapeOf } from "./measures.ts";
 import { MergePass } from "./merge-pass.ts";
 import { isOutdated } from "./migrate.ts";
 import { hasUnit, overdueAt } from "./plan.ts";
@@ -24,9 +24,16 @@ import type {
   PassResult,
 } from "./report.ts";
 
-const MERGED = { publications: 0, segments: 0, operations: 0, runsMerged: 0, records: 0, bytes: 0 };
 const NOTHING = {
-  ...MERGED,
+  publications: 0,
+  segments: 0,
+  operations: 0,
+  runsMerged: 0,
+  records: 0,
+  bytes: 0,
+  lineBytes: 0,
+  logBytes: 0,
+  unitsMs: 0,
   deleted: 0,
   collected: 0,
   corrupt: 0,
@@ -44,8 +51,12 @@ interface Look {
   readonly manifest: Manifest;
   readonly generation: number;
   readonly wanted: boolean;
-  readonly found: Pick<CompactionReport, "runs" | "levels" | "retired" | "backlog" | "quietMs">;
+  readonly found: Found;
+  /** Segments that are written in a second. */
+  readonly arriving: number;
 }
+
+type Found = ReturnType<typeof shapeOf> & Pick<CompactionReport, "backlog" | "quietMs">;
 
 export class Compactor {
   readonly #parts: CompactorParts;
@@ -61,9 +72,9 @@ export class Compactor {
   async pass(options: PassOptions = {}): Promise<PassResult> {
     const { runtime, settings, backend, pace } = this.#parts;
     const startedMs = runtime.nowMs();
-    const result = ({ replaced = [], ...part }: PartialResult): PassResult => {
+    const result = (part: PartialResult): PassResult => {
       const durationMs = runtime.nowMs() - startedMs;
-      return { report: { ...NOTHING, ...current.found, ...part, durationMs }, replaced };
+      return this.#report(current, part, durationMs);
     };
     const current = await this.#look(options);
     const { signal } = options;
@@ -101,6 +112,26 @@ export class Compactor {
     }
   }
 
+  #report(
+    { found, arriving }: Look,
+    { replaced = [], isDrained = false, portions = 0, ...part }: PartialResult,
+    durationMs: number,
+  ): PassResult {
+    const { limits, pace: known } = this.#parts;
+    const done = { ...NOTHING, ...found, ...part, durationMs };
+    const left = found.backlog.segments - done.segments - done.corrupt;
+    const pace = paceOf(done);
+    known.arrivals.merged(done.segments);
+    const report = {
+      ...done,
+      amplification: amplificationOf(done),
+      expectedAmplification: expectedWrites(done, { ...done, portions }, limits),
+      pace,
+      forecast: forecastOf(isDrained ? 0 : Math.max(0, left), arriving, pace, done.outcome),
+    };
+    return { report, replaced };
+  }
+
   /** Whether log, retired objects or the caller require a pass: two requests if none does. */
   async #look(options: PassOptions): Promise<Look> {
     const { log, manifests, settings } = this.#parts;
@@ -111,9 +142,10 @@ export class Compactor {
     const live = await this.#liveOf(manifest, listing);
     const backlog = describeBacklog(live, listing, loaded);
     const quietMs = Math.max(0, loaded.dateMs - (loaded.lastModifiedMs ?? loaded.dateMs));
-    const levels = countLevels(runs);
-    const found = { runs: runs.length, levels, retired: retired.length, backlog, quietMs };
-    if (loaded.legacyManifest !== undefined) return { manifest, generation, wanted: true, found };
+    const found = { ...shapeOf(manifest, loaded.dateMs), backlog, quietMs };
+    const arriving = this.#parts.pace.arrivals.looked(backlog, listing.lastDateMs);
+    const look = { manifest, generation, found, arriving };
+    if (loaded.legacyManifest !== undefined) return { ...look, wanted: true };
     const dated = fillIn(retired, loaded.lastModifiedMs);
     const graces = { ...settings, segmentGraceMs: segmentGraceOf(manifest, settings) };
     const overdueMs = overdueAt(loaded.dateMs, settings);
@@ -126,7 +158,7 @@ export class Compactor {
       hasUnit({ manifest, limits: this.#parts.limits, overdueMs }) ||
       (options.full === true && runs.some(({ level }) => level > 0)) ||
       runs.some((run) => isOutdated(run, options));
-    return { manifest, generation, wanted, found };
+    return { ...look, wanted };
   }
 
   /** A backlog is counted, but not at the expense of merging it. */

@@ -3,9 +3,8 @@
  * there is work and time. From objects only, never from a Store's memory.
  */
 import type { CorruptionError } from "../core/errors.ts";
-import type { Manifest } from "../format/manifest-codec.ts";
-import type { RunInfo } from "../format/run-info.ts";
-import { countLevels } from "../format/levels.ts";
+import { EMPTY_MANIFEST, type Manifest } from "../format/manifest-codec.ts";
+import { lineBytes, type RunInfo } from "../format/run-info.ts";
 import type { LogUnit, LogRef } from "../log/log.ts";
 import type { Lease } from "../storage/lease.ts";
 import { checkManifestPresent, lacksManifest, listReferable } from "../view/lost-manifest.ts";
@@ -14,6 +13,7 @@ import { namesIn, segmentLists, standingOf } from "../view/live-segments.ts";
 import { LogCursor } from "./log-cursor.ts";
 import { LogMerge, type MergedLog } from "./merge-log.ts";
 import { MergeStep, type PublishedStep, type StepInput, type StepResult } from "./merge-step.ts";
+import { shapeOf } from "./measures.ts";
 import { isOutdated } from "./migrate.ts";
 import { TooSlow } from "../engine/pace.ts";
 import {
@@ -26,6 +26,7 @@ import {
   planUnit,
   purgeFloorAt,
   runBytes,
+  unitBytes,
   wantsPurge,
 } from "./plan.ts";
 import {
@@ -92,6 +93,10 @@ export class MergePass {
     runsMerged: 0,
     records: 0,
     bytes: 0,
+    lineBytes: 0,
+    logBytes: 0,
+    portions: 0,
+    unitsMs: 0,
     deleted: 0,
     collected: 0,
     corrupt: 0,
@@ -102,7 +107,8 @@ export class MergePass {
   /** Runs of levels that drain. */
   #waiting: readonly RunInfo[] = [];
   #lastWriteMs = 0;
-  #unitsMs = 0;
+  #dateMs = 0;
+  #cursor: LogCursor | undefined;
 
   constructor(parts: CompactorParts, lease: Lease, options: PassOptions) {
     this.#parts = parts;
@@ -115,7 +121,7 @@ export class MergePass {
     const loaded = await this.#parts.manifests.load();
     if (loaded.legacyManifest !== undefined) return this.#upgrade();
     this.#current = loaded.manifest;
-    const cursor = new LogCursor(this.#parts.log);
+    const cursor = (this.#cursor = new LogCursor(this.#parts.log));
     try {
       const begun = await this.#begin(loaded, cursor);
       if (lacksManifest(loaded.manifest, this.#listed)) return await this.#checkLacking();
@@ -186,7 +192,7 @@ export class MergePass {
 
   /** What was written meanwhile is for the next pass, which the same invocation begins. */
   #hasHadItsUnits(): boolean {
-    return this.#leftMs() !== Infinity && this.#unitsMs >= UNITS_MS_MAX;
+    return this.#leftMs() !== Infinity && this.#totals.unitsMs >= UNITS_MS_MAX;
   }
 
   /** Undefined: there is neither log nor anything else that is as urgent. */
@@ -295,7 +301,7 @@ export class MergePass {
     if (isLog) pace.mergedLog(readMs, (this.#lastWriteMs = writeMs));
     if (result.status === "unchanged") this.#totals.deleted += result.deleted;
     if (result.status === "published") {
-      if (!isLog) this.#unitsMs += writeMs;
+      if (!isLog) this.#totals.unitsMs += writeMs;
       if (!isLog && result.readBytes > 0) pace.mergedRuns(result.readBytes, writeMs, startedMs);
       this.#count(result, merged, lists);
     }
@@ -304,7 +310,7 @@ export class MergePass {
 
   #count(
     { loaded, newRuns, list, garbage, deleted, mergedDeleted, replaced }: PublishedStep,
-    { merged, operations }: MergedLog,
+    { merged, operations, done }: MergedLog,
     lists: Map<string, ReadonlySet<string>>,
   ): void {
     const totals = this.#totals;
@@ -316,9 +322,13 @@ export class MergePass {
     totals.runsMerged += gone.length;
     totals.records += newRuns.reduce((sum, { records }) => sum + records, 0);
     totals.bytes += newRuns.reduce((sum, { bytes }) => sum + bytes, 0);
+    totals.lineBytes += newRuns.reduce((sum, run) => sum + lineBytes(run), 0);
+    totals.logBytes += unitBytes(done);
+    if (merged.length > 0) totals.portions++;
     totals.deleted += deleted;
     totals.collected += deleted - mergedDeleted;
     this.#current = loaded.manifest;
+    this.#dateMs = loaded.dateMs;
     if (replaced !== undefined) this.#replaced.push(replaced);
     // What this pass makes may be retired by a later step of it.
     const made = newRuns.flatMap(({ path, index }) => [path, index]);
@@ -336,10 +346,11 @@ export class MergePass {
   }
 
   #published(): PartialResult {
-    const { generation = 0, runs = [], retired = [] } = this.#current ?? {};
-    const levels = countLevels(runs);
-    const counts = { ...this.#totals, runs: runs.length, levels, retired: retired.length };
-    return { outcome: "published", generation, ...counts, replaced: this.#replaced };
+    const current = this.#current ?? EMPTY_MANIFEST;
+    const counts = { ...this.#totals, ...shapeOf(current, this.#dateMs) };
+    const isDrained = this.#cursor?.isDrained === true;
+    const { generation } = current;
+    return { outcome: "published", generation, ...counts, isDrained, replaced: this.#replaced };
   }
 
   #leftMs(): number {

@@ -34,6 +34,18 @@ export interface CompactionReport {
   readonly records: number;
   /** Bytes of the new runs. */
   readonly bytes: number;
+  /** Bytes of their lines, before compression. */
+  readonly lineBytes: number;
+  /** Bytes of the segments merged. */
+  readonly logBytes: number;
+  /** `lineBytes` / `logBytes`: how much was written for what was merged; 0 without log. */
+  readonly amplification: number;
+  /**
+   * What `amplification` comes to on average, by the rule that chooses levels: how often a record is
+   * written on its way into the oldest level, for a store as large as this one and portions of log
+   * as large as those of this pass; 0 without log.
+   */
+  readonly expectedAmplification: number;
   /** Objects deleted: merged log, retired and orphaned runs. */
   readonly deleted: number;
   /** Of these, retired and orphaned ones. */
@@ -42,6 +54,8 @@ export interface CompactionReport {
   readonly runs: number;
   /** Levels that they form: a point read looks into one run of each at most. */
   readonly levels: number;
+  /** Each of them, the newest first. */
+  readonly perLevel: readonly LevelReport[];
   /** Objects that wait for `gcGraceMs` before they are deleted. */
   readonly retired: number;
   /** What the pass found when it began. */
@@ -54,8 +68,58 @@ export interface CompactionReport {
   readonly more: boolean;
   /** Runs whose merge goes on in later passes; 0 where there are none. */
   readonly waiting: WaitingRuns;
+  /** How fast this pass was. */
+  readonly pace: PassPace;
+  /** When the log that waits will be merged, if all goes on as it does. */
+  readonly forecast: Forecast;
   /** How long the pass took, in ms. */
   readonly durationMs: number;
+  /** Of these, how long merges of levels took, which are not part of a merge of log. */
+  readonly unitsMs: number;
+}
+
+/** One level of a store, as the pass left it. */
+export interface LevelReport {
+  /** Number of runs. */
+  readonly runs: number;
+  /** Bytes of the lines that count, before compression; estimated where a run counts in part. */
+  readonly bytes: number;
+  /** Bytes of the runs as they are stored, without their indexes. */
+  readonly storedBytes: number;
+  /** Lines that stand for deletions. */
+  readonly tombstones: number;
+  /** Since the oldest of its data was merged from the log; not noted of the oldest level. */
+  readonly ageMs?: number;
+  /** Its runs are being merged into an older level. */
+  readonly isDraining: boolean;
+}
+
+/** What was done in a second. */
+export interface PassPace {
+  /** Segments merged, without the time of merges of levels. */
+  readonly segments: number;
+  /** Bytes of lines written, of all the time. */
+  readonly bytes: number;
+}
+
+/** What becomes of the log that waits. */
+export interface Forecast {
+  /** Segments that waited when the pass ended. */
+  readonly waiting: number;
+  /**
+   * Segments written in a second: since the pass before of this process, otherwise since the oldest
+   * that waited was written. Where `backlog.isCut`, at least so many. Segments that other processes
+   * merge meanwhile are left out.
+   */
+  readonly arriving: number;
+  /**
+   * `done`: nothing waits. `catchingUp`: more is merged than is written. `fallingBehind`: at this pace
+   * what waits becomes more and more, or a pass ends before it has merged anything. `unknown`: this
+   * pass has merged no log.
+   */
+  readonly outlook: "done" | "catchingUp" | "fallingBehind" | "unknown";
+  /** When nothing waits any more, in ms from the end of the pass; absent where that is not known. */
+  readonly doneInMs?: number;
 }
 
 /** Runs of levels that are being merged into an older one, as the pass left them. */
@@ -118,6 +182,10 @@ export interface PassOptions {
 }
 
 /** What a pass came to, without what is always reported. */
-export type PartialResult = Partial<Pick<PassResult, "replaced">> &
-  Pick<CompactionReport, "outcome" | "generation"> &
+export type PartialResult = Partial<Pick<PassResult, "replaced">> & {
+  /** Whether all log that it has listed is merged. Default: it is not known. */
+  readonly isDrained?: boolean;
+  /** In how many portions log was merged. */
+  readonly portions?: number;
+} & Pick<CompactionReport, "outcome" | "generation"> &
   Partial<CompactionReport>;

@@ -48,6 +48,11 @@ export function levelsBeside(others: number): number {
   return Math.max(LEVELS_MIN, Math.min(LEVELS_MAX, DRAINING_LEVELS_MAX - others));
 }
 
+/** How often data of so many portions is written on its way into the oldest level. */
+export function rewritesOf(portions: number): number {
+  return rewrites(levelsFor(portions), portions);
+}
+
 /** The fewest levels with which data of so many portions is rewritten as seldom as wanted. */
 function levelsFor(portions: number): number {
   for (let k = LEVELS_MIN; k < LEVELS_MAX; k++) {

@@ -16,7 +16,7 @@ import {
   RUNS_PREFIX,
 } from "../format/paths.ts";
 import { encodeRetiredList } from "../format/retired-list.ts";
-import type { RunInfo } from "../format/run-info.ts";
+import { lineBytes, type RunInfo } from "../format/run-info.ts";
 import { legacyPeriod, surveyArchive } from "../legacy/archive.ts";
 import type { LegacyStore } from "../legacy/legacy-store.ts";
 import { fromMap, mergeSorted } from "../runs/merge.ts";
@@ -25,6 +25,7 @@ import type { Lease } from "../storage/lease.ts";
 import { listReferable } from "../view/lost-manifest.ts";
 import { makeView, type View } from "../view/view.ts";
 import { orphans } from "./collector.ts";
+import { shapeOf } from "./measures.ts";
 import { hasUnit } from "./plan.ts";
 import { preparePublication, publicationNonce } from "./publication.ts";
 import type { CompactorParts, PartialResult } from "./report.ts";
@@ -90,6 +91,8 @@ export class UpgradePass {
       operations: segments.length,
       records: runs.reduce((sum, run) => sum + run.records, 0),
       bytes: runs.reduce((sum, run) => sum + run.bytes, 0),
+      lineBytes: runs.reduce((sum, run) => sum + lineBytes(run), 0),
+      ...shapeOf(published.manifest, published.dateMs),
       deleted: garbage.length,
       corrupt: view.corrupt.length,
       // What this store's own writers have written meanwhile is for an ordinary pass.

@@ -1,4 +1,5 @@
 /** How fast this process compacts, as far as it has seen, and what it begins by that. */
+import { Arrivals } from "./arrivals.ts";
 
 /** How long a measurement is valid: the medium may be faster again. */
 const MEASURE_MS_MAX = 10 * 60_000;
@@ -11,6 +12,7 @@ const WRITE_RATIO_MAX = 64;
 const SAFETY = 2;
 
 export class Pace {
+  readonly arrivals = new Arrivals();
   #runs: { readonly bytesPerMs: number; readonly atMs: number } | undefined;
   #writeRatio = WRITE_RATIO;
 

@@ -9,8 +9,17 @@ const UNITS = {
   BacklogAgeMs: "Milliseconds",
   /** Since the last publication, while there is a backlog. */
   CompactionLagMs: "Milliseconds",
-  /** Runs that a point read may look into: at most 8, unless larger merges do not fit into the time. */
+  /** 1 while more is written than is merged, else 0 (`forecast.outlook`). */
+  FallingBehind: "Count",
+  /** When nothing waits any more; left out where that is not known. */
+  ForecastMs: "Milliseconds",
+  /** Runs of the store. */
   Runs: "Count",
+  /** A point read looks into one run of each: at most 12 while compaction keeps up. */
+  Levels: "Count",
+  /** Bytes of log merged, and of lines written for it: their sums show the write amplification. */
+  LogBytes: "Bytes",
+  WrittenBytes: "Bytes",
   /** Bytes of runs that should be merged and do not fit into the time of an invocation; else 0. */
   WaitingRunBytes: "Bytes",
   /** Passes that another compactor was faster than. */
@@ -36,12 +45,18 @@ export function metricsLine(
   { location, report, failed, durationMs }: MeasuredTurn,
   nowMs: number,
 ): string {
+  const doneInMs = report?.forecast.doneInMs;
   const values: Partial<Record<keyof typeof UNITS, number>> = {
     ...(report && {
       BacklogSegments: report.backlog.segments,
       BacklogAgeMs: report.backlog.ageMs,
       CompactionLagMs: report.backlog.lagMs,
+      FallingBehind: report.forecast.outlook === "fallingBehind" ? 1 : 0,
+      ...(doneInMs === undefined ? {} : { ForecastMs: doneInMs }),
       Runs: report.runs,
+      Levels: report.levels,
+      LogBytes: report.logBytes,
+      WrittenBytes: report.lineBytes,
       WaitingRunBytes: report.waiting.bytes,
       Conflicts: report.conflicts,
     }),

@@ -3,12 +3,13 @@ import type { Cost } from "../core/cost.ts";
 import type { CostMeter } from "../core/cost-meter.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { Deadline } from "../storage/deadline.ts";
+import { amplificationOf, forecastOf, paceOf } from "../compaction/measures.ts";
 import { compactMetered, type CompactOptions, type CompactReport } from "../compaction/compact.ts";
 import type { OpenLocation } from "./warm-location.ts";
 
 /**
- * Sums over all passes; `outcome`, `generation`, `runs`, `retired`, `more` and `waiting` are the last
- * pass's, `backlog` and `quietMs` the first one's.
+ * Sums over all passes; `outcome`, `generation`, `runs`, `levels`, `perLevel`, `retired`, `more` and
+ * `waiting` are the last pass's, `backlog` and `quietMs` the first one's.
  */
 export interface CompactorReport extends CompactReport {
   /** Passes of this invocation; 0: it was not yet time to look again (`idleMaxMs`). */
@@ -91,14 +92,27 @@ function add(sum: CompactorReport | undefined, pass: CompactReport): CompactorRe
 
 /** Of one store in one invocation. */
 export function joinReports(sum: CompactorReport, pass: CompactorReport): CompactorReport {
+  const done = {
+    segments: sum.segments + pass.segments,
+    lineBytes: sum.lineBytes + pass.lineBytes,
+    logBytes: sum.logBytes + pass.logBytes,
+    durationMs: sum.durationMs + pass.durationMs,
+    unitsMs: sum.unitsMs + pass.unitsMs,
+  };
+  const pace = paceOf(done);
+  const { waiting, arriving } = pass.forecast;
   return {
     ...pass,
+    ...done,
+    amplification: amplificationOf(done),
+    expectedAmplification: Math.max(sum.expectedAmplification, pass.expectedAmplification),
+    pace,
+    forecast: forecastOf(waiting, arriving, pace, pass.outcome),
     passes: sum.passes + pass.passes,
     publications: sum.publications + pass.publications,
     conflicts: sum.conflicts + pass.conflicts,
     backlog: sum.backlog,
     quietMs: sum.quietMs,
-    segments: sum.segments + pass.segments,
     operations: sum.operations + pass.operations,
     runsMerged: sum.runsMerged + pass.runsMerged,
     records: sum.records + pass.records,
@@ -106,6 +120,5 @@ export function joinReports(sum: CompactorReport, pass: CompactorReport): Compac
     deleted: sum.deleted + pass.deleted,
     collected: sum.collected + pass.collected,
     corrupt: Math.max(sum.corrupt, pass.corrupt),
-    durationMs: sum.durationMs + pass.durationMs,
   };
 }

@@ -1,4 +1,5 @@
 import type { Cost } from "../core/cost.ts";
+import { countLevels } from "../format/levels.ts";
 import { archiveNames } from "../read/manifest-info.ts";
 import type { Session } from "../session/session.ts";
 
@@ -10,6 +11,12 @@ export interface StoreStats {
   readonly opsCount: number;
   /** Periods in the archive. */
   readonly archiveSegments: number;
+  /** Runs of the snapshot, as of the last look. */
+  readonly runs: number;
+  /** Levels that they form: a point read looks into one run of each at most. */
+  readonly levels: number;
+  /** Bytes of the runs, as they are stored. */
+  readonly runBytes: number;
   /** Parts of the log that could not be read and were skipped. */
   readonly corruptSegments: number;
   /**
@@ -21,10 +28,14 @@ export interface StoreStats {
 }
 
 export function describeStats({ records, replica, engine, operationCount }: Session): StoreStats {
+  const { runs } = replica.view.loaded.manifest;
   return {
     activeRecords: records.visible.size,
     opsCount: operationCount,
     archiveSegments: archiveNames(replica.view).length,
+    runs: runs.length,
+    levels: countLevels(runs),
+    runBytes: runs.reduce((sum, { bytes }) => sum + bytes, 0),
     corruptSegments: replica.corruptCount,
     cost: engine.meter.cost,
   };

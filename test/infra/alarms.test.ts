@@ -10,6 +10,7 @@ const NAMES = [
   "CompactorFailing",
   "CompactorSilent",
   "DeadLetters",
+  "FallingBehind",
 ];
 
 /** Properties of each alarm by its name. */
@@ -48,6 +49,17 @@ describe("alarms", { timeout: SYNTH_MS }, () => {
         MetricName: "BacklogSegments",
         Dimensions: ofStore,
         Threshold: 1_000,
+        TreatMissingData: "ignore",
+      },
+      FallingBehind: {
+        Namespace: "Opslog",
+        MetricName: "FallingBehind",
+        Dimensions: ofStore,
+        Statistic: "Minimum",
+        Threshold: 0,
+        ComparisonOperator: "GreaterThanThreshold",
+        EvaluationPeriods: 3,
+        DatapointsToAlarm: 3,
         TreatMissingData: "ignore",
       },
       CompactorFailing: {

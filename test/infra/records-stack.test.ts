@@ -60,7 +60,7 @@ test("alarms go to the topic that the context names", { timeout: SYNTH_MS }, asy
   const alarmTopicArn = "arn:aws:sns:eu-central-1:123456789012:pager";
   const { template: told } = await synthExample(own.path, { alarmTopicArn });
   const alarms = ofType(told.Resources, "AWS::CloudWatch::Alarm");
-  expect(alarms).toHaveLength(5);
+  expect(alarms).toHaveLength(6);
   for (const [, { Properties }] of alarms) {
     expect(Properties).toMatchObject({ AlarmActions: [alarmTopicArn], OKActions: [alarmTopicArn] });
   }

@@ -19,6 +19,7 @@ const NAMES: readonly (readonly [string, string])[] = [
   ["DeadLetters", "StoreCompactorDeadLetters"],
   ["BacklogAgeAlarm", "StoreAlarmsBacklogAge"],
   ["BacklogSegmentsAlarm", "StoreAlarmsBacklogSegments"],
+  ["FallingBehindAlarm", "StoreAlarmsFallingBehind"],
   ["CompactorFailingAlarm", "StoreAlarmsCompactorFailing"],
   ["CompactorSilentAlarm", "StoreAlarmsCompactorSilent"],
   ["BucketPolicy", "StoreBucketPolicy"],

@@ -24,6 +24,10 @@ describe("the time of an invocation", () => {
       const stopped = await compact({}, minute(runtime));
       expect(stopped).toMatchObject({ outcome: "stopped", more: true, passes: 1, operations: 0 });
       expect(stopped.backlog.segments).toBe(2);
+      expect(stopped.forecast).toMatchObject({ waiting: 2, outlook: "fallingBehind" });
+      const line: Record<string, unknown> = JSON.parse(printed[0] ?? "");
+      expect(line).toMatchObject({ BacklogSegments: 2, FallingBehind: 1 });
+      expect(line).not.toHaveProperty("ForecastMs");
       backend.before = () => undefined;
       // The lease was given back: nobody has to wait for it.
       expect(await compact({}, minute(runtime))).toMatchObject({
@@ -93,7 +97,12 @@ describe("metrics", () => {
       BacklogSegments: "Count",
       BacklogAgeMs: "Milliseconds",
       CompactionLagMs: "Milliseconds",
+      FallingBehind: "Count",
+      ForecastMs: "Milliseconds",
       Runs: "Count",
+      Levels: "Count",
+      LogBytes: "Bytes",
+      WrittenBytes: "Bytes",
       WaitingRunBytes: "Bytes",
       Conflicts: "Count",
       Failures: "Count",
@@ -111,7 +120,12 @@ describe("metrics", () => {
         BacklogSegments: 2,
         BacklogAgeMs: 7_000,
         CompactionLagMs: 12_000,
+        FallingBehind: 0,
+        ForecastMs: 0,
         Runs: 1,
+        Levels: 1,
+        LogBytes: expect.any(Number),
+        WrittenBytes: expect.any(Number),
         WaitingRunBytes: 0,
         Conflicts: 0,
         Failures: 0,
