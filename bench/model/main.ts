@@ -5,13 +5,13 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { parseArgs } from "node:util";
+import { markdownTable as table } from "../markdown.ts";
 import {
   amplificationPlot,
   backlogPlot,
   capacityTable,
   outcomeTable,
   resultsMarkdown,
-  table,
 } from "./report.ts";
 import { capacityOf, keepsUp, scenarioOf, SCENARIOS, SEED, withWorkers } from "./scenarios.ts";
 import { type Outcome, type Scenario, simulate } from "./simulate.ts";

@@ -1,4 +1,5 @@
 /** What is written down of the model: tables in Markdown, and plots. Pure. */
+import { markdownTable as table } from "../markdown.ts";
 import { formatBytes } from "../s3/report.ts";
 import { toSvg } from "../s3/svg.ts";
 import { maxOf } from "../../src/core/bulk.ts";
@@ -72,14 +73,6 @@ function describeStore({ scenario: { capacityBytes, settings } }: Outcome): stri
   if (capacityBytes === Infinity) return "grows from nothing";
   const size = `${formatBytes(capacityBytes)}, updated`;
   return settings?.eraseAfterMs === undefined ? size : `${size}, without \`eraseAfterMs\``;
-}
-
-export function table(
-  head: readonly string[],
-  rows: readonly (readonly (string | number)[])[],
-): string {
-  const line = (cells: readonly (string | number)[]): string => `| ${cells.join(" | ")} |\n`;
-  return line(head) + line(head.map(() => "--:")) + rows.map(line).join("");
 }
 
 /** Segments that wait, over hours. @param outcomes two at most, of which the first keeps up */
