@@ -7,13 +7,13 @@
  */
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
-import { isDeepStrictEqual } from "node:util";
 import { Store } from "../../src/store/store.ts";
 import { type Cell, markdownTable, whole } from "../markdown.ts";
-import { idOf, recordOf } from "../records.ts";
+import { idOf } from "../records.ts";
 import { s3Server } from "../s3/server.ts";
 import { type Running, run, start } from "./child.ts";
 import { backendOf } from "./place.ts";
+import { isRecord } from "./records.ts";
 import * as report from "./report.ts";
 import type {
   Invocation,
@@ -103,7 +103,7 @@ async function check(location: string, answers: readonly WritersAnswer[]): Promi
     const found = Number((value as { readonly n?: unknown }).n);
     if (n !== undefined) {
       numbers.delete(id);
-      if (!isDeepStrictEqual(value, recordOf(n, RECORD_BYTES))) problems.push(`${id}: is another`);
+      if (!isRecord(value, n, RECORD_BYTES, 0)) problems.push(`${id}: is another`);
     } else if (own === undefined) problems.push(`${id}: nobody wrote it`);
     else {
       written.delete(id);

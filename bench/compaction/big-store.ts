@@ -7,8 +7,9 @@ import { runPaths } from "../../src/format/paths.ts";
 import { lineBytes } from "../../src/format/run-info.ts";
 import { entryBytes, writeRuns } from "../../src/runs/run-cutter.ts";
 import { Store } from "../../src/store/store.ts";
-import { idOf, recordOf } from "../records.ts";
+import { idOf } from "../records.ts";
 import { backendOf, withEngine } from "./place.ts";
+import { type BenchRecord, isRecord, recordOf } from "./records.ts";
 
 const BATCH = 500;
 const LOADER = { agent: "loader", writerNonce: "0".repeat(16) };
@@ -22,7 +23,7 @@ export interface BigStore {
 /** How many records make so many bytes of lines. */
 export function recordsIn(bytes: number, recordBytes: number): number {
   const version = { clock: 1, ...LOADER };
-  const text = JSON.stringify(recordOf(0, recordBytes));
+  const text = JSON.stringify(recordOf(0, recordBytes, 0));
   return Math.floor(bytes / entryBytes({ id: idOf(0), version, schemaVersion: 1, text }));
 }
 
@@ -33,7 +34,7 @@ async function* entries({ records, recordBytes }: BigStore): AsyncGenerator<read
       id: idOf(from + at),
       version: { clock, ...LOADER },
       schemaVersion: 1,
-      text: JSON.stringify(recordOf(from + at, recordBytes)),
+      text: JSON.stringify(recordOf(from + at, recordBytes, 0)),
     }));
   }
 }
@@ -77,18 +78,18 @@ export function makeBigStore(
 
 /** @param revisions of each record @returns what is not as it was written */
 export async function checkBigStore(
-  { location, records }: BigStore,
+  { location, records, recordBytes }: BigStore,
   revisions: Uint16Array,
 ): Promise<string[]> {
   const backend = backendOf(location);
   const options = { backend, readOnly: true, skipLoad: true, backlogSegments: Infinity };
-  const store = await Store.open<{ revision?: number }>(location, options);
+  const store = await Store.open<BenchRecord>(location, options);
   const problems: string[] = [];
   let n = 0;
-  for await (const [id, { revision }] of store.scan()) {
+  for await (const [id, record] of store.scan()) {
     if (id !== idOf(n)) problems.push(`${id}: expected ${idOf(n)}`);
-    else if (revision !== revisions[n])
-      problems.push(`${id}: revision ${revision}, expected ${revisions[n]}`);
+    else if (!isRecord(record, n, recordBytes, revisions[n] ?? 0))
+      problems.push(`${id}: revision ${record.revision}, expected ${revisions[n]}`);
     n++;
     if (problems.length > 20) break;
   }

@@ -3,8 +3,9 @@ import { CLOCKS_PER_MS } from "../../src/core/hybrid-clock.ts";
 import type { LogOperation } from "../../src/core/operation.ts";
 import { encodeOperation } from "../../src/format/segment.ts";
 import type { LogWriter } from "../../src/log/log.ts";
-import { idOf, recordOf, scattered } from "../records.ts";
+import { idOf, scattered } from "../records.ts";
 import { withEngine } from "./place.ts";
+import { recordOf } from "./records.ts";
 import type { LogTask } from "./tasks.ts";
 
 let clock = Math.floor(Date.now() * CLOCKS_PER_MS);

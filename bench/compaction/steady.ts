@@ -120,7 +120,14 @@ async function update(store: BigStore, minute: number, revisions: Uint16Array): 
     revisions[scattered(at, records)] = minute;
 }
 
-const HEAD = ["minutes", "levels", "runs", "written per record", "manifest KB", "seconds, most"];
+const HEAD = [
+  "minutes",
+  "levels",
+  "runs",
+  "lines written per operation",
+  "manifest KB",
+  "seconds, most",
+];
 
 async function measure({ location }: Place): Promise<string> {
   const store: BigStore = { location, records: recordsIn(bytes, recordBytes), recordBytes };

@@ -1,5 +1,6 @@
 /**
- * npm run torture -- [--seconds 60] [--writers 24] [--seed N]
+ * npm run torture -- [--seconds 60] [--writers 24] [--compactors 3] [--frozen-seconds 0] [--seed N]
+ * With `--frozen-seconds` one of the compactors is stopped for so long in each of its lives.
  * Uses the server of OPSLOG_TEST_S3_ENDPOINT, or starts a Ceph RGW of its own and stops it again.
  */
 import { execFileSync } from "node:child_process";
@@ -14,11 +15,13 @@ const { values } = parseArgs({
   options: {
     seconds: { type: "string", default: "60" },
     writers: { type: "string", default: "24" },
+    compactors: { type: "string", default: "3" },
+    "frozen-seconds": { type: "string" },
     seed: { type: "string", default: String(runSeed()) },
   },
 });
 
-function positive(name: "seconds" | "writers" | "seed"): number {
+function positive(name: "seconds" | "writers" | "compactors" | "frozen-seconds" | "seed"): number {
   const value = Number(values[name]);
   if (Number.isSafeInteger(value) && value > 0) return value;
   throw new Error(`--${name} must be a positive whole number, found ${values[name]}`);
@@ -52,6 +55,9 @@ async function main(): Promise<boolean> {
   const asked = {
     seconds: positive("seconds"),
     writers: positive("writers"),
+    compactors: positive("compactors"),
+    frozenMs:
+      values["frozen-seconds"] === undefined ? undefined : positive("frozen-seconds") * 1_000,
     seed: positive("seed"),
   };
   using _server = process.env["OPSLOG_TEST_S3_ENDPOINT"] ? undefined : startServer();

@@ -34,6 +34,10 @@ import { judge, type Verdict } from "./verdict.ts";
 export interface TortureOptions {
   readonly seconds: number;
   readonly writers: number;
+  /** Processes that compact at the same time. Default 3. */
+  readonly compactors?: number | undefined;
+  /** One of them is stopped for so long, again and again, in the middle of what it does. Default: none. */
+  readonly frozenMs?: number | undefined;
   readonly seed: number;
   /** Of an S3 server without faults. */
   readonly endpoint: string;
@@ -79,6 +83,13 @@ const FREEZE_MS_MAX = 6_000;
 const FREEZES = 0.4;
 const CALLS = ["set", "delete", "batch", "any"] as const;
 
+interface Life {
+  /** It tells when it has opened the store. */
+  readonly answers: boolean;
+  /** Default: it is frozen by chance, and not for long. */
+  readonly frozenMs?: number | undefined;
+}
+
 interface Slot {
   readonly ids: readonly string[];
   readonly journals: string[];
@@ -115,10 +126,12 @@ class Torture {
 
   /** Ends in time, whatever the processes do: whoever is still there is killed. */
   async run(): Promise<void> {
-    const { writers, seed, seconds } = this.#options;
+    const { writers, seed, seconds, compactors = COMPACTORS, frozenMs } = this.#options;
     const lives = [
       ...Array.from({ length: writers }, (_, at) => this.#write(at, dice(seed + 1 + at))),
-      ...Array.from({ length: COMPACTORS }, (_, at) => this.#compact(dice(seed - 1 - at))),
+      ...Array.from({ length: compactors }, (_, at) =>
+        this.#compact(dice(seed - 1 - at), at === 0 ? frozenMs : undefined),
+      ),
     ];
     await delay(seconds * 1_000);
     this.#end.abort();
@@ -158,19 +171,21 @@ class Torture {
         shared: { ids: SHARED_IDS, journal: register },
         seed: chance.below(2 ** 31),
       });
-      await this.#live(process, chance, true);
+      await this.#live(process, chance, { answers: true });
     }
   }
 
-  async #compact(chance: Dice): Promise<void> {
+  /** @param frozenMs each life of it has such a pause. Default: as others have it */
+  async #compact(chance: Dice, frozenMs?: number): Promise<void> {
     while (!this.#ended) {
       const task = { location: this.#location, settings: SETTINGS, disturbed: true };
-      await this.#live(this.#program.start({ kind: "compact", ...task }), chance, false);
+      const process = this.#program.start({ kind: "compact", ...task });
+      await this.#live(process, chance, { answers: false, frozenMs });
     }
   }
 
   /** Until it is killed, perhaps after it was frozen for a while. */
-  async #live(process: WorkerProcess, chance: Dice, answers: boolean): Promise<void> {
+  async #live(process: WorkerProcess, chance: Dice, { answers, frozenMs }: Life): Promise<void> {
     const ended = process.ended.then(({ code, stderr }) => {
       if (code !== null) this.crashes.push(`exit code ${code}: ${stderr}`);
       return "ended" as const;
@@ -183,10 +198,10 @@ class Torture {
       await Promise.race([opened, ended, this.#pause(OPENING_MS_MAX)]);
     }
     if (!(await lives(chance.below(LIFE_MS_MAX)))) return;
-    if (chance.chance(FREEZES)) {
+    if (frozenMs !== undefined || chance.chance(FREEZES)) {
       this.freezes++;
       process.freeze();
-      await lives(chance.below(FREEZE_MS_MAX));
+      await lives(frozenMs ?? chance.below(FREEZE_MS_MAX));
       process.thaw();
       if (!(await lives(chance.below(LIFE_MS_MAX / 4)))) return;
     }
