@@ -7,6 +7,7 @@
  */
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
+import { maxOf } from "../../src/core/bulk.ts";
 import { Store } from "../../src/store/store.ts";
 import { type Cell, markdownTable, whole } from "../markdown.ts";
 import { idOf } from "../records.ts";
@@ -183,7 +184,7 @@ ${whole(segments)} segments of one record of ${RECORD_BYTES} bytes waited; ${wri
 second in all, from before the first to after the last invocation of at most ${durationMs / 1_000} s each.
 
 - Read back: ${whole(segments)} segments and ${whole(writes)} writes of the writers, ${problems.length === 0 ? "all as they were acknowledged" : `**${problems.length} problems**`}; ${failures.length} writes failed
-- Writes took ${whole(first?.medianMs ?? 0)} ms (median), ${whole(Math.max(...answers.map((one) => one.slowestMs)))} ms at most
+- Writes took ${whole(first?.medianMs ?? 0)} ms (median), ${whole(maxOf(answers.map((one) => one.slowestMs)))} ms at most
 - Invocations: ${invocations.length}; publications: ${sum.publications}; conflicts: ${sum.conflicts}
 - Requests: ${report.describeRequests(sum)}
 - Longest publication, with all that led to it: ${(sum.largest.stepMs / 1_000).toFixed(1)} s; peak memory: ${whole(sum.peakRssBytes / 1e6)} MB; manifest: at most ${whole(sum.largest.manifestBytes / 1e3)} KB

@@ -9,6 +9,7 @@ import { mkdir, mkdtemp, rm, statfs } from "node:fs/promises";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { append } from "../../src/core/bulk.ts";
 import { verify } from "../../src/store/verify.ts";
 import { markdownTable, whole } from "../markdown.ts";
 import { scattered } from "../records.ts";
@@ -139,7 +140,7 @@ async function measure({ location }: Place): Promise<string> {
   for (let minute = 1; minute <= minutes; minute++) {
     await update(store, minute, revisions);
     const invocations = await compact(location);
-    all.push(...invocations);
+    append(all, invocations);
     const sum = report.sumOf(all);
     const own = report.sumOf(invocations);
     const last = invocations.at(-1)?.report;
