@@ -2,6 +2,8 @@
 import { append } from "../core/bulk.ts";
 import { CorruptionError } from "../core/errors.ts";
 import { corrupt } from "../format/json-line.ts";
+import { parseRunBase } from "../format/paths.ts";
+import { encodeRunHeader, encodeRunLine } from "../format/run-codec.ts";
 import { decodeIndexHeader, findBySeparator, type PartitionContent } from "../format/run-index.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import type { ByteRange, StorageBackend } from "../storage/backend.ts";
@@ -88,10 +90,14 @@ async function checkData(
   partitions: readonly (PartitionContent | CorruptionError)[],
 ): Promise<void> {
   const { run } = objects;
-  let [records, tombstones] = [0, 0];
+  const { path, since: runSince = Infinity } = run;
+  const isPacked = run.rawBytes !== undefined;
+  let [records, tombstones, lineBytes] = [0, 0, 0];
   let [minId, maxId] = ["", ""];
+  let minSchema = Infinity;
   for await (const batch of scanAll(objects)) {
-    for (const { id, text } of batch) {
+    for (const entry of batch) {
+      const { id, text, since = 0 } = entry;
       const partition = partitions[findBySeparator(run.partitions, id)];
       if (!(partition instanceof CorruptionError) && partition?.bloom.mayContain(id) !== true) {
         throw corrupt(`the index denies record '${id}'`, { path: run.index, offset: 0 });
@@ -100,12 +106,33 @@ async function checkData(
       maxId = id;
       records++;
       if (text === undefined) tombstones++;
+      if (isPacked) lineBytes += Buffer.byteLength(encodeRunLine(entry));
+      minSchema = Math.min(minSchema, entry.schemaVersion);
+      if (since <= runSince) continue;
+      const found = `a tombstone of '${id}' that was in a run since generation ${since}`;
+      throw corrupt(`${found}, but this run is of ${runSince}`, { path, offset: 0 });
     }
   }
   const found = JSON.stringify({ records, tombstones, minId, maxId });
   const { records: r, tombstones: t, minId: min, maxId: max } = run;
   const expected = JSON.stringify({ records: r, tombstones: t, minId: min, maxId: max });
-  if (found !== expected) {
-    throw corrupt(`expected ${expected}, found ${found}`, { path: run.path, offset: 0 });
+  if (found !== expected)
+    throw corrupt(`expected ${expected}, found ${found}`, { path, offset: 0 });
+  // A manifest of before it was counted says 1.
+  if (minSchema < run.minSchema) {
+    const text = `expected no schema version below ${run.minSchema}, found ${minSchema}`;
+    throw corrupt(text, { path, offset: 0 });
   }
+  const rawBytes = lineBytes + plainHeaderBytes(path);
+  if (isPacked && rawBytes !== run.rawBytes) {
+    throw corrupt(`expected ${run.rawBytes} bytes of lines, found ${rawBytes}`, {
+      path,
+      offset: 0,
+    });
+  }
+}
+
+/** Of the header of a run without compression. */
+function plainHeaderBytes(path: string): number {
+  return encodeRunHeader({ base: parseRunBase(path) ?? 0, compression: "none" }).length + 1;
 }

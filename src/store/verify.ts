@@ -12,6 +12,7 @@ import { decodeRetiredList } from "../format/retired-list.ts";
 import type { Segment } from "../format/segment.ts";
 import type { LogRef } from "../log/log.ts";
 import { listReferable } from "../view/lost-manifest.ts";
+import { checkLevels } from "../runs/level-check.ts";
 import { checkRun } from "../runs/run-check.ts";
 import type { Run } from "../runs/run.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
@@ -63,7 +64,7 @@ const NAMES: ReadonlySet<string> = new Set([...SETTING_NAMES, "backend"]);
 
 /**
  * Reads manifest, runs, indexes, archives, lists and log of the store at `location`, checks every
- * checksum and that they agree with each other. Writers and compactors may be at work meanwhile.
+ * checksum, that they agree with each other, and what levels of runs promise. Writers and compactors may be at work meanwhile.
  * @throws InvalidArgumentError, StoreNotFoundError, AccessDeniedError, FormatVersionError,
  *   UnavailableError; CorruptionError when the manifest cannot be read or was lost
  */
@@ -97,7 +98,7 @@ export async function verify(location: string, options: VerifyOptions = {}): Pro
 async function checkView(engine: Engine): Promise<VerifyReport | "overtaken"> {
   const view = await settleView(engine.manifests, await makeView(engine.manifests, engine.log));
   await engine.manifests.confirm(view.loaded, view.legacyLog);
-  const problems = [...view.corrupt];
+  const problems = [...view.corrupt, ...checkLevels(view.loaded.manifest)];
   let records = 0;
   for (const run of runsOf(engine.runs, view)) {
     const found = await checkRunOf(engine, run, view);

@@ -7,7 +7,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Store as OriginalStore } from "@backloghq/opslog";
-import { FORMAT } from "../../../src/format/json-line.ts";
+import { MANIFEST_FORMAT } from "../../../src/format/manifest-codec.ts";
 import { FsBackend } from "../../../src/storage/fs/fs-backend.ts";
 import { MemoryBackend } from "../../../src/storage/memory-backend.ts";
 import { manualRuntime } from "../../support/manual-runtime.ts";
@@ -21,7 +21,7 @@ import {
   writeGolden,
   writeTree,
 } from "./golden-store.ts";
-import { openOwn, type OwnPlace, writeOwn } from "./own-recipes.ts";
+import { openOwn, type OwnPlace, writeLevels } from "./own-recipes.ts";
 import {
   DIRECTORY_RECIPES,
   OBJECTS_RECIPES,
@@ -120,7 +120,7 @@ async function makeObjects(name: string): Promise<void> {
 }
 
 async function makeOwn(layout: Golden["layout"], existing: readonly string[]): Promise<void> {
-  const name = `format-${FORMAT}-${layout}`;
+  const name = `format-${MANIFEST_FORMAT}-${layout}`;
   if (existing.includes(name)) return;
   const runtime = manualRuntime(Date.UTC(2026, 0, 15));
   const { files, looked } = await withDirectory(async (path) => {
@@ -129,11 +129,11 @@ async function makeOwn(layout: Golden["layout"], existing: readonly string[]): P
         ? new FsBackend({ runtime, fsync: false })
         : new MemoryBackend({ runtime });
     const place: OwnPlace = { location: path, backend, runtime };
-    await writeOwn(place);
+    await writeLevels(place);
     const written = layout === "files" ? await readTree(path) : await readObjects(backend, path);
     return { files: written, looked: await look(await openOwn(place, { readOnly: true })) };
   });
-  await writeGolden(ROOT, name, toGolden(`format ${FORMAT}`, layout, looked, {}), files);
+  await writeGolden(ROOT, name, toGolden(`format ${MANIFEST_FORMAT}`, layout, looked, {}), files);
 }
 
 async function readObjects(backend: MemoryBackend | FsBackend, location: string): Promise<Files> {

@@ -1,5 +1,10 @@
-/** Stores in the format that this version writes. */
+/** Stores in formats of our own: of each, what was new in it. */
+import { Compactor } from "../../../src/compaction/compactor.ts";
+import { type CompactionLimits, DEFAULT_LIMITS } from "../../../src/compaction/plan.ts";
 import type { Runtime } from "../../../src/core/runtime.ts";
+import { DEFAULT_SETTINGS } from "../../../src/core/settings.ts";
+import { BackendClaim } from "../../../src/engine/backend-claim.ts";
+import { createEngine } from "../../../src/engine/engine.ts";
 import type { StorageBackend } from "../../../src/storage/backend.ts";
 import { Store } from "../../../src/store/store.ts";
 import type { StoreOptions } from "../../../src/session/options.ts";
@@ -20,6 +25,67 @@ export async function openOwn(
   const store = new Store<unknown>({ runtime });
   await store.open(location, { backend, ...options });
   return store;
+}
+
+/** Small ones, so that little is merged in several units, and the last of them is not. */
+const UNITS: CompactionLimits = {
+  ...DEFAULT_LIMITS,
+  joinBytesMax: 0,
+  portionBytesMin: 1_000_000,
+  unitBytesMax: 40_000,
+  runBytesMax: 20_000,
+};
+
+/** As format 1, and levels of compressed runs, of which a part is merged into the oldest. */
+export async function writeLevels(place: OwnPlace): Promise<void> {
+  await writeOwn(place);
+  await compactSteps(place, 1);
+  const rows = Array.from({ length: 60 }, (_, n) => `row-${String(n).padStart(3, "0")}`);
+  const store = await openOwn(place, KEEP_LOG);
+  await store.batch(() => {
+    for (const id of rows) void store.set(id, { id, bio: BIO.repeat(12) });
+  });
+  await compactSteps(place, 1);
+  await store.batch(() => {
+    for (const id of rows.filter((_id, n) => n % 2 === 0)) void store.set(id, { id, bio: "new" });
+    for (const id of rows.filter((_id, n) => n % 7 === 0)) void store.delete(id);
+  });
+  // Log, then two units.
+  await compactSteps(place, 3);
+  await store.set("row-001", { id: "row-001", bio: "newer" });
+  await compactSteps(place, 1);
+  await store.batch(() => {
+    void store.set("row-002", "in the log");
+    void store.delete("row-003");
+  });
+  await store.set("row-004", null);
+  await store.undo();
+  await store.close();
+  for (const agentId of ["agent-a", "Agent-B"]) {
+    const agent = await openOwn(place, { agentId, ...KEEP_LOG, skipLoad: true });
+    await agent.set("tie", { again: agentId });
+    await agent.close();
+  }
+}
+
+/** A pass that has time for so many publications. */
+async function compactSteps({ location, backend, runtime }: OwnPlace, steps: number) {
+  const claim = await BackendClaim.take(backend, location, { readOnly: false });
+  const onWarning = (message: string): never => {
+    throw new Error(message);
+  };
+  const settings = DEFAULT_SETTINGS;
+  const engine = createEngine({ backend, location: claim.location, runtime, settings, onWarning });
+  const publish = engine.manifests.publish.bind(engine.manifests);
+  let published = 0;
+  engine.manifests.publish = async (...args) => {
+    const loaded = await publish(...args);
+    published++;
+    return loaded;
+  };
+  const leftMs = (): number => (published < steps ? Infinity : 0);
+  await new Compactor({ ...engine, limits: UNITS }).pass({ leftMs });
+  await claim.release();
 }
 
 /** Two runs with tombstones, archives, and a log of a single writer and of two agents. */
