@@ -110,7 +110,7 @@ export async function publishArchive(
     schema,
     activeRecords: Math.max(0, (stats?.activeRecords ?? 0) - archive.records),
     archived: [archive],
-    keepsDue: true,
+    keepsDue: () => true,
   } as const;
   const { manifest } = preparePublication(loaded, change, settings);
   return manifests.publish(loaded, manifest, settings.writeTimeoutMs);

@@ -61,8 +61,8 @@ export async function compact(
   return compactMetered(location, options, new CostMeter(resolvePrices(options.prices)));
 }
 
-/** The time of a pass that has an end. */
-export interface PassWithin extends Pick<PassOptions, "signal" | "leftMs"> {
+/** The time of a pass that has an end, and its part of the work. */
+export interface PassWithin extends Pick<PassOptions, "signal" | "leftMs" | "task" | "divide"> {
   readonly runtime?: Runtime | undefined;
 }
 
@@ -71,7 +71,7 @@ export async function compactMetered(
   location: string,
   options: CompactOptions,
   meter: CostMeter,
-  { signal, leftMs, runtime = systemRuntime }: PassWithin = {},
+  { runtime = systemRuntime, ...within }: PassWithin = {},
 ): Promise<CompactReport> {
   checkNames(options, NAMES);
   const full = checkFlag(options.full, "full", false);
@@ -87,8 +87,7 @@ export async function compactMetered(
     const engine = createEngine(given);
     const { report } = await new Compactor({ ...engine, limits: DEFAULT_LIMITS }).pass({
       full,
-      signal,
-      leftMs,
+      ...within,
     });
     return { ...report, cost: meter.cost };
   } finally {

@@ -3,26 +3,13 @@
  * it, releases the lease. Any process may run it, and several at once are harmless.
  */
 import { ConflictError } from "../core/errors.ts";
-import type { Manifest } from "../format/manifest-codec.ts";
-import { COMPACT_LEASE_PATH } from "../format/paths.ts";
-import type { IsEnough, LogListing, LogRef } from "../log/log.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import { Lease } from "../storage/lease.ts";
-import type { LoadedManifest } from "../view/manifest-store.ts";
-import { namesIn, sortListing, type SortedListing } from "../view/live-segments.ts";
-import { amplificationOf, expectedWrites, forecastOf, paceOf, shapeOf } from "./measures.ts";
+import { type Look, look } from "./look.ts";
+import { amplificationOf, expectedWrites, forecastOf, paceOf } from "./measures.ts";
 import { MergePass } from "./merge-pass.ts";
-import { isOutdated } from "./migrate.ts";
-import { hasUnit, overdueAt } from "./plan.ts";
-import { dueRetired, fillIn, isCollectable, segmentGraceOf } from "./publication.ts";
-import type {
-  CompactionReport,
-  CompactorParts,
-  FoundBacklog,
-  PartialResult,
-  PassOptions,
-  PassResult,
-} from "./report.ts";
+import type { CompactorParts, PartialResult, PassOptions, PassResult } from "./report.ts";
+import { checkTask, leasePathOf } from "./tasks.ts";
 
 const NOTHING = {
   publications: 0,
@@ -38,25 +25,7 @@ const NOTHING = {
   collected: 0,
   corrupt: 0,
   more: false,
-  waiting: { runs: 0, bytes: 0 },
 };
-
-/** More of a backlog is not counted: it would take longer than it is worth. */
-const BACKLOG_COUNTED_MAX = 200_000;
-/** Nor is what takes more of the time of a pass to list. */
-const LOOK_SHARE = 1 / 8;
-
-/** What a look at a store shows. */
-interface Look {
-  readonly manifest: Manifest;
-  readonly generation: number;
-  readonly wanted: boolean;
-  readonly found: Found;
-  /** Segments that are written in a second. */
-  readonly arriving: number;
-}
-
-type Found = ReturnType<typeof shapeOf> & Pick<CompactionReport, "backlog" | "quietMs">;
 
 export class Compactor {
   readonly #parts: CompactorParts;
@@ -76,17 +45,19 @@ export class Compactor {
       const durationMs = runtime.nowMs() - startedMs;
       return this.#report(current, part, durationMs);
     };
-    const current = await this.#look(options);
+    const current = await look(this.#parts, options);
+    const task =
+      options.task ?? (current.wanted ? await options.divide?.(current.found) : undefined);
     const { signal } = options;
-    if (!current.wanted) return result({ outcome: "idle", generation: current.generation });
+    const { generation } = current.manifest;
+    // A store without a manifest has no parts.
+    const hasPart = checkTask(task) === undefined || generation > 0;
+    if (!current.wanted || !hasPart) return result({ outcome: "idle", generation });
     await this.#parts.manifests.prove(current.manifest, this.#parts);
-    const lease = await Lease.take(backend, runtime, {
-      path: COMPACT_LEASE_PATH,
-      ttlMs: settings.leaseTtlMs,
-    });
-    if (lease === undefined) return result({ outcome: "busy", generation: current.generation });
-    const pass = new MergePass(this.#parts, lease, options);
-    const { generation } = current;
+    const path = leasePathOf(task);
+    const lease = await Lease.take(backend, runtime, { path, ttlMs: settings.leaseTtlMs });
+    if (lease === undefined) return result({ outcome: "busy", generation });
+    const pass = new MergePass(this.#parts, lease, { ...options, task }, current.floor);
     try {
       return result(await pass.run());
     } catch (error) {
@@ -107,7 +78,7 @@ export class Compactor {
     } finally {
       await lease.release().catch((error: unknown) => {
         // What was published counts all the same; the lease ends by its age.
-        this.#parts.onWarning(`${COMPACT_LEASE_PATH} could not be released: ${String(error)}`);
+        this.#parts.onWarning(`${path} could not be released: ${String(error)}`);
       });
     }
   }
@@ -132,51 +103,6 @@ export class Compactor {
     return { report, replaced };
   }
 
-  /** Whether log, retired objects or the caller require a pass: two requests if none does. */
-  async #look(options: PassOptions): Promise<Look> {
-    const { log, manifests, settings } = this.#parts;
-    const [first, listing] = await Promise.all([manifests.load(), log.list(this.#enough(options))]);
-    const loaded = await manifests.confirm(first, listing.legacyLog);
-    const { manifest } = loaded;
-    const { generation, retired, runs } = manifest;
-    const live = await this.#liveOf(manifest, listing);
-    const backlog = describeBacklog(live, listing, loaded);
-    const quietMs = Math.max(0, loaded.dateMs - (loaded.lastModifiedMs ?? loaded.dateMs));
-    const found = { ...shapeOf(manifest, loaded.dateMs), backlog, quietMs };
-    const arriving = this.#parts.pace.arrivals.looked(backlog, listing.lastDateMs);
-    const look = { manifest, generation, found, arriving };
-    if (loaded.legacyManifest !== undefined) return { ...look, wanted: true };
-    const dated = fillIn(retired, loaded.lastModifiedMs);
-    const graces = { ...settings, segmentGraceMs: segmentGraceOf(manifest, settings) };
-    const overdueMs = overdueAt(loaded.dateMs, settings);
-    const due =
-      dueRetired(dated, loaded.dateMs, graces).length > 0 || isCollectable(loaded, settings);
-    const hasLog = live.length > 0 || listing.corrupt.length > 0 || listing.isCut;
-    const wanted =
-      hasLog ||
-      due ||
-      hasUnit({ manifest, limits: this.#parts.limits, overdueMs }) ||
-      (options.full === true && runs.some(({ level }) => level > 0)) ||
-      runs.some((run) => isOutdated(run, options));
-    return { ...look, wanted };
-  }
-
-  /** A backlog is counted, but not at the expense of merging it. */
-  #enough({ leftMs = () => Infinity }: PassOptions): IsEnough {
-    const untilMs = leftMs() * (1 - LOOK_SHARE);
-    return (segments) => segments >= BACKLOG_COUNTED_MAX || leftMs() < untilMs;
-  }
-
-  /** What waits to be merged: not what the runs hold and only waits to be deleted. */
-  async #liveOf(manifest: Manifest, { segments }: LogListing): Promise<readonly LogRef[]> {
-    const { manifests, onWarning } = this.#parts;
-    const waiting = ({ live, ignored }: SortedListing): LogRef[] => [...live, ...ignored];
-    const sorted = sortListing(manifest, segments);
-    if (sorted.unread.length === 0) return waiting(sorted);
-    const lists = await manifests.readLists(sorted.unread, ({ message }) => onWarning(message));
-    return waiting(sortListing(manifest, segments, namesIn(lists)));
-  }
-
   /** A run that the current manifest still names must be there: otherwise the store is damaged. */
   async #lostToAnother(error: RunGoneError): Promise<PartialResult> {
     const { manifest, legacyManifest } = await this.#parts.manifests.load();
@@ -186,19 +112,4 @@ export class Compactor {
       throw error;
     return { outcome: "lost", generation: manifest.generation };
   }
-}
-
-function describeBacklog(
-  live: readonly LogRef[],
-  listing: LogListing,
-  { lastModifiedMs }: LoadedManifest,
-): FoundBacklog {
-  const { lastDateMs, isCut } = listing;
-  if (live.length === 0) return { segments: 0, isCut, ageMs: 0, lagMs: 0 };
-  const since = (thenMs: number): number => Math.max(0, lastDateMs - thenMs);
-  const dates = listing.writtenMs();
-  const written = live.map(({ path }) => dates.get(path) ?? lastDateMs);
-  const ageMs = since(written.reduce((oldest, ms) => Math.min(oldest, ms), lastDateMs));
-  const lagMs = lastModifiedMs === undefined ? ageMs : since(lastModifiedMs);
-  return { segments: live.length, isCut, ageMs, lagMs };
 }

@@ -12,6 +12,8 @@ export interface Edit {
   /** What it was planned and merged on. */
   readonly base: Manifest;
   readonly plan: CompactionPlan;
+  /** Lowest clock of the log that was merged. Default: none was. */
+  readonly lo?: number;
   /** Runs that were written, the merge of what lies in the span. */
   readonly made: readonly RunInfo[];
   readonly span: IdSpan;
@@ -57,7 +59,9 @@ export function levelsAfter(edit: Edit, current: Manifest): Level[] | undefined 
 
 /** ORPHAN, FLOOR and C9, over what was published since. */
 function isPublishable(edit: Edit, current: Manifest): boolean {
-  const { base, plan, made, purgeFloor = 0 } = edit;
+  const { base, plan, made, lo = Infinity, purgeFloor = 0 } = edit;
+  // Log that was merged under a lower floor may bring back what was purged under this one.
+  if (lo <= current.purgeFloor) return false;
   if (current.generation === base.generation) return true;
   // What was made on the base may have been collected.
   if (current.collected > base.generation) return false;
@@ -66,14 +70,14 @@ function isPublishable(edit: Edit, current: Manifest): boolean {
   if (made.some(({ path }) => named.has(path))) return false;
   // Readers rely on a grace that was promised since.
   if (edit.deletesLog && current.segmentGraceMs > 0) return false;
-  // Log that was merged above another floor may bring back what was purged under this one.
-  if (plan.units.length > 0 && current.purgeFloor > base.purgeFloor) return false;
-  // A run that others have made of log since may hold what lies at or below a floor that rises here.
   if (purgeFloor <= base.purgeFloor) return true;
+  // It must not rise sooner than what writers rely on since.
+  if (current.tombstoneGraceMs !== base.tombstoneGraceMs) return false;
+  // A run that others have made of log since may hold what is at or below a floor that rises here,
+  // of ids whose deletions were purged together with that.
   const known = pathsOf(base.runs);
   const hasNew = current.runs.some(({ path }) => !known.has(path));
-  // Nor may it rise sooner than what writers rely on since.
-  return !hasNew && current.tombstoneGraceMs === base.tombstoneGraceMs;
+  return !hasNew || plan.taken.length + made.length === 0;
 }
 
 /** Nobody else has taken over anything that was merged. */

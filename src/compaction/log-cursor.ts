@@ -1,7 +1,14 @@
 /** The log that a pass merges, page by page: what is listed is read before more is listed. */
 import { append } from "../core/bulk.ts";
 import type { CorruptionError } from "../core/errors.ts";
-import type { Log, LogUnit, OfferedLog, LogRef } from "../log/log.ts";
+import type { Log, LogPart, LogUnit, OfferedLog, LogRef } from "../log/log.ts";
+
+/** What is offered to a pass that merges no log. */
+export const NO_OFFER: Pick<Log, "offer"> = {
+  async *offer() {
+    yield { units: [], leftOut: false, corrupt: [], dateMs: 0 };
+  },
+};
 
 export class LogCursor {
   readonly #offers: AsyncGenerator<OfferedLog, void>;
@@ -12,8 +19,9 @@ export class LogCursor {
   #firstDateMs: number | undefined;
   #corrupt: CorruptionError[] = [];
 
-  constructor(log: Pick<Log, "offer">) {
-    this.#offers = log.offer();
+  /** @param part default: the whole log */
+  constructor(log: Pick<Log, "offer">, part?: LogPart) {
+    this.#offers = log.offer(part);
   }
 
   /** Begins the listing. */
@@ -29,6 +37,12 @@ export class LogCursor {
   /** Everything that was listed was taken. */
   get isDrained(): boolean {
     return this.#isAtEnd && this.#units.length === 0;
+  }
+
+  /** All is listed, and what was not taken of it begins above a clock. */
+  isClearOf(clock: number): boolean {
+    const isAbove = ({ segments }: LogUnit): boolean => segments.every(({ lo }) => lo > clock);
+    return this.#isAtEnd && this.#units.every(isAbove);
   }
 
   /** Something that was listed stays in the log: no purge. */

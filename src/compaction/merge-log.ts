@@ -18,10 +18,26 @@ export interface MergedLog {
   readonly operations: number;
   /** How many more records there are after the merged operations than before the first of them. */
   readonly created: number;
+  /** Lowest clock of the segments merged; Infinity: there are none. */
+  readonly lo: number;
   /** Highest clock and schema version merged. */
   readonly clock: number;
   readonly schema: number;
 }
+
+export const NO_LOG: MergedLog = {
+  entries: new Map(),
+  taken: [],
+  done: [],
+  corrupt: [],
+  merged: [],
+  gone: new Set(),
+  operations: 0,
+  created: 0,
+  lo: Infinity,
+  clock: 0,
+  schema: 0,
+};
 
 export interface LogMergeOptions {
   /** Whether a segment is merged; the others of a unit are dropped whole (FLOOR). */
@@ -42,6 +58,7 @@ export class LogMerge {
   readonly #gone = new Set<string>();
   readonly #taken: LogUnit[] = [];
   #operations = 0;
+  #lo = Infinity;
   #clock = 0;
   #schema = 0;
 
@@ -80,6 +97,7 @@ export class LogMerge {
       gone: this.#gone,
       operations: this.#operations,
       created: countCreated(this.#entries, this.#firsts),
+      lo: this.#lo,
       clock: this.#clock,
       schema: this.#schema,
     };
@@ -97,7 +115,7 @@ export class LogMerge {
   }
 
   #take(read: SegmentRead): void {
-    const { key, hi } = read.ref;
+    const { key, lo, hi } = read.ref;
     if (read.status === "gone") {
       this.#gone.add(key); // Its deleter had published it.
       return;
@@ -113,6 +131,7 @@ export class LogMerge {
       this.#schema = Math.max(this.#schema, segment.schemaVersion);
     }
     this.#merged.push(key);
+    this.#lo = Math.min(this.#lo, lo);
     this.#clock = Math.max(this.#clock, hi);
   }
 }

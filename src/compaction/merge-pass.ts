@@ -3,32 +3,32 @@
  * there is work and time. From objects only, never from a Store's memory.
  */
 import type { CorruptionError } from "../core/errors.ts";
-import { EMPTY_MANIFEST, type Manifest } from "../format/manifest-codec.ts";
-import { lineBytes, type RunInfo } from "../format/run-info.ts";
+import type { Manifest } from "../format/manifest-codec.ts";
+import { countLevels } from "../format/levels.ts";
+import type { IdSpan } from "../format/run-info.ts";
 import type { LogUnit, LogRef } from "../log/log.ts";
 import type { Lease } from "../storage/lease.ts";
 import { checkManifestPresent, lacksManifest, listReferable } from "../view/lost-manifest.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
 import { namesIn, segmentLists, standingOf } from "../view/live-segments.ts";
-import { LogCursor } from "./log-cursor.ts";
-import { LogMerge, type MergedLog } from "./merge-log.ts";
+import { LogCursor, NO_OFFER } from "./log-cursor.ts";
+import { LogMerge, type MergedLog, NO_LOG } from "./merge-log.ts";
 import { MergeStep, type PublishedStep, type StepInput, type StepResult } from "./merge-step.ts";
-import { shapeOf } from "./measures.ts";
+import { PassTotals } from "./pass-totals.ts";
 import { isOutdated } from "./migrate.ts";
 import { TooSlow } from "../engine/pace.ts";
 import {
   type CompactionPlan,
   countUnits,
   hasTooManyLevels,
+  mergedLevels,
   overdueAt,
+  planAlone,
   type PlanInput,
   planLog,
   planUnit,
-  purgeFloorAt,
-  runBytes,
-  unitBytes,
-  wantsPurge,
 } from "./plan.ts";
+import { countTombstones, purgeFloorAt, wantsPurge } from "./purge.ts";
 import {
   dueRetired,
   fillIn,
@@ -37,13 +37,8 @@ import {
   segmentGraceOf,
   tombstoneGraceOf,
 } from "./publication.ts";
-import type {
-  CompactorParts,
-  PartialResult,
-  PassOptions,
-  Replaced,
-  WaitingRuns,
-} from "./report.ts";
+import type { CompactorParts, PartialResult, PassOptions } from "./report.ts";
+import { isForDue, spanOf } from "./tasks.ts";
 import { UpgradePass } from "./upgrade-pass.ts";
 
 /** Of the time left, in which a unit is merged; the rest is for its publication. */
@@ -53,78 +48,69 @@ const UNITS_MS_MAX = 30_000;
 /** Of the time left, in which levels that join the log must be merged. */
 const JOIN_SHARE = 0.4;
 
+/** Of levels, beyond which a pass that is for log only leaves it to those that merge levels. */
+const SHARED_LEVELS_MAX = 24;
+
 /** What every step of a pass is planned by. */
 interface Begun {
   readonly cursor: LogCursor;
   /** F: what a purge raises the floor to. */
   readonly floor: number;
+  /** Whether it may rise by now: all log up to it is merged. */
+  readonly mayRaise: () => boolean;
   /** What lists that the manifest names hold, by the list. */
   readonly lists: Map<string, ReadonlySet<string>>;
-  /** What they held when the pass began, which the cursor leaves out. */
-  readonly merged: ReadonlySet<string>;
+  /** What they hold of others, which the cursor leaves out. */
+  readonly merged: Set<string>;
 }
 
 /** What is to be merged, and how long it took to read the log of it. */
-interface PlannedStep extends Pick<StepInput, "plan" | "merged"> {
+interface PlannedStep extends Pick<StepInput, "plan" | "merged" | "raises"> {
   readonly readMs: number;
 }
 
-const NO_LOG: MergedLog = {
-  entries: new Map(),
-  taken: [],
-  done: [],
-  corrupt: [],
-  merged: [],
-  gone: new Set(),
-  operations: 0,
-  created: 0,
-  clock: 0,
-  schema: 0,
-};
+const NO_UNIT = { step: undefined, waiting: [] };
 
 export class MergePass {
   readonly #parts: CompactorParts;
   readonly #lease: Lease;
   readonly #options: PassOptions;
-  readonly #totals = {
-    publications: 0,
-    segments: 0,
-    operations: 0,
-    runsMerged: 0,
-    records: 0,
-    bytes: 0,
-    lineBytes: 0,
-    logBytes: 0,
-    portions: 0,
-    unitsMs: 0,
-    deleted: 0,
-    collected: 0,
-    corrupt: 0,
-  };
-  readonly #replaced: Replaced[] = [];
-  #listed: readonly string[] = [];
-  #current: Manifest | undefined;
-  /** Runs of levels that drain. */
-  #waiting: readonly RunInfo[] = [];
+  readonly #listedFloor: number | undefined;
+  readonly #totals = new PassTotals();
+  #listed: readonly string[] | undefined;
   #lastWriteMs = 0;
-  #dateMs = 0;
-  #cursor: LogCursor | undefined;
+  #hasActed = false;
+  /** Of a task, once there was a merge of levels: its ids, or none. */
+  #span: { readonly ids: IdSpan | undefined } | undefined;
 
-  constructor(parts: CompactorParts, lease: Lease, options: PassOptions) {
+  /** @param listedFloor of a look: what the floor may rise to although this pass merges no log */
+  constructor(
+    parts: CompactorParts,
+    lease: Lease,
+    options: PassOptions,
+    listedFloor: number | undefined,
+  ) {
     this.#parts = parts;
     this.#lease = lease;
     this.#options = options;
+    this.#listedFloor = listedFloor;
   }
 
   /** C3 to C10. @throws RunGoneError when a run was replaced meanwhile */
   async run(): Promise<PartialResult> {
     const loaded = await this.#parts.manifests.load();
     if (loaded.legacyManifest !== undefined) return this.#upgrade();
-    this.#current = loaded.manifest;
-    const cursor = (this.#cursor = new LogCursor(this.#parts.log));
+    this.#totals.begin(loaded);
+    const { task } = this.#options;
+    const source = task?.kind === "units" ? NO_OFFER : this.#parts.log;
+    const cursor = new LogCursor(source, task);
     try {
       const begun = await this.#begin(loaded, cursor);
-      if (lacksManifest(loaded.manifest, this.#listed)) return await this.#checkLacking();
+      const { generation } = loaded.manifest;
+      if (task !== undefined && generation === 0)
+        return this.endedBy({ outcome: "lost", generation });
+      const listed = this.#listed ?? [];
+      if (lacksManifest(loaded.manifest, listed)) return await this.#checkLacking(listed);
       return await this.#steps(loaded, begun);
     } finally {
       await cursor.close();
@@ -141,17 +127,24 @@ export class MergePass {
   async #begin(loaded: LoadedManifest, cursor: LogCursor): Promise<Begun> {
     const { manifest } = loaded;
     const { backend, settings } = this.#parts;
+    const { task } = this.#options;
     const [, listed, lists] = await Promise.all([
       cursor.open(),
-      listReferable(backend),
+      isForDue(task) ? listReferable(backend) : undefined,
       this.#readLists(manifest),
     ]);
     this.#listed = listed;
     const merged = namesIn(lists);
-    cursor.leaveOut((ref) => standingOf(ref, manifest, merged) === "merged");
+    cursor.leaveOut((ref) => merged.has(ref.path));
+    const known = { cursor, lists, merged };
+    if (task !== undefined) {
+      const floor = isForDue(task) ? this.#listedFloor : undefined;
+      return { ...known, floor: floor ?? manifest.purgeFloor, mayRaise: () => floor !== undefined };
+    }
     const graceMs = tombstoneGraceOf(manifest, settings);
     const floor = purgeFloorAt(manifest, nextHistory(loaded), cursor.firstDateMs, graceMs);
-    return { cursor, floor, lists: new Map(lists), merged };
+    const mayRaise = (): boolean => cursor.isClearOf(floor) && !cursor.leftOut;
+    return { ...known, floor, mayRaise };
   }
 
   /**
@@ -159,8 +152,7 @@ export class MergePass {
    * @param otherwise where it has published nothing
    */
   endedBy(otherwise: PartialResult): PartialResult {
-    if (this.#totals.publications === 0) return { ...this.#totals, ...otherwise };
-    return { ...this.#published(), more: true, waiting: describe(this.#waiting) };
+    return this.#totals.endedBy(otherwise);
   }
 
   /** Log and units take turns where there are too many levels; else all log comes first. */
@@ -170,6 +162,7 @@ export class MergePass {
     let loaded = first;
     let isLogNext = true;
     for (let isFirst = true; ; isFirst = false) {
+      if (this.#isCrowded(loaded.manifest)) return this.#totals.ended(!cursor.isDrained);
       const hasTime = isFirst || pace.hasTime(this.#leftMs(), this.#lastWriteMs);
       const isLog: boolean = !cursor.isDrained && (isLogNext || !hasTooManyLevels(loaded.manifest));
       const log: PlannedStep | "unreadable" | undefined =
@@ -177,7 +170,8 @@ export class MergePass {
       if (log === "unreadable") continue;
       const planned: PlannedStep | undefined = log ?? this.#planUnit(loaded, begun);
       if (planned === undefined || !hasTime || (log === undefined && this.#hasHadItsUnits())) {
-        return this.#ended(planned !== undefined || !cursor.isDrained, this.#waiting);
+        this.#totals.isDrained = cursor.isDrained && this.#options.task?.kind !== "units";
+        return this.#totals.ended(planned !== undefined || !cursor.isDrained);
       }
       const result = await this.#carryOut(loaded, begun, planned);
       // Files without log are no turn of the log.
@@ -186,13 +180,23 @@ export class MergePass {
         const { generation } = loaded.manifest;
         return this.endedBy({ outcome: "lost", generation, more: result.more });
       }
-      if (result.status === "published") loaded = result.loaded;
+      loaded = result.loaded;
     }
+  }
+
+  /** Too many levels for readers, and it is for others to merge them. */
+  #isCrowded(manifest: Manifest): boolean {
+    const isShared = this.#options.task?.kind === "log" && this.#hasActed;
+    return isShared && countLevels(manifest.runs) > SHARED_LEVELS_MAX;
   }
 
   /** What was written meanwhile is for the next pass, which the same invocation begins. */
   #hasHadItsUnits(): boolean {
-    return this.#leftMs() !== Infinity && this.#totals.unitsMs >= UNITS_MS_MAX;
+    return (
+      this.#options.task === undefined &&
+      this.#leftMs() !== Infinity &&
+      this.#totals.unitsMs >= UNITS_MS_MAX
+    );
   }
 
   /** Undefined: there is neither log nor anything else that is as urgent. */
@@ -202,6 +206,7 @@ export class MergePass {
     hasTime: boolean,
   ): Promise<PlannedStep | "unreadable" | undefined> {
     const { runtime } = this.#parts;
+    await this.#learn(loaded.manifest, begun);
     const startedMs = runtime.steadyMs();
     const merged = await this.#readLog(loaded.manifest, begun, hasTime);
     const readMs = runtime.steadyMs() - startedMs;
@@ -211,10 +216,25 @@ export class MergePass {
     return merged.taken.length > 0 ? "unreadable" : undefined;
   }
 
+  /** A pass for units, and for the log that nobody else merges. */
   #planUnit(loaded: LoadedManifest, begun: Begun): PlannedStep | undefined {
-    const { step, waiting } = planUnit(this.#planInput(loaded, begun, []));
-    this.#waiting = waiting;
-    return step && { plan: step, merged: NO_LOG, readMs: 0 };
+    const { task } = this.#options;
+    if (task?.kind === "log") return undefined;
+    const input = this.#planInput(loaded, begun, []);
+    if (task !== undefined) this.#span ??= { ids: spanOf(mergedLevels(input), task) };
+    const { ids } = this.#span ?? {};
+    const isEmpty = task !== undefined && ids === undefined;
+    const { step, waiting } = isEmpty ? NO_UNIT : planUnit({ ...input, span: ids });
+    this.#totals.waiting = waiting;
+    if (step === undefined) return undefined;
+    const { manifest } = loaded;
+    const { floor, mayRaise } = begun;
+    const isPurge = step.taken.length === step.levels.length && countTombstones(manifest) > 0;
+    const raises = isPurge && floor > manifest.purgeFloor && mayRaise();
+    // A publication of its own: what a unit has merged must not be lost for its sake.
+    const { draining } = step;
+    const plan = raises ? { ...planAlone(manifest, []), draining } : step;
+    return { plan, merged: NO_LOG, raises, readMs: 0 };
   }
 
   #planInput(
@@ -227,7 +247,6 @@ export class MergePass {
     const { gcGraceMs } = settings;
     const graces = { gcGraceMs, segmentGraceMs: segmentGraceOf(manifest, settings) };
     const retired = fillIn(manifest.retired, lastModifiedMs);
-    const isUnpublished = this.#totals.publications === 0;
     const isCollecting = isCollectable(loaded, settings);
     return {
       manifest,
@@ -235,11 +254,15 @@ export class MergePass {
       time: { leftMs: this.#leftMs(), runBytesPerMs: pace.runBytesPerMs(runtime.steadyMs()) },
       units,
       isDrained: cursor.isDrained,
-      isDue: isUnpublished && (isCollecting || dueRetired(retired, dateMs, graces).length > 0),
+      isDue:
+        !this.#hasActed &&
+        isForDue(this.#options.task) &&
+        (isCollecting || dueRetired(retired, dateMs, graces).length > 0),
       wantsFull: this.#options.full === true,
       wantsPurge: !cursor.leftOut && wantsPurge(manifest, floor),
       overdueMs: overdueAt(dateMs, settings),
       isAsked: (run) => isOutdated(run, this.#options),
+      isShared: this.#options.task?.kind === "log",
     };
   }
 
@@ -271,20 +294,21 @@ export class MergePass {
 
   async #carryOut(
     loaded: LoadedManifest,
-    { cursor, floor, lists }: Begun,
-    { plan, merged, readMs }: PlannedStep,
+    { floor, mayRaise, lists }: Begun,
+    { plan, merged, raises = false, readMs }: PlannedStep,
   ): Promise<StepResult> {
     const { pace, runtime } = this.#parts;
     const startedMs = runtime.steadyMs();
     const isLog = plan.units.length > 0;
-    const mayRaise = cursor.isDrained && !cursor.leftOut;
+    const mayPurge = plan.isWhole && mayRaise();
     const run = (attempt: CompactionPlan): Promise<StepResult> => {
       const share = attempt.isWhole ? JOIN_SHARE : UNIT_SHARE;
       const step = new MergeStep(this.#parts, this.#lease, this.#options, {
         loaded,
         plan: attempt,
         merged,
-        floor: mayRaise ? floor : loaded.manifest.purgeFloor,
+        floor: mayPurge ? floor : loaded.manifest.purgeFloor,
+        raises,
         lists,
         listed: this.#listed,
         untilMs: startedMs + this.#leftMs() * share,
@@ -299,6 +323,7 @@ export class MergePass {
     });
     const writeMs = runtime.steadyMs() - startedMs;
     if (isLog) pace.mergedLog(readMs, (this.#lastWriteMs = writeMs));
+    this.#hasActed = true;
     if (result.status === "unchanged") this.#totals.deleted += result.deleted;
     if (result.status === "published") {
       if (!isLog) this.#totals.unitsMs += writeMs;
@@ -308,49 +333,14 @@ export class MergePass {
     return result;
   }
 
-  #count(
-    { loaded, newRuns, list, garbage, deleted, mergedDeleted, replaced }: PublishedStep,
-    { merged, operations, done }: MergedLog,
-    lists: Map<string, ReadonlySet<string>>,
-  ): void {
-    const totals = this.#totals;
-    const kept = new Set(loaded.manifest.runs.map(({ path }) => path));
-    const gone = this.#current?.runs.filter(({ path }) => !kept.has(path)) ?? [];
-    totals.publications++;
-    totals.segments += merged.length;
-    totals.operations += operations;
-    totals.runsMerged += gone.length;
-    totals.records += newRuns.reduce((sum, { records }) => sum + records, 0);
-    totals.bytes += newRuns.reduce((sum, { bytes }) => sum + bytes, 0);
-    totals.lineBytes += newRuns.reduce((sum, run) => sum + lineBytes(run), 0);
-    totals.logBytes += unitBytes(done);
-    if (merged.length > 0) totals.portions++;
-    totals.deleted += deleted;
-    totals.collected += deleted - mergedDeleted;
-    this.#current = loaded.manifest;
-    this.#dateMs = loaded.dateMs;
-    if (replaced !== undefined) this.#replaced.push(replaced);
+  #count(step: PublishedStep, merged: MergedLog, lists: Begun["lists"]): void {
+    this.#totals.count(step, merged);
+    const { newRuns, list, garbage } = step;
     // What this pass makes may be retired by a later step of it.
     const made = newRuns.flatMap(({ path, index }) => [path, index]);
-    const deletedPaths = new Set(garbage);
-    this.#listed = [...this.#listed, ...made].filter((path) => !deletedPaths.has(path));
+    const deleted = new Set(garbage);
+    this.#listed &&= [...this.#listed, ...made].filter((path) => !deleted.has(path));
     if (list !== undefined) lists.set(list.path, list.keys);
-  }
-
-  #ended(more: boolean, runs: readonly RunInfo[]): PartialResult {
-    const waiting = describe(runs);
-    const { publications } = this.#totals;
-    if (publications > 0) return { ...this.#published(), more, waiting };
-    const generation = this.#current?.generation ?? 0;
-    return { ...this.#totals, outcome: "idle", generation, more, waiting };
-  }
-
-  #published(): PartialResult {
-    const current = this.#current ?? EMPTY_MANIFEST;
-    const counts = { ...this.#totals, ...shapeOf(current, this.#dateMs) };
-    const isDrained = this.#cursor?.isDrained === true;
-    const { generation } = current;
-    return { outcome: "published", generation, ...counts, isDrained, replaced: this.#replaced };
   }
 
   #leftMs(): number {
@@ -358,9 +348,9 @@ export class MergePass {
   }
 
   /** Objects of a lost manifest, or the first publications came between the two looks. */
-  async #checkLacking(): Promise<PartialResult> {
+  async #checkLacking(listed: readonly string[]): Promise<PartialResult> {
     const { manifest } = await this.#parts.manifests.load();
-    checkManifestPresent(manifest, this.#listed);
+    checkManifestPresent(manifest, listed);
     return { outcome: "lost", generation: manifest.generation };
   }
 
@@ -371,15 +361,23 @@ export class MergePass {
     }
   }
 
+  /** What others merge of the whole log meanwhile is not merged again, as far as lists show it. */
+  async #learn(manifest: Manifest, { cursor, lists, merged }: Begun): Promise<void> {
+    const isNew = segmentLists(manifest).some(({ path }) => !lists.has(path));
+    if (!isNew || this.#options.task !== undefined) return;
+    for (const [path, names] of await this.#readLists(manifest)) {
+      lists.set(path, names);
+      for (const name of names) merged.add(name);
+    }
+    cursor.leaveOut((ref) => merged.has(ref.path));
+  }
+
   /** What the runs hold already. A list that cannot be read costs a second, harmless merge. */
-  #readLists(manifest: Manifest): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+  async #readLists(manifest: Manifest): Promise<Map<string, ReadonlySet<string>>> {
     const paths = segmentLists(manifest).map(({ path }) => path);
-    return this.#parts.manifests.readLists(paths, ({ message }) => {
+    const lists = await this.#parts.manifests.readLists(paths, ({ message }) => {
       this.#parts.onWarning(`a list of merged segments cannot be read: ${message}`);
     });
+    return new Map(paths.map((path) => [path, lists.get(path) ?? new Set()]));
   }
-}
-
-function describe(runs: readonly RunInfo[]): WaitingRuns {
-  return { runs: runs.length, bytes: runBytes(runs) };
 }

@@ -15,7 +15,7 @@ import { deleteListed, orphans } from "./collector.ts";
 import { type Edit, levelsAfter, takenRuns } from "./edit.ts";
 import type { MergedLog } from "./merge-log.ts";
 import { migrateEntries } from "./migrate.ts";
-import type { CompactionPlan } from "./plan.ts";
+import { type CompactionPlan, planAlone } from "./plan.ts";
 import { UnitMerge } from "./unit-merge.ts";
 import {
   preparePublication,
@@ -30,12 +30,14 @@ export interface StepInput {
   readonly plan: CompactionPlan;
   /** What `plan.units` hold. */
   readonly merged: MergedLog;
-  /** What a purge may raise the floor to: F, once all listed log is merged; else the floor. */
+  /** What a purge may raise the floor to: F, once all log up to it is merged; else the floor. */
   readonly floor: number;
+  /** The floor rises even if nothing is merged. */
+  readonly raises?: boolean;
   /** What the lists that the manifest names hold, by the list. */
   readonly lists: ReadonlyMap<string, ReadonlySet<string>>;
-  /** Objects in `snapshots/` and `archive/`. */
-  readonly listed: readonly string[];
+  /** Objects in `snapshots/` and `archive/`; undefined: they are not listed, and none is collected. */
+  readonly listed: readonly string[] | undefined;
   /** When a merge of a plan that is not whole ends, by the steady clock. */
   readonly untilMs: number;
 }
@@ -45,6 +47,8 @@ export interface PublishedStep {
   /** As read back. */
   readonly loaded: LoadedManifest;
   readonly newRuns: readonly RunInfo[];
+  /** How many runs are no longer named, because all that counted of them was merged. */
+  readonly runsRetired: number;
   /** Bytes of runs that were read. */
   readonly readBytes: number;
   /** A list of segments that this step retires. */
@@ -60,18 +64,31 @@ export interface PublishedStep {
 export type StepResult =
   | PublishedStep
   /** There was nothing to publish. */
-  | { readonly status: "unchanged"; readonly deleted: number }
+  | {
+      readonly status: "unchanged";
+      readonly loaded: LoadedManifest;
+      readonly deleted: number;
+    }
   /** Nothing counts, nothing of the log was deleted. */
   | { readonly status: "lost"; readonly more: boolean };
 
 /** How often what was merged is published over what others have published meanwhile. */
-const ATTEMPTS_MAX = 20;
+const ATTEMPTS_MAX = 50;
+/** How often log is written anew, for a later manifest: what was merged of it is in memory. */
+const REWRITES_MAX = 3;
+
+/** What a step has merged does not hold over a later manifest. */
+interface Outrun {
+  readonly status: "outrun";
+  readonly current: LoadedManifest;
+}
 
 export class MergeStep {
   readonly #parts: CompactorParts;
   readonly #lease: Lease;
   readonly #options: PassOptions;
-  readonly #input: StepInput;
+  #input: StepInput;
+  #list: WrittenList | undefined;
   #listedDeleted = 0;
 
   constructor(parts: CompactorParts, lease: Lease, options: PassOptions, input: StepInput) {
@@ -82,26 +99,38 @@ export class MergeStep {
   }
 
   async run(): Promise<StepResult> {
-    const made = await this.#writeRuns();
-    return this.#publish(made, this.#deletesNow ? undefined : await this.#writeList());
+    for (let rewrites = 0; ; rewrites++) {
+      const made = await this.#writeRuns();
+      if (!this.#deletesNow) this.#list ??= await this.#writeList();
+      const result = await this.#publish(made);
+      if (result.status !== "outrun") return result;
+      const { units } = this.#input.plan;
+      if (units.length === 0 || rewrites === REWRITES_MAX) return { status: "lost", more: true };
+      // Levels that joined were merged by others meanwhile: the log does without them.
+      const { current } = result;
+      if (this.#input.merged.lo <= current.manifest.purgeFloor)
+        return { status: "lost", more: true };
+      const plan = planAlone(current.manifest, units);
+      this.#input = { ...this.#input, loaded: current, plan, floor: current.manifest.purgeFloor };
+    }
   }
 
   get #deletesNow(): boolean {
     return segmentGraceOf(this.#input.loaded.manifest, this.#parts.settings) === 0;
   }
 
-  async #publish(made: Made, list: WrittenList | undefined): Promise<StepResult> {
+  async #publish(made: Made): Promise<StepResult | Outrun> {
     const { loaded } = this.#input;
     const edit = this.#edit(made);
     const nonce = this.#nonce(edit);
     let current = loaded;
     for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
-      const next = this.#prepare(edit, { current, nonce, list, merge: made.merge });
-      if (next === undefined) break;
-      if (!this.#changes(edit, next)) return this.#unchanged();
+      const next = this.#prepare(edit, { current, nonce, merge: made.merge });
+      if (next === undefined) return { status: "outrun", current };
+      if (!this.#changes(edit, current, next)) return this.#unchanged(current);
       const published = await this.#swap(current, next);
       if (published === "lost") return { status: "lost", more: false };
-      if (published !== undefined) return this.#clean(edit, published, { next, list, ...made });
+      if (published !== undefined) return this.#clean(edit, published, { next, ...made });
       const { manifests } = this.#parts;
       const after = await manifests.load(current);
       // C8: its outcome is not known.
@@ -128,9 +157,10 @@ export class MergeStep {
   async #clean(
     edit: Edit,
     published: LoadedManifest,
-    { next, list, runs, merge }: Made & CleanOptions,
+    { next, runs, merge }: Made & CleanOptions,
   ): Promise<PublishedStep> {
-    const { merged, lists, listed } = this.#input;
+    const { merged, lists, listed = [] } = this.#input;
+    const list = this.#list;
     const { backend, log } = this.#parts;
     const deletesNow = this.#deletesNow;
     if (deletesNow) await log.deleteUnits(merged.done);
@@ -139,11 +169,14 @@ export class MergeStep {
     const garbage = [...new Set([...collected, ...orphans(published.manifest, listed)])];
     await backend.delete([...due, ...garbage]);
     const mergedDeleted = (deletesNow ? merged.done.length : 0) + due.length;
-    const sources = [...takenRuns(edit).map(({ path }) => path), ...merged.merged];
+    const named = new Set(published.manifest.runs.map(({ path }) => path));
+    const taken = takenRuns(edit).map(({ path }) => path);
+    const sources = [...taken, ...merged.merged];
     return {
       status: "published",
       loaded: published,
       newRuns: runs,
+      runsRetired: taken.filter((path) => !named.has(path)).length,
       readBytes: merge.readBytes,
       list: list && {
         path: list.retired.path,
@@ -157,30 +190,36 @@ export class MergeStep {
   }
 
   /** Empty files only: nothing of theirs needs publishing. */
-  async #unchanged(): Promise<StepResult> {
+  async #unchanged(loaded: LoadedManifest): Promise<StepResult> {
     const { done } = this.#input.merged;
     await this.#parts.log.deleteUnits(done);
-    return { status: "unchanged", deleted: done.length };
+    return { status: "unchanged", loaded, deleted: done.length };
   }
 
-  #changes({ made, plan }: Edit, { due, manifest }: Publication): boolean {
+  #changes(
+    { made, plan }: Edit,
+    { manifest: before }: LoadedManifest,
+    { due, manifest }: Publication,
+  ): boolean {
     const { merged, done } = this.#input.merged;
-    const { uncollected } = this.#input.loaded.manifest;
     const isMerge = made.length > 0 || plan.taken.length > 0 || merged.length > 0;
-    const isCleaning = due.length > 0 || (uncollected && !manifest.uncollected);
-    return isMerge || isCleaning || done.some((unit) => unit.segments.length > 0);
+    const isCleaning = due.length > 0 || (before.uncollected && !manifest.uncollected);
+    const isRaising = this.#input.raises === true && manifest.purgeFloor > before.purgeFloor;
+    const hasLog = done.some((unit) => unit.segments.length > 0);
+    return isMerge || isCleaning || isRaising || hasLog;
   }
 
-  #edit({ runs, merge }: Made): Edit {
-    const { loaded, plan } = this.#input;
+  #edit({ runs: made, merge: { span } }: Made): Edit {
+    const { loaded, plan, merged } = this.#input;
     const purgeFloor = this.#purgeFloor();
     const deletesLog = this.#deletesNow;
-    return { base: loaded.manifest, plan, made: runs, span: merge.span, purgeFloor, deletesLog };
+    return { base: loaded.manifest, plan, made, lo: merged.lo, span, purgeFloor, deletesLog };
   }
 
   /** Undefined: what was merged does not hold over this manifest. */
-  #prepare(edit: Edit, { current, nonce, list, merge }: PrepareOptions): Publication | undefined {
-    const { merged } = this.#input;
+  #prepare(edit: Edit, { current, nonce, merge }: PrepareOptions): Publication | undefined {
+    const { merged, lists } = this.#input;
+    const list = this.#list;
     const levels = levelsAfter(edit, current.manifest);
     if (levels === undefined) return undefined;
     const isRebased = current.manifest.generation !== edit.base.generation;
@@ -205,7 +244,8 @@ export class MergeStep {
       retired: list === undefined ? [] : [list.retired],
       listed: this.#input.listed,
       // What lists of others name is not known here.
-      ...(isRebased ? { keepsDue: true as const } : {}),
+      keepsDue: ({ path, list: isList, segments }: Retired) =>
+        segments === undefined ? isRebased && isList === true : !lists.has(path),
     };
     return preparePublication(current, change, this.#parts.settings);
   }
@@ -225,6 +265,7 @@ export class MergeStep {
   /** C9: undefined where some run that may hold a lower version of an id does not take part. */
   #purgeFloor(): number | undefined {
     const { loaded, plan, merged, floor } = this.#input;
+    if (this.#input.raises === true) return Math.max(floor, loaded.manifest.purgeFloor);
     if (plan.taken.length < plan.levels.length) return undefined;
     const { purgeFloor } = loaded.manifest;
     const hasTombstones =
@@ -302,13 +343,11 @@ interface WrittenList {
 interface PrepareOptions {
   readonly current: LoadedManifest;
   readonly nonce: string;
-  readonly list: WrittenList | undefined;
   readonly merge: UnitMerge;
 }
 
 interface CleanOptions {
   readonly next: Publication;
-  readonly list: WrittenList | undefined;
 }
 
 /** Exact when everything is in one level of whole runs; otherwise by the `prev` in the log. */

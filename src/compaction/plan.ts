@@ -4,11 +4,11 @@
  * of ids of the newest levels, as far as it comes within its bytes and time. Pure.
  */
 import type { ProtocolSettings } from "../core/settings.ts";
-import type { HistoryEntry, Manifest } from "../format/manifest-codec.ts";
+import type { Manifest } from "../format/manifest-codec.ts";
 import { type Level, levelsOf } from "../format/levels.ts";
-import { lineBytes, type RunInfo } from "../format/run-info.ts";
+import { type IdSpan, lineBytes, type RunInfo } from "../format/run-info.ts";
 import type { LogUnit } from "../log/log.ts";
-import { behind, piecesOf, visibleBytes, visibleSpans } from "../runs/visible.ts";
+import { behind, intersection, piecesOf, visibleBytes, visibleSpans } from "../runs/visible.ts";
 import { countMerged, LEVELS_MAX, levelsBeside } from "./tiers.ts";
 
 export interface CompactionLimits {
@@ -67,6 +67,10 @@ export interface PlanInput {
   readonly overdueMs: number;
   /** Runs that are rewritten, whatever their sizes. */
   readonly isAsked: (run: RunInfo) => boolean;
+  /** Units of ids in it only. Default: of all. */
+  readonly span?: IdSpan | undefined;
+  /** Others publish log at the same time: levels join it only where there are too many. */
+  readonly isShared?: boolean;
 }
 
 export interface CompactionPlan {
@@ -101,60 +105,92 @@ export interface Planned {
   readonly waiting: readonly RunInfo[];
 }
 
+const ALL_IDS: IdSpan = { from: "", to: undefined };
+
 /** Of what could be rewritten in the time left, what may be merged together with the log. */
 const JOIN_SHARE = 1 / 4;
 
 /** The next step of log, or of what is due; the caller has something of either. */
 export function planLog(input: PlanInput): CompactionPlan {
   const levels = levelsOf(input.manifest);
-  const taken = positions(0, countJoining(input, levels));
+  const mayJoin = input.isShared !== true || levels.length >= LEVELS_MAX;
+  return log(levels, input.units, mayJoin ? countJoining(input, levels) : 0);
+}
+
+/** The log as a level of its own, or with nothing of it what else changes the manifest. */
+export function planAlone(manifest: Manifest, units: readonly LogUnit[]): CompactionPlan {
+  return log(levelsOf(manifest), units, 0);
+}
+
+/** @param joining how many of the newest levels */
+function log(levels: readonly Level[], units: readonly LogUnit[], joining: number): CompactionPlan {
   const draining = positionsOf(levels, ({ isDraining }) => isDraining);
-  return {
-    units: input.units,
-    levels,
-    taken,
-    from: "",
-    to: undefined,
-    isWhole: true,
-    into: -1,
-    draining,
-  };
+  const taken = positions(0, joining);
+  return { units, levels, taken, from: "", to: undefined, isWhole: true, into: -1, draining };
 }
 
 /** The next unit, the most urgent first: levels that are too many, then those that drain. */
 export function planUnit(input: PlanInput): Planned {
   const levels = levelsOf(input.manifest);
+  let waiting: readonly RunInfo[] | undefined;
+  for (const merge of mergesOf(input, levels)) {
+    waiting ??= merge.draining.flatMap((at) => levels[at]?.runs ?? []);
+    const step = unit(levels, merge, input.span);
+    if (step !== undefined) return { step, waiting };
+  }
+  return input.span === undefined
+    ? planRewrite(input, levels)
+    : { step: undefined, waiting: waiting ?? [] };
+}
+
+/** The levels that take part in the most urgent merge. */
+export function mergedLevels(input: PlanInput): readonly Level[] {
+  const levels = levelsOf(input.manifest);
+  const { value: merge } = mergesOf(input, levels).next();
+  return merge === undefined ? [] : levels.slice(0, merge.into + 1);
+}
+
+/** Levels that are merged into one, in as many units as it takes. */
+interface Merge {
+  /** Those that drain next above it drain into it. */
+  readonly into: number;
+  /** All that drain then. */
+  readonly draining: readonly number[];
+}
+
+/** The most urgent first; a later one only where nothing of the earlier ones is in a span. */
+function* mergesOf(input: PlanInput, levels: readonly Level[]): Generator<Merge, undefined> {
   const draining = positionsOf(levels, ({ isDraining }) => isDraining);
   // However long the merge of all takes: readers must not look into more and more levels meanwhile.
   if (levels.length <= LEVELS_MAX) {
-    if (wantsAll(input, levels)) return planAll(levels);
-    if (isOverdue(input, levels)) return planOldest(levels);
+    if (wantsAll(input, levels)) yield allOf(levels);
+    else if (isOverdue(input, levels)) yield intoOldest(levels);
   }
   // What drains already is older: what came on top of it is less, and merged first.
   const upper = draining[0] ?? levels.length;
   const { portionBytesMin } = input.limits;
   const levelsMax = levelsBeside(levels.length - upper);
   const merged = countMerged(sizesOf(levels.slice(0, upper)), 0, portionBytesMin, levelsMax);
-  if (merged > 1) {
-    return unit(levels, merged - 1, [...positions(0, merged - 1), ...draining]);
-  }
-  if (draining.length > 0) {
-    const after = levels.findIndex(({ isDraining }, at) => at > upper && !isDraining);
-    return unit(levels, after < 0 ? levels.length : after, draining);
-  }
-  return planRewrite(input, levels);
+  if (merged > 1) yield { into: merged - 1, draining: [...positions(0, merged - 1), ...draining] };
+  if (draining.length === 0) return;
+  const after = levels.findIndex(({ isDraining }, at) => at > upper && !isDraining);
+  yield { into: after < 0 ? levels.length : after, draining };
 }
 
-/** Whether there is a unit to merge, without log and without a wish of the caller. */
-export function hasUnit({
+/** The next unit without log and without a wish of the caller. */
+export function planAnyUnit({
   manifest,
   limits,
   overdueMs,
-}: Pick<PlanInput, "manifest" | "limits" | "overdueMs">): boolean {
+}: Pick<PlanInput, "manifest" | "limits" | "overdueMs">): Planned {
   const time = { leftMs: Infinity, runBytesPerMs: undefined };
   const nothing = { units: [], isDrained: true, isDue: false, wantsFull: false, wantsPurge: false };
   const input = { manifest, limits, time, overdueMs, ...nothing, isAsked: () => false };
-  return planUnit(input).step !== undefined;
+  return planUnit(input);
+}
+
+export function hasUnit(input: Pick<PlanInput, "manifest" | "limits" | "overdueMs">): boolean {
+  return planAnyUnit(input).step !== undefined;
 }
 
 /** Whether units come before more log: no reader may have to look into more levels. */
@@ -162,52 +198,71 @@ export function hasTooManyLevels(manifest: Manifest): boolean {
   return levelsOf(manifest).length > LEVELS_MAX;
 }
 
-/** As `planOldest`; deletions that may be purged take all of the oldest level along, into a new one. */
-function planAll(levels: readonly Level[]): Planned {
+/** As `intoOldest`; deletions that may be purged take all of the oldest level along, into a new one. */
+function allOf(levels: readonly Level[]): Merge {
   const count = levels.length;
   const hasTombstones = levels.some(({ runs }) => runs.some(({ tombstones }) => tombstones > 0));
   const isNew = count === 1 || (hasTombstones && !drainsIntoOldest(levels));
-  return isNew ? unit(levels, count, positions(0, count)) : planOldest(levels);
+  return isNew ? { into: count, draining: positions(0, count) } : intoOldest(levels);
 }
 
 /** Drains all levels into the oldest. What has begun is ended before newer levels are begun. */
-function planOldest(levels: readonly Level[]): Planned {
+function intoOldest(levels: readonly Level[]): Merge {
   const count = levels.length;
   const draining = positionsOf(levels, ({ isDraining }) => isDraining);
-  if (levels[count - 1]?.isDraining === true) return unit(levels, count, draining);
-  if (drainsIntoOldest(levels)) return unit(levels, count - 1, draining);
-  return unit(levels, count - 1, positions(0, count - 1));
+  if (levels[count - 1]?.isDraining === true) return { into: count, draining };
+  if (drainsIntoOldest(levels)) return { into: count - 1, draining };
+  return { into: count - 1, draining: positions(0, count - 1) };
 }
 
 function drainsIntoOldest(levels: readonly Level[]): boolean {
   return levels.slice(-2).some(({ isDraining }) => isDraining);
 }
 
-/** @param into those that drain next above it drain into it @param draining all that drain then */
-function unit(levels: readonly Level[], into: number, draining: readonly number[]): Planned {
+/** @returns undefined where nothing is left to be merged in the span */
+function unit(
+  levels: readonly Level[],
+  { into, draining }: Merge,
+  span: IdSpan | undefined,
+): CompactionPlan | undefined {
   let newest = into;
   while (draining.includes(newest - 1)) newest--;
   const drained = levels.slice(newest, into).flatMap(({ runs }) => runs);
-  const { from, to } = wholeRuns(levels[into]?.runs ?? [], boundsOf(drained));
-  const waiting = draining.flatMap((at) => levels[at]?.runs ?? []);
+  const bounds = boundsOf(drained, span);
+  if (bounds === undefined) return undefined;
+  const { from, to } = wholeRuns(levels[into]?.runs ?? [], bounds, span);
   const taken = positions(0, Math.min(into + 1, levels.length));
-  const step = { units: [], levels, taken, from, to, isWhole: false, into, draining };
-  return { step, waiting };
+  return { units: [], levels, taken, from, to, isWhole: false, into, draining };
 }
 
-/** From the first id that counts to the last. */
-function boundsOf(runs: readonly RunInfo[]): Bounds {
-  const [first, last] = [runs.map(firstVisible), runs.map(({ maxId }) => maxId)];
-  const from = first.reduce((lowest, id) => (id < lowest ? id : lowest));
-  return { from, to: behind(last.reduce((highest, id) => (id > highest ? id : highest))) };
+/** From the first id that counts to the last; undefined where none of them is in the span. */
+function boundsOf(runs: readonly RunInfo[], span: IdSpan = ALL_IDS): Bounds | undefined {
+  const within = (all: Bounds): Bounds[] => {
+    const shared = intersection(all, span);
+    return shared === undefined ? [] : [shared];
+  };
+  const counting = runs.flatMap((run) => visibleSpans(run).flatMap(within));
+  if (counting.length === 0) return undefined;
+  const whole = runs.flatMap(({ minId, maxId }) => within({ from: minId, to: behind(maxId) }));
+  const from = counting.map((each) => each.from).reduce((a, b) => (a < b ? a : b));
+  return { from, to: whole.map(({ to }) => to).reduce((a, b) => (a > b ? a : b)) };
 }
 
-/** Runs of the level that lie in part within the bounds are not left cut; what lies outside stays. */
-function wholeRuns(runs: readonly RunInfo[], { from, to }: Bounds): Bounds {
+/**
+ * Runs of the level that lie in part within the bounds are not left cut, but at the ends of the span;
+ * what lies outside stays.
+ */
+function wholeRuns(
+  runs: readonly RunInfo[],
+  { from, to }: Bounds,
+  limit: IdSpan = ALL_IDS,
+): Bounds {
   const bounds = { from, to };
   for (const { span } of piecesOf(runs)) {
-    if (span.from < from && from < span.to) bounds.from = span.from;
-    if (span.from < to && to < span.to) bounds.to = span.to;
+    const shared = intersection(span, limit);
+    if (shared === undefined) continue;
+    if (shared.from < from && from < shared.to) bounds.from = shared.from;
+    if (shared.from < to && to < shared.to) bounds.to = shared.to;
   }
   return bounds;
 }
@@ -311,35 +366,10 @@ export function countUnits(
   return over < 0 ? more.length : Math.max(over, held.length === 0 ? 1 : 0);
 }
 
-/** Share of tombstones from which a merge of all levels is worth it. */
-const TOMBSTONE_SHARE = 0.25;
-
-/** Whether deletions take so much room that they should be purged now that they may be. */
-export function wantsPurge(manifest: Manifest, purgeFloor: number): boolean {
-  const records = sum(manifest.runs.map((run) => run.records));
-  const tombstones = sum(manifest.runs.map((run) => run.tombstones));
-  return purgeFloor > manifest.purgeFloor && tombstones > records * TOMBSTONE_SHARE;
-}
-
 /** Share of the time in which deleted bytes must be gone, after which the units for it begin. */
 const ERASE_SHARE = 1 / 2;
 
 /** The date for `overdueMs`. @param dateMs by the medium, now */
 export function overdueAt(dateMs: number, { eraseAfterMs }: ProtocolSettings): number {
   return dateMs - eraseAfterMs * ERASE_SHARE;
-}
-
-/**
- * F: the highest clock that was included in a manifest at least the grace period ago.
- * @param dateMs Date of the first page of the listing that the merge is based on
- */
-export function purgeFloorAt(
-  manifest: Manifest,
-  history: readonly HistoryEntry[],
-  dateMs: number,
-  tombstoneGraceMs: number,
-): number {
-  return history
-    .filter(({ at }) => dateMs - at >= tombstoneGraceMs)
-    .reduce((floor, { clock }) => Math.max(floor, clock), manifest.purgeFloor);
 }

@@ -38,11 +38,11 @@ export interface Change {
   /** Retired in addition to the replaced runs. */
   readonly retired?: readonly Retired[];
   /** Objects in `snapshots/` and `archive/`, seen after the manifest that this one replaces. */
-  readonly listed?: readonly string[];
+  readonly listed?: readonly string[] | undefined;
   /** Nothing made on an earlier generation may be published any more. */
   readonly collected?: number;
-  /** The publisher deletes nothing: what is due stays for a compaction. */
-  readonly keepsDue?: true;
+  /** What is due and stays for another, as its publisher does not delete it. Default: nothing. */
+  readonly keepsDue?: (due: Retired) => boolean;
   readonly dateMs: number;
 }
 
@@ -76,7 +76,8 @@ export function preparePublication(
   const segmentGraceMs = segmentGraceOf(manifest, settings);
   const tombstoneGraceMs = tombstoneGraceOf(manifest, settings);
   const graces = { gcGraceMs: settings.gcGraceMs, segmentGraceMs };
-  const due = change.keepsDue === true ? [] : dueRetired(retired, change.dateMs, graces);
+  const { keepsDue = () => false } = change;
+  const due = dueRetired(retired, change.dateMs, graces).filter((entry) => !keepsDue(entry));
   const date = new Date(change.dateMs).toISOString();
   const next: Manifest = {
     generation,

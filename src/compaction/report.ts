@@ -170,7 +170,33 @@ export interface CompactorParts {
   readonly onWarning: (message: string) => void;
 }
 
+/**
+ * A part of the work, for compactors that work at once, each under a lease of its own. "log": the
+ * shards of the log that fall to it, with nothing but the smallest levels. "units": larger merges of
+ * levels, within its span of ids. Parts are of one division if they have the same `of`; others may meet
+ * in what they merge, which is harmless.
+ */
+export type CompactionTask = {
+  readonly kind: "log" | "units";
+  /** 0 ≤ index < of ≤ 16 */
+  readonly index: number;
+  readonly of: number;
+};
+
+/** What a look shows before there is a lease. */
+export type Found = Pick<
+  CompactionReport,
+  "generation" | "runs" | "levels" | "perLevel" | "retired" | "backlog" | "quietMs" | "waiting"
+>;
+
 export interface PassOptions {
+  /** Default: all of the work. A store without a manifest has no parts. */
+  readonly task?: CompactionTask | undefined;
+  /**
+   * Called once there is work, with what was found; returns the task of this pass, where the rest is
+   * for others. Undefined: the pass is for all of it. Not called for a pass that has a task.
+   */
+  readonly divide?: ((found: Found) => Promise<CompactionTask | undefined>) | undefined;
   /** Merge all levels into one, whatever their sizes. Default false. */
   readonly full?: boolean | undefined;
   /** Ends the pass before its next step once it aborts; a publication that was begun is ended. */

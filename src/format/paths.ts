@@ -9,6 +9,10 @@ import { CLOCK_MAX } from "../core/version.ts";
 export const MANIFEST_PATH = "manifest.json";
 /** `compact.lease`: held by the compactor at work. */
 export const COMPACT_LEASE_PATH = "compact.lease";
+/** `compact-log-3-of-8.lease`: held by a compactor that works on a part, beside others. */
+export function taskLeasePath(kind: "log" | "units", index: number, of: number): string {
+  return `compact-${kind}-${index}-of-${of}.lease`;
+}
 /** `compact.start`: taken by who starts the compactor out of turn, for a time; never released. */
 export const COMPACT_START_PATH = "compact.start";
 /** `writer.lease`: held by the single writer where the medium has no lock of its own. */

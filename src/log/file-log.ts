@@ -24,6 +24,7 @@ import {
   type IsEnough,
   type Log,
   type LogListing,
+  type LogPart,
   type LogUnit,
   type LogWriter,
   type OfferedLog,
@@ -68,20 +69,20 @@ export class FileLog implements Log {
     this.#runtime = runtime;
   }
 
-  async list(isEnough: IsEnough = () => false): Promise<LogListing> {
-    const { files, dateMs, legacyLog } = await this.#listFiles();
+  async list(isEnough: IsEnough = () => false, part?: LogPart): Promise<LogListing> {
+    const { files, dateMs, legacyLog } = await this.#listFiles(part);
     const present = new Set(files.map(({ path }) => path));
     const known: Pick<ScannedFile, "frames" | "corrupt">[] = [];
     let segments = 0;
-    for (const part of inParts(files)) {
+    for (const some of inParts(files)) {
       if (known.length > 0 && isEnough(segments)) break;
-      const scanned = await mapParallel(part, READS_PARALLEL, async (file) =>
+      const scanned = await mapParallel(some, READS_PARALLEL, async (file) =>
         asOfListing(file, await this.#scan(file), present),
       );
       for (const file of scanned) known.push(file);
       segments = scanned.reduce((sum, { frames }) => sum + frames.length, segments);
     }
-    this.#forgetAllBut(present);
+    if (part === undefined) this.#forgetAllBut(present);
     return {
       segments: known.flatMap(({ frames }) => frames),
       corrupt: known.flatMap(({ corrupt }) => corrupt),
@@ -93,8 +94,9 @@ export class FileLog implements Log {
     };
   }
 
-  async #listFiles(): Promise<ListedFiles> {
+  async #listFiles(part: LogPart | undefined): Promise<ListedFiles> {
     const files: LogFile[] = [];
+    if (part !== undefined && part.index > 0) return { files, dateMs: 0, legacyLog: undefined };
     let legacyLog: string | undefined;
     let dateMs = 0;
     for await (const page of this.#backend.list(LOG_PREFIX)) {
@@ -158,13 +160,13 @@ export class FileLog implements Log {
     return new FileLogWriter(this.#appendable, this.#runtime, agentId);
   }
 
-  async *offer(): AsyncGenerator<OfferedLog, void> {
-    const { files, dateMs } = await this.#listFiles();
+  async *offer(part?: LogPart): AsyncGenerator<OfferedLog, void> {
+    const { files, dateMs } = await this.#listFiles(part);
     const present = new Set(files.map(({ path }) => path));
     const ordered = files.toSorted((a, b) => compareText(a.stream, b.stream) || a.k - b.k);
-    for (const part of inParts(ordered)) {
+    for (const some of inParts(ordered)) {
       const corrupt: CorruptionError[] = [];
-      const units = await mapParallel(part, READS_PARALLEL, async (file) => {
+      const units = await mapParallel(some, READS_PARALLEL, async (file) => {
         const { unit, errors } = await this.#seal(file, present, dateMs);
         append(corrupt, errors);
         return unit ?? [];

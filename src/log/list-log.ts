@@ -2,20 +2,28 @@
 import { asTheyBranch, asTheyCome, type Source } from "../core/parallel.ts";
 import { LOG_PREFIX } from "../format/paths.ts";
 import type { ListPage, StorageBackend } from "../storage/backend.ts";
-import { isFilledLegacyLog } from "./log.ts";
+import { isFilledLegacyLog, type LogPart } from "./log.ts";
 import {
   isBefore,
   isWithin,
   type LogRange,
   rangesBehind,
   shardBehind,
+  shardsOf,
   shardStart,
   SHARDS,
   WHOLE_LOG,
 } from "./log-ranges.ts";
 
-/** Pages in the order of arrival, the first one first; at least one. */
-export async function* listLog(backend: StorageBackend): AsyncGenerator<ListPage, void> {
+/** Pages in the order of arrival, the first one first; at least one. @param part default: all */
+export async function* listLog(
+  backend: StorageBackend,
+  part?: LogPart,
+): AsyncGenerator<ListPage, void> {
+  if (part !== undefined) {
+    yield* asTheyCome(listShards(backend, shardsOf(part)));
+    return;
+  }
   const listing = new PartedListing(backend);
   try {
     yield* listing.pages();
@@ -45,7 +53,7 @@ class PartedListing {
     } else {
       // A legacy log lies in no shard; its date is the one that the listing began.
       yield { ...first, objects: first.objects.filter(isFilledLegacyLog) };
-      yield* asTheyCome(SHARDS.map((shard) => this.#backend.list(`${LOG_PREFIX}${shard}/`)));
+      yield* asTheyCome(listShards(this.#backend, SHARDS));
     }
   }
 
@@ -90,6 +98,10 @@ class PartedListing {
       return { item: { ...page, objects }, rest: this.#behind(range, page, pages) };
     };
   }
+}
+
+function listShards(backend: StorageBackend, shards: readonly string[]): AsyncIterable<ListPage>[] {
+  return shards.map((shard) => backend.list(`${LOG_PREFIX}${shard}/`));
 }
 
 function isInOrder({ objects }: ListPage): boolean {

@@ -4,8 +4,14 @@
  * long one. Names begin with one of 16 shards, and parts begin where shards do. Pure.
  */
 import { LOG_PREFIX } from "../format/paths.ts";
+import type { LogPart } from "./log.ts";
 
 export const SHARDS = "0123456789abcdef".split("");
+
+/** Each shard is in one part of as many as there are; parts beyond the number of shards are empty. */
+export function shardsOf({ index, of }: LogPart): string[] {
+  return SHARDS.filter((_, shard) => shard % of === index);
+}
 
 /** A part of the names of the log. */
 export interface LogRange {

@@ -69,12 +69,21 @@ export interface OfferedLog {
   readonly dateMs: number;
 }
 
+/**
+ * The shards s of an object store with s % of = index. Files have no shards: the part with index 0 is
+ * all of them, and the others are empty.
+ */
+export interface LogPart {
+  readonly index: number;
+  readonly of: number;
+}
+
 /** Whether a listing that is only to be counted may end. @param segments that it holds so far */
 export type IsEnough = (segments: number) => boolean;
 
 export interface Log {
-  /** @param isEnough default: never, all of it is wanted */
-  list(isEnough?: IsEnough): Promise<LogListing>;
+  /** @param isEnough default: never, all of it is wanted @param part default: the whole log */
+  list(isEnough?: IsEnough, part?: LogPart): Promise<LogListing>;
   /**
    * Reads with bounded parallelism; results come in no order. Takes a segment from `refs` not long
    * before it is read; what was taken is also given.
@@ -84,8 +93,9 @@ export interface Log {
   /**
    * Lists what a compaction may merge and then delete, part by part, each not long before it is
    * requested; seals what is still being appended to. At least one part; may be left early.
+   * @param part default: the whole log
    */
-  offer(): AsyncGenerator<OfferedLog, void>;
+  offer(part?: LogPart): AsyncGenerator<OfferedLog, void>;
   /** Deletes merged units (DELETE-AFTER-PUBLISH: only after a manifest that holds them). */
   deleteUnits(units: readonly LogUnit[]): Promise<void>;
 }

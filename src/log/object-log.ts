@@ -12,6 +12,7 @@ import {
   type IsEnough,
   type Log,
   type LogListing,
+  type LogPart,
   type LogSettings,
   type LogUnit,
   type LogWriter,
@@ -41,12 +42,12 @@ export class ObjectLog implements Log {
     this.#join = join;
   }
 
-  async list(isEnough: IsEnough = () => false): Promise<LogListing> {
+  async list(isEnough: IsEnough = () => false, part?: LogPart): Promise<LogListing> {
     const objects: ListedObject[] = [];
     const dates: number[] = [];
     let isCut = false;
     let legacyLog: string | undefined;
-    for await (const page of listLog(this.#backend)) {
+    for await (const page of listLog(this.#backend, part)) {
       append(objects, page.objects);
       dates.push(page.dateMs);
       legacyLog ??= page.objects.find(isFilledLegacyLog)?.path;
@@ -67,8 +68,8 @@ export class ObjectLog implements Log {
     return new ObjectWriter(this.#backend, this.#runtime, this.#settings, agentId);
   }
 
-  async *offer(): AsyncGenerator<OfferedLog, void> {
-    for await (const { objects, dateMs } of listLog(this.#backend)) {
+  async *offer(part?: LogPart): AsyncGenerator<OfferedLog, void> {
+    for await (const { objects, dateMs } of listLog(this.#backend, part)) {
       const { segments, corrupt } = sortOut(objects);
       const units = segments.map((ref) => ({ paths: [ref.path], segments: [ref], corrupt: false }));
       yield { units, leftOut: corrupt.length > 0, corrupt, dateMs };

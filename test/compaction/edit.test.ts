@@ -90,7 +90,8 @@ test("what was made on a base that is collected by now is given up", () => {
 
 test("log that was merged under a lower floor is given up, a unit is not", () => {
   const current = manifest(8, LEVELS, { purgeFloor: 11 });
-  expect(levelsAfter(logOf(), current)).toBeUndefined();
+  expect(levelsAfter(logOf(BASE, { lo: 11 }), current)).toBeUndefined();
+  expect(levelsAfter(logOf(BASE, { lo: 12 }), current), "all of it is above").toBeDefined();
   expect(levelsAfter(unitOf(), current)).toBeDefined();
 });
 

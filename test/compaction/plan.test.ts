@@ -9,11 +9,10 @@ import {
   planLog,
   type Planned,
   planUnit,
-  purgeFloorAt,
   runBytes,
   unitBytes,
-  wantsPurge,
 } from "../../src/compaction/plan.ts";
+import { purgeFloorAt, wantsPurge } from "../../src/compaction/purge.ts";
 import { levelsOf } from "../../src/format/levels.ts";
 import { EMPTY_MANIFEST, type Manifest } from "../../src/format/manifest-codec.ts";
 import type { RunInfo } from "../../src/format/run-info.ts";

@@ -8,7 +8,7 @@ import {
   preparePublication,
   type Publication,
 } from "../../src/compaction/publication.ts";
-import { purgeFloorAt } from "../../src/compaction/plan.ts";
+import { purgeFloorAt } from "../../src/compaction/purge.ts";
 import { AssertionError } from "../../src/core/errors.ts";
 import { resolveSettings } from "../../src/core/settings.ts";
 import {
@@ -309,7 +309,7 @@ test("what was promised to writers by one manifest is never taken back by the ne
 
 test("publishing without deleting leaves everything to a compaction", () => {
   const manifest = { ...EMPTY_MANIFEST, generation: 1, retired: [{ path: "a", at: 5 }] };
-  const { due, manifest: next } = publish(loaded(manifest, 5), 1e12, { keepsDue: true });
+  const { due, manifest: next } = publish(loaded(manifest, 5), 1e12, { keepsDue: () => true });
   expect(due).toEqual([]);
   expect(next.retired).toEqual(manifest.retired);
 });

@@ -285,7 +285,7 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
     does: "purges up to the clock of a grace ago, not up to one that was merged by then",
     edits: [
       {
-        file: "compaction/plan.ts",
+        file: "compaction/purge.ts",
         find: ".reduce((floor, { clock }) => Math.max(floor, clock), manifest.purgeFloor);",
         put: ".reduce((floor) => Math.max(floor, (dateMs - tombstoneGraceMs) * 1_024), manifest.purgeFloor);",
       },

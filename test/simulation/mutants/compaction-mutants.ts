@@ -242,7 +242,7 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     does: "purges tombstones that are not as old as the grace",
     edits: [
       {
-        file: "compaction/plan.ts",
+        file: "compaction/purge.ts",
         find: ".filter(({ at }) => dateMs - at >= tombstoneGraceMs)\n    .reduce(",
         put: ".filter(({ at }) => dateMs - at >= tombstoneGraceMs / 30)\n    .reduce(",
       },

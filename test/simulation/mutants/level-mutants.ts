@@ -134,7 +134,7 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "compaction/edit.ts",
-        find: "if (plan.units.length > 0 && current.purgeFloor > base.purgeFloor) return false;\n",
+        find: "if (lo <= current.purgeFloor) return false;\n",
         put: "",
       },
     ],
@@ -147,8 +147,8 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "compaction/edit.ts",
-        find: "return !hasNew && current",
-        put: "return (!hasNew || hasNew) && current",
+        find: "return !hasNew || plan.taken",
+        put: "return !hasNew || hasNew || plan.taken",
       },
     ],
     test: { file: "compaction/edit.test.ts", name: "a floor does not rise over runs" },
@@ -189,8 +189,8 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "compaction/plan.ts",
-        find: "if (isOverdue(input, levels)) return planOldest(levels);",
-        put: "if (isOverdue(input, levels) && levels.length === 0) return planOldest(levels);",
+        find: "else if (isOverdue(input, levels)) yield",
+        put: "else if (isOverdue(input, levels) && levels.length === 0) yield",
       },
     ],
     test: {
