@@ -187,8 +187,8 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "compaction/merge-pass.ts",
-        find: "const mayRaise = cursor.isDrained && !cursor.leftOut;",
-        put: "const mayRaise = cursor.isDrained || !cursor.leftOut;",
+        find: "cursor.isClearOf(floor) && !cursor.leftOut;",
+        put: "cursor.isClearOf(floor) || !cursor.leftOut;",
       },
       {
         file: "compaction/plan.ts",
