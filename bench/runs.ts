@@ -145,7 +145,9 @@ async function measureRuns(entries: readonly RunEntry[]): Promise<Table> {
     const scanning = await secondsOf(async () => {
       for await (const _ of open(whole).scan());
     });
-    const merging = await secondsOf(() => write(mergeSorted(parts.map((run) => open(run).scan()))));
+    const merging = await secondsOf(() =>
+      write(mergeSorted(parts.map((run) => open(run).scan({ asLines: true })))),
+    );
     const raw = (whole.rawBytes ?? whole.bytes) / MB;
     table[`run, ${compression}`] = {
       "stored MB": (whole.bytes / MB).toFixed(2),

@@ -21,11 +21,13 @@ export async function* migrateEntries(
 }
 
 function migrateEntry(entry: RunEntry, { version, migrate }: Migration): RunEntry {
-  const { id, text, schemaVersion } = entry;
-  if (schemaVersion >= version) return entry;
+  if (entry.schemaVersion >= version) return entry;
+  const { id, text, schemaVersion, since } = entry;
   // A tombstone is of every version.
   return {
-    ...entry,
+    id,
+    version: entry.version,
+    since,
     schemaVersion: version,
     text: text === undefined ? undefined : migrate(id, text, schemaVersion),
   };

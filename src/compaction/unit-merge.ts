@@ -2,6 +2,7 @@
 import type { Entry, RunEntry } from "../core/version.ts";
 import type { Runtime } from "../core/runtime.ts";
 import { type IdSpan, lineBytes, type RunInfo } from "../format/run-info.ts";
+import { isTombstone } from "../format/stored-line.ts";
 import { type EntryBatches, fromMap, inTurn, mergeSorted } from "../runs/merge.ts";
 import type { RunStore } from "../runs/run-reader.ts";
 import type { RunScanOptions } from "../runs/run-scan.ts";
@@ -99,7 +100,13 @@ export class UnitMerge {
         piecesOf(levels[at]?.runs ?? []).map(({ run, span }) => () => {
           const shared = intersection(span, { from, to });
           // A scan of everything verifies it at its end: too late for one that may be left.
-          const options = { ...shared, byBlocks: !isWhole, isCopied: true, spanBytesMax };
+          const options = {
+            ...shared,
+            byBlocks: !isWhole,
+            isCopied: true,
+            asLines: true,
+            spanBytesMax,
+          };
           return shared === undefined ? fromNothing() : this.#read(run, options);
         }),
       ),
@@ -117,8 +124,9 @@ export class UnitMerge {
   #withoutPurged(batch: readonly RunEntry[]): readonly RunEntry[] {
     const { purgeFloor } = this.#options;
     if (purgeFloor === undefined) return batch;
-    return batch.filter(({ text, version, since }) => {
-      const isKept = text !== undefined || version.clock > purgeFloor;
+    return batch.filter((entry) => {
+      const isKept = !isTombstone(entry) || entry.version.clock > purgeFloor;
+      const { since } = entry;
       if (!isKept) this.#purgedSince = later(this.#purgedSince, since ?? "new");
       return isKept;
     });
@@ -127,7 +135,9 @@ export class UnitMerge {
 
 /** A tombstone keeps the generation that held it first. */
 function noted(entry: RunEntry, since: number): RunEntry {
-  return entry.text !== undefined || entry.since !== undefined ? entry : { ...entry, since };
+  if (!isTombstone(entry) || entry.since !== undefined) return entry;
+  const { id, version, schemaVersion } = entry;
+  return { id, version, schemaVersion, text: undefined, since };
 }
 
 function later(a: number | "new", b: number | "new"): number | "new" {

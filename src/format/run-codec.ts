@@ -105,7 +105,7 @@ export interface LinesPlace extends Place {
 }
 
 /** The place of what begins so many bytes behind the first line. */
-function placeWithin({ path, offset, isPacked = false }: LinesPlace, start: number): Place {
+export function placeWithin({ path, offset, isPacked = false }: LinesPlace, start: number): Place {
   return { path, offset: isPacked ? offset : offset + start };
 }
 

@@ -6,7 +6,7 @@
  * beginning with the one before, only the rest is written, so that long ids do not make a long index
  * or manifest.
  */
-import { hashId } from "../core/hash.ts";
+import { hashWords } from "../core/hash.ts";
 import {
   checkHeader,
   checkReadable,
@@ -204,10 +204,9 @@ export class BloomFilter {
 
   /** `false`: surely not among the ids the filter was built from. */
   mayContain(id: string): boolean {
-    const hash = hashId(id);
-    const words = [hash.readUInt32BE(0), hash.readUInt32BE(4), hash.readUInt32BE(8)] as const;
+    const probe = new Probe(hashWords(id), this.bytes.length * 8);
     for (let i = 0; i < this.k; i++) {
-      const bit = probe(words, i, this.bytes.length * 8);
+      const bit = probe.next();
       if (((this.bytes[bit >>> 3] ?? 0) & (1 << (bit & 7))) === 0) return false;
     }
     return true;
@@ -224,16 +223,18 @@ export class BloomBuilder {
   readonly #words: number[] = [];
 
   add(id: string): void {
-    const hash = hashId(id);
-    this.#words.push(hash.readUInt32BE(0), hash.readUInt32BE(4), hash.readUInt32BE(8));
+    const [a, b, c] = hashWords(id);
+    this.#words.push(a, b, c);
   }
 
   build(): BloomFilter {
     const bytes = new Uint8Array(bloomBytes(this.#words.length / WORDS));
-    for (let at = 0; at < this.#words.length; at += WORDS) {
-      const [a = 0, b = 0, c = 0] = this.#words.slice(at, at + WORDS);
+    const words = this.#words;
+    for (let at = 0; at < words.length; at += WORDS) {
+      const [a = 0, b = 0, c = 0] = [words[at], words[at + 1], words[at + 2]];
+      const probe = new Probe([a, b, c], bytes.length * 8);
       for (let i = 0; i < HASHES; i++) {
-        const bit = probe([a, b, c], i, bytes.length * 8);
+        const bit = probe.next();
         bytes[bit >>> 3] = (bytes[bit >>> 3] ?? 0) | (1 << (bit & 7));
       }
     }
@@ -241,7 +242,28 @@ export class BloomBuilder {
   }
 }
 
-/** Exact in doubles: three 32-bit words times small numbers stay far below 2^53. */
-function probe([a, b, c]: readonly [number, number, number], i: number, bits: number): number {
-  return (a + i * b + c * ((i * (i - 1)) / 2)) % bits;
+/** The bits of an id, one after the other: each is the one before + b + i·c, so that sums stay small. */
+class Probe {
+  readonly #bits: number;
+  readonly #c: number;
+  #at: number;
+  #step: number;
+
+  constructor([a, b, c]: readonly [number, number, number], bits: number) {
+    this.#bits = bits;
+    this.#at = a % bits;
+    this.#step = b % bits;
+    this.#c = c % bits;
+  }
+
+  next(): number {
+    const bit = this.#at;
+    this.#at = this.#within(bit + this.#step);
+    this.#step = this.#within(this.#step + this.#c);
+    return bit;
+  }
+
+  #within(sum: number): number {
+    return sum < this.#bits ? sum : sum - this.#bits;
+  }
 }

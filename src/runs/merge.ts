@@ -4,6 +4,7 @@
  */
 import { assert } from "../core/assert.ts";
 import { compareText, type Entry, type RunEntry, wins } from "../core/version.ts";
+import { StoredLine } from "../format/stored-line.ts";
 
 /** Entries in id order, ascending unless said otherwise, each id once, in batches of any size. */
 export type EntryBatches<E extends RunEntry = RunEntry> = AsyncIterable<readonly E[]>;
@@ -15,7 +16,7 @@ const ascending: IsBefore = (a, b) => a < b;
 const descending: IsBefore = (a, b) => a > b;
 
 const BATCH_ENTRIES_MAX = 1024;
-/** In characters of record text: keeps a batch of large records small. */
+/** In characters of record text, or bytes of lines: keeps a batch of large records small. */
 const BATCH_TEXT_MAX = 16 * 1024;
 
 export interface MergeOptions {
@@ -86,7 +87,7 @@ async function* mergeCursors<E extends RunEntry>(
   for (let top = heap.top; top !== undefined; top = heap.top) {
     let winner = top.entry;
     for (let same: Cursor<E> | undefined = top; same?.entry.id === winner.id; same = heap.top) {
-      if (wins(same.entry, winner)) winner = same.entry;
+      if (same !== top && wins(same.entry, winner)) winner = same.entry;
       if (!same.advance()) {
         if (isPrompt && batch.length > 0) {
           yield batch;
@@ -97,7 +98,7 @@ async function* mergeCursors<E extends RunEntry>(
       heap.restoreTop();
     }
     batch.push(winner);
-    batchText += winner.text?.length ?? 0;
+    batchText += winner instanceof StoredLine ? winner.end - winner.start : textLength(winner);
     if (batch.length >= BATCH_ENTRIES_MAX || batchText >= BATCH_TEXT_MAX) {
       yield batch;
       batch = [];
@@ -105,6 +106,10 @@ async function* mergeCursors<E extends RunEntry>(
     }
   }
   if (batch.length > 0) yield batch;
+}
+
+function textLength({ text }: RunEntry): number {
+  return text?.length ?? 0;
 }
 
 /** A position in one source. */

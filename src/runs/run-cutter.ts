@@ -2,6 +2,7 @@
 import { assert } from "../core/assert.ts";
 import type { RunEntry } from "../core/version.ts";
 import type { RunInfo } from "../format/run-info.ts";
+import { StoredLine } from "../format/stored-line.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { EntryBatches } from "./merge.ts";
 import { writeRun, type WriteRunOptions } from "./run-writer.ts";
@@ -20,8 +21,9 @@ export interface WriteRunsOptions extends Pick<
 const LINE_BYTES = 90;
 
 /** About the length of an entry's line. */
-export function entryBytes({ id, text }: RunEntry): number {
-  return LINE_BYTES + id.length + (text?.length ?? 0);
+export function entryBytes(entry: RunEntry): number {
+  if (entry instanceof StoredLine) return entry.end - entry.start;
+  return LINE_BYTES + entry.id.length + (entry.text?.length ?? 0);
 }
 
 /** @returns none where there are no entries @throws as `writeRun` does */

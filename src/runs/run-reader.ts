@@ -101,7 +101,7 @@ export class RunReader implements Run {
     const mayBeAll = !byBlocks && !reverse && firstBytes === undefined;
     const isAll = mayBeAll && from <= this.run.minId && (to === undefined || to > this.run.maxId);
     if (this.run.excised !== undefined) return this.#scanVisible(options);
-    return isAll ? scanAll(this.#objects, options.spanBytesMax) : scanRange(this.#objects, options);
+    return isAll ? scanAll(this.#objects, options) : scanRange(this.#objects, options);
   }
 
   async *#scanVisible(options: RunScanOptions): AsyncGenerator<RunEntry[]> {

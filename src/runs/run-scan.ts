@@ -7,6 +7,7 @@ import { corrupt, type Place, shorten } from "../format/json-line.ts";
 import { isPacked, type Lines } from "../format/run-block.ts";
 import { decodeRunHeader, decodeRunLines } from "../format/run-codec.ts";
 import { type Block, findBySeparator } from "../format/run-index.ts";
+import { storedRunLines } from "../format/stored-line.ts";
 import type { ByteRange } from "../storage/backend.ts";
 import {
   readSpans,
@@ -39,6 +40,8 @@ export interface RunScanOptions {
    * read is copied, and its checksums are made anew. Default false.
    */
   readonly isCopied?: boolean | undefined;
+  /** Entries of ordinary lines are `StoredLine`s. Default false. */
+  readonly asLines?: boolean | undefined;
 }
 
 /** What of a scan concerns each of its partitions. */
@@ -51,6 +54,8 @@ interface Range {
 const LINE_FEED = 10;
 /** Of a block, decoded at a time. */
 const DECODED_BYTES_MIN = 4 * 1024;
+/** Of a whole run, decoded at a time. */
+const SCANNED_BYTES_MIN = 64 * 1024;
 
 /**
  * All entries. The last batch is given only when the SHA-256 of the whole run holds, so a scan that
@@ -58,32 +63,42 @@ const DECODED_BYTES_MIN = 4 * 1024;
  */
 export async function* scanAll(
   objects: RunObjects,
-  spanBytesMax?: number,
+  { spanBytesMax, asLines = false }: Pick<RunScanOptions, "spanBytesMax" | "asLines"> = {},
 ): AsyncGenerator<RunEntry[]> {
   const { path, bytes, sha256 } = objects.run;
   const hash = createHash("sha256");
   let last: string | undefined;
   const onStored = (stored: Buffer): void => void hash.update(stored);
   for await (const lines of linesBetween(objects, 0, bytes, { onStored, spanBytesMax })) {
-    const entries = decodeRunLines(lines.bytes, { path, ...lines }, last);
-    last = entries.at(-1)?.id ?? last;
-    if (lines.end === bytes) {
-      const found = hash.digest("hex");
-      if (found !== sha256) {
-        throw corrupt(`SHA-256 of the run: expected ${sha256}, found ${found}`, {
-          path,
-          offset: 0,
-        });
+    const decode = asLines ? storedRunLines : decodeRunLines;
+    const few = [...fewLines(lines, SCANNED_BYTES_MIN)];
+    for (const [at, some] of few.entries()) {
+      const entries = decode(some.bytes, { path, ...some }, last);
+      last = entries.at(-1)?.id ?? last;
+      if (lines.end === bytes && at === few.length - 1) {
+        const found = hash.digest("hex");
+        if (found !== sha256) {
+          const place = { path, offset: 0 };
+          throw corrupt(`SHA-256 of the run: expected ${sha256}, found ${found}`, place);
+        }
       }
+      yield entries;
     }
-    if (entries.length > 0) yield entries;
   }
 }
 
 /** Entries with from <= id < to; only their blocks are read, each verified by its checksum. */
 export async function* scanRange(
   objects: RunObjects,
-  { from = "", to, reverse = false, spanBytesMax, firstBytes, isCopied = false }: RunScanOptions,
+  {
+    from = "",
+    to,
+    reverse = false,
+    spanBytesMax,
+    firstBytes,
+    isCopied = false,
+    asLines = false,
+  }: RunScanOptions,
 ): AsyncGenerator<RunEntry[]> {
   const { partitions, minId, maxId } = objects.run;
   if (from > maxId || (to !== undefined && to <= minId)) return;
@@ -96,13 +111,20 @@ export async function* scanRange(
     const batches =
       partition instanceof CorruptionError
         ? searchRange(objects, at, partition, range)
-        : scanBlocks(objects, partition.blocks, range, { sizes, isHesitant });
+        : scanBlocks(objects, partition.blocks, range, { sizes, isHesitant, asLines });
     isHesitant = false;
     for await (const batch of batches) {
-      const kept = batch.filter(({ id }) => id >= from && (to === undefined || id < to));
+      const kept = isWithin(batch, range)
+        ? batch
+        : batch.filter(({ id }) => id >= from && (to === undefined || id < to));
       if (kept.length > 0) yield kept;
     }
   }
+}
+
+function isWithin(batch: readonly RunEntry[], { from, to, reverse }: Range): boolean {
+  const [lowest = "", highest = ""] = [batch[0]?.id, batch.at(-1)?.id];
+  return !reverse && lowest >= from && (to === undefined || highest < to);
 }
 
 /** @throws CorruptionError unless the SHA-256 of the run holds */
@@ -149,13 +171,14 @@ interface Pace {
   readonly sizes: Generator<number, never>;
   /** As `readSpans` documents. */
   readonly isHesitant: boolean;
+  readonly asLines: boolean;
 }
 
 async function* scanBlocks(
   objects: RunObjects,
   blocks: readonly Block[],
   range: Range,
-  { sizes, isHesitant }: Pace,
+  { sizes, isHesitant, asLines }: Pace,
 ): AsyncGenerator<RunEntry[]> {
   const wanted = positionsWithin(blocks, range).flatMap((at) => blocks[at] ?? []);
   const groups = groupBlocks(wanted, sizes);
@@ -168,10 +191,12 @@ async function* scanBlocks(
     for (const block of groups.shift() ?? []) {
       const start = block.offset - piece.offset;
       const whole = piece.bytes.subarray(start, start + block.length);
-      const few = [...fewLines(objects.unpacked(await objects.verified(whole, block), block))];
+      const all = objects.unpacked(await objects.verified(whole, block), block);
+      const few = [...fewLines(all, DECODED_BYTES_MIN)];
       for (const { bytes, ...at } of range.reverse ? few.toReversed() : few) {
         const place = { path: objects.run.path, ...at };
-        const entries = decodeRunLines(bytes, place, range.reverse ? undefined : last);
+        const decode = asLines ? storedRunLines : decodeRunLines;
+        const entries = decode(bytes, place, range.reverse ? undefined : last);
         if (range.reverse) {
           checkBelow(entries, last, place);
           entries.reverse();
@@ -193,9 +218,9 @@ function checkBelow(entries: readonly RunEntry[], next: string | undefined, plac
  * A block in pieces of whole lines: decoded, a span takes several times its bytes, and what is held
  * for long costs a process more than what it releases at once.
  */
-function* fewLines({ bytes, offset, ...lines }: Lines): Generator<Lines> {
+function* fewLines({ bytes, offset, ...lines }: Lines, bytesMin: number): Generator<Lines> {
   for (let start = 0; start < bytes.length;) {
-    const lineEnd = bytes.indexOf(LINE_FEED, start + DECODED_BYTES_MIN);
+    const lineEnd = bytes.indexOf(LINE_FEED, start + bytesMin);
     const end = lineEnd < 0 ? bytes.length : lineEnd + 1;
     const at = lines.isPacked ? offset : offset + start;
     yield { ...lines, bytes: bytes.subarray(start, end), offset: at };

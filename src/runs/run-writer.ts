@@ -11,6 +11,7 @@ import type { RunEntry } from "../core/version.ts";
 import { packBlock } from "../format/run-block.ts";
 import { encodeRunHeader, encodeRunLine, type RunHeader } from "../format/run-codec.ts";
 import type { RunInfo } from "../format/run-info.ts";
+import { isTombstone, StoredLine } from "../format/stored-line.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import { IndexBuilder } from "./index-builder.ts";
 import type { EntryBatches } from "./merge.ts";
@@ -114,7 +115,7 @@ class RunEncoder {
   readonly #sha256 = createHash("sha256");
   readonly #index: IndexBuilder;
   readonly #compression: Compression;
-  #block: string[] = [];
+  #block: (string | StoredLine)[] = [];
   #blockIds: string[] = [];
   #blockBytes = 0;
   #piece: Buffer[] = [];
@@ -139,14 +140,15 @@ class RunEncoder {
   add(entry: RunEntry): void {
     const { id } = entry;
     assert(this.#maxId === undefined || this.#maxId < id, `entries do not ascend at '${id}'`);
-    const line = encodeRunLine(entry);
-    const lineBytes = Buffer.byteLength(line);
+    const isStored = entry instanceof StoredLine;
+    const line = isStored ? entry : encodeRunLine(entry);
+    const lineBytes = isStored ? entry.end - entry.start : Buffer.byteLength(line as string);
     if (this.#blockBytes + lineBytes > BLOCK_BYTES_MAX) this.#closeBlock();
     this.#block.push(line);
     this.#blockIds.push(id);
     this.#blockBytes += lineBytes;
     this.#records++;
-    if (entry.text === undefined) this.#tombstones++;
+    if (isTombstone(entry)) this.#tombstones++;
     this.#minSchema = Math.min(this.#minSchema, entry.schemaVersion);
     this.#minId ??= id;
     this.#maxId = id;
@@ -187,7 +189,7 @@ class RunEncoder {
 
   #closeBlock(): void {
     if (this.#block.length === 0) return;
-    const lines = Buffer.from(this.#block.join(""));
+    const lines = joinLines(this.#block, this.#blockBytes);
     this.#rawBytes += lines.length;
     const bytes = this.#compression === "none" ? lines : packBlock(lines, this.#compression);
     this.#index.addBlock(this.#blockIds, bytes.length, crc32(bytes));
@@ -203,4 +205,26 @@ class RunEncoder {
     this.pieceBytes += bytes.length;
     this.#bytes += bytes.length;
   }
+}
+
+/** Lines that follow each other where they are stored are copied together. */
+function joinLines(lines: readonly (string | StoredLine)[], length: number): Buffer {
+  const joined = Buffer.allocUnsafe(length);
+  let at = 0;
+  for (let next = 0; next < lines.length;) {
+    const line = lines[next++];
+    if (line === undefined) break;
+    if (typeof line === "string") {
+      at += joined.write(line, at);
+      continue;
+    }
+    let { end } = line;
+    for (let more = lines[next]; ; more = lines[++next]) {
+      if (!(more instanceof StoredLine) || more.bytes !== line.bytes || more.start !== end) break;
+      end = more.end;
+    }
+    at += line.bytes.copy(joined, at, line.start, end);
+  }
+  assert(at === length, "lines are as long as they were counted");
+  return joined;
 }

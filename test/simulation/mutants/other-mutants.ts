@@ -6,7 +6,13 @@ export const OTHER_MUTANTS: readonly Mutant[] = [
     name: "migrated under the old version",
     breaks: ["VERBATIM", "C5"],
     does: "writes migrated records under the version they had before",
-    edits: [{ file: "compaction/migrate.ts", find: "    schemaVersion: version,\n", put: "" }],
+    edits: [
+      {
+        file: "compaction/migrate.ts",
+        find: "    schemaVersion: version,\n",
+        put: "    schemaVersion,\n",
+      },
+    ],
   },
   {
     name: "new version without migration",
