@@ -132,6 +132,7 @@ export class ModelStore {
       clock: Math.floor(dateMs * 1_024),
       schema: 1,
       activeRecords: 0,
+      limits: { inlineBytesMax: Infinity, catalogueBytesMax: Infinity },
       retired: segments > 0 ? [list] : [],
     };
     const next = preparePublication({ ...this.loaded, dateMs }, change, this.settings);
@@ -142,7 +143,7 @@ export class ModelStore {
   }
 
   get levels(): number {
-    return countLevels(this.loaded.manifest.runs);
+    return countLevels(this.loaded.manifest);
   }
 
   /** How many runs these are in a store. */

@@ -13,6 +13,7 @@ import type { ArchiveInfo } from "../format/manifest-codec.ts";
 import { archivePath, runPaths } from "../format/paths.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import { fromSorted } from "../runs/merge.ts";
+import { RunGoneError } from "../runs/run-gone.ts";
 import { writeRun } from "../runs/run-writer.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
 import { preparePublication, publicationNonce } from "./publication.ts";
@@ -99,8 +100,10 @@ async function writeObjects(
  */
 export async function publishArchive(
   { runtime, settings, manifests }: PassParts,
-  { loaded, archive, tombstones, clock, schema }: PreparedArchive,
+  { loaded: given, archive, tombstones, clock, schema }: PreparedArchive,
 ): Promise<LoadedManifest | undefined> {
+  const loaded = await orUndefined(manifests.open(given));
+  if (loaded === undefined) return undefined;
   const { stats } = loaded.manifest;
   const change = {
     nonce: publicationNonce(runtime.randomHex(16), [archive.path, archive.sha256]),
@@ -113,7 +116,17 @@ export async function publishArchive(
     keepsDue: () => true,
   } as const;
   const { manifest } = preparePublication(loaded, change, settings);
-  return manifests.publish(loaded, manifest, settings.writeTimeoutMs);
+  return orUndefined(manifests.publish(loaded, manifest, settings.writeTimeoutMs));
+}
+
+/** Undefined where another was faster: a catalogue is gone, or the name of one is taken. */
+async function orUndefined<R>(result: Promise<R>): Promise<R | undefined> {
+  try {
+    return await result;
+  } catch (error) {
+    if (error instanceof RunGoneError || error instanceof ConflictError) return undefined;
+    throw error;
+  }
 }
 
 /** One piece as bytes, which can be sent again as they are; more as a stream. */

@@ -1,5 +1,6 @@
 /** Which runs and archives no manifest can ever reference again (ORPHAN), and what lists name. */
 import { CorruptionError } from "../core/errors.ts";
+import { allRuns } from "../format/levels.ts";
 import type { Manifest, Retired } from "../format/manifest-codec.ts";
 import { parseArchiveBase, parseRunBase } from "../format/paths.ts";
 import { decodeRetiredList } from "../format/retired-list.ts";
@@ -8,11 +9,13 @@ import type { CompactorParts } from "./report.ts";
 /**
  * What was made on a generation below `collected` is never published any more (C7), so what such a
  * base left behind and the manifest does not mention is garbage for good.
+ * @param manifest with the content of its catalogues
  * @param listed objects in `snapshots/` and `archive/`; what this code does not name is left alone
  */
 export function orphans(manifest: Manifest, listed: readonly string[]): string[] {
   const mentioned = new Set([
-    ...manifest.runs.flatMap(({ path, index }) => [path, index]),
+    ...allRuns(manifest).flatMap(({ path, index }) => [path, index]),
+    ...manifest.catalogues.map(({ path }) => path),
     ...manifest.retired.map(({ path }) => path),
     ...manifest.archive.map(({ path }) => path),
   ]);

@@ -3,6 +3,7 @@
  * it, releases the lease. Any process may run it, and several at once are harmless.
  */
 import { ConflictError } from "../core/errors.ts";
+import { namesRun } from "../format/levels.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import { Lease } from "../storage/lease.ts";
 import { type Look, look } from "./look.ts";
@@ -105,11 +106,12 @@ export class Compactor {
 
   /** A run that the current manifest still names must be there: otherwise the store is damaged. */
   async #lostToAnother(error: RunGoneError): Promise<PartialResult> {
-    const { manifest, legacyManifest } = await this.#parts.manifests.load();
+    const found = await this.#parts.manifests.load();
+    const { manifest, legacyManifest } = found;
     const snapshot = legacyManifest?.currentSnapshot;
     if (snapshot !== undefined && snapshot === error.path) throw error.asDamage();
-    if (manifest.runs.some(({ path, index }) => path === error.path || index === error.path))
-      throw error;
+    const opened = await this.#parts.manifests.open(found);
+    if (error.path !== undefined && namesRun(opened.manifest, error.path)) throw error;
     return { outcome: "lost", generation: manifest.generation };
   }
 }

@@ -3,7 +3,7 @@
  * (PROTOCOL, C7): it must not be merged again because somebody else published meanwhile. Pure.
  */
 import type { Manifest } from "../format/manifest-codec.ts";
-import { type Level, levelsOf } from "../format/levels.ts";
+import { allRuns, type Level, levelsOf } from "../format/levels.ts";
 import type { IdSpan, RunInfo } from "../format/run-info.ts";
 import { excise, intersection, visibleSpans } from "../runs/visible.ts";
 import type { CompactionPlan } from "./plan.ts";
@@ -66,7 +66,7 @@ function isPublishable(edit: Edit, current: Manifest): boolean {
   // What was made on the base may have been collected.
   if (current.collected > base.generation) return false;
   // It was published, and the answer was lost.
-  const named = pathsOf(current.runs);
+  const named = pathsOf(allRuns(current));
   if (made.some(({ path }) => named.has(path))) return false;
   // Readers rely on a grace that was promised since.
   if (edit.deletesLog && current.segmentGraceMs > 0) return false;
@@ -75,15 +75,15 @@ function isPublishable(edit: Edit, current: Manifest): boolean {
   if (current.tombstoneGraceMs !== base.tombstoneGraceMs) return false;
   // A run that others have made of log since may hold what is at or below a floor that rises here,
   // of ids whose deletions were purged together with that.
-  const known = pathsOf(base.runs);
-  const hasNew = current.runs.some(({ path }) => !known.has(path));
+  const known = pathsOf(allRuns(base));
+  const hasNew = allRuns(current).some(({ path }) => !known.has(path));
   return !hasNew || plan.taken.length + made.length === 0;
 }
 
 /** Nobody else has taken over anything that was merged. */
 function isUntouched(edit: Edit, current: Manifest): boolean {
   if (current.generation === edit.base.generation) return true;
-  const now = new Map(current.runs.map((run) => [run.path, run]));
+  const now = new Map(allRuns(current).map((run) => [run.path, run]));
   return takenRuns(edit).every((run) => {
     const same = now.get(run.path);
     return same !== undefined && shown(same, edit.span) === shown(run, edit.span);
@@ -105,7 +105,7 @@ function target({ base, plan }: Edit, current: Manifest): number | undefined {
     return at < 0 ? undefined : at;
   }
   // Below all: another step may have begun that level.
-  const known = pathsOf(base.runs);
+  const known = pathsOf(allRuns(base));
   const last = levels.at(-1);
   const isBegun =
     last !== undefined && !last.isDraining && last.runs.every(({ path }) => !known.has(path));

@@ -1,11 +1,12 @@
 /** What there is to do, before a compaction takes a lease (PROTOCOL, C1). */
 import type { Manifest } from "../format/manifest-codec.ts";
+import type { RunInfo } from "../format/run-info.ts";
 import type { IsEnough, LogListing, LogRef } from "../log/log.ts";
 import { isIgnored, namesIn, sortListing, type SortedListing } from "../view/live-segments.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
 import { shapeOf } from "./measures.ts";
 import { isOutdated } from "./migrate.ts";
-import { overdueAt, planAnyUnit, runBytes } from "./plan.ts";
+import { overdueAt, planAnyUnit, runBytes, summaryOf } from "./plan.ts";
 import {
   dueRetired,
   fillIn,
@@ -56,17 +57,18 @@ export async function look(parts: CompactorParts, options: PassOptions): Promise
   ]);
   const loaded = await manifests.confirm(first, listing.legacyLog);
   const { manifest } = loaded;
-  const { runs } = manifest;
+  // A look reads no catalogue.
+  const summary = summaryOf(manifest);
   const live = await liveOf(parts, manifest, listing);
   const overdueMs = overdueAt(loaded.dateMs, settings);
-  const units = planAnyUnit({ manifest, limits: limits, overdueMs });
+  const units = planAnyUnit({ manifest: summary, limits, overdueMs });
   const backlog = describeBacklog(live, listing, loaded);
   const found = {
     ...shapeOf(manifest, loaded.dateMs),
     generation: manifest.generation,
     backlog,
     quietMs: Math.max(0, loaded.dateMs - (loaded.lastModifiedMs ?? loaded.dateMs)),
-    waiting: { runs: units.waiting.length, bytes: runBytes(units.waiting) },
+    waiting: { runs: countWaiting(manifest, units.waiting), bytes: runBytes(units.waiting) },
   };
   const isWhole = part === undefined && !isNothing;
   const floor = isWhole ? floorOf(parts, loaded, listing, live) : undefined;
@@ -76,13 +78,19 @@ export async function look(parts: CompactorParts, options: PassOptions): Promise
   const hasLog = live.length > 0 || listing.corrupt.length > 0 || listing.isCut;
   const hasUnits =
     units.step !== undefined ||
-    (options.full === true && runs.some(({ level }) => level > 0)) ||
-    runs.some((run) => isOutdated(run, options));
+    (options.full === true && found.levels > 1) ||
+    summary.runs.some((run) => isOutdated(run, options));
   const wanted =
     (hasLog && task?.kind !== "units") ||
     (hasUnits && task?.kind !== "log") ||
     (isDue(parts, loaded) && isForDue(task));
   return { ...seen, wanted };
+}
+
+/** @param waiting of the summary, where a catalogue stands for its runs */
+function countWaiting({ catalogues }: Manifest, waiting: readonly RunInfo[]): number {
+  const counts = new Map(catalogues.map(({ path, runs }) => [path, runs]));
+  return waiting.reduce((sum, { path }) => sum + (counts.get(path) ?? 1), 0);
 }
 
 function isDue({ settings }: CompactorParts, loaded: LoadedManifest): boolean {

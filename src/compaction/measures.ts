@@ -1,6 +1,6 @@
 /** What a report tells of levels, amplification, pace and what is to come. Pure. */
 import { maxOf, minOf } from "../core/bulk.ts";
-import { levelsOf } from "../format/levels.ts";
+import { countRuns, described } from "../format/levels.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
 import { type CompactionLimits, runBytes } from "./plan.ts";
 import type { CompactionReport, Forecast, LevelReport, PassPace } from "./report.ts";
@@ -11,22 +11,31 @@ export function shapeOf(
   manifest: Manifest,
   dateMs: number,
 ): Pick<CompactionReport, "runs" | "levels" | "perLevel" | "retired"> {
-  const perLevel = levelsOf(manifest).map(({ runs, isDraining }): LevelReport => {
+  const all = described(manifest);
+  const levels = [...new Set(all.map(({ level }) => level))].toSorted((a, b) => a - b);
+  const perLevel = levels.map((level): LevelReport => {
+    const held = all.filter((one) => one.level === level);
     const oldestMs = minOf(
-      runs.flatMap((run) => run.oldestMs ?? []),
+      held.flatMap((one) => one.oldestMs ?? []),
       Infinity,
     );
+    const bytes = held.map((one) => ("runs" in one ? one.visibleBytes : runBytes([one])));
     return {
-      runs: runs.length,
-      bytes: Math.round(runBytes(runs)),
-      storedBytes: runs.reduce((sum, { bytes }) => sum + bytes, 0),
-      tombstones: runs.reduce((sum, { tombstones }) => sum + tombstones, 0),
+      runs: held.reduce((sum, one) => sum + ("runs" in one ? one.runs : 1), 0),
+      bytes: Math.round(bytes.reduce((sum, each) => sum + each, 0)),
+      storedBytes: held.reduce((sum, one) => sum + one.bytes, 0),
+      tombstones: held.reduce((sum, { tombstones }) => sum + tombstones, 0),
       ...(oldestMs === Infinity ? {} : { ageMs: Math.max(0, Math.round(dateMs - oldestMs)) }),
-      isDraining,
+      isDraining: manifest.draining.includes(level),
     };
   });
-  const { runs, retired } = manifest;
-  return { runs: runs.length, levels: perLevel.length, perLevel, retired: retired.length };
+  const { retired } = manifest;
+  return {
+    runs: countRuns(manifest),
+    levels: perLevel.length,
+    perLevel,
+    retired: retired.length,
+  };
 }
 
 /**

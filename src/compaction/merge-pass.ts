@@ -98,8 +98,10 @@ export class MergePass {
 
   /** C3 to C10. @throws RunGoneError when a run was replaced meanwhile */
   async run(): Promise<PartialResult> {
-    const loaded = await this.#parts.manifests.load();
-    if (loaded.legacyManifest !== undefined) return this.#upgrade();
+    const { manifests } = this.#parts;
+    const found = await manifests.load();
+    if (found.legacyManifest !== undefined) return this.#upgrade();
+    const loaded = await manifests.open(found);
     this.#totals.begin(loaded);
     const { task } = this.#options;
     const source = task?.kind === "units" ? NO_OFFER : this.#parts.log;
@@ -187,7 +189,7 @@ export class MergePass {
   /** Too many levels for readers, and it is for others to merge them. */
   #isCrowded(manifest: Manifest): boolean {
     const isShared = this.#options.task?.kind === "log" && this.#hasActed;
-    return isShared && countLevels(manifest.runs) > SHARED_LEVELS_MAX;
+    return isShared && countLevels(manifest) > SHARED_LEVELS_MAX;
   }
 
   /** What was written meanwhile is for the next pass, which the same invocation begins. */

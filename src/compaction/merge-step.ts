@@ -4,7 +4,7 @@ import { maxOf, minOf } from "../core/bulk.ts";
 import type { Manifest, Retired } from "../format/manifest-codec.ts";
 import { retiredListPath, runPaths } from "../format/paths.ts";
 import { encodeRetiredList } from "../format/retired-list.ts";
-import type { Level } from "../format/levels.ts";
+import { allRuns, type Level } from "../format/levels.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import type { LogRef } from "../log/log.ts";
 import { writeRuns } from "../runs/run-cutter.ts";
@@ -135,7 +135,7 @@ export class MergeStep {
       const after = await manifests.load(current);
       // C8: its outcome is not known.
       if (after.etag === current.etag || after.legacyManifest !== undefined) break;
-      current = after;
+      current = await manifests.open(after);
     }
     return { status: "lost", more: true };
   }
@@ -169,7 +169,7 @@ export class MergeStep {
     const garbage = [...new Set([...collected, ...orphans(published.manifest, listed)])];
     await backend.delete([...due, ...garbage]);
     const mergedDeleted = (deletesNow ? merged.done.length : 0) + due.length;
-    const named = new Set(published.manifest.runs.map(({ path }) => path));
+    const named = new Set(allRuns(published.manifest).map(({ path }) => path));
     const taken = takenRuns(edit).map(({ path }) => path);
     const sources = [...taken, ...merged.merged];
     return {
@@ -243,6 +243,7 @@ export class MergeStep {
       activeRecords: countActive(current.manifest, levels, merged.created),
       retired: list === undefined ? [] : [list.retired],
       listed: this.#input.listed,
+      limits: this.#parts.limits,
       // What lists of others name is not known here.
       keepsDue: ({ path, list: isList, segments }: Retired) =>
         segments === undefined ? isRebased && isList === true : !lists.has(path),
@@ -269,7 +270,7 @@ export class MergeStep {
     if (plan.taken.length < plan.levels.length) return undefined;
     const { purgeFloor } = loaded.manifest;
     const hasTombstones =
-      loaded.manifest.runs.some((run) => run.tombstones > 0) ||
+      allRuns(loaded.manifest).some((run) => run.tombstones > 0) ||
       [...merged.entries.values()].some(({ text }) => text === undefined);
     return hasTombstones ? Math.max(floor, purgeFloor) : purgeFloor;
   }

@@ -5,13 +5,15 @@
  */
 import type { ProtocolSettings } from "../core/settings.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
-import { type Level, levelsOf } from "../format/levels.ts";
-import { type IdSpan, lineBytes, type RunInfo } from "../format/run-info.ts";
+import { countLevels, type Level, levelsOf } from "../format/levels.ts";
+import type { IdSpan, RunInfo } from "../format/run-info.ts";
 import type { LogUnit } from "../log/log.ts";
-import { behind, intersection, piecesOf, visibleBytes, visibleSpans } from "../runs/visible.ts";
+import { visibleLineBytes } from "../runs/catalogue-summary.ts";
+import { behind, intersection, piecesOf, visibleSpans } from "../runs/visible.ts";
+import { type CatalogueLimits, DEFAULT_CATALOGUE_LIMITS } from "./fold.ts";
 import { countMerged, LEVELS_MAX, levelsBeside } from "./tiers.ts";
 
-export interface CompactionLimits {
+export interface CompactionLimits extends CatalogueLimits {
   /** Bytes and segments of log merged in one step: what its memory is in proportion to. */
   readonly logBytesMax: number;
   readonly logSegmentsMax: number;
@@ -31,6 +33,7 @@ const KIB = 1024;
 const MIB = KIB * KIB;
 
 export const DEFAULT_LIMITS: CompactionLimits = {
+  ...DEFAULT_CATALOGUE_LIMITS,
   logBytesMax: 64 * MIB,
   logSegmentsMax: 20_000,
   joinBytesMax: 64 * MIB,
@@ -193,9 +196,21 @@ export function hasUnit(input: Pick<PlanInput, "manifest" | "limits" | "overdueM
   return planAnyUnit(input).step !== undefined;
 }
 
+/** What a plan needs of a manifest whose catalogues were not read: each counts as one run. */
+export function summaryOf(manifest: Manifest): Manifest {
+  const described = manifest.catalogues.map((catalogue): RunInfo => {
+    const { path, level, records, tombstones, minSchema, from, to, oldestMs } = catalogue;
+    const bytes = Math.max(1, catalogue.visibleBytes);
+    const named = { path, index: path, sha256: "", partitions: [], level };
+    const dated = oldestMs === undefined ? {} : { oldestMs };
+    return { ...named, bytes, records, tombstones, minSchema, minId: from, maxId: to, ...dated };
+  });
+  return { ...manifest, runs: [...described, ...manifest.runs], catalogues: [] };
+}
+
 /** Whether units come before more log: no reader may have to look into more levels. */
 export function hasTooManyLevels(manifest: Manifest): boolean {
-  return levelsOf(manifest).length > LEVELS_MAX;
+  return countLevels(manifest) > LEVELS_MAX;
 }
 
 /** As `intoOldest`; deletions that may be purged take all of the oldest level along, into a new one. */
@@ -347,7 +362,7 @@ export function unitBytes(units: readonly LogUnit[]): number {
 
 /** Bytes of the lines of what of the runs counts: what a merge of them goes through. */
 export function runBytes(runs: readonly RunInfo[]): number {
-  return sum(runs.map((run) => (visibleBytes(run) / run.bytes) * lineBytes(run)));
+  return sum(runs.map(visibleLineBytes));
 }
 
 /** How many more units fit into a step that holds some: of none at least one, for progress. */

@@ -10,10 +10,12 @@ import {
   type Manifest,
   type Retired,
 } from "../format/manifest-codec.ts";
-import { flatLevels, type Level, levelsOf } from "../format/levels.ts";
+import { allRuns, flatLevels, type Level, levelsOf } from "../format/levels.ts";
+import type { RunInfo } from "../format/run-info.ts";
 import { piecesOf, takenOver } from "../runs/visible.ts";
-import { parseArchiveBase, parseRunBase } from "../format/paths.ts";
+import { cataloguePath, parseArchiveBase, parseRunBase } from "../format/paths.ts";
 import { orphans } from "./collector.ts";
+import { type CatalogueLimits, DEFAULT_CATALOGUE_LIMITS, foldRuns } from "./fold.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
 
 export interface Change {
@@ -43,6 +45,8 @@ export interface Change {
   readonly collected?: number;
   /** What is due and stays for another, as its publisher does not delete it. Default: nothing. */
   readonly keepsDue?: (due: Retired) => boolean;
+  /** Default: `DEFAULT_CATALOGUE_LIMITS`. */
+  readonly limits?: CatalogueLimits;
   readonly dateMs: number;
 }
 
@@ -52,6 +56,7 @@ export interface Publication {
   readonly due: readonly Retired[];
 }
 
+/** @param loaded with the content of its catalogues (`ManifestStore.open`) */
 export function preparePublication(
   loaded: LoadedManifest,
   change: Change,
@@ -61,15 +66,21 @@ export function preparePublication(
   const generation = manifest.generation + 1;
   const { runs, draining } = flatLevels(change.levels);
   const kept = new Set(runs.map(({ path }) => path));
-  const replaced = manifest.runs.filter(({ path }) => !kept.has(path));
-  const before = new Set(manifest.runs.map(({ path }) => path));
+  const known = allRuns(manifest);
+  const replaced = known.filter(({ path }) => !kept.has(path));
   const { purgedSince = 0 } = change;
   const collectable = collectableAt(loaded, change.dateMs, settings);
   const collected = maxOf([manifest.collected, collectable, change.collected ?? 0]);
-  const oldest = maxOf(runs.map(({ level }) => level));
+  const folded = foldRuns(datedRuns(runs, manifest, change), {
+    limits: change.limits ?? DEFAULT_CATALOGUE_LIMITS,
+    before: manifest.catalogues,
+    newPath: cataloguePaths(manifest.generation, change.nonce),
+  });
+  const named = new Set(folded.catalogues.map(({ path }) => path));
   const retired = [
     ...fillIn(manifest.retired, loaded.lastModifiedMs),
     ...replaced.flatMap(({ path, index }) => [{ path }, { path: index }]),
+    ...manifest.catalogues.flatMap(({ path }) => (named.has(path) ? [] : [{ path }])),
     ...(change.retired ?? []),
   ];
   const archive = [...manifest.archive, ...(change.archived ?? [])];
@@ -86,11 +97,7 @@ export function preparePublication(
       .filter((nonce) => nonce !== "")
       .slice(0, LINEAGE_MAX),
     clock: Math.max(manifest.clock, change.clock),
-    runs: runs.map((run) => {
-      const { oldestMs = Math.floor(change.dateMs), ...others } = run;
-      const dated = run.level === oldest ? others : { ...others, oldestMs };
-      return before.has(run.path) ? dated : { ...dated, since: generation };
-    }),
+    ...folded,
     draining,
     purgeFloor: change.purgeFloor ?? manifest.purgeFloor,
     collected,
@@ -116,9 +123,26 @@ export function preparePublication(
     left === undefined
       ? manifest.uncollected
       : unmentioned(next, left).some((base) => base >= collected);
-  const dated = { ...next, uncollected };
-  checkSuccessor(manifest, dated);
-  return { manifest: dated, due };
+  const noted = { ...next, uncollected };
+  checkSuccessor(manifest, noted);
+  return { manifest: noted, due };
+}
+
+/** What the manifest notes of a run when it names it: when its data came, and when it did first. */
+function datedRuns(runs: readonly RunInfo[], manifest: Manifest, { dateMs }: Change): RunInfo[] {
+  const known = new Set(allRuns(manifest).map(({ path }) => path));
+  const oldest = maxOf(runs.map(({ level }) => level));
+  return runs.map((run) => {
+    const { oldestMs = Math.floor(dateMs), ...others } = run;
+    const dated = run.level === oldest ? others : { ...others, oldestMs };
+    return known.has(run.path) ? dated : { ...dated, since: manifest.generation + 1 };
+  });
+}
+
+/** Names by the nonce, which no other publication over this generation has. */
+function cataloguePaths(generation: number, nonce: string): () => string {
+  let made = 0;
+  return () => cataloguePath(generation, publicationNonce(nonce, ["catalogue", `${made++}`]));
 }
 
 /**
@@ -140,19 +164,20 @@ function checkSuccessor(before: Manifest, after: Manifest): void {
   assert(after.tombstoneGraceMs >= tombstoneGraceMs, "the tombstone grace is never shortened");
   assert(after.collected >= before.collected, "what was given up stays so");
   assert(after.schema >= before.schema, "the schema never goes back");
-  const paths = new Set(after.runs.map(({ path }) => path));
-  assert(paths.size === after.runs.length, "a run is referenced once");
+  const runs = allRuns(after);
+  const paths = new Set(runs.map(({ path }) => path));
+  assert(paths.size === runs.length, "a run is referenced once");
   assert(!after.retired.some(({ path }) => paths.has(path)), "no referenced run is retired");
-  for (const { runs } of levelsOf(after)) {
-    const pieces = piecesOf(runs);
+  for (const level of levelsOf(after)) {
+    const pieces = piecesOf(level.runs);
     const isApart = pieces.every(({ span }, at) => {
       const next = pieces[at + 1];
       return next === undefined || span.to <= next.span.from;
     });
     assert(isApart, "no id is visible in two runs of a level");
   }
-  const named = new Map(after.runs.map((run) => [run.path, run]));
-  for (const run of before.runs) {
+  const named = new Map(runs.map((run) => [run.path, run]));
+  for (const run of allRuns(before)) {
     const now = named.get(run.path);
     const returned = now === undefined ? [] : takenOver(now, run);
     assert(returned.length === 0, "what was taken over from a run stays so");

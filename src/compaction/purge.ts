@@ -1,4 +1,5 @@
 /** How far deletions may be purged, and when that is worth a merge of all levels (PROTOCOL, C9). Pure. */
+import { described } from "../format/levels.ts";
 import type { HistoryEntry, Manifest } from "../format/manifest-codec.ts";
 
 /**
@@ -21,11 +22,11 @@ const TOMBSTONE_SHARE = 0.25;
 
 /** Whether deletions take so much room that they should be purged now that they may be. */
 export function wantsPurge(manifest: Manifest, purgeFloor: number): boolean {
-  const records = manifest.runs.reduce((sum, run) => sum + run.records, 0);
+  const records = described(manifest).reduce((sum, run) => sum + run.records, 0);
   const tombstones = countTombstones(manifest);
   return purgeFloor > manifest.purgeFloor && tombstones > records * TOMBSTONE_SHARE;
 }
 
-export function countTombstones({ runs }: Pick<Manifest, "runs">): number {
-  return runs.reduce((sum, { tombstones }) => sum + tombstones, 0);
+export function countTombstones(manifest: Pick<Manifest, "runs" | "catalogues">): number {
+  return described(manifest).reduce((sum, { tombstones }) => sum + tombstones, 0);
 }

@@ -64,7 +64,9 @@ export class UnitMerge {
   async *entries(): AsyncGenerator<readonly RunEntry[]> {
     const { logged, plan, signal } = this.#options;
     let bytes = 0;
-    for await (const batch of mergeSorted([fromMap(logged), ...this.#sources()])) {
+    const sources = [fromMap(logged), ...this.#sources()];
+    // Prompt: the time may be over while it waits for slow runs of few records.
+    for await (const batch of mergeSorted(sources, { isPrompt: true })) {
       signal?.throwIfAborted();
       this.#checkPace();
       const over = plan.isWhole

@@ -13,8 +13,9 @@ import {
   sealLine,
 } from "./json-line.ts";
 import { MANIFEST_PATH } from "./paths.ts";
-import type { IdSpan, IndexPartition, RunInfo } from "./run-info.ts";
-import { decodeSeparator, encodeSeparator } from "./run-index.ts";
+import { type Catalogue, decodeCatalogueInfo, encodeCatalogueInfo } from "./catalogue.ts";
+import type { RunInfo } from "./run-info.ts";
+import { asObject, CRC, decodeRunInfo, encodeRunInfo, SHA256 } from "./run-info-codec.ts";
 
 /** What was current when: decides how far a purge may go. */
 export interface HistoryEntry {
@@ -78,8 +79,10 @@ export interface Manifest {
   readonly lineage: readonly string[];
   /** Highest clock included in the runs. */
   readonly clock: number;
-  /** The oldest level first, each level in the order of its ids (`levels.ts`). */
+  /** The oldest level first, each level in the order of its ids; without those in catalogues. */
   readonly runs: readonly RunInfo[];
+  /** Of levels whose runs are not in `runs`: older than those, the oldest first (`levels.ts`). */
+  readonly catalogues: readonly Catalogue[];
   /** Levels whose runs are being merged into the next older one that is not among them. */
   readonly draining: readonly number[];
   /** Segments with lo <= purgeFloor are ignored whole (FLOOR). */
@@ -113,6 +116,7 @@ export const EMPTY_MANIFEST: Manifest = {
   lineage: [],
   clock: 0,
   runs: [],
+  catalogues: [],
   draining: [],
   purgeFloor: 0,
   collected: 0,
@@ -131,24 +135,29 @@ export const EMPTY_MANIFEST: Manifest = {
 /** What a manifest without the field promises. */
 const TOMBSTONE_GRACE_MS = 86_400_000;
 
-/** Version 1 had no levels: a reader that does not know of excised spans would read too much. */
-export const MANIFEST_FORMAT = 2;
+/**
+ * The newest one. Version 1 had no levels: a reader that does not know of excised spans would read
+ * too much. Version 2 had no catalogues: one that does not know of them would read too little.
+ */
+export const MANIFEST_FORMAT = 3;
+
+/** The oldest one whose readers understand the manifest. */
+function formatOf({ catalogues }: Manifest): number {
+  return catalogues.length === 0 ? 2 : MANIFEST_FORMAT;
+}
 
 /** How many publications back a publisher can still find its own nonce. */
 export const LINEAGE_MAX = 16;
 
 export function encodeManifest(manifest: Manifest): Buffer {
-  const runs = manifest.runs.map(({ partitions, excised = [], ...run }) => ({
-    ...run,
-    excised: excised.length === 0 ? undefined : excised.map(({ from, to }) => [from, to ?? null]),
-    partitions: partitions.map((part, at) => encodePartition(part, partitions[at - 1])),
-  }));
   const { segmentGraceMs, tombstoneGraceMs } = manifest;
   const json = JSON.stringify({
-    format: MANIFEST_FORMAT,
+    format: formatOf(manifest),
     kind: "manifest",
     ...manifest,
-    runs,
+    runs: manifest.runs.map(encodeRunInfo),
+    catalogues:
+      manifest.catalogues.length === 0 ? undefined : manifest.catalogues.map(encodeCatalogueInfo),
     draining: manifest.draining.length === 0 ? undefined : manifest.draining,
     collected: manifest.collected || undefined,
     uncollected: manifest.uncollected || undefined,
@@ -185,6 +194,9 @@ export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
     lineage: strings(fields.array("lineage"), place),
     clock: fields.integer("clock", 0, CLOCK_MAX),
     runs,
+    catalogues: fields.has("catalogues")
+      ? fields.array("catalogues").map((entry) => decodeCatalogueInfo(entry, place))
+      : [],
     draining: fields.has("draining")
       ? fields.array("draining").map((level) => new Fields({ level }, place).integer("level"))
       : [],
@@ -257,82 +269,8 @@ function decodeArchiveInfo(fields: Fields): ArchiveInfo {
   };
 }
 
-function decodeRunInfo(fields: Fields, place: Place, defaultLevel: number): RunInfo {
-  const partitions: IndexPartition[] = [];
-  for (const part of fields.array("partitions")) {
-    partitions.push(decodePartition(part, partitions.at(-1)?.separator ?? "", place));
-  }
-  if (partitions.length === 0) throw corrupt("a run without index partitions", place);
-  return {
-    path: fields.matching("path", RUN_PATH, "a path in snapshots/"),
-    index: fields.matching("index", RUN_PATH, "a path in snapshots/"),
-    bytes: fields.integer("bytes", 1),
-    ...(fields.has("rawBytes") ? { rawBytes: fields.integer("rawBytes", 1) } : {}),
-    records: fields.integer("records", 1),
-    tombstones: fields.integer("tombstones"),
-    minId: fields.string("minId"),
-    maxId: fields.string("maxId"),
-    // Manifests of before it was counted lack it: any of its records may be that old.
-    minSchema: fields.has("minSchema") ? fields.integer("minSchema", 1) : 1,
-    sha256: fields.matching("sha256", SHA256, "64 hex digits"),
-    partitions,
-    level: fields.has("level") ? fields.integer("level") : defaultLevel,
-    ...(fields.has("since") ? { since: fields.integer("since", 1) } : {}),
-    ...(fields.has("oldestMs") ? { oldestMs: fields.integer("oldestMs") } : {}),
-    ...(fields.has("excised") ? { excised: decodeSpans(fields.array("excised"), place) } : {}),
-  };
-}
-
-/** @throws CorruptionError unless they ascend and are apart, and none of them is empty */
-function decodeSpans(items: readonly unknown[], place: Place): IdSpan[] {
-  const spans: IdSpan[] = [];
-  for (const item of items) {
-    const [from, to]: readonly unknown[] = Array.isArray(item) ? item : [];
-    const fields = new Fields({ from, to }, place);
-    const span = { from: fields.string("from"), to: to === null ? undefined : fields.string("to") };
-    const before = spans.at(-1);
-    const isAbove = before === undefined || (before.to !== undefined && before.to < span.from);
-    if (!isAbove || (span.to !== undefined && span.to <= span.from)) {
-      throw corrupt("excised spans must ascend and be apart", place);
-    }
-    spans.push(span);
-  }
-  if (spans.length === 0) throw corrupt("no excised spans", place);
-  return spans;
-}
-
-const SHA256 = /^[0-9a-f]{64}$/;
 /** A legacy archive on S3 may be of any period, one with a slash too. */
 const ARCHIVE_PATH = /^archive\/.+\.jsonl?$/s;
-const RUN_PATH = /^snapshots\/[A-Za-z0-9-]+\.(?:jsonl|index)$/;
-
-const CRC = /^[0-9a-f]{8}$/;
-
-function encodePartition(part: IndexPartition, before?: IndexPartition): readonly unknown[] {
-  const { separator, offset, length, dataOffset, crc } = part;
-  const numbers = [offset, length, dataOffset];
-  const item = [...encodeSeparator(separator, before?.separator ?? ""), ...numbers];
-  return crc === undefined ? item : [...item, crc];
-}
-
-function decodePartition(value: unknown, before: string, place: Place): IndexPartition {
-  const { separator, values } = decodeSeparator(value, before, place);
-  const [offset, length, dataOffset, crc] = values;
-  const fields = new Fields({ offset, length, dataOffset, crc }, place);
-  return {
-    separator,
-    offset: fields.integer("offset"),
-    length: fields.integer("length", 1),
-    dataOffset: fields.integer("dataOffset"),
-    // Manifests of before it was noted lack it.
-    ...(crc === undefined ? {} : { crc: fields.matching("crc", CRC, "8 hex digits") }),
-  };
-}
-
-function asObject(value: unknown, place: Place): Record<string, unknown> {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
-  throw corrupt(`expected an object, found ${typeof value}`, place);
-}
 
 function strings(values: readonly unknown[], place: Place): string[] {
   return values.map((value) => {

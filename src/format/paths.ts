@@ -34,6 +34,11 @@ export function retiredListPath(base: number, rand: string): string {
   return `${RUNS_PREFIX}snap-${base}-${rand}.retired`;
 }
 
+/** `snapshots/snap-12-9f86d081884c7d65.catalogue`: describes runs. */
+export function cataloguePath(base: number, rand: string): string {
+  return `${RUNS_PREFIX}snap-${base}-${rand}.catalogue`;
+}
+
 /**
  * `snapshots/snap-12-9f86d081884c7d65.probe`: shows whether the medium honours preconditions, and is
  * deleted at once. What a crash leaves behind is collected as a run would be.
@@ -42,11 +47,13 @@ export function probePath(base: number, rand: string): string {
   return `${RUNS_PREFIX}snap-${base}-${rand}.probe`;
 }
 
-/** The generation that a run, index, list or probe was made on; undefined when the name is not ours. */
+/**
+ * The generation that a run, index, catalogue, list or probe was made on; undefined when the name is
+ * not ours.
+ */
 export function parseRunBase(path: string): number | undefined {
-  const match = /^snapshots\/snap-(\d{1,16})-[0-9a-f]{16}\.(?:jsonl|index|retired|probe)$/.exec(
-    path,
-  );
+  const match =
+    /^snapshots\/snap-(\d{1,16})-[0-9a-f]{16}\.(?:jsonl|index|catalogue|retired|probe)$/.exec(path);
   return match?.[1] === undefined ? undefined : Number(match[1]);
 }
 

@@ -12,6 +12,8 @@ import {
   type RunEntry,
   wins,
 } from "../core/version.ts";
+import type { Catalogue } from "../format/catalogue.ts";
+import { countRuns } from "../format/levels.ts";
 import { filterAdmits, filterHash, hashesIn } from "../format/paths.ts";
 import type { Segment } from "../format/segment.ts";
 import type { LogRef } from "../log/log.ts";
@@ -22,6 +24,8 @@ import {
   followView,
   memoryBase,
   type MemoryBase,
+  mayDescribe,
+  openView,
   runsOf,
   settleView,
   type View,
@@ -116,8 +120,15 @@ class Gathering {
     this.#reloadIfOutdated();
     await this.#settleIfNeeded();
     attempt.view = this.#view;
-    const named = runsOf(this.#engine.runs, this.#view);
-    const runs = named.filter(({ name }) => !this.#merged.has(name));
+    // All of what an unchanged catalogue describes is merged.
+    const isNeeded = (catalogue: Catalogue): boolean =>
+      !this.#merged.has(catalogue.path) &&
+      (this.#wanted === "all" || mayDescribe(catalogue, this.#wanted));
+    this.#view = await openView(this.#engine.manifests, this.#view, isNeeded);
+    attempt.view = this.#view;
+    const runs = runsOf(this.#engine.runs, this.#view, isNeeded).filter(
+      ({ name }) => !this.#merged.has(name),
+    );
     const failures: unknown[] = [];
     const keep = (reason: unknown): void => void failures.push(reason);
     await Promise.all([
@@ -216,7 +227,7 @@ class Gathering {
 
   /** In whatever order things were read, records come in the order in which they were written. */
   #replayLog(): void {
-    if (this.#view.loaded.manifest.runs.length > 1) {
+    if (countRuns(this.#view.loaded.manifest) > 1) {
       this.#entries = new Map([...this.#entries].toSorted(([a], [b]) => compareText(a, b)));
     }
     this.#logged.sort((a, b) => compareVersions(a.entry.version, b.entry.version));

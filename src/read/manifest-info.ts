@@ -1,4 +1,5 @@
 /** What users see of the manifest, under the names that programs of the original opslog use. */
+import { described } from "../format/levels.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
 import { archiveName, LOG_PREFIX, MANIFEST_PATH } from "../format/paths.ts";
 import type { ManifestStats } from "../legacy/validate.ts";
@@ -6,7 +7,10 @@ import type { View } from "../view/view.ts";
 
 /** What `Store.getManifest` returns. */
 export interface ManifestInfo {
-  /** Path of the newest run; "manifest.json" while there is none and the manifest is everything. */
+  /**
+   * Path of the newest run, or of the object that describes it where there are many; "manifest.json"
+   * while there is none and the manifest is everything.
+   */
   readonly currentSnapshot: string;
   /** Path of the newest live log segment; "ops/" while the log is empty. */
   readonly activeOps: string;
@@ -23,12 +27,12 @@ export interface ManifestInfo {
 export function describeManifest(view: View, opsCount: number): ManifestInfo {
   const { segments, loaded, legacy } = view;
   const { manifest, dateMs } = loaded;
-  const { runs } = manifest;
+  const newestRun = manifest.runs.at(-1) ?? manifest.catalogues.at(-1);
   const newest = segments.reduce((hi, ref) => Math.max(hi, ref.hi), 0);
   const stats = legacy?.manifest.stats ?? manifest.stats;
   const looked = new Date(dateMs).toISOString();
   return {
-    currentSnapshot: legacy?.run.path ?? runs.at(-1)?.path ?? MANIFEST_PATH,
+    currentSnapshot: legacy?.run.path ?? newestRun?.path ?? MANIFEST_PATH,
     activeOps:
       segments.find(({ hi }) => hi === newest)?.path ?? legacy?.manifest.activeOps ?? LOG_PREFIX,
     archiveSegments: archiveNames(view),
@@ -49,6 +53,6 @@ export function archiveNames({ loaded: { manifest }, legacy }: View): string[] {
 }
 
 /** For a manifest of before it counted them: a record that several runs hold counts in each. */
-function countRecords({ runs }: Manifest): number {
-  return runs.reduce((sum, run) => sum + run.records - run.tombstones, 0);
+function countRecords(manifest: Manifest): number {
+  return described(manifest).reduce((sum, run) => sum + run.records - run.tombstones, 0);
 }

@@ -1,6 +1,6 @@
 /** Runs of a manifest merged into one sequence, with memory bounded whatever their number. */
 import { type RunEntry, wins } from "../core/version.ts";
-import { levelsOf } from "../format/levels.ts";
+import { allRuns, levelsOf } from "../format/levels.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
 import { type EntryBatches, inTurn, mergeSorted } from "../runs/merge.ts";
 import type { Run } from "../runs/run.ts";
@@ -8,6 +8,7 @@ import { intersection, type Piece, piecesOf } from "../runs/visible.ts";
 import { BLOCK_BYTES_MAX } from "../runs/run-writer.ts";
 import { entryOf, type LiveOperation } from "./log-replay.ts";
 import type { Engine } from "../engine/engine.ts";
+import type { Stretch } from "../view/level-stretches.ts";
 import type { IdRange } from "./merged-view.ts";
 
 /** Of the reads under way for all runs together; each run holds about three reads. */
@@ -32,7 +33,7 @@ export interface RunsRange extends IdRange {
 
 /** The entries of each level within the range, read ahead with bounded memory for all together. */
 export function scansOf<E extends RunEntry = RunEntry>(
-  levels: readonly (readonly Piece<Run>[])[],
+  levels: readonly (readonly Stretch[])[],
   { recordsWanted, ...range }: RunsRange = {},
   of: (scan: EntryBatches, run: Run) => EntryBatches<E> = unmarked,
 ): EntryBatches<E>[] {
@@ -40,24 +41,40 @@ export function scansOf<E extends RunEntry = RunEntry>(
   const spanBytesMax = Math.min(SPAN_BYTES_MAX, Math.max(SPAN_BYTES_MIN, share));
   const limitedShare = Math.max(spanBytesMax, Math.floor(LIMITED_BYTES_FIRST / levels.length));
   const wanted = { from: range.from ?? "", to: range.to };
-  return levels.map((pieces) => {
-    const within = pieces.flatMap(({ run, span }) => {
-      const shared = intersection(span, wanted);
-      return shared === undefined ? [] : [{ run, span: shared }];
+  const within = (pieces: readonly Piece<Run>[]): Piece<Run>[] => {
+    const shared = pieces.flatMap(({ run, span }) => {
+      const common = intersection(span, wanted);
+      return common === undefined ? [] : [{ run, span: common }];
     });
-    if (range.reverse === true) within.reverse();
+    return range.reverse === true ? shared.reverse() : shared;
+  };
+  return levels.map((stretches) => {
+    let isFirst = recordsWanted !== undefined;
+    const open = ({ run, span }: Piece<Run>): EntryBatches<E> => {
+      const firstBytes = isFirst
+        ? Math.min(limitedShare, firstBytesOf(run, recordsWanted ?? Infinity))
+        : undefined;
+      isFirst = false;
+      // By blocks: what is handed out one by one must be verified before, not at the end of the run.
+      return of(run.scan({ ...range, ...span, byBlocks: true, spanBytesMax, firstBytes }), run);
+    };
+    const opens = (pieces: readonly Piece<Run>[]): (() => EntryBatches<E>)[] =>
+      within(pieces).map((piece) => () => open(piece));
+    const inOrder = range.reverse === true ? stretches.toReversed() : stretches;
     return inTurn(
-      within.map(({ run, span }, at) => () => {
-        const isFirst = at === 0 && recordsWanted !== undefined;
-        const firstBytes = isFirst
-          ? Math.min(limitedShare, firstBytesOf(run, recordsWanted))
-          : undefined;
-        // By blocks: what is handed out one by one must be verified before, not at the end of the run.
-        const options = { ...range, ...span, byBlocks: true, spanBytesMax, firstBytes };
-        return of(run.scan(options), run);
+      inOrder.flatMap((stretch) => {
+        if ("pieces" in stretch) return opens(stretch.pieces);
+        const isWanted = intersection(stretch.span, wanted) !== undefined;
+        return isWanted ? [() => loaded(stretch.load().then(opens))] : [];
       }),
     );
   });
+}
+
+async function* loaded<E extends RunEntry>(
+  opens: Promise<Iterable<() => EntryBatches<E>>>,
+): AsyncGenerator<readonly E[]> {
+  yield* inTurn(await opens);
 }
 
 function unmarked<E extends RunEntry>(scan: EntryBatches): EntryBatches<E> {
@@ -70,18 +87,21 @@ function firstBytesOf({ bytes, records }: Run, recordsWanted: number): number {
   return Math.ceil((recordsWanted * bytes) / records) + BLOCK_BYTES_MAX;
 }
 
-/** Winners that lie in runs which `known` does not name: what has changed since. */
+/**
+ * Winners that lie in runs which `known` does not name: what has changed since. Of both, the catalogues
+ * have been read.
+ */
 export async function* streamChanges(
   engine: Engine,
   manifest: Manifest,
   known: Manifest,
 ): AsyncGenerator<RunEntry[]> {
-  const knownPaths = new Set(known.runs.map(({ path }) => path));
-  if (manifest.runs.every(({ path }) => knownPaths.has(path))) return;
+  const knownPaths = new Set(allRuns(known).map(({ path }) => path));
+  if (allRuns(manifest).every(({ path }) => knownPaths.has(path))) return;
   const once = engine.runs.once();
-  const levels = levelsOf(manifest).map(({ runs }) =>
-    piecesOf(runs).map(({ run, span }) => ({ run: once.open(run), span })),
-  );
+  const levels = levelsOf(manifest).map(({ runs }) => [
+    { pieces: piecesOf(runs).map(({ run, span }) => ({ run: once.open(run), span })) },
+  ]);
   const marked = scansOf(levels, {}, (scan, { path }) => mark(scan, !knownPaths.has(path)));
   for await (const batch of mergeSorted(marked)) {
     const changed = batch.filter(({ isNew }) => isNew);

@@ -1,6 +1,6 @@
 /** What differs between the runs of two manifests, in id order and in bounded memory. */
 import type { RunEntry } from "../core/version.ts";
-import { levelsOf } from "../format/levels.ts";
+import { allRuns, levelsOf } from "../format/levels.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import { type EntryBatches, mergeSorted } from "../runs/merge.ts";
@@ -20,26 +20,31 @@ export interface RunChange {
 /**
  * Reads the runs that only one of the manifests names, and of the others the spans that were taken
  * over in between, each once; what lies in both is the same.
- * @throws RunGoneError, with the path of the run
+ * @throws RunGoneError, with the path of the run, or of the catalogue
  */
 export async function* runChanges(
   engine: Engine,
   before: Manifest,
   after: Manifest,
 ): AsyncGenerator<RunChange[]> {
+  // What a catalogue describes that both name is the same.
+  const [old, now] = await Promise.all([
+    openedUnless(engine, before, after),
+    openedUnless(engine, after, before),
+  ]);
   const changedRuns = (manifest: Manifest, other: Manifest): Reader => {
     const once = engine.runs.once();
-    const others = new Map(other.runs.map((run) => [run.path, run]));
+    const others = new Map(allRuns(other).map((run) => [run.path, run]));
     const spansOf = (run: RunInfo): VisibleSpan[] => {
       const same = others.get(run.path);
       return same === undefined ? visibleSpans(run) : takenOver(run, same);
     };
-    const levels = levelsOf(manifest).map(({ runs }) =>
-      piecesOf(runs, spansOf).map(({ run, span }) => ({ run: once.open(run), span })),
-    );
+    const levels = levelsOf(manifest).map(({ runs }) => [
+      { pieces: piecesOf(runs, spansOf).map(({ run, span }) => ({ run: once.open(run), span })) },
+    ]);
     return new Reader(mergeSorted(scansOf(levels)));
   };
-  const [went, came] = [changedRuns(before, after), changedRuns(after, before)];
+  const [went, came] = [changedRuns(old, now), changedRuns(now, old)];
   try {
     for (;;) {
       await went.fill();
@@ -51,6 +56,18 @@ export async function* runChanges(
     await went.close();
     await came.close();
   }
+}
+
+/** The manifest without catalogues that another names too, and with what its others hold. */
+async function openedUnless(
+  { manifests }: Engine,
+  manifest: Manifest,
+  other: Manifest,
+): Promise<Manifest> {
+  if (manifest.catalogues.length === 0) return manifest;
+  const shared = new Set(other.catalogues.map(({ path }) => path));
+  const catalogues = manifest.catalogues.filter(({ path }) => !shared.has(path));
+  return manifests.openManifest({ ...manifest, catalogues });
 }
 
 /** Goes on until one of them has to be filled. */

@@ -17,7 +17,9 @@ import { type Segment, versionOf } from "../format/segment.ts";
 import type { LogRef } from "../log/log.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import { isIgnored } from "../view/live-segments.ts";
-import type { View } from "../view/view.ts";
+import { mayDescribe, runsWithin, type View } from "../view/view.ts";
+import type { Catalogue } from "../format/catalogue.ts";
+import { namesRun } from "../format/levels.ts";
 import { gather } from "../read/load-records.ts";
 import type { Engine } from "../engine/engine.ts";
 import { type Memtable } from "./memtable.ts";
@@ -129,9 +131,17 @@ export class ChangedObjects {
       return await this.#changedRecords(requested, memory);
     } catch (error) {
       if (!(error instanceof RunGoneError)) throw error;
-      if (this.#view.loaded.manifest.runs.some(({ path }) => path === error.path)) throw error;
+      if (await this.#isNamed(error.path)) throw error;
       return expired(`${error.path}, which held what was there before, was deleted`);
     }
+  }
+
+  /** Whether an object that is gone belongs to the view: then its manifest is not current any more. */
+  async #isNamed(path: string | undefined): Promise<boolean> {
+    const { manifest } = this.#view.loaded;
+    if (path === undefined) return false;
+    if (manifest.catalogues.some((catalogue) => catalogue.path === path)) return true;
+    return namesRun(await this.#engine.manifests.openManifest(manifest), path);
   }
 
   /** What neither the current runs nor the current log show. */
@@ -254,8 +264,12 @@ export class ChangedObjects {
     const { view, known } = this.#base;
     // Since then a scan has shown records of newer runs.
     if (this.#shownGeneration > view.loaded.manifest.generation) return [];
-    const current = new Set(this.#view.loaded.manifest.runs.map(({ path }) => path));
-    const stayed = view.loaded.manifest.runs.filter(({ path }) => current.has(path));
+    const { manifests } = this.#engine;
+    const isNeeded = (catalogue: Catalogue): boolean => mayDescribe(catalogue, ids);
+    const now = await manifests.openManifest(this.#view.loaded.manifest, isNeeded);
+    const before = await manifests.openManifest(view.loaded.manifest, isNeeded);
+    const current = new Set(runsWithin(now, isNeeded).map(({ path }) => path));
+    const stayed = runsWithin(before, isNeeded).filter(({ path }) => current.has(path));
     const runs = stayed.map((run) => this.#engine.runs.open(run));
     const held = await lookUpRuns(runs, ids);
     const filters = [...known.values()].map(({ ref }) => ref.filter);

@@ -6,7 +6,8 @@ import { parseRecord } from "../core/record.ts";
 import { compareText, type Entry, ResidentEntry, type RunEntry, wins } from "../core/version.ts";
 import type { Segment } from "../format/segment.ts";
 import { type EntryBatches, fromMap, fromSorted } from "../runs/merge.ts";
-import { type Attempt, levelPieces, settleView, type View } from "../view/view.ts";
+import { levelStretches } from "../view/level-stretches.ts";
+import { type Attempt, settleView, type View } from "../view/view.ts";
 import { SegmentReader } from "../read/segment-reader.ts";
 import type { ResidentReads } from "./reads.ts";
 import { scansOf } from "../read/merged-runs.ts";
@@ -72,7 +73,7 @@ export class Scans<T> {
         replica.shown(attempt.view);
         const log = await this.#readLog(attempt, rest);
         if (attempt.gone.size > 0) return { sources: [] };
-        const levels = levelPieces(engine.runs, attempt.view);
+        const levels = levelStretches(engine.runs, engine.manifests, attempt.view);
         const runs = scansOf(levels, { ...rest, recordsWanted: limit });
         const memory = fromSorted(known.filter(({ id }) => isWithin(rest, id)));
         return { sources: [...runs, log, memory], isPrompt: true };

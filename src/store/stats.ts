@@ -1,5 +1,5 @@
 import type { Cost } from "../core/cost.ts";
-import { countLevels } from "../format/levels.ts";
+import { countLevels, countRuns, described } from "../format/levels.ts";
 import { archiveNames } from "../read/manifest-info.ts";
 import type { Session } from "../session/session.ts";
 
@@ -28,14 +28,14 @@ export interface StoreStats {
 }
 
 export function describeStats({ records, replica, engine, operationCount }: Session): StoreStats {
-  const { runs } = replica.view.loaded.manifest;
+  const { manifest } = replica.view.loaded;
   return {
     activeRecords: records.visible.size,
     opsCount: operationCount,
     archiveSegments: archiveNames(replica.view).length,
-    runs: runs.length,
-    levels: countLevels(runs),
-    runBytes: runs.reduce((sum, { bytes }) => sum + bytes, 0),
+    runs: countRuns(manifest),
+    levels: countLevels(manifest),
+    runBytes: described(manifest).reduce((sum, { bytes }) => sum + bytes, 0),
     corruptSegments: replica.corruptCount,
     cost: engine.meter.cost,
   };

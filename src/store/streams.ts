@@ -12,13 +12,15 @@ import { RunGoneError } from "../runs/run-gone.ts";
 import {
   type Attempt,
   followStream,
+  followView,
   makeView,
+  openView,
   renewView,
-  levelPieces,
   runsOf,
   settleView,
   type View,
 } from "../view/view.ts";
+import { levelStretches } from "../view/level-stretches.ts";
 import { publicOperation } from "../session/known-log.ts";
 import { type LiveOperation, LiveOperations } from "../read/log-replay.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -40,7 +42,7 @@ export class Streams<T> {
   readonly #session: Session;
   readonly #engine: Engine;
   readonly #reads: ResidentReads<T>;
-  /** Of the snapshot streamed last: what came into the runs since is not in it. */
+  /** Of the snapshot streamed last, with what its catalogues hold: what came into the runs since is not in it. */
   #base: View | undefined;
 
   constructor(session: Session, reads: ResidentReads<T>) {
@@ -51,7 +53,9 @@ export class Streams<T> {
 
   /** As `Store.streamSnapshot` documents. */
   async *snapshot(): AsyncGenerator<[string, T]> {
-    const view = await renewView(this.#engine.manifests, this.#session.replica.view);
+    const { manifests } = this.#engine;
+    const first = await renewView(manifests, this.#session.replica.view);
+    const view = await followView(manifests, first, (attempt) => openView(manifests, attempt.view));
     this.#base = view;
     let isWhole = false;
     try {
@@ -70,10 +74,11 @@ export class Streams<T> {
 
   #ofRuns(first: View): AsyncIterable<readonly RunEntry[]> {
     const { manifests, runs } = this.#engine;
-    const unsorted = runsOf(runs, first).find(({ isSorted }) => !isSorted);
-    if (unsorted !== undefined) return this.#asItLies(unsorted);
+    const unsorted = first.legacy?.run;
+    if (unsorted?.isSorted === false) return this.#asItLies(unsorted);
     return streamView(manifests, first, {}, ({ view }, range) => {
-      return Promise.resolve({ sources: scansOf(levelPieces(runs.once(), view), range) });
+      const levels = levelStretches(runs.once(), manifests, view);
+      return Promise.resolve({ sources: scansOf(levels, range) });
     });
   }
 
@@ -94,7 +99,9 @@ export class Streams<T> {
     await this.#session.flush();
     const { manifests, log } = this.#engine;
     const look = await makeView(manifests, log, this.#session.replica.view);
-    const view = await settleView(manifests, look);
+    const settled = await settleView(manifests, look);
+    const opened = (attempt: Attempt): Promise<View> => openView(manifests, attempt.view);
+    const view = await followView(manifests, settled, opened);
     for (const error of view.corrupt) this.#session.replica.onCorrupt(error);
     const base = this.#base ?? view;
     const progress = {
@@ -112,7 +119,9 @@ export class Streams<T> {
 
   /** Ends early when segments turn out to be gone. */
   async *#ofView(attempt: Attempt, base: View, progress: Progress): AsyncGenerator<Operation<T>[]> {
-    const view = (attempt.view = await settleView(this.#engine.manifests, attempt.view));
+    const { manifests } = this.#engine;
+    const settled = await settleView(manifests, attempt.view);
+    const view = (attempt.view = await openView(manifests, settled));
     checkTellable(base, view);
     const live = new LiveOperations(this.#engine, view.segments, (error) =>
       this.#session.replica.onCorrupt(error),

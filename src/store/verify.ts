@@ -5,7 +5,10 @@ import { AHEAD_MS_MAX, CLOCKS_PER_MS } from "../core/hybrid-clock.ts";
 import { systemRuntime } from "../core/runtime.ts";
 import { resolveSettings, SETTING_NAMES, type SettingOptions } from "../core/settings.ts";
 import { orphans } from "../compaction/collector.ts";
+import { compareText } from "../core/version.ts";
 import { corrupt, shorten } from "../format/json-line.ts";
+import type { Catalogue } from "../format/catalogue.ts";
+import { allRuns, countRuns } from "../format/levels.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
 import { filterAdmits, filterHash } from "../format/paths.ts";
 import { decodeRetiredList } from "../format/retired-list.ts";
@@ -51,7 +54,10 @@ export interface VerifyReport {
   readonly segments: number;
   /** Operations of the log that no run holds yet. */
   readonly operations: number;
-  /** Objects that nothing refers to, left by compactions that crashed: the next one deletes them. */
+  /**
+   * Objects that nothing refers to, left by compactions that crashed: the next one deletes them. Empty
+   * where a catalogue cannot be read, as it is not known what it refers to.
+   */
   readonly garbage: readonly string[];
   /**
    * By how many ms the highest clock is ahead of the medium's date, where that is more than a minute,
@@ -98,9 +104,14 @@ export async function verify(location: string, options: VerifyOptions = {}): Pro
 async function checkView(engine: Engine): Promise<VerifyReport | "overtaken"> {
   const view = await settleView(engine.manifests, await makeView(engine.manifests, engine.log));
   await engine.manifests.confirm(view.loaded, view.legacyLog);
-  const problems = [...view.corrupt, ...checkLevels(view.loaded.manifest)];
+  const problems = [...view.corrupt];
+  const read = await readCatalogues(engine, view.loaded);
+  if (read === "overtaken") return read;
+  append(problems, read.problems);
+  if (read.problems.length === 0) append(problems, checkLevels(withAllRuns(read.loaded.manifest)));
   let records = 0;
-  for (const run of runsOf(engine.runs, view)) {
+  const isRead = ({ content }: Catalogue): boolean => content !== undefined;
+  for (const run of runsOf(engine.runs, { ...view, loaded: read.loaded }, isRead)) {
     const found = await checkRunOf(engine, run, view);
     if (found === "overtaken") return found;
     records += found.records;
@@ -126,11 +137,11 @@ async function checkView(engine: Engine): Promise<VerifyReport | "overtaken"> {
       operations += segment.operations.length;
     }
   });
-  const { runs, generation } = view.loaded.manifest;
-  const garbage = await findGarbage(engine.backend, view.loaded.manifest);
+  const { manifest } = read.loaded;
+  const garbage = read.problems.length > 0 ? [] : await findGarbage(engine.backend, manifest);
   const clocksAheadMs = clocksAhead(view);
-  const counts = { runs: runs.length, records, segments, operations };
-  return { problems, generation, ...counts, garbage, clocksAheadMs };
+  const counts = { runs: countRuns(manifest), records, segments, operations };
+  return { problems, generation: manifest.generation, ...counts, garbage, clocksAheadMs };
 }
 
 /** H7 */
@@ -156,6 +167,35 @@ async function checkLists(
   return [...problems, new CorruptionError(message, { path: gone })];
 }
 
+/** The manifest with the content of the catalogues that can be read. */
+async function readCatalogues(
+  { manifests }: Engine,
+  loaded: LoadedManifest,
+): Promise<{ loaded: LoadedManifest; problems: CorruptionError[] } | "overtaken"> {
+  const problems: CorruptionError[] = [];
+  let read = loaded;
+  for (const { path } of loaded.manifest.catalogues) {
+    try {
+      read = await manifests.open(read, (catalogue) => catalogue.path === path);
+    } catch (error) {
+      if (error instanceof CorruptionError) problems.push(error);
+      else if (!(error instanceof RunGoneError)) throw error;
+      else if ((await manifests.load(loaded)).etag !== loaded.etag) return "overtaken";
+      else problems.push(error.asDamage());
+    }
+  }
+  return { loaded: read, problems };
+}
+
+/** As if there were no catalogues. */
+function withAllRuns(manifest: Manifest): Manifest {
+  if (manifest.catalogues.length === 0) return manifest;
+  const runs = allRuns(manifest).toSorted(
+    (a, b) => b.level - a.level || compareText(a.minId, b.minId),
+  );
+  return { ...manifest, runs, catalogues: [] };
+}
+
 /** A run of ours by its checksums; one without any is read, which shows that it can be. */
 async function checkRunOf(
   { backend, manifests }: Engine,
@@ -174,19 +214,10 @@ async function checkRunOf(
   } catch (error) {
     if (error instanceof CorruptionError) problems.push(error);
     else if (!(error instanceof RunGoneError)) throw error;
-    else if (!isNamed(run, loaded, await manifests.load(loaded))) return "overtaken";
+    else if ((await manifests.load(loaded)).etag !== loaded.etag) return "overtaken";
     else problems.push(error.asDamage());
   }
   return { records, problems };
-}
-
-/** Whether a run of one manifest belongs to a later one. */
-function isNamed(
-  { path }: Run,
-  before: LoadedManifest,
-  { etag, manifest }: LoadedManifest,
-): boolean {
-  return etag === before.etag || manifest.runs.some((run) => run.path === path);
 }
 
 /** What is wrong with the lists of retired objects; one that was deleted meanwhile is fine. */

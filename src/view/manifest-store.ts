@@ -12,11 +12,21 @@ import { MANIFEST_PATH, probePath } from "../format/paths.ts";
 import { decodeRetiredList } from "../format/retired-list.ts";
 import { loadLegacyStore, type LegacyStore } from "../legacy/legacy-store.ts";
 import { type LegacyManifest, recognizeLegacyManifest } from "../legacy/manifest.ts";
+import type { Catalogue } from "../format/catalogue.ts";
+import { runsIn } from "../format/levels.ts";
+import type { RunInfo } from "../format/run-info.ts";
 import { ByteCache, type Sized } from "../runs/byte-cache.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import type { Precondition, StorageBackend } from "../storage/backend.ts";
 import { Conditions } from "../storage/conditions.ts";
 import { beyondBudget } from "../storage/wrapped-backend.ts";
+import {
+  type CatalogueCache,
+  openCatalogues,
+  readCatalogue,
+  withContents,
+  writeCatalogues,
+} from "./catalogues.ts";
 import { checkManifestPresent, lacksManifest, listRuns } from "./lost-manifest.ts";
 
 /** A manifest as one response gave it. */
@@ -39,11 +49,14 @@ export interface WarmManifest {
   generation: number;
   /** Lists of published segments by path: immutable, as everything but the manifest. */
   readonly lists: ByteCache<ReadonlySet<string>>;
+  readonly catalogues: CatalogueCache;
   readonly conditions: Conditions;
 }
 
 /** Of lists of published segments. */
 const LISTS_BYTES_MAX = 4 * 1024 * 1024;
+/** Decoded they take about three times as much. */
+const CATALOGUES_BYTES_MAX = 4 * 1024 * 1024;
 /** How many manifests a proof of the preconditions is begun on, if others publish meanwhile. */
 const PROBES_MAX = 3;
 
@@ -52,6 +65,7 @@ export function createWarmManifest(): WarmManifest {
     manifest: undefined,
     generation: 0,
     lists: new ByteCache(LISTS_BYTES_MAX),
+    catalogues: new ByteCache(CATALOGUES_BYTES_MAX),
     conditions: new Conditions(),
   };
 }
@@ -94,12 +108,46 @@ export class ManifestStore {
         const legacyManifest = recognizeLegacyManifest(found.body, MANIFEST_PATH);
         const read = { etag, lastModifiedMs, dateMs };
         if (legacyManifest === undefined) {
-          return { manifest: decodeManifest(found.body, MANIFEST_PATH), ...read };
+          const decoded = decodeManifest(found.body, MANIFEST_PATH);
+          const isPlain = decoded.catalogues.length === 0;
+          const manifest = isPlain ? decoded : withContents(decoded, held?.manifest);
+          return { manifest, ...read };
         }
         if ((known?.manifest.generation ?? 0) > 0) throw replacedByOriginal();
         return { manifest: EMPTY_MANIFEST, ...read, legacyManifest };
       }
     }
+  }
+
+  /**
+   * The same with the content of its catalogues, as far as it is needed. A newer manifest that is
+   * loaded after it has what it has of theirs.
+   * @param isNeeded default: all
+   * @throws RunGoneError when a newer manifest has replaced one; CorruptionError
+   */
+  async open(
+    loaded: LoadedManifest,
+    isNeeded?: (catalogue: Catalogue) => boolean,
+  ): Promise<LoadedManifest> {
+    const manifest = await this.openManifest(loaded.manifest, isNeeded);
+    return manifest === loaded.manifest ? loaded : { ...loaded, manifest };
+  }
+
+  /** As `open`. */
+  async openManifest(
+    manifest: Manifest,
+    isNeeded: (catalogue: Catalogue) => boolean = () => true,
+  ): Promise<Manifest> {
+    const isClosed = (one: Catalogue): boolean => one.content === undefined && isNeeded(one);
+    if (!manifest.catalogues.some(isClosed)) return manifest;
+    return openCatalogues(this.#backend, this.#warm.catalogues, manifest, isNeeded);
+  }
+
+  /** @throws as `open` */
+  async runsIn(catalogue: Catalogue): Promise<readonly RunInfo[]> {
+    if (catalogue.content !== undefined) return runsIn(catalogue);
+    const content = await readCatalogue(this.#backend, this.#warm.catalogues, catalogue);
+    return runsIn({ ...catalogue, content });
   }
 
   /**
@@ -203,8 +251,11 @@ export class ManifestStore {
   }
 
   /**
-   * Replaces `current` by `next` and reads it back (DELETE-AFTER-PUBLISH). Undefined: another
-   * else published first, or the outcome cannot be known; nothing may be deleted then.
+   * Writes the catalogues that are new, replaces `current` by `next` and reads it back
+   * (DELETE-AFTER-PUBLISH). Undefined: another published first, or the outcome cannot be known;
+   * nothing may be deleted then.
+   * @param current with the content of its catalogues, as `next`
+   * @throws as `writeCatalogues` and `open`, and what the backend throws
    */
   async publish(
     current: LoadedManifest,
@@ -215,6 +266,9 @@ export class ManifestStore {
       current.etag === undefined ? { ifAbsent: true } : { ifMatch: current.etag };
     const conditions = this.#warm.conditions.added(next.conditions);
     const body = encodeManifest({ ...next, conditions });
+    if (next.catalogues.length > 0) {
+      await writeCatalogues(this.#backend, current.manifest, next, timeoutMs);
+    }
     try {
       await this.#backend.put(MANIFEST_PATH, body, precondition, { timeoutMs });
     } catch (error) {
@@ -223,7 +277,8 @@ export class ManifestStore {
     }
     const after = await this.#readBack();
     const { nonce, lineage } = after.manifest;
-    return nonce === next.nonce || lineage.includes(next.nonce) ? after : undefined;
+    if (nonce !== next.nonce && !lineage.includes(next.nonce)) return undefined;
+    return this.open({ ...after, manifest: withContents(after.manifest, next) });
   }
 
   /** @throws WriteOutcomeUnknownError when it cannot be read: what was sent may be current */

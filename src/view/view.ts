@@ -6,11 +6,13 @@
 import { type CorruptionError, UnavailableError } from "../core/errors.ts";
 import type { Log, LogListing, LogRef } from "../log/log.ts";
 import type { LegacyStore } from "../legacy/legacy-store.ts";
-import { levelsOf } from "../format/levels.ts";
+import type { Catalogue } from "../format/catalogue.ts";
+import { runsIn } from "../format/levels.ts";
+import type { Manifest } from "../format/manifest-codec.ts";
+import type { RunInfo } from "../format/run-info.ts";
 import type { Run } from "../runs/run.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import type { RunStore } from "../runs/run-reader.ts";
-import { type Piece, piecesOf } from "../runs/visible.ts";
 import type { LoadedManifest, ManifestStore } from "./manifest-store.ts";
 import { namesIn, sortListing } from "./live-segments.ts";
 
@@ -162,24 +164,49 @@ export function viewOf({ loaded, legacy }: ViewBase, listing: ViewListing): View
 /**
  * Those that the manifest names, and the snapshot of a legacy store: opened for reading, oldest
  * first. No I/O.
+ * @param isNeeded default: all; the view has read those that are (`openView`)
  */
-export function runsOf(store: RunStore, { loaded, legacy }: View): Run[] {
-  const named = loaded.manifest.runs.map((run) => store.open(run));
+export function runsOf(
+  store: RunStore,
+  { loaded, legacy }: View,
+  isNeeded: (catalogue: Catalogue) => boolean = () => true,
+): Run[] {
+  const named = runsWithin(loaded.manifest, isNeeded).map((run) => store.open(run));
   return legacy === undefined ? named : [legacy.run, ...named];
 }
 
-/** As `runsOf`, by levels: what of each run counts, in the order of ids. No I/O. */
-export function levelPieces(store: RunStore, { loaded, legacy }: View): Piece<Run>[][] {
-  const levels = levelsOf(loaded.manifest).map(({ runs }) =>
-    piecesOf(runs).map(({ run, span }) => ({ run: store.open(run), span })),
-  );
-  if (legacy === undefined) return levels;
-  return [...levels, [{ run: legacy.run, span: { from: "", to: undefined } }]];
+/** All runs but those in catalogues that are not needed. */
+export function runsWithin(
+  { runs, catalogues }: Manifest,
+  isNeeded: (catalogue: Catalogue) => boolean,
+): RunInfo[] {
+  return [...catalogues.filter(isNeeded).flatMap((catalogue) => runsIn(catalogue)), ...runs];
 }
 
-/** Names of the runs of a view, without opening them. */
+/** The same view with what its catalogues hold, as far as it is needed. @throws as `open` */
+export async function openView(
+  manifests: ManifestStore,
+  view: View,
+  isNeeded?: (catalogue: Catalogue) => boolean,
+): Promise<View> {
+  const loaded = await manifests.open(view.loaded, isNeeded);
+  return loaded === view.loaded ? view : { ...view, loaded };
+}
+
+/** Whether a catalogue describes a run that may hold one of the ids. */
+export function mayDescribe({ from, to }: Catalogue, ids: Iterable<string>): boolean {
+  for (const id of ids) if (from <= id && id < to) return true;
+  return false;
+}
+
+/**
+ * Names of the runs of a view, and of its catalogues, without opening them: memory that holds all of
+ * these is known by them.
+ */
 export function runNames({ loaded, legacy }: View): string[] {
-  const named = loaded.manifest.runs.map(({ path }) => path);
+  const { runs, catalogues } = loaded.manifest;
+  const described = catalogues.flatMap(({ path, content = [] }) => [{ path }, ...content]);
+  const named = [...described, ...runs].map(({ path }) => path);
   return legacy === undefined ? named : [legacy.run.name, ...named];
 }
 

@@ -78,8 +78,15 @@ test("deletions that only the log held reload every memory from before their pur
   expect(reader.count()).toBe(2);
 });
 
-test("readers of every kind see the same at each unit, whatever they hold in memory", async () => {
+const EVERY_KIND = "readers of every kind see the same at each unit, whatever they hold in memory";
+test.each([
+  ["in the manifest", UNITS],
+  ["in catalogues", { ...UNITS, inlineBytesMax: 0, catalogueBytesMax: 1_500 }],
+])(`${EVERY_KIND}, of runs that are described %s`, async (_where, limits) => {
   const { scene, expected } = await twoLevels();
+  await scene.write([["r00000", expected[0]?.[1]]]);
+  await scene.pass(limits, { steps: 1 });
+
   const lazy = await scene.reader({ skipLoad: true });
   const eager = await scene.reader();
   const follower = await scene.reader();
@@ -94,7 +101,7 @@ test("readers of every kind see the same at each unit, whatever they hold in mem
     await scene.write([[id, isGone ? undefined : `round ${round}`]]);
     if (isGone) contents.delete(id);
     else contents.set(id, `round ${round}`);
-    await scene.pass(UNITS, { steps: 2 });
+    await scene.pass(limits, { steps: 2 });
     const now = [...contents].toSorted(([a], [b]) => (a < b ? -1 : 1));
     expect(await scene.contents()).toEqual(now);
     await eager.refresh();

@@ -54,8 +54,8 @@ test("a manifest of levels is the same again, in whatever order its runs are nam
   });
   fc.assert(
     fc.property(shuffled, ({ runs, draining, some }) => {
-      const again = flatLevels(levelsOf({ runs: some, draining }));
-      expect(again).toEqual({ runs, draining });
+      const again = flatLevels(levelsOf({ runs: some, catalogues: [], draining }));
+      expect(again).toEqual({ runs, catalogues: [], draining });
     }),
     { seed: SEED, numRuns: propertyRuns(1_000) },
   );
@@ -76,15 +76,19 @@ describe("in a manifest", () => {
 
   test("numbers of levels may have gaps, and a draining one that is gone is nothing", () => {
     const runs = [a, b].flatMap((each, at) => (each ? [{ ...each, level: 5 + 3 * at }] : []));
-    const found = levelsOf({ runs, draining: [0, 8, 9] });
+    const found = levelsOf({ runs, catalogues: [], draining: [0, 8, 9] });
     expect(found.map(({ isDraining }) => isDraining)).toEqual([false, true]);
     expect(found.map((each) => paths(each.runs))).toEqual(runs.map((each) => [each.path]));
     expect(flatLevels(found).draining).toEqual([1]);
   });
 
   test("without runs there are no levels", () => {
-    expect(levelsOf({ runs: [], draining: [0] })).toEqual([]);
-    expect(flatLevels([])).toEqual({ runs: [], draining: [] });
-    expect(flatLevels([{ runs: [], isDraining: true }])).toEqual({ runs: [], draining: [] });
+    expect(levelsOf({ runs: [], catalogues: [], draining: [0] })).toEqual([]);
+    expect(flatLevels([])).toEqual({ runs: [], catalogues: [], draining: [] });
+    expect(flatLevels([{ runs: [], isDraining: true }])).toEqual({
+      runs: [],
+      catalogues: [],
+      draining: [],
+    });
   });
 });

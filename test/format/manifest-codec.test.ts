@@ -76,6 +76,38 @@ const runs: fc.Arbitrary<RunInfo> = fc
     ...(spans === undefined ? {} : { excised: spans }),
   }));
 
+const catalogues = fc
+  .record(
+    {
+      path: fc.constant("snapshots/snap-3-9f86d081884c7d65.catalogue"),
+      level: fc.nat(),
+      crc: fc.constantFrom("00000000", "1c867196"),
+      runs: fc.integer({ min: 1 }),
+      bytes: fc.integer({ min: 1 }),
+      visibleBytes: fc.nat(),
+      records: fc.integer({ min: 1 }),
+      tombstones: fc.nat(),
+      from: fc.string(),
+      minSchema: fc.integer({ min: 1 }),
+      oldestMs: fc.nat(),
+    },
+    {
+      requiredKeys: [
+        "path",
+        "level",
+        "crc",
+        "runs",
+        "bytes",
+        "visibleBytes",
+        "records",
+        "tombstones",
+        "from",
+        "minSchema",
+      ],
+    },
+  )
+  .map((catalogue) => ({ ...catalogue, to: `${catalogue.from}x` }));
+
 const archivePaths = fc.constantFrom(
   "archive/archive-1-0-ab.jsonl",
   "archive/archive-2026-Q1.json",
@@ -88,6 +120,7 @@ const manifests: fc.Arbitrary<Manifest> = fc
     lineage: fc.array(fc.string(), { maxLength: 16 }),
     clock: clocks,
     runs: fc.array(runs, { maxLength: 3 }),
+    catalogues: fc.array(catalogues, { maxLength: 3 }),
     draining: fc
       .uniqueArray(fc.nat({ max: 9 }), { maxLength: 3 })
       .map((all) => all.toSorted((a, b) => a - b)),

@@ -64,14 +64,14 @@ describe("a manifest of format 1", () => {
   );
 });
 
-test("a manifest of format 3 is refused as newer", () => {
+test("a manifest of format 4 is refused as newer", () => {
   const { crc: _, ...object }: Record<string, unknown> = JSON.parse(
     String(encodeManifest(EXAMPLE)),
   );
-  const newer = Buffer.from(`${sealLine(JSON.stringify({ ...object, format: 3 }))}\n`);
+  const newer = Buffer.from(`${sealLine(JSON.stringify({ ...object, format: 4 }))}\n`);
   expect(() => decodeManifest(newer, PATH)).toThrow(FormatVersionError);
-  expect(() => decodeManifest(newer, PATH)).toThrow("has format 3");
-  expect(() => decodeManifest(newer, PATH)).toThrow("reads up to 2");
+  expect(() => decodeManifest(newer, PATH)).toThrow("has format 4");
+  expect(() => decodeManifest(newer, PATH)).toThrow("reads up to 3");
 });
 
 test("a newer format is distinguished from damage", () => {

@@ -82,6 +82,8 @@ export function createCounts() {
     founded: 0,
     upgraded: 0,
     published: 0,
+    /** Publications with catalogues. */
+    catalogued: 0,
     /** Passes that published more than once, and those that their time was too short for. */
     portions: 0,
     cutShort: 0,

@@ -82,6 +82,7 @@ export class Oracle implements ServerObserver {
     if (path !== MANIFEST_PATH) return;
     const { generation, lastPurge } = this.truth.manifest();
     this.counts.published++;
+    if (this.truth.manifest().catalogues.length > 0) this.counts.catalogued++;
     if (generation === 1 && this.counts.founded > 0) this.counts.upgraded++;
     if (lastPurge > this.#lastPurge) this.counts.purges++;
     this.#lastPurge = lastPurge;

@@ -212,9 +212,10 @@ async function compactAll(world: World): Promise<void> {
     const report = await world.finish("the last compaction", 60_000, work);
     if (report?.outcome === "idle") break;
   }
-  const { runs, archive } = oracle.truth.manifest();
+  const { catalogues, archive } = oracle.truth.manifest();
+  const runs = oracle.truth.runs();
   const kept = [...runs.flatMap(({ path, index }) => [path, index]), ...archive.map((a) => a.path)];
-  const needed = new Set([MANIFEST_PATH, ...kept]);
+  const needed = new Set([MANIFEST_PATH, ...kept, ...catalogues.map(({ path }) => path)]);
   const left = [...server.objects.keys()].filter(
     (path) => !needed.has(path) && !path.includes(".lease") && !isEmptyLog(server, path),
   );

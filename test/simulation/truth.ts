@@ -8,6 +8,9 @@ import {
   EMPTY_MANIFEST,
   type Manifest,
 } from "../../src/format/manifest-codec.ts";
+import { decodeCatalogue } from "../../src/format/catalogue.ts";
+import { allRuns } from "../../src/format/levels.ts";
+import type { RunInfo } from "../../src/format/run-info.ts";
 import { LOG_PREFIX, MANIFEST_PATH, parseSegmentPath } from "../../src/format/paths.ts";
 import { isPacked, packedLength, unpackBlock } from "../../src/format/run-block.ts";
 import { decodeRunLines } from "../../src/format/run-codec.ts";
@@ -69,17 +72,34 @@ export class Truth {
     const object = this.#server.objects.get(MANIFEST_PATH);
     if (object === undefined || this.#original() !== undefined) return EMPTY_MANIFEST;
     if (this.#manifest?.object !== object) {
-      this.#manifest = { object, manifest: decodeManifest(object.body, MANIFEST_PATH) };
+      const manifest = this.#withContents(decodeManifest(object.body, MANIFEST_PATH));
+      this.#manifest = { object, manifest };
     }
     return this.#manifest.manifest;
   }
 
+  /** A catalogue that is not there is missing itself. */
+  #withContents(manifest: Manifest): Manifest {
+    const catalogues = manifest.catalogues.map((catalogue) => {
+      const object = this.#server.objects.get(catalogue.path);
+      return { ...catalogue, content: object && decodeCatalogue(object.body, catalogue) };
+    });
+    return { ...manifest, catalogues };
+  }
+
+  /** All that the current manifest names. */
+  runs(): RunInfo[] {
+    const { runs, catalogues } = this.manifest();
+    return allRuns({ runs, catalogues: catalogues.filter(({ content }) => content !== undefined) });
+  }
+
   /** Objects the current manifest needs and that are not there. */
   missing(): string[] {
-    const { runs, archive } = this.manifest();
+    const { catalogues, archive } = this.manifest();
     const original = this.#original()?.paths ?? [];
     const needed = [
-      ...runs.flatMap(({ path, index }) => [path, index]),
+      ...catalogues.map(({ path }) => path),
+      ...this.runs().flatMap(({ path, index }) => [path, index]),
       ...archive.map(pathOf),
       ...original,
     ];
@@ -131,7 +151,7 @@ export class Truth {
   #mergeRuns(): Winners {
     const winners: Winners = new Map(this.#original()?.winners);
     const levels = new Map<string, string>();
-    for (const { path, level, excised = [] } of this.manifest().runs) {
+    for (const { path, level, excised = [] } of this.runs()) {
       const object = this.#server.objects.get(path);
       if (object === undefined) continue;
       const visible = [...this.#decode(path, object, this.#decodeRun)].filter(

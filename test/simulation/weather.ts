@@ -1,4 +1,5 @@
 /** Draws what a seed's world is like: most have one kind of trouble in plenty, some a bit of all. */
+import type { CatalogueLimits } from "../../src/compaction/fold.ts";
 import { DEFAULT_LIMITS } from "../../src/compaction/plan.ts";
 import { type ClockKind, drawClocks } from "./clocks.ts";
 import { drawCrowd } from "./crowd.ts";
@@ -39,9 +40,10 @@ export function drawWeather(prng: Prng, extras: Prng, dice: Prng): Weather {
   const areSettingsMixed = extras.chance(0.2);
   const shortPasses = isOriginal || !extras.chance(SHORT) ? undefined : drawShort(extras);
   const assumedBytesPerMs = shortPasses?.runBytesPerMs ?? common.limits.assumedBytesPerMs;
-  const limits = { ...common.limits, assumedBytesPerMs };
   const areReplaced = disk !== undefined && extras.chance(0.25);
   const replacedGapMs = areReplaced ? extras.between(1_000, 10_000) : Infinity;
+  const catalogues = extras.chance(0.3) ? drawCatalogues(extras) : {};
+  const limits = { ...common.limits, assumedBytesPerMs, ...catalogues };
   const shares = { areSettingsMixed, shortPasses, replacedGapMs };
   const others = { limits, rolloutMs, isOriginal, http, ...shares };
   const drawn = drawClocks(dice, common, crowd.stormMs);
@@ -73,6 +75,14 @@ const SHORT = 0.25;
 function drawShort(prng: Prng): ShortPasses {
   const passMs = prng.between(1_500, 6_000);
   return { passMs, runBytesPerMs: prng.between(150, 600) / passMs };
+}
+
+/** A run takes about 500 bytes. */
+function drawCatalogues(prng: Prng): CatalogueLimits {
+  return {
+    inlineBytesMax: prng.pick([0, 600, 1_500]),
+    catalogueBytesMax: prng.pick([1, 1_100, 4_000]),
+  };
 }
 
 /** Share of the object stores that are reached by `src/s3` itself: twice the work for each request. */

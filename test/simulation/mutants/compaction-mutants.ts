@@ -47,8 +47,8 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "view/manifest-store.ts",
-        find: "return nonce === next.nonce || lineage.includes(next.nonce) ? after : undefined;",
-        put: 'return nonce !== "" || lineage.includes(next.nonce) ? after : undefined;',
+        find: "if (nonce !== next.nonce && !lineage.includes(next.nonce)) return undefined;",
+        put: 'if (nonce === "" && !lineage.includes(next.nonce)) return undefined;',
       },
     ],
   },
@@ -73,8 +73,8 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "view/manifest-store.ts",
-        find: "return nonce === next.nonce || lineage.includes(next.nonce) ? after : undefined;",
-        put: "return nonce === next.nonce ? after : undefined;",
+        find: "if (nonce !== next.nonce && !lineage.includes(next.nonce)) return undefined;",
+        put: "if (nonce !== next.nonce) return undefined;",
       },
     ],
     test: { file: "view/manifest-store.test.ts", name: "also when it was replaced since" },

@@ -1,6 +1,7 @@
 /** Every mechanism that is switched off, one at a time. */
 import { ARCHIVE_MUTANTS } from "./archive-mutants.ts";
 import { CONDITION_MUTANTS } from "./condition-mutants.ts";
+import { CATALOGUE_MUTANTS } from "./catalogue-mutants.ts";
 import { CLOCK_MUTANTS } from "./clock-mutants.ts";
 import { COMPACTION_MUTANTS } from "./compaction-mutants.ts";
 import { FILE_MUTANTS } from "./file-mutants.ts";
@@ -19,6 +20,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...FOLLOW_MUTANTS,
   ...COMPACTION_MUTANTS,
   ...LEVEL_MUTANTS,
+  ...CATALOGUE_MUTANTS,
   ...ARCHIVE_MUTANTS,
   ...FILE_MUTANTS,
   ...OTHER_MUTANTS,

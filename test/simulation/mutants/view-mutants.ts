@@ -163,8 +163,8 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "read/load-records.ts",
-        find: "const runs = named.filter(({ name }) => !this.#merged.has(name));",
-        put: "const runs = this.#merged.size > 0 ? [] : named;",
+        find: "({ name }) => !this.#merged.has(name),",
+        put: "({ name }) => this.#merged.size === 0 && name,",
       },
     ],
   },
