@@ -13,7 +13,6 @@ import {
   wins,
 } from "../core/version.ts";
 import type { Catalogue } from "../format/catalogue.ts";
-import { countRuns } from "../format/levels.ts";
 import { filterAdmits, filterHash, hashesIn } from "../format/paths.ts";
 import type { Segment } from "../format/segment.ts";
 import type { LogRef } from "../log/log.ts";
@@ -227,7 +226,8 @@ class Gathering {
 
   /** In whatever order things were read, records come in the order in which they were written. */
   #replayLog(): void {
-    if (countRuns(this.#view.loaded.manifest) > 1) {
+    const { runs, catalogues } = this.#view.loaded.manifest;
+    if (runs.length + catalogues.length > 1) {
       this.#entries = new Map([...this.#entries].toSorted(([a], [b]) => compareText(a, b)));
     }
     this.#logged.sort((a, b) => compareVersions(a.entry.version, b.entry.version));

@@ -189,6 +189,7 @@ export async function openView(
   view: View,
   isNeeded?: (catalogue: Catalogue) => boolean,
 ): Promise<View> {
+  if (view.loaded.manifest.catalogues.length === 0) return view;
   const loaded = await manifests.open(view.loaded, isNeeded);
   return loaded === view.loaded ? view : { ...view, loaded };
 }
