@@ -126,7 +126,12 @@ export class MergeStep {
     let current = loaded;
     for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
       const next = this.#prepare(edit, { current, nonce, merge: made.merge });
-      if (next === undefined) return { status: "outrun", current };
+      if (next === undefined) {
+        const named = new Set(current.manifest.runs.map(({ path }) => path));
+        // It was published after all.
+        if (made.runs.some(({ path }) => named.has(path))) break;
+        return { status: "outrun", current };
+      }
       if (!this.#changes(edit, current, next)) return this.#unchanged(current);
       const published = await this.#swap(current, next);
       if (published === "lost") return { status: "lost", more: false };
