@@ -12,7 +12,7 @@ import type { Lease } from "../storage/lease.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
 import { summarize } from "../view/live-segments.ts";
 import { deleteListed, orphans } from "./collector.ts";
-import { type Edit, levelsAfter, takenRuns } from "./edit.ts";
+import { type Edit, levelsAfter, takenRuns, wasPublished } from "./edit.ts";
 import type { MergedLog } from "./merge-log.ts";
 import { migrateEntries } from "./migrate.ts";
 import { type CompactionPlan, planAlone } from "./plan.ts";
@@ -127,9 +127,7 @@ export class MergeStep {
     for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
       const next = this.#prepare(edit, { current, nonce, merge: made.merge });
       if (next === undefined) {
-        const named = new Set(current.manifest.runs.map(({ path }) => path));
-        // It was published after all.
-        if (made.runs.some(({ path }) => named.has(path))) break;
+        if (wasPublished(edit, current.manifest)) break;
         return { status: "outrun", current };
       }
       if (!this.#changes(edit, current, next)) return this.#unchanged(current);

@@ -54,6 +54,19 @@ export const TASK_MUTANTS: readonly Mutant[] = [
     test: { file: "compaction/edit.test.ts", name: "a floor does not rise over runs" },
   },
   {
+    name: "what was published is published again",
+    breaks: ["ORPHAN", "C7"],
+    does: "names a run again that others have merged and retired",
+    edits: [
+      {
+        file: "compaction/edit.ts",
+        find: "...current.retired].map(",
+        put: "...current.retired.slice(0, 0)].map(",
+      },
+    ],
+    test: { file: "compaction/edit.test.ts", name: "what was published already" },
+  },
+  {
     name: "a shard is forgotten",
     breaks: ["C4"],
     does: "leaves one shard to none of the workers",
