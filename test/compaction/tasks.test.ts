@@ -372,6 +372,49 @@ test("a list of merged log that others published meanwhile is left to who has re
   ]);
 });
 
+test("a write that lands too late, and that a reader sees before the floor rises over it, stays for nobody", async () => {
+  const held = await scene();
+  await held.write([
+    ["d", "kept"],
+    ["e", "gone"],
+  ]);
+  const before = await held.paths("ops/");
+  await held.write([["d", "landed too late"]]);
+  const late = (await held.paths("ops/")).find((path) => !before.includes(path)) ?? "";
+  const found = await held.backend.get(late);
+  if (found.status !== "found") throw new Error("no segment");
+  await held.backend.delete([late]);
+  await held.write([["e", undefined]]);
+  await held.pass(undefined, {});
+  await held.runtime.advance(10 * 60_000);
+  await held.write([["f", "fresh"]]);
+  const reader = new Store<string>({ runtime: held.runtime });
+  await reader.open("store", { backend: held.backend, readOnly: true, ...GRACES });
+  onTestFinished(() => reader.close());
+  const { backend } = held;
+  const put = backend.put.bind(backend);
+  let isFirst = true;
+  backend.put = async (...args) => {
+    if (args[0].endsWith(".index") && isFirst) {
+      isFirst = false;
+      await put(late, found.body, { ifAbsent: true });
+      await reader.refresh();
+      expect(reader.get("d")).toBe("landed too late");
+    }
+    return put(...args);
+  };
+  await held.pass(undefined, {});
+  expect((await held.manifest()).purgeFloor).toBeGreaterThan(0);
+  await reader.refresh();
+  const expected = [
+    ["a", "first"],
+    ["d", "kept"],
+    ["f", "fresh"],
+  ];
+  expect(sorted(reader.entries())).toEqual(expected);
+  expect(await held.contents()).toEqual(expected);
+});
+
 test("a look divides the work: it tells what was found, and the pass takes its part", async () => {
   const held = await scene();
   await held.write(ids(20).map((id) => [id, id]));
