@@ -3,20 +3,6 @@ import type { Mutant } from "./mutant.ts";
 
 export const TASK_MUTANTS: readonly Mutant[] = [
   {
-    name: "a floor by a part of the log",
-    breaks: ["FLOOR", "C9"],
-    does: "raises the floor once the shards of one worker are merged",
-    edits: [
-      {
-        file: "compaction/merge-pass.ts",
-        find: "const floor = isForDue(task) ? this.#listedFloor : undefined;",
-        put:
-          "const floor = purgeFloorAt(manifest, nextHistory(loaded), cursor.firstDateMs,\n" +
-          "        tombstoneGraceOf(manifest, settings)) || this.#listedFloor;",
-      },
-    ],
-  },
-  {
     name: "a floor over log that waits",
     breaks: ["FLOOR", "C9"],
     does: "raises the floor, in a pass that merges no log, whatever log is left",
@@ -27,6 +13,7 @@ export const TASK_MUTANTS: readonly Mutant[] = [
         put: "return isClear || !isClear ? floor : undefined;",
       },
     ],
+    test: { file: "compaction/tasks.test.ts", name: "the floor does not rise over log that waits" },
   },
   {
     name: "a floor before the listing has ended",
@@ -39,6 +26,25 @@ export const TASK_MUTANTS: readonly Mutant[] = [
         put: "return this.#units.every(isAbove);",
       },
     ],
+    test: { file: "compaction/log-cursor.test.ts", name: "log is clear of a clock once" },
+  },
+  {
+    name: "memory keeps what is ignored",
+    breaks: ["RELOAD", "V5"],
+    does: "keeps what it has merged of log that the floor has risen to",
+    edits: [
+      {
+        file: "read/load-records.ts",
+        find: "&& purgeFloor < this.#base.lo) return;",
+        put: ") return;",
+      },
+      {
+        file: "read/load-records.ts",
+        find: "const { lastPurge, purgeFloor } =",
+        put: "const { lastPurge } =",
+      },
+    ],
+    test: { file: "compaction/tasks.test.ts", name: "a write that lands too late" },
   },
   {
     name: "a floor by an outdated promise",
