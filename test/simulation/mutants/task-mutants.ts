@@ -35,13 +35,8 @@ export const TASK_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "read/load-records.ts",
-        find: "&& purgeFloor < this.#base.lo) return;",
-        put: ") return;",
-      },
-      {
-        file: "read/load-records.ts",
-        find: "const { lastPurge, purgeFloor } =",
-        put: "const { lastPurge } =",
+        find: "purgeFloor < this.#base.lo) return;",
+        put: "purgeFloor < Infinity) return;",
       },
     ],
     test: { file: "compaction/tasks.test.ts", name: "a write that lands too late" },
