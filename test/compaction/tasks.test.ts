@@ -1,129 +1,21 @@
 /** Compactors that divide the work: parts of the log by shards, units by spans of ids. */
-import { createHash } from "node:crypto";
 import { expect, onTestFinished, test } from "vitest";
 import {
   type CompactOptions,
   compactMetered,
   type PassWithin,
 } from "../../src/compaction/compact.ts";
-import { Compactor } from "../../src/compaction/compactor.ts";
-import { type CompactionLimits, DEFAULT_LIMITS } from "../../src/compaction/plan.ts";
-import type { CompactionReport, CompactionTask, Found } from "../../src/compaction/report.ts";
-import { checkTask, spanOf, wantedWorkers } from "../../src/compaction/tasks.ts";
+import type { CompactionTask, Found } from "../../src/compaction/report.ts";
 import { LEVELS_MAX } from "../../src/compaction/tiers.ts";
 import { CostMeter } from "../../src/core/cost-meter.ts";
 import { systemRuntime } from "../../src/core/runtime.ts";
-import { DEFAULT_SETTINGS, type ProtocolSettings } from "../../src/core/settings.ts";
-import { createEngine } from "../../src/engine/engine.ts";
+import { DEFAULT_SETTINGS } from "../../src/core/settings.ts";
 import { levelsOf } from "../../src/format/levels.ts";
-import { decodeManifest, type Manifest } from "../../src/format/manifest-codec.ts";
 import { shardsOf } from "../../src/log/log-ranges.ts";
 import { FsBackend } from "../../src/storage/fs/fs-backend.ts";
-import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import { Store } from "../../src/store/store.ts";
-import { manualRuntime } from "../support/manual-runtime.ts";
 import { tempDir } from "../support/temp-dir.ts";
-import { run } from "./arbitraries.ts";
-
-const MANIFEST = "manifest.json";
-const GRACES = { segmentGraceMs: 10_000, tombstoneGraceMs: 60_000, writerLagMs: 1_000 };
-const LIMITS = { joinBytesMax: 0, portionBytesMin: 1, unitBytesMax: 4_000, runBytesMax: 2_000 };
-
-/** Memory whose log is spread over all shards, and whose time a test moves. */
-class Scene {
-  #drawn = 0;
-  readonly runtime = Object.assign(manualRuntime(), {
-    randomHex: (digits: number) =>
-      createHash("sha256")
-        .update(`${this.#drawn++}`)
-        .digest("hex")
-        .slice(0, digits),
-  });
-  readonly backend = new MemoryBackend({ runtime: this.runtime });
-  readonly warnings: string[] = [];
-
-  async open(agentId: string): Promise<Store<string>> {
-    const store = new Store<string>({ runtime: this.runtime });
-    const onWarning = (message: string): void => void this.warnings.push(message);
-    await store.open("store", {
-      backend: this.backend,
-      agentId,
-      skipLoad: true,
-      onWarning,
-      ...GRACES,
-    });
-    return store;
-  }
-
-  /** A segment each, of a stream of its own: somewhere in the shards. */
-  async write(records: readonly (readonly [string, string | undefined])[]): Promise<void> {
-    for (const [n, [id, value]] of records.entries()) {
-      const writer = await this.open(`w${n}`);
-      await (value === undefined ? writer.delete(id) : writer.set(id, value));
-      await writer.close();
-    }
-  }
-
-  compactor(
-    limits: Partial<CompactionLimits> = LIMITS,
-    settings: Partial<ProtocolSettings> = {},
-  ): Compactor {
-    const { backend, runtime } = this;
-    const engine = createEngine({
-      backend,
-      location: "store",
-      runtime,
-      settings: { ...DEFAULT_SETTINGS, ...GRACES, ...settings },
-      onWarning: (message) => void this.warnings.push(message),
-    });
-    return new Compactor({ ...engine, limits: { ...DEFAULT_LIMITS, ...limits } });
-  }
-
-  async pass(
-    task?: CompactionTask,
-    limits?: Partial<CompactionLimits>,
-    leftMs?: () => number,
-  ): Promise<CompactionReport> {
-    return (await this.compactor(limits).pass({ task, leftMs })).report;
-  }
-
-  async manifest(): Promise<Manifest> {
-    const found = await this.backend.get(MANIFEST);
-    if (found.status !== "found") throw new Error("no manifest");
-    return decodeManifest(found.body, MANIFEST);
-  }
-
-  async paths(prefix: string): Promise<string[]> {
-    const paths: string[] = [];
-    for await (const { objects } of this.backend.list(prefix)) {
-      paths.push(...objects.map(({ path }) => path));
-    }
-    return paths;
-  }
-
-  async contents(): Promise<[string, string][]> {
-    const entries: [string, string][] = [];
-    const store = await this.open("reader");
-    for await (const entry of store.scan()) entries.push(entry);
-    await store.close();
-    return entries;
-  }
-}
-
-async function scene(): Promise<Scene> {
-  const made = new Scene();
-  await made.backend.initialize("store", { readOnly: false });
-  await made.write([["a", "first"]]);
-  await made.pass();
-  return made;
-}
-
-function ids(count: number): string[] {
-  return Array.from({ length: count }, (_, n) => `r${String(n).padStart(4, "0")}`);
-}
-
-const sorted = (entries: Iterable<[string, string]>): [string, string][] =>
-  [...entries].toSorted(([a], [b]) => (a < b ? -1 : 1));
+import { GRACES, ids, LIMITS, Scene, scene, sorted } from "./tasks-support.ts";
 
 test("each shard is in one part, whatever the number of parts", () => {
   for (let of = 1; of <= 20; of++) {
@@ -285,57 +177,6 @@ test("log whose levels others have merged meanwhile is published alone, and not 
   expect(await held.contents()).toHaveLength(LEVELS_MAX + 1);
 });
 
-test("a worker for units raises the floor where no log up to it is left, though it merges none", async () => {
-  const held = await scene();
-  await held.write(ids(6).map((id) => [id, id]));
-  await held.pass();
-  await held.write(ids(3).map((id) => [id, undefined]));
-  await held.pass({ kind: "log", index: 0, of: 1 });
-  const { clock } = await held.manifest();
-  await held.runtime.advance(10 * 60_000);
-  await held.write([["late", "log that waits"]]);
-  const log = { kind: "log", index: 0, of: 1 } as const;
-  expect((await held.pass({ kind: "units", index: 1, of: 2 })).outcome).toMatch(/published|idle/);
-  expect((await held.manifest()).purgeFloor, "it is for the first of them").toBe(0);
-  const report = await held.pass({ kind: "units", index: 0, of: 2 });
-  expect(report).toMatchObject({ outcome: "published", segments: 0 });
-  const { purgeFloor } = await held.manifest();
-  expect(purgeFloor).toBe(clock);
-  expect(await held.pass(log)).toMatchObject({ outcome: "published", segments: 1 });
-  expect((await held.manifest()).purgeFloor).toBe(clock);
-  expect(await held.contents()).toEqual([
-    ["a", "first"],
-    ["late", "log that waits"],
-    ...ids(6)
-      .slice(3)
-      .map((id) => [id, id]),
-  ]);
-});
-
-test("the floor does not rise over log that waits, whoever has merged what is later", async () => {
-  const held = await scene();
-  await held.write([["waits", "written early"]]);
-  const [early = ""] = (await held.paths("ops/")).slice(-1);
-  await held.write(ids(6).map((id) => [id, id]));
-  await held.write(ids(3).map((id) => [id, undefined]));
-  const shard = Number.parseInt(early.slice("ops/".length)[0] ?? "", 16);
-  for (let index = 0; index < 16; index++) {
-    if (index !== shard) await held.pass({ kind: "log", index, of: 16 });
-  }
-  const { clock } = await held.manifest();
-  await held.runtime.advance(10 * 60_000);
-  for (let turn = 0; turn < 3; turn++) {
-    await held.pass({ kind: "units", index: 0, of: 1 });
-    await held.pass({ kind: "log", index: (shard + 1) % 16, of: 16 });
-  }
-  expect((await held.manifest()).purgeFloor).toBe(0);
-  expect(await held.contents()).toContainEqual(["waits", "written early"]);
-  await held.pass({ kind: "log", index: shard, of: 16 });
-  await held.pass({ kind: "units", index: 0, of: 1 });
-  expect((await held.manifest()).purgeFloor).toBeGreaterThanOrEqual(clock);
-  expect(await held.contents()).toContainEqual(["waits", "written early"]);
-});
-
 test("a list of merged log that others published meanwhile is left to who has read it", async () => {
   const held = await scene();
   await held.write([["one", "1"]]);
@@ -372,49 +213,6 @@ test("a list of merged log that others published meanwhile is left to who has re
   ]);
 });
 
-test("a write that lands too late, and that a reader sees before the floor rises over it, stays for nobody", async () => {
-  const held = await scene();
-  await held.write([
-    ["d", "kept"],
-    ["e", "gone"],
-  ]);
-  const before = await held.paths("ops/");
-  await held.write([["d", "landed too late"]]);
-  const late = (await held.paths("ops/")).find((path) => !before.includes(path)) ?? "";
-  const found = await held.backend.get(late);
-  if (found.status !== "found") throw new Error("no segment");
-  await held.backend.delete([late]);
-  await held.write([["e", undefined]]);
-  await held.pass(undefined, {});
-  await held.runtime.advance(10 * 60_000);
-  await held.write([["f", "fresh"]]);
-  const reader = new Store<string>({ runtime: held.runtime });
-  await reader.open("store", { backend: held.backend, readOnly: true, ...GRACES });
-  onTestFinished(() => reader.close());
-  const { backend } = held;
-  const put = backend.put.bind(backend);
-  let isFirst = true;
-  backend.put = async (...args) => {
-    if (args[0].endsWith(".index") && isFirst) {
-      isFirst = false;
-      await put(late, found.body, { ifAbsent: true });
-      await reader.refresh();
-      expect(reader.get("d")).toBe("landed too late");
-    }
-    return put(...args);
-  };
-  await held.pass(undefined, {});
-  expect((await held.manifest()).purgeFloor).toBeGreaterThan(0);
-  await reader.refresh();
-  const expected = [
-    ["a", "first"],
-    ["d", "kept"],
-    ["f", "fresh"],
-  ];
-  expect(sorted(reader.entries())).toEqual(expected);
-  expect(await held.contents()).toEqual(expected);
-});
-
 test("a look divides the work: it tells what was found, and the pass takes its part", async () => {
   const held = await scene();
   await held.write(ids(20).map((id) => [id, id]));
@@ -443,64 +241,4 @@ test("a store without a manifest has no parts", async () => {
     expect((await held.pass({ kind, index: 0, of: 2 })).outcome).toBe("idle");
   }
   expect(await held.pass()).toMatchObject({ outcome: "published", segments: 1 });
-});
-
-test("how many workers a backlog is worth", () => {
-  const wanted = (segments: number, units: number, parallel: number, isCut = false) =>
-    wantedWorkers(
-      {
-        generation: 7,
-        backlog: { segments, isCut, ageMs: 0, lagMs: 0 },
-        waiting: { runs: 1, bytes: units * DEFAULT_LIMITS.unitBytesMax },
-      },
-      { parallel },
-    );
-  expect(wanted(200_000, 9, 1)).toEqual({ log: 0, units: 0 });
-  expect(wanted(5_000, 0, 8), "one pass does it").toEqual({ log: 0, units: 0 });
-  expect(wanted(50_000, 0, 8)).toEqual({ log: 4, units: 1 });
-  expect(wanted(200_000, 0, 8, true)).toEqual({ log: 4, units: 1 });
-  expect(wanted(200_000, 40, 8)).toEqual({ log: 4, units: 4 });
-  expect(wanted(200_000, 40, 64)).toEqual({ log: 16, units: 16 });
-  expect(wanted(0, 6, 4), "log that comes meanwhile").toEqual({ log: 1, units: 3 });
-  expect(wanted(20_000, 0, 2)).toEqual({ log: 1, units: 1 });
-  for (let parallel = 2; parallel <= 40; parallel++) {
-    for (const segments of [0, 9_999, 40_000, 200_000]) {
-      for (const units of [0, 1, 2, 7, 90]) {
-        const { log, units: forUnits } = wanted(segments, units, parallel);
-        expect(log + forUnits).toBeLessThanOrEqual(parallel);
-        expect(log === 0).toBe(forUnits === 0);
-      }
-    }
-  }
-});
-
-test("spans of workers lie side by side and cover all ids", () => {
-  const runs = Array.from({ length: 30 }, (_, n) => {
-    const minId = `m${String(n).padStart(2, "0")}`;
-    return { ...run(n, 100 + 37 * (n % 5)), minId, maxId: `${minId}z` };
-  });
-  const levels = [{ runs, isDraining: false }];
-  for (let of = 1; of <= 16; of++) {
-    const spans = Array.from({ length: of }, (_, index) => spanOf(levels, { index, of }));
-    expect(spans[0]?.from).toBe("");
-    expect(spans.at(-1)?.to).toBeUndefined();
-    for (const [at, span] of spans.slice(1).entries()) expect(span?.from).toBe(spans[at]?.to);
-  }
-  const few = Array.from({ length: 16 }, (_, index) =>
-    spanOf([{ runs: runs.slice(0, 3), isDraining: false }], { index, of: 16 }),
-  ).filter((span) => span !== undefined);
-  expect(few.length).toBeLessThanOrEqual(3);
-  expect(few[0]?.from).toBe("");
-  expect(few.at(-1)?.to).toBeUndefined();
-});
-
-test("what is no task is refused", () => {
-  for (const wrong of [
-    { kind: "log", index: 2, of: 2 },
-    { kind: "log", index: -1, of: 2 },
-    { kind: "units", index: 0, of: 17 },
-    { kind: "log", index: 0.5, of: 2 },
-  ] as const) {
-    expect(() => checkTask(wrong)).toThrow("no task of a compaction");
-  }
 });

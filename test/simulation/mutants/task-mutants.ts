@@ -13,7 +13,10 @@ export const TASK_MUTANTS: readonly Mutant[] = [
         put: "return isClear || !isClear ? floor : undefined;",
       },
     ],
-    test: { file: "compaction/tasks.test.ts", name: "the floor does not rise over log that waits" },
+    test: {
+      file: "compaction/tasks-floor.test.ts",
+      name: "the floor does not rise over log that waits",
+    },
   },
   {
     name: "a floor before the listing has ended",
@@ -39,7 +42,7 @@ export const TASK_MUTANTS: readonly Mutant[] = [
         put: "purgeFloor < Infinity) return;",
       },
     ],
-    test: { file: "compaction/tasks.test.ts", name: "a write that lands too late" },
+    test: { file: "compaction/tasks-floor.test.ts", name: "a write that lands too late" },
   },
   {
     name: "a floor by an outdated promise",
