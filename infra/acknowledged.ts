@@ -9,6 +9,7 @@ export const REASONS = {
     "A line of S3's access log for each request would cost more than the store. Who needs them " +
     "sets serverAccessLogsBucket, or turns on CloudTrail's data events.",
   below: "Object names are made as records are written: the wildcard is all below this folder.",
+  leases: "A worker has a lease for its share, whose name holds its number: there are 272 of them.",
   itself: "The queue is the dead-letter queue; its depth has an alarm.",
 } as const;
 
@@ -18,9 +19,11 @@ export function acknowledgeFindings({ store, records }: RecordsStack): void {
   acknowledge(bucket, "AwsSolutions-S1", REASONS.accessLogs);
   acknowledge(deadLetterQueue, "AwsSolutions-SQS3", REASONS.itself);
   for (const folder of ["", "ops/"]) acknowledgeBelow(store, records.role, folder);
+  const role = compactor.role ?? compactor;
   for (const folder of ["", "ops/", "snapshots/", "archive/"]) {
-    acknowledgeBelow(store, compactor.role ?? compactor, folder);
+    acknowledgeBelow(store, role, folder);
   }
+  acknowledgePattern(store, role, "compact-*.lease", REASONS.leases);
 }
 
 function acknowledgeBelow(
@@ -28,10 +31,19 @@ function acknowledgeBelow(
   grantee: IConstruct,
   folder: string,
 ): void {
+  acknowledgePattern({ bucket, prefix }, grantee, `${folder}*`, REASONS.below);
+}
+
+function acknowledgePattern(
+  { bucket, prefix }: Pick<RecordsStack["store"], "bucket" | "prefix">,
+  grantee: IConstruct,
+  pattern: string,
+  reason: string,
+): void {
   const made = bucket.node.defaultChild;
   const name = made instanceof CfnBucket ? Stack.of(made).resolve(made.logicalId) : "";
-  const id = `AwsSolutions-IAM5[Resource::<${name}.Arn>/${prefix}/${folder}*]`;
-  acknowledge(grantee, id, REASONS.below);
+  const id = `AwsSolutions-IAM5[Resource::<${name}.Arn>/${prefix}/${pattern}]`;
+  acknowledge(grantee, id, reason);
 }
 
 function acknowledge(scope: IConstruct, id: string, reason: string): void {

@@ -1,6 +1,6 @@
 /** The function that compacts a store, and the schedule that starts it. */
 import { Duration, Stack } from "aws-cdk-lib";
-import { PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
+import { Policy, PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import type { Function } from "aws-cdk-lib/aws-lambda";
 import { CfnSchedule } from "aws-cdk-lib/aws-scheduler";
 import { Queue, QueueEncryption } from "aws-cdk-lib/aws-sqs";
@@ -29,9 +29,10 @@ export class Compactor extends Construct {
       timeout: settings.timeout,
       location,
       logRetention: settings.logRetention,
-      // Two at once are harmless, but one of them would work for nothing.
-      concurrencyMax: settings.reserveConcurrency ? 1 : undefined,
+      // More at once are harmless, but would work for nothing.
+      concurrencyMax: settings.reserveConcurrency ? settings.parallel : undefined,
     });
+    if (settings.parallel > 1) this.#fanOut(compact, settings.parallel);
     compact.configureAsyncInvoke({ retryAttempts: RETRIES, maxEventAge: EVENT_AGE_MAX });
     this.function = compact;
     this.deadLetterQueue = new Queue(this, "DeadLetters", {
@@ -40,6 +41,21 @@ export class Compactor extends Construct {
       retentionPeriod: Duration.days(14),
     });
     this.#schedule(settings.every);
+  }
+
+  /** Lets the function start further invocations of itself. */
+  #fanOut(compact: Function, parallel: number): void {
+    compact.addEnvironment("OPSLOG_PARALLEL", String(parallel));
+    // A policy of its own: the function depends on the role's, which cannot name it in turn.
+    const policy = new Policy(this, "FanOut", {
+      statements: [
+        new PolicyStatement({
+          actions: ["lambda:InvokeFunction"],
+          resources: [compact.functionArn],
+        }),
+      ],
+    });
+    compact.role?.attachInlinePolicy(policy);
   }
 
   #schedule(every: Duration): void {

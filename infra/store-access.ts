@@ -26,6 +26,8 @@ export interface Access {
 // This directory is compiled by itself and cannot import src/format; a test compares the names.
 export const MANIFEST = "manifest.json";
 export const LEASE = "compact.lease";
+/** Of workers: each has one for its share. */
+export const WORKER_LEASES = "compact-*.lease";
 export const START = "compact.start";
 export const WRITER_LEASE = "writer.lease";
 export const LOG = "ops/*";
@@ -56,7 +58,7 @@ export function compactAccess(place: StorePlace): Access {
       get(place),
       // In `archive/` it deletes what an archive that was cut off left behind; it makes none.
       list(place, LOG, RUNS, ARCHIVES),
-      put(place, MANIFEST, LEASE, RUNS),
+      put(place, MANIFEST, LEASE, WORKER_LEASES, RUNS),
       permission("s3:AbortMultipartUpload", objects(place, RUNS)),
       permission("s3:DeleteObject", objects(place, LOG, RUNS, ARCHIVES)),
     ],
@@ -75,7 +77,7 @@ export function maintainAccess(place: StorePlace): Access {
     permissions: [
       get(place),
       list(place, LOG, RUNS, ARCHIVES),
-      put(place, MANIFEST, LEASE, START, WRITER_LEASE, LOG, RUNS, ARCHIVES),
+      put(place, MANIFEST, LEASE, WORKER_LEASES, START, WRITER_LEASE, LOG, RUNS, ARCHIVES),
       permission("s3:AbortMultipartUpload", objects(place, RUNS, ARCHIVES)),
       permission("s3:DeleteObject", objects(place, LOG, RUNS, ARCHIVES)),
     ],

@@ -36,6 +36,8 @@ export const METRICS = {
   WaitingRunBytes: "Maximum",
   /** Publications lost to another compactor or an archive. */
   Conflicts: "Sum",
+  /** Workers that the compactor started; only with `parallel` above 1. */
+  Workers: "Sum",
   /** Invocations that ended with an error. */
   Failures: "Sum",
   DurationMs: "Maximum",

@@ -22,8 +22,13 @@ export interface CompactorProps {
   /** Whole seconds, 1 to 15 minutes. A pass that is cut off is gone on with. Default 5 minutes. */
   readonly timeout?: Duration | undefined;
   /**
-   * False takes no execution from the account's limit, and lets two compactors run at once, which
-   * is harmless: the lease makes one of them stop. Default true: one at a time.
+   * How many invocations at once may work off a long backlog, 1 to 16: the scheduled one starts the
+   * others, which its role may then do. Default 1. `code` of your own reads it from OPSLOG_PARALLEL.
+   */
+  readonly parallel?: number | undefined;
+  /**
+   * False takes no execution from the account's limit, and lets more compactors run at once, which
+   * is harmless: leases make those that are too many stop. Default true: at most `parallel`.
    */
   readonly reserveConcurrency?: boolean | undefined;
   /** Default ONE_MONTH. */
@@ -86,6 +91,7 @@ export interface CompactorSettings {
   readonly every: Duration;
   readonly memoryMb: number;
   readonly timeout: Duration;
+  readonly parallel: number;
   readonly reserveConcurrency: boolean;
   readonly logRetention: RetentionDays;
   readonly code: Code | undefined;
@@ -158,6 +164,7 @@ export function resolveCompactor(props: CompactorProps = {}): CompactorSettings 
     every,
     memoryMb: integer("compactor.memoryMb", props.memoryMb ?? 1_769, 512, 10_240),
     timeout,
+    parallel: integer("compactor.parallel", props.parallel ?? 1, 1, 16),
     reserveConcurrency: props.reserveConcurrency ?? true,
     logRetention: props.logRetention ?? RetentionDays.ONE_MONTH,
     code: props.code,

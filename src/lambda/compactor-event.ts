@@ -1,4 +1,5 @@
 /** Which stores a compactor looks at because of an event, and whether at once. Pure. */
+import { field, messagesOf, recordsOf, textAt } from "./event-fields.ts";
 
 /**
  * `scheduled`: all stores that are due; `now`: all stores; otherwise the stores at or above these
@@ -20,14 +21,11 @@ export function wantedBy(event: unknown): Wanted {
 function collect(event: unknown, urls: Set<string>): void {
   const location = textAt(event, "location") ?? objectUrl(field(event, "detail"), false);
   if (location !== undefined) urls.add(location);
-  const records = field(event, "Records");
-  if (!Array.isArray(records)) return;
-  for (const record of records) {
+  for (const record of recordsOf(event)) {
     const url = objectUrl(field(record, "s3"), true);
     if (url !== undefined) urls.add(url);
-    const text = textAt(record, "body") ?? textAt(field(record, "Sns"), "Message");
-    if (text !== undefined) collect(parsed(text), urls);
   }
+  for (const message of messagesOf(event)) collect(message, urls);
 }
 
 /** @param isEncoded as keys are in notifications of S3: percent-encoded, and "+" for a space */
@@ -40,21 +38,4 @@ function objectUrl(part: unknown, isEncoded: boolean): string | undefined {
   } catch {
     return undefined; // No key that S3 sends.
   }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function textAt(value: unknown, name: string): string | undefined {
-  const found = field(value, name);
-  return typeof found === "string" ? found : undefined;
-}
-
-function field(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
 }

@@ -4,16 +4,18 @@ import { CostMeter } from "../core/cost-meter.ts";
 import { callback, checkFlag, wrong } from "../core/options.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { CompactOptions } from "../compaction/compact.ts";
+import type { CompactionTask } from "../compaction/report.ts";
 import { Deadline } from "../storage/deadline.ts";
 import { metricsLine } from "./compactor-metrics.ts";
 import type { CommonOptions } from "./compactor-options.ts";
 import type { LambdaContext } from "./context.ts";
+import { FanOut } from "./fan-out.ts";
 import type { IdleBackoff } from "./idle-backoff.ts";
 import {
   type CompactorReport,
   compactStore,
-  isUnfinished,
   joinReports,
+  PASSES_MAX,
   REMAINING_MIN_MS,
   type StoreCompaction,
   timeForAnother,
@@ -36,29 +38,30 @@ const METRICS_QUIET_MS = 4 * 86_400_000;
 export class Visit {
   readonly location: string;
   readonly open: () => OpenLocation;
+  /** Of a worker; undefined: all of the work. */
+  readonly task: CompactionTask | undefined;
   /** Of all turns. */
   readonly meter: CostMeter;
   /** Of all turns. */
   report: CompactorReport | undefined;
   failure: StoreCompaction["failure"];
+  isUnfinished = false;
   longestMs = 0;
 
   constructor(
     location: string,
     open: () => OpenLocation,
     { prices }: Pick<CompactOptions, "prices">,
+    task?: CompactionTask,
   ) {
     this.location = location;
     this.open = open;
+    this.task = task;
     this.meter = new CostMeter(resolvePrices(prices));
   }
 
   get isBegun(): boolean {
     return this.report !== undefined || this.failure !== undefined;
-  }
-
-  get isUnfinished(): boolean {
-    return this.failure === undefined && this.report !== undefined && isUnfinished(this.report);
   }
 }
 
@@ -68,13 +71,14 @@ export class CompactorInvocation {
   readonly #runtime: Runtime;
   readonly #log: (line: string) => void;
   readonly #metrics: boolean;
+  readonly #fanOut: FanOut;
   readonly #leftMs: () => number;
   readonly #anotherMs: number;
   readonly #deadline: Deadline;
 
   /** @throws InvalidArgumentError */
   constructor(
-    { log, metrics, idleMaxMs = 0, ...options }: CommonOptions,
+    { log, metrics, idleMaxMs = 0, parallel, startWorker, ...options }: CommonOptions,
     idle: IdleBackoff,
     runtime: Runtime,
     context: LambdaContext | undefined,
@@ -87,6 +91,7 @@ export class CompactorInvocation {
     this.#runtime = runtime;
     this.#log = callback(log, "log") ?? logLine;
     this.#metrics = checkFlag(metrics, "metrics", true);
+    this.#fanOut = new FanOut({ ...options, parallel, startWorker }, runtime);
     this.#leftMs = timeOf(context, runtime);
     const wholeMs = this.#leftMs();
     this.#anotherMs = Math.min(REMAINING_MIN_MS, wholeMs / 2);
@@ -109,12 +114,16 @@ export class CompactorInvocation {
     const leftMs = this.#leftMs();
     // Most of many stores have nothing to do, and leave their part to the others.
     const turnMs = Math.max(leftMs / stores, Math.min(REMAINING_MIN_MS, leftMs / 4));
+    const { location, task } = visit;
+    const mayDivide = this.#fanOut.isWanted && task === undefined;
     const done = await compactStore(visit.open, {
       compact: this.#options,
       runtime: this.#runtime,
       meter: visit.meter,
       deadline: this.#deadline,
       leftMs: () => this.#leftMs() - (leftMs - turnMs),
+      task,
+      divide: mayDivide ? (found) => this.#fanOut.divide(location, found) : undefined,
     });
     const { report } = done;
     visit.failure = done.failure;
@@ -122,10 +131,13 @@ export class CompactorInvocation {
     if (report !== undefined) {
       visit.report = visit.report === undefined ? report : joinReports(visit.report, report);
     }
+    visit.isUnfinished = done.isUnfinished && (visit.report?.passes ?? 0) < PASSES_MAX;
     this.#report(visit, done);
+    // What is left of a share says nothing of the store.
+    if (task !== undefined) return;
     const nowMs = this.#runtime.nowMs();
-    if (wasIdle(visit)) this.#idle.quiet(visit.location, nowMs, visit.report?.quietMs);
-    else this.#idle.busy(visit.location);
+    if (wasIdle(visit)) this.#idle.quiet(location, nowMs, visit.report?.quietMs);
+    else this.#idle.busy(location);
   }
 
   end(): void {
@@ -133,15 +145,25 @@ export class CompactorInvocation {
   }
 
   #report(visit: Visit, { report, cost, failure, durationMs }: StoreCompaction): void {
-    const { location } = visit;
+    const { location, task } = visit;
     const error = failure === undefined ? {} : { error: String(failure.error) };
     this.#log(
-      JSON.stringify({ message: "opslog compaction", location, ...visit.report, cost, ...error }),
+      JSON.stringify({
+        message: "opslog compaction",
+        location,
+        ...(task && { task }),
+        ...visit.report,
+        cost,
+        ...error,
+      }),
     );
     if (!this.#metrics) return;
     if (wasIdle(visit) && (visit.report?.quietMs ?? 0) > METRICS_QUIET_MS) return;
     const failed = failure !== undefined;
-    const line = metricsLine({ location, report, failed, durationMs }, this.#runtime.nowMs());
+    const isWorker = task !== undefined;
+    const startsWorkers = !isWorker && this.#fanOut.isWanted;
+    const turn = { location, report, failed, durationMs, isWorker, startsWorkers };
+    const line = metricsLine(turn, this.#runtime.nowMs());
     // Not the console: what Lambda puts before or around its lines would hide the metrics.
     process.stdout.write(`${line}\n`);
   }

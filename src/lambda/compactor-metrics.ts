@@ -24,6 +24,8 @@ const UNITS = {
   WaitingRunBytes: "Bytes",
   /** Passes that another compactor was faster than. */
   Conflicts: "Count",
+  /** Workers that were started; only with `parallel`. */
+  Workers: "Count",
   /** 1 when the store could not be compacted, else 0. */
   Failures: "Count",
   /** Of the invocation, for this store. */
@@ -38,27 +40,40 @@ export interface MeasuredTurn {
   readonly report?: CompactorReport | undefined;
   readonly failed: boolean;
   readonly durationMs: number;
+  /** A worker reports nothing of the store: it sees its share alone. */
+  readonly isWorker: boolean;
+  readonly startsWorkers: boolean;
+}
+
+type Values = Partial<Record<keyof typeof UNITS, number>>;
+
+/** What the pass has seen of the whole store. */
+function storeValues({ backlog, forecast, runs, levels, waiting }: CompactorReport): Values {
+  const { outlook, doneInMs } = forecast;
+  return {
+    BacklogSegments: backlog.segments,
+    BacklogAgeMs: backlog.ageMs,
+    CompactionLagMs: backlog.lagMs,
+    FallingBehind: outlook === "fallingBehind" ? 1 : 0,
+    ...(doneInMs === undefined ? {} : { ForecastMs: doneInMs }),
+    Runs: runs,
+    Levels: levels,
+    WaitingRunBytes: waiting.bytes,
+  };
 }
 
 /** @param nowMs ms since 1970; of a failed turn only what is known is reported */
 export function metricsLine(
-  { location, report, failed, durationMs }: MeasuredTurn,
+  { location, report, failed, durationMs, isWorker, startsWorkers }: MeasuredTurn,
   nowMs: number,
 ): string {
-  const doneInMs = report?.forecast.doneInMs;
-  const values: Partial<Record<keyof typeof UNITS, number>> = {
+  const values: Values = {
     ...(report && {
-      BacklogSegments: report.backlog.segments,
-      BacklogAgeMs: report.backlog.ageMs,
-      CompactionLagMs: report.backlog.lagMs,
-      FallingBehind: report.forecast.outlook === "fallingBehind" ? 1 : 0,
-      ...(doneInMs === undefined ? {} : { ForecastMs: doneInMs }),
-      Runs: report.runs,
-      Levels: report.levels,
+      ...(isWorker ? {} : storeValues(report)),
       LogBytes: report.logBytes,
       WrittenBytes: report.lineBytes,
-      WaitingRunBytes: report.waiting.bytes,
       Conflicts: report.conflicts,
+      ...(startsWorkers ? { Workers: report.workers } : {}),
     }),
     Failures: failed ? 1 : 0,
     DurationMs: durationMs,

@@ -1,4 +1,5 @@
 /** The scheduled function that compacts one store, or several in turn. */
+import { InvalidArgumentError } from "../core/errors.ts";
 import { type Runtime, systemRuntime } from "../core/runtime.ts";
 import { wantedBy } from "./compactor-event.ts";
 import { CompactorInvocation, Visit } from "./compactor-invocation.ts";
@@ -7,8 +8,9 @@ import type { LambdaContext } from "./context.ts";
 import { Fleet, type FleetOptions, oneOf } from "./fleet.ts";
 import { IdleBackoff } from "./idle-backoff.ts";
 import type { S3Access } from "./s3-access.ts";
-import type { CompactorReport } from "./store-compaction.ts";
-import { type LocationOptions, WarmLocation } from "./warm-location.ts";
+import { type CompactorReport, joinReports } from "./store-compaction.ts";
+import { type LocationOptions, type OpenLocation, WarmLocation } from "./warm-location.ts";
+import { tasksIn, type WorkerTask } from "./worker-event.ts";
 
 /** Options of `createCompactor` for one store. */
 export interface CompactorOptions extends LocationOptions, CommonOptions {}
@@ -49,12 +51,17 @@ const IDLE_MAX_MS = 900_000;
  * notification of S3 about an object, also through EventBridge, SQS or SNS, and `{ location }`, the
  * stores that it names; any other event, all stores at once.
  *
+ * With `parallel` an invocation that finds a long backlog starts workers, which are invocations of the same
+ * handler with a `WorkerEvent`: each does one share of the work on one store under a lease of its own, and
+ * ends at once where another does that share. Workers start no workers. One invocation starts at most
+ * `parallel` − 1 in a minute, for all of its stores together.
+ *
  * Logs one line of JSON per store and turn and returns the same as an object. When a pass fails, the
  * line contains the error, what was done before it and what all of it cost. The other stores are
  * compacted all the same, and the invocation fails at the end.
  *
  * @throws (the handler) as `compact`, with several stores an AggregateError of that;
- *   InvalidArgumentError for a missing location
+ *   InvalidArgumentError for a missing location, and for an `opslogTask` of another shape or store
  */
 export interface CreateCompactor {
   (options: CompactorOptions): Handler<CompactorReport>;
@@ -90,6 +97,12 @@ export function compactOne(
     if (!isDue && last !== undefined) return restingReport(last);
     const invocation = new CompactorInvocation(common, idle, runtime, context);
     try {
+      const tasks = tasksIn(event);
+      if (tasks.length > 0) {
+        const visits = visitsFor(tasks, [name], () => warm.get(), common);
+        await compactInTurns(visits, invocation);
+        return joined(visits);
+      }
       const visit = new Visit(name, () => warm.get(), common);
       await invocation.compact(visit, 1);
       const { report, failure } = visit;
@@ -102,11 +115,36 @@ export function compactOne(
   };
 }
 
+/** @throws what a task failed with */
+function joined(visits: readonly Visit[]): CompactorReport {
+  for (const { failure } of visits) if (failure !== undefined) throw failure.error;
+  return visits.flatMap(({ report }) => report ?? []).reduce(joinReports);
+}
+
+/** @throws InvalidArgumentError for a task of another store */
+function visitsFor(
+  tasks: readonly WorkerTask[],
+  known: readonly string[],
+  open: (location: string) => OpenLocation,
+  options: CommonOptions,
+): Visit[] {
+  const stray = tasks.find(({ location }) => !known.includes(location));
+  if (stray !== undefined) {
+    const found = JSON.stringify(stray.location);
+    throw new InvalidArgumentError(
+      `the event's opslogTask.location ${found} is no store of this compactor`,
+    );
+  }
+  return tasks.map(
+    ({ location, ...task }) => new Visit(location, () => open(location), options, task),
+  );
+}
+
 /** @param last of a look that found nothing to do */
 function restingReport(last: CompactorReport): CompactorReport {
   const requests = { get: 0, head: 0, put: 0, list: 0, delete: 0 };
   const cost = { requests, bytesIn: 0, bytesOut: 0, roundTrips: 0, usd: 0 };
-  return { ...last, passes: 0, durationMs: 0, cost };
+  return { ...last, passes: 0, workers: 0, durationMs: 0, cost };
 }
 
 /** As `createCompactor`, for several stores; tests bring another clock. */
@@ -122,6 +160,13 @@ export function compactFleet(
   return async (event, context) => {
     const invocation = new CompactorInvocation(common, idle, runtime, context);
     try {
+      const tasks = tasksIn(event);
+      if (tasks.length > 0) {
+        const named = await fleet.inTurn(runtime, new Set(tasks.map(({ location }) => location)));
+        const visits = visitsFor(tasks, named, (name) => fleet.open(name), common);
+        await compactInTurns(visits, invocation);
+        return reportOf(visits, () => true);
+      }
       const wanted = wantedBy(event);
       const found = await fleet.inTurn(runtime, wanted);
       const visits = found.map((name) => new Visit(name, () => fleet.open(name), common));

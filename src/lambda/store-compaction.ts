@@ -2,9 +2,11 @@
 import type { Cost } from "../core/cost.ts";
 import type { CostMeter } from "../core/cost-meter.ts";
 import type { Runtime } from "../core/runtime.ts";
+import type { CompactionTask, Found } from "../compaction/report.ts";
 import type { Deadline } from "../storage/deadline.ts";
 import { amplificationOf, forecastOf, paceOf } from "../compaction/measures.ts";
 import { compactMetered, type CompactOptions, type CompactReport } from "../compaction/compact.ts";
+import type { Share } from "./fan-out.ts";
 import type { OpenLocation } from "./warm-location.ts";
 
 /**
@@ -16,12 +18,14 @@ export interface CompactorReport extends CompactReport {
   readonly passes: number;
   /** Passes that another compactor was faster than. */
   readonly conflicts: number;
+  /** Workers that this invocation started (`parallel`); `more` is then true, as they are at work. */
+  readonly workers: number;
 }
 
 /** Less than this is left for starting a pass only in the first place. */
 export const REMAINING_MIN_MS = 20_000;
 /** A backlog that takes more is continued by the next schedule. */
-const PASSES_MAX = 50;
+export const PASSES_MAX = 50;
 
 export interface StoreCompactionOptions {
   readonly compact: Omit<CompactOptions, "backend">;
@@ -32,6 +36,10 @@ export interface StoreCompactionOptions {
   readonly deadline: Deadline;
   /** How long this store may still take: further passes are begun by it. */
   readonly leftMs: () => number;
+  /** What this invocation is for; default: all of the work. */
+  readonly task?: CompactionTask | undefined;
+  /** Divides the work on the store with workers; default: there are none. */
+  readonly divide?: ((found: Found) => Promise<Share | undefined>) | undefined;
 }
 
 /** What became of a store. */
@@ -40,6 +48,8 @@ export interface StoreCompaction {
   readonly report: CompactorReport | undefined;
   readonly cost: Cost;
   readonly failure: { readonly error: unknown } | undefined;
+  /** Whether this invocation may do more. */
+  readonly isUnfinished: boolean;
   readonly durationMs: number;
   /** Of the longest pass; the next one is begun only in twice that time. */
   readonly longestMs: number;
@@ -50,28 +60,43 @@ export async function compactStore(
   open: () => OpenLocation,
   options: StoreCompactionOptions,
 ): Promise<StoreCompaction> {
-  const { compact, runtime, meter, deadline, leftMs } = options;
+  const { compact, runtime, meter, deadline, leftMs, task, divide } = options;
   const startedMs = runtime.nowMs();
   let report: CompactorReport | undefined;
   let longestMs = 0;
+  let isUnfinished = false;
   const result = (failure?: StoreCompaction["failure"]): StoreCompaction => {
     const durationMs = runtime.nowMs() - startedMs;
-    return { report, cost: meter.cost, failure, durationMs, longestMs };
+    const goesOn = failure === undefined && isUnfinished;
+    return { report, cost: meter.cost, failure, isUnfinished: goesOn, durationMs, longestMs };
   };
   try {
     const { location, backend } = open();
     do {
       const given = { ...compact, backend };
       const passMs = (): number => Math.min(leftMs(), deadline.leftMs);
-      const within = { signal: deadline.signal, leftMs: passMs, runtime };
+      const shares: Share[] = [];
+      const within = {
+        signal: deadline.signal,
+        leftMs: passMs,
+        runtime,
+        task,
+        divide: divide && (async (found: Found) => noted(await divide(found), shares)),
+      };
       const pass = await compactMetered(location, given, meter, within);
       longestMs = Math.max(longestMs, pass.durationMs);
-      report = add(report, pass);
-    } while (isUnfinished(report) && leftMs() >= timeForAnother(longestMs));
+      report = add(report, pass, shares[0]);
+      isUnfinished = mayGoOn(report.passes, pass, shares[0]);
+    } while (isUnfinished && leftMs() >= timeForAnother(longestMs));
     return result();
   } catch (error) {
     return result({ error });
   }
+}
+
+function noted(share: Share | undefined, shares: Share[]): CompactionTask | undefined {
+  if (share !== undefined) shares.push(share);
+  return share?.task;
 }
 
 /** How much time must be left for a further pass. @param longestMs of the passes so far */
@@ -80,13 +105,23 @@ export function timeForAnother(longestMs: number): number {
 }
 
 /** Whether there is more to do that this invocation may still do. */
-export function isUnfinished({ outcome, more, passes }: CompactorReport): boolean {
-  if (outcome === "stopped") return false;
-  return (more || outcome === "lost") && passes < PASSES_MAX;
+function mayGoOn(passes: number, { outcome, more }: CompactReport, share?: Share): boolean {
+  if (outcome === "stopped" || passes >= PASSES_MAX) return false;
+  return more || outcome === "lost" || share?.lacks === true;
 }
 
-function add(sum: CompactorReport | undefined, pass: CompactReport): CompactorReport {
-  const first = { ...pass, passes: 1, conflicts: Number(pass.outcome === "lost") };
+function add(
+  sum: CompactorReport | undefined,
+  pass: CompactReport,
+  share: Share | undefined,
+): CompactorReport {
+  const first = {
+    ...pass,
+    passes: 1,
+    conflicts: Number(pass.outcome === "lost"),
+    workers: share?.started ?? 0,
+    more: pass.more || share !== undefined,
+  };
   return sum === undefined ? first : joinReports(sum, first);
 }
 
@@ -111,6 +146,7 @@ export function joinReports(sum: CompactorReport, pass: CompactorReport): Compac
     passes: sum.passes + pass.passes,
     publications: sum.publications + pass.publications,
     conflicts: sum.conflicts + pass.conflicts,
+    workers: sum.workers + pass.workers,
     backlog: sum.backlog,
     quietMs: sum.quietMs,
     operations: sum.operations + pass.operations,

@@ -17,4 +17,5 @@ export type {
   StoreMiddleware,
 } from "./store-middleware.ts";
 export type { LocationOptions } from "./warm-location.ts";
+export type { WorkerEvent, WorkerTask } from "./worker-event.ts";
 export type { StoreHandler, WithStore } from "./with-store.ts";

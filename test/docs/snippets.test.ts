@@ -38,6 +38,7 @@ const FILES: Readonly<Record<string, string>> = {
   "docs/lambda.md#Handlers ts 1": "functions/add.ts",
   "docs/lambda.md#The compactor ts 1": "functions/compact.ts",
   "docs/lambda.md#What starts it ts 1": "server.ts",
+  "docs/lambda.md#Several at once ts 1": "compact-job.ts",
   "docs/lambda.md#Deploying with the CDK ts 1": "stack.ts",
   "docs/s3.md#S3 and other servers ts 1": "s3.ts",
   "docs/bundling.md#esbuild to ES modules js 1": "build.mjs",

@@ -25,8 +25,16 @@ interface Resource {
 
 /** `!Sub` and the like are read as what stands behind them. */
 async function readTemplate(): Promise<Record<string, Resource>> {
+  return (await parsedTemplate()).Resources;
+}
+
+async function readParameters(): Promise<Record<string, unknown>> {
+  return (await parsedTemplate()).Parameters;
+}
+
+async function parsedTemplate() {
   const text = await readFile(join(projectDirectory, "infra/template.yaml"), "utf8");
-  return parse(text, { logLevel: "error" }).Resources;
+  return parse(text, { logLevel: "error" });
 }
 
 function ofType(resources: Record<string, Resource>, type: string): [string, Resource][] {
@@ -97,6 +105,7 @@ test("no role may do more than it needs", async () => {
     `s3:GetObject ${store}*`,
     `s3:PutObject ${store}manifest.json`,
     `s3:PutObject ${store}compact.lease`,
+    `s3:PutObject ${store}compact-*.lease`,
     `s3:PutObject ${store}snapshots/*`,
     `s3:AbortMultipartUpload ${store}snapshots/*`,
     `s3:DeleteObject ${store}ops/*`,
@@ -142,6 +151,7 @@ test("the bucket is private, encrypted, TLS only, and outlives the stack", async
 
 test("the compactor runs every minute, one at a time, without retries; the URL needs IAM", async () => {
   const resources = await readTemplate();
+  expect((await readParameters())["Parallel"]).toMatchObject({ Default: 1 });
   expect(resources).toMatchObject({
     CompactSchedule: {
       Properties: {
@@ -150,7 +160,7 @@ test("the compactor runs every minute, one at a time, without retries; the URL n
       },
     },
     CompactInvocations: { Properties: { MaximumRetryAttempts: 0 } },
-    CompactFunction: { Properties: { ReservedConcurrentExecutions: 1 } },
+    CompactFunction: { Properties: { ReservedConcurrentExecutions: "Parallel" } },
     RecordsUrl: { Properties: { AuthType: "AWS_IAM" } },
   });
   for (const [, { Properties }] of ofType(resources, "AWS::Logs::LogGroup")) {

@@ -111,6 +111,20 @@ async function write(backend: StorageBackend, count: number): Promise<void> {
   }
 }
 
+/** As a worker, which takes a lease of its own. */
+async function workOnShare(backend: StorageBackend): Promise<void> {
+  const log = (): void => {};
+  const compact = createCompactor({
+    location: LOCATION,
+    metrics: false,
+    backend,
+    log,
+    ...settings,
+  });
+  const opslogTask = { location: LOCATION, kind: "log", index: 0, of: 1 };
+  expect(await compact({ opslogTask }, lambdaContext())).toMatchObject({ outcome: "published" });
+}
+
 describe("each request is allowed, and each permission is used, of", () => {
   test("a handler of withStore and the compactor", async () => {
     const memory = new MemoryBackend();
@@ -128,6 +142,8 @@ describe("each request is allowed, and each permission is used, of", () => {
       await write(handler.backend, 2);
       expect(await compactOnce({}, lambdaContext())).toMatchObject({ outcome: "published" });
     }
+    await write(handler.backend, 2);
+    await workOnShare(scheduled.backend);
     // What an archive leaves that was cut off before it was published.
     await memory.initialize(LOCATION, { readOnly: false });
     await memory.put("archive/archive-2026-Q4-1-0123456789abcdef.jsonl", Buffer.from(""), "none");
@@ -190,6 +206,7 @@ describe("each request is allowed, and each permission is used, of", () => {
     expect(await copy.loadArchive("2026-Q4")).toBeDefined();
     await copy.close();
     await memory.put("archive/archive-2026-Q4-1-0123456789abcdef.jsonl", Buffer.from(""), "none");
+    await workOnShare(writer.backend);
     await store.compact();
     const start = (): void => {};
     await startCompactor({ backend: writer.backend, start })({ location: LOCATION, segments: 9 });

@@ -13,7 +13,8 @@ const { printed, log } = capturedOutput();
 
 test("every metric of the construct is one that the compactor writes, and the other way round", async () => {
   const location = "s3://bucket/store";
-  await createCompactor({ location, backend: new MemoryBackend(), log })({}, lambdaContext());
+  const backend = new MemoryBackend();
+  await createCompactor({ location, backend, log, parallel: 2 })({}, lambdaContext());
   const line: Record<string, unknown> = JSON.parse(printed[0] ?? "");
   const { _aws, ...values } = line;
   expect(Object.keys(values).toSorted()).toEqual(["Store", ...Object.keys(METRICS)].toSorted());

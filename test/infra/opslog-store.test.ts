@@ -10,6 +10,7 @@ import { describe, expect, test } from "vitest";
 import { OpslogStore } from "../../infra/opslog-store.ts";
 import type { OpslogStoreProps } from "../../infra/store-props.ts";
 import { bucketStatements, grants, roleStatements } from "./policy.ts";
+import { readPlainTemplate, substance } from "./substance.ts";
 import {
   CODE,
   flatten,
@@ -306,6 +307,31 @@ describe("the compactor", { timeout: SYNTH_MS }, () => {
     });
     const { ScheduleExpression } = single(resources, "AWS::Scheduler::Schedule").Properties;
     expect(ScheduleExpression).toBe("rate(60 minutes)");
+  });
+
+  test("with several at once: room for them, and it may start them itself", async () => {
+    const resources = resourcesOf(makeStore({ compactor: { parallel: 4 } }));
+    const [compact = ""] = ofType(resources, "AWS::Lambda::Function").map(([id]) => id);
+    const { Properties } = single(resources, "AWS::Lambda::Function");
+    expect(Properties).toMatchObject({
+      ReservedConcurrentExecutions: 4,
+      Environment: { Variables: { OPSLOG_PARALLEL: "4" } },
+    });
+    const [role = ""] = ofType(resources, "AWS::IAM::Role").map(([id]) => id);
+    const alone = resourcesOf(makeStore());
+    const known = grants(roleStatements(alone, role));
+    const added = grants(roleStatements(resources, role)).filter((grant) => !known.includes(grant));
+    expect(added).toEqual([`lambda:InvokeFunction ${compact}.Arn`]);
+    expect(single(alone, "AWS::Lambda::Function").Properties["Environment"]).toEqual({
+      Variables: { OPSLOG_LOCATION: expect.anything() },
+    });
+    // A policy that the function depends on cannot name it: CloudFormation could make neither.
+    const policies = ofType(resources, "AWS::IAM::Policy").filter(([id]) => id.includes("FanOut"));
+    expect(policies).toHaveLength(1);
+    expect(resources[compact]?.["DependsOn"]).not.toContain(policies[0]?.[0]);
+    const plain = substance(await readPlainTemplate({ parallel: 4 }));
+    const ours = substance(resources);
+    for (const name of ["CompactFunction", "CompactRole"]) expect(ours[name]).toEqual(plain[name]);
   });
 
   test("needs the package's bundle when it is given none", () => {

@@ -21,7 +21,7 @@ test("what is built synthesises a store with the bundle", { timeout: SYNTH_MS },
   `;
   await writeFile(join(home.path, "app.mjs"), program);
   const { stdout } = await run(process.execPath, ["app.mjs"], { cwd: home.path });
-  expect(stdout).toBe("store 13\n");
+  expect(stdout).toBe("store 14\n");
   const out = await readdir(join(home.path, "out"));
   const asset = out.find((name) => name.startsWith("asset.")) ?? "";
   const deployed = join(home.path, "out", asset);
@@ -43,7 +43,7 @@ test("what is built synthesises a store with the bundle", { timeout: SYNTH_MS },
   await writeFile(join(home.path, "app.cjs"), required);
   const args = ["--no-experimental-require-module", "app.cjs"];
   const { stdout: told } = await run(process.execPath, args, { cwd: home.path });
-  expect(told).toBe("store 13\n");
+  expect(told).toBe("store 14\n");
   expect(await readdir(join(home.path, "out-cjs"))).toContain(asset);
 });
 

@@ -19,6 +19,8 @@ describe("refused is", () => {
     ["a schedule of days", { compactor: { every: Duration.days(2) } }, /1 to 1440, found 2880/],
     ["a timeout Lambda lacks", { compactor: { timeout: Duration.hours(1) } }, /60 to 900/],
     ["too little memory", { compactor: { memoryMb: 128 } }, /memoryMb .* 512 to 10240, found 128/],
+    ["no invocation at all", { compactor: { parallel: 0 } }, /parallel .* 1 to 16, found 0/],
+    ["too many at once", { compactor: { parallel: 17 } }, /parallel .* 1 to 16, found 17/],
     ["no version days", { noncurrentVersionDays: 0 }, /noncurrentVersionDays .*found 0/],
     ["a threshold of nothing", { alarms: { backlogSegments: 0 } }, /backlogSegments .*found 0/],
     ["a policy left to nobody", { manageBucketPolicy: false }, /is for an existing bucket/],

@@ -1,5 +1,6 @@
 /** The other ways to start a compactor: what they synthesise, and that it takes what they send. */
 import { Duration } from "aws-cdk-lib";
+import { EventBus } from "aws-cdk-lib/aws-events";
 import { Code, Function, Runtime } from "aws-cdk-lib/aws-lambda";
 import { MemoryBackend } from "opslog-serverless";
 import { createCompactor, startCompactor } from "opslog-serverless/lambda";
@@ -9,7 +10,11 @@ import {
   CompactorQueue,
   CompactToTheEnd,
   scheduleCompactor,
+  WORKER_DETAIL_TYPE,
+  WorkerQueue,
+  workersOnBus,
 } from "../../infra/recipes.ts";
+import { tasksIn } from "../../src/lambda/worker-event.ts";
 import { put } from "../lambda/compactor-support.ts";
 import { lambdaContext } from "../lambda/support.ts";
 import { grants, roleStatements } from "./policy.ts";
@@ -172,9 +177,9 @@ describe("Step Functions", { timeout: SYNTH_MS }, () => {
     readonly States: Record<string, Record<string, unknown>>;
   }
 
-  function definition(): Definition {
+  function definition(parallel?: number): Definition {
     const made = makeStore();
-    const machine = new CompactToTheEnd(made.stack, "ToTheEnd", made.store);
+    const machine = new CompactToTheEnd(made.stack, "ToTheEnd", made.store, parallel);
     const { Properties } = single(resourcesOf(made), "AWS::StepFunctions::StateMachine");
     expect(machine.stateMachine.stateMachineArn).toBeDefined();
     return JSON.parse(textOf(flatten(Properties["DefinitionString"])));
@@ -204,5 +209,62 @@ describe("Step Functions", { timeout: SYNTH_MS }, () => {
     };
     expect(again.Or.map(holds)).toEqual([report.more, report.outcome === "lost"]);
     expect(again.Or.some(holds)).toBe(false);
+  });
+
+  test("with several at once share the log first, and each takes its own part", () => {
+    const { StartAt, States } = definition(3);
+    const { Share, Workers, MoreToDo } = States;
+    expect([StartAt, Share?.["Next"], Workers?.["Next"]]).toEqual(["Share", "Workers", "Compact"]);
+    const { events } = Object(Share?.["Result"]);
+    const tasks = [0, 1, 2].map((index) => ({ kind: "log", index, of: 3 }));
+    expect(events.flatMap((event: unknown) => tasksIn(event))).toMatchObject(tasks);
+    expect(Workers).toMatchObject({
+      Type: "Map",
+      ItemsPath: "$.events",
+      MaxConcurrency: 3,
+      ResultPath: null,
+      ItemProcessor: {
+        States: {
+          Worker: {
+            Retry: [{ ErrorEquals: ["States.ALL"] }],
+            Catch: [{ ErrorEquals: ["States.ALL"], ResultPath: null, Next: "WorkerFailed" }],
+          },
+        },
+      },
+    });
+    expect(MoreToDo).toMatchObject({ Choices: [{ Next: "Share" }], Default: "Done" });
+  });
+});
+
+describe("workers", { timeout: SYNTH_MS }, () => {
+  test("through a queue have an invocation each", () => {
+    const made = makeStore({ compactor: { parallel: 4 } });
+    const { queue } = new WorkerQueue(made.stack, "Workers", made.store.compactor, 4);
+    const resources = resourcesOf(made);
+    const queueId = JSON.parse(JSON.stringify(made.stack.resolve(queue.queueUrl))).Ref;
+    expect(flatten(single(resources, "AWS::Lambda::EventSourceMapping").Properties)).toEqual({
+      BatchSize: 1,
+      EventSourceArn: `${queueId}.Arn`,
+      FunctionName: compactorOf(resources),
+      ScalingConfig: { MaximumConcurrency: 3 },
+    });
+    expect(resources[queueId]?.Properties).toMatchObject({ MessageRetentionPeriod: 60 });
+  });
+
+  test("through a bus of EventBridge get the event that startWorker has put there", () => {
+    const made = makeStore();
+    const bus = EventBus.fromEventBusName(made.stack, "Bus", "default");
+    workersOnBus(made.stack, "Workers", made.store.compactor, bus);
+    const resources = resourcesOf(made);
+    expect(flatten(single(resources, "AWS::Events::Rule").Properties)).toMatchObject({
+      EventPattern: { "detail-type": [WORKER_DETAIL_TYPE] },
+      Targets: [
+        {
+          Arn: `${compactorOf(resources)}.Arn`,
+          InputPath: "$.detail",
+          RetryPolicy: { MaximumRetryAttempts: 0, MaximumEventAgeInSeconds: 60 },
+        },
+      ],
+    });
   });
 });

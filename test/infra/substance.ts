@@ -33,12 +33,20 @@ const NAMES: readonly (readonly [string, string])[] = [
 /** Where the code lies, who hears of alarms, and policies, which are compared by what they allow. */
 const LEFT_OUT = ["Code", "AlarmActions", "OKActions", "Policies", "PolicyDocument"];
 
-/** Resources of infra/template.yaml, parameters at their defaults, references as text. */
-export async function readPlainTemplate(): Promise<Resources> {
+/** Resources of infra/template.yaml, other parameters at their defaults, references as text. */
+export async function readPlainTemplate({ parallel = 1 } = {}): Promise<Resources> {
   const text = await readFile(join(projectDirectory, "infra/template.yaml"), "utf8");
-  const plain = text.replaceAll("${Prefix}", "store").replaceAll("!Ref LogRetentionDays", "30");
+  const plain = text
+    .replaceAll("${Prefix}", "store")
+    .replaceAll("!Ref LogRetentionDays", "30")
+    .replaceAll(/^.*!If \[FansOut,.*\n/gm, (line) => (parallel > 1 ? line : ""))
+    .replaceAll(/!If \[FansOut, !Ref Parallel, .*\]/g, `"${parallel}"`)
+    .replaceAll("!Ref Parallel", String(parallel));
   // Tags are left away, so that `!GetAtt A.Arn` is read as "A.Arn"; in `!Sub` stands `${A.Arn}`.
-  return parse(plain.replace(/\$\{([\w.:]+)\}/g, "$1"), { logLevel: "error" }).Resources;
+  const parsed = parse(plain.replace(/\$\{([\w.:]+)\}/g, "$1"), { logLevel: "error" });
+  const resources = Object.entries<Resources[string]>(parsed.Resources);
+  const made = resources.filter(([, { Condition }]) => Condition === undefined || parallel > 1);
+  return Object.fromEntries(made);
 }
 
 /** Each resource by its plain name: what it is, and what it or its policies say. */

@@ -1,17 +1,16 @@
 /** Starting the compactor out of turn: how often, what is sent, and what it costs. */
 import { createHash, createHmac, type Hash, type Hmac } from "node:crypto";
-import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { SignatureV4 } from "@smithy/signature-v4";
 import { type Backlog, type Cost, MemoryBackend, Store } from "opslog-serverless";
 import { startCompactor, withStore } from "opslog-serverless/lambda/light";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { COMPACT_LEASE_PATH } from "../../src/format/paths.ts";
 import { lightAccess } from "../../src/lambda/light-access.ts";
 import { makeStartCompactor } from "../../src/lambda/compactor-starter.ts";
 import { Lease } from "../../src/storage/lease.ts";
 import { manualRuntime } from "../support/manual-runtime.ts";
 import { put } from "./compactor-support.ts";
+import { lambdaEndpoint } from "./lambda-endpoint.ts";
 import { lambdaContext, rejection } from "./support.ts";
 
 const BACKLOG: Backlog = { location: "s3://bucket/store", segments: 1_001 };
@@ -125,42 +124,7 @@ test.each([
 });
 
 describe("an invocation of Lambda", () => {
-  interface Received {
-    readonly method: string | undefined;
-    readonly url: string | undefined;
-    readonly headers: IncomingHttpHeaders;
-    readonly body: string;
-  }
-  let received: Received[];
-  let server: Server;
-  let status: number;
-  let isSilent: boolean;
-
-  beforeEach(async () => {
-    [received, status, isSilent] = [[], 202, false];
-    server = createServer((request, response) => {
-      const parts: Buffer[] = [];
-      request.on("data", (part: Buffer) => parts.push(part));
-      request.on("end", () => {
-        const { method, url, headers } = request;
-        received.push({ method, url, headers, body: Buffer.concat(parts).toString() });
-        if (isSilent) return;
-        response.writeHead(status).end(status === 202 ? "" : '{"Message":"not for you"}');
-      });
-    });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const { port } = server.address() as AddressInfo;
-    vi.stubEnv("AWS_ENDPOINT_URL_LAMBDA", `http://127.0.0.1:${port}`);
-    vi.stubEnv("AWS_REGION", "eu-central-1");
-    vi.stubEnv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE");
-    vi.stubEnv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY");
-    vi.stubEnv("AWS_SESSION_TOKEN", "token");
-  });
-
-  afterEach(() => {
-    server.closeAllConnections();
-    server.close();
-  });
+  const endpoint = lambdaEndpoint();
 
   /** Handlers of a store with three segments, for which two are a backlog. */
   async function handlers(count: number) {
@@ -188,7 +152,7 @@ describe("an invocation of Lambda", () => {
     const { made, warnings, costs } = await handlers(20);
     await Promise.all(made.map((handler) => handler({}, lambdaContext())));
     expect(warnings).toEqual([]);
-    expect(received).toMatchObject([
+    expect(endpoint.received).toMatchObject([
       {
         method: "POST",
         url: `/2015-03-31/functions/${encodeURIComponent(ARN)}/invocations`,
@@ -199,13 +163,13 @@ describe("an invocation of Lambda", () => {
     // What taking its turn costs belongs to the invocation.
     expect(Math.max(...costs.map(({ requests }) => requests.put))).toBe(1);
     await Promise.all(made.map((handler) => handler({}, lambdaContext())));
-    expect(received).toHaveLength(1);
+    expect(endpoint.received).toHaveLength(1);
     expect(costs.slice(20).every(({ requests }) => requests.put === 0)).toBe(true);
   });
 
   test("is signed as the AWS SDK signs it", async () => {
     await startCompactor({ functionName: `${ARN}:live`, backend: new MemoryBackend() })(BACKLOG);
-    const [{ url, headers, body } = expect.fail("nothing sent")] = received;
+    const [{ url, headers, body } = expect.fail("nothing sent")] = endpoint.received;
     const date = String(headers["x-amz-date"]);
     const signer = new SignatureV4({
       service: "lambda",
@@ -249,12 +213,12 @@ describe("an invocation of Lambda", () => {
     const options = { location: "store", backend, backlogSegments: 1, onBacklog };
     await withStore(options, () => undefined)({}, lambdaContext());
     expect(own).toEqual([{ location: "store", segments: 2 }]);
-    expect(received).toEqual([]);
+    expect(endpoint.received).toEqual([]);
   });
 
   test("that is refused is a warning, and no failure of the handler", async () => {
     vi.stubEnv("OPSLOG_COMPACTOR", ARN);
-    status = 403;
+    endpoint.status = 403;
     const { made, warnings } = await handlers(1);
     expect(await made[0]?.({}, lambdaContext())).toBe(1);
     expect(warnings).toEqual([
@@ -265,7 +229,7 @@ describe("an invocation of Lambda", () => {
 
   test("is no reason to be late: the handler ends with its time", async () => {
     vi.stubEnv("OPSLOG_COMPACTOR", ARN);
-    isSilent = true;
+    endpoint.isSilent = true;
     const { made } = await handlers(1);
     const startMs = performance.now();
     const endMs = startMs + 1_200;
@@ -288,7 +252,7 @@ describe("an invocation of Lambda", () => {
         message: expect.stringContaining("OPSLOG_COMPACTOR"),
       });
     }
-    status = 429;
+    endpoint.status = 429;
     expect(await fails("compactor")).toMatchObject({
       code: "UNAVAILABLE",
       message: expect.stringContaining("compactor was not started: Error: Lambda answered 429"),
