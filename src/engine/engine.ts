@@ -10,7 +10,7 @@ import type { Runtime } from "../core/runtime.ts";
 import { DATE_SKEW_MS, type ProtocolSettings, purgeGraceMs } from "../core/settings.ts";
 import type { Segment } from "../format/segment.ts";
 import { FileLog } from "../log/file-log.ts";
-import { FlushGroup } from "../log/flush-group.ts";
+import type { FlushGroup, FlushGroupSettings } from "../log/flush-group.ts";
 import type { Log, LogWriter } from "../log/log.ts";
 import { ObjectLog } from "../log/object-log.ts";
 import { ByteCache } from "../runs/byte-cache.ts";
@@ -74,10 +74,12 @@ export interface EngineOptions {
   readonly costBudget?: CostBudget | undefined;
   readonly deadline?: Deadline | undefined;
   /**
-   * Flushes share objects with those of other stores over this backend that are given it too, and
-   * wait for them at most this long (`FlushGroup`). Default: each flush is an object.
+   * Makes a group whose flushes share objects, for the stores over this backend that are given it, too.
+   * Default: each flush is an object. A compaction has no flushes, and its bundle no group.
    */
-  readonly flushLingerMs?: number | undefined;
+  readonly makeFlushGroup?:
+    | ((runtime: Runtime, settings: Omit<FlushGroupSettings, "lingerMs">) => FlushGroup)
+    | undefined;
 }
 
 /** One protocol, two media: files that grow get a file log, everything else one object per flush. */
@@ -135,20 +137,16 @@ function settingsOn(
 
 /** How a store gets a writer that flushes together with those of others. */
 function joinGroup(
-  { backend, runtime, settings, deadline, flushLingerMs: lingerMs }: EngineOptions,
+  { backend, runtime, settings, deadline, makeFlushGroup }: EngineOptions,
   warm: Warm,
   meter: CostMeter,
   guard: BudgetGuard | undefined,
 ): (() => LogWriter) | undefined {
-  if (lingerMs === undefined) return undefined;
+  if (makeFlushGroup === undefined) return undefined;
   const { writeTimeoutMs } = settings;
   return () => {
     const { conditions } = warm.manifest;
-    const group = (warm.flushGroup ??= new FlushGroup(runtime, {
-      lingerMs,
-      writeTimeoutMs,
-      conditions,
-    }));
+    const group = (warm.flushGroup ??= makeFlushGroup(runtime, { writeTimeoutMs, conditions }));
     return group.join({ backend: new MeteredBackend(backend, meter, guard), deadline });
   };
 }

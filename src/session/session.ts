@@ -12,7 +12,8 @@ import { Flusher } from "./flusher.ts";
 import type { Freshness } from "../view/freshness.ts";
 import { describeManifest, type ManifestInfo } from "../read/manifest-info.ts";
 import type { ResolvedOptions } from "./options.ts";
-import { createEngine, type Engine } from "../engine/engine.ts";
+import { createEngine, type Engine, type EngineOptions } from "../engine/engine.ts";
+import { FlushGroup } from "../log/flush-group.ts";
 import type { Memtable } from "./memtable.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { Replica } from "./replica.ts";
@@ -30,6 +31,12 @@ export interface StoreInternals {
   readonly deadline?: Deadline | undefined;
   /** Flushes share objects with those of other such stores over the backend. Default: they do not. */
   readonly flushLingerMs?: number | undefined;
+}
+
+/** What makes the group of stores that share objects, at most so long after one another. */
+function groupOf(lingerMs: number | undefined): EngineOptions["makeFlushGroup"] {
+  if (lingerMs === undefined) return undefined;
+  return (runtime, settings) => new FlushGroup(runtime, { ...settings, lingerMs });
 }
 
 /** What `close` releases. */
@@ -67,7 +74,7 @@ export class Session {
     const schema = { version, migrate };
     const place = { backend, location: claim.location };
     const given = { ...options, ...place, runtime, schema, meter, deadline };
-    const engine = createEngine({ ...given, flushLingerMs });
+    const engine = createEngine({ ...given, makeFlushGroup: groupOf(flushLingerMs) });
     const backlog = new BacklogAlarm(location, options);
     let lock: WriterLock | undefined;
     try {
