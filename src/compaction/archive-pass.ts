@@ -9,13 +9,16 @@ import { ConflictError, UnavailableError, WriteOutcomeUnknownError } from "../co
 import { compareText, type RunEntry } from "../core/version.ts";
 import { encodeArchive } from "../format/archive-codec.ts";
 import { levelsOf } from "../format/levels.ts";
-import type { ArchiveInfo } from "../format/manifest-codec.ts";
-import { archivePath, runPaths } from "../format/paths.ts";
+import type { ArchiveInfo } from "../format/archive-list.ts";
+import type { Manifest } from "../format/manifest-codec.ts";
+import { archiveListPath, archivePath, runPaths } from "../format/paths.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import { fromSorted } from "../runs/merge.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import { writeRun } from "../runs/run-writer.ts";
+import { warnOfLists } from "../view/archive-lists.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
+import { foldArchives } from "./fold-archives.ts";
 import { preparePublication, publicationNonce } from "./publication.ts";
 import type { CompactorParts } from "./report.ts";
 
@@ -31,16 +34,21 @@ export interface ArchiveRequest {
 export interface PreparedArchive {
   readonly loaded: LoadedManifest;
   readonly archive: ArchiveInfo & { readonly sha256: string };
+  /** All archives, with this one. */
+  readonly archives: Pick<Manifest, "archive" | "listedArchives">;
   readonly tombstones: RunInfo;
   /** Highest clock and schema version among the records. */
   readonly clock: number;
   readonly schema: number;
 }
 
-type PassParts = Pick<
+interface PassParts extends Pick<
   CompactorParts,
-  "backend" | "runtime" | "settings" | "compression" | "manifests"
->;
+  "backend" | "runtime" | "settings" | "compression" | "manifests" | "onWarning"
+> {
+  /** More archives than these go to a list. */
+  readonly archivesInlineMax: number;
+}
 
 /**
  * Writes archive and tombstones; nothing refers to them yet. Undefined: a name of 64 random bits is
@@ -90,8 +98,29 @@ async function writeObjects(
   assert(tombstones !== undefined, "an archive holds at least one record");
   const archive = { period, path, records: entries.length, sha256: sha256Of(encode()) };
   const clock = entries.reduce((highest, { version }) => Math.max(highest, version.clock), 0);
+  const archives = await writeList(parts, loaded, archive);
+  if (archives === undefined) return undefined;
   const schema = entries.reduce((highest, entry) => Math.max(highest, entry.schemaVersion), 0);
-  return { loaded, archive, tombstones, clock, schema };
+  return { loaded, archive, archives, tombstones, clock, schema };
+}
+
+/** Undefined: the name of a list is taken. */
+async function writeList(
+  { backend, runtime, settings, manifests, onWarning, archivesInlineMax }: PassParts,
+  loaded: LoadedManifest,
+  archive: ArchiveInfo,
+): Promise<PreparedArchive["archives"] | undefined> {
+  const isFull = loaded.manifest.archive.length >= archivesInlineMax;
+  // One that cannot be read stays as it is.
+  const { manifest } = isFull
+    ? await manifests.openArchives(loaded, warnOfLists(onWarning))
+    : loaded;
+  const path = archiveListPath(manifest.generation, runtime.randomHex(16));
+  const { made, ...archives } = foldArchives(manifest, archive, archivesInlineMax, path);
+  if (made === undefined) return archives;
+  const timeoutMs = settings.writeTimeoutMs;
+  const put = await backend.put(made.path, made.body, { ifAbsent: true }, { timeoutMs });
+  return put.status === "conflict" ? undefined : archives;
 }
 
 /**
@@ -99,8 +128,8 @@ async function writeObjects(
  * known; the archive's path in a later manifest decides.
  */
 export async function publishArchive(
-  { runtime, settings, manifests }: PassParts,
-  { loaded: given, archive, tombstones, clock, schema }: PreparedArchive,
+  { runtime, settings, manifests }: Pick<PassParts, "runtime" | "settings" | "manifests">,
+  { loaded: given, archive, archives, tombstones, clock, schema }: PreparedArchive,
 ): Promise<LoadedManifest | undefined> {
   const loaded = await orUndefined(manifests.open(given));
   if (loaded === undefined) return undefined;
@@ -112,7 +141,7 @@ export async function publishArchive(
     clock,
     schema,
     activeRecords: Math.max(0, (stats?.activeRecords ?? 0) - archive.records),
-    archived: [archive],
+    archives,
     keepsDue: () => true,
   } as const;
   const { manifest } = preparePublication(loaded, change, settings);

@@ -13,14 +13,19 @@ import type { CompactorParts } from "./report.ts";
  * @param listed objects in `snapshots/` and `archive/`; what this code does not name is left alone
  */
 export function orphans(manifest: Manifest, listed: readonly string[]): string[] {
+  const { lists } = manifest.listedArchives;
+  // What a list names that was not read is not known: no archive is judged then.
+  const areListsRead = lists.every(({ content }) => content !== undefined);
   const mentioned = new Set([
     ...allRuns(manifest).flatMap(({ path, index }) => [path, index]),
     ...manifest.catalogues.map(({ path }) => path),
     ...manifest.retired.map(({ path }) => path),
     ...manifest.archive.map(({ path }) => path),
+    ...lists.map(({ path }) => path),
+    ...lists.flatMap(({ content = [] }) => content.map(({ path }) => path)),
   ]);
   return listed.filter((path) => {
-    const base = parseRunBase(path) ?? parseArchiveBase(path);
+    const base = parseRunBase(path) ?? (areListsRead ? parseArchiveBase(path) : undefined);
     return base !== undefined && base < manifest.collected && !mentioned.has(path);
   });
 }

@@ -8,6 +8,7 @@ import { countLevels } from "../format/levels.ts";
 import type { IdSpan } from "../format/run-info.ts";
 import type { LogUnit, LogRef } from "../log/log.ts";
 import type { Lease } from "../storage/lease.ts";
+import { warnOfLists } from "../view/archive-lists.ts";
 import { checkManifestPresent, lacksManifest, listReferable } from "../view/lost-manifest.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
 import { namesIn, segmentLists, standingOf } from "../view/live-segments.ts";
@@ -98,12 +99,15 @@ export class MergePass {
 
   /** C3 to C10. @throws RunGoneError when a run was replaced meanwhile */
   async run(): Promise<PartialResult> {
-    const { manifests } = this.#parts;
+    const { manifests, onWarning } = this.#parts;
+    const { task } = this.#options;
     const found = await manifests.load();
     if (found.legacyManifest !== undefined) return this.#upgrade();
-    const loaded = await manifests.open(found);
+    const opened = await manifests.open(found);
+    // Where one cannot be read, no archive is collected.
+    const warn = warnOfLists(onWarning);
+    const loaded = isForDue(task) ? await manifests.openArchives(opened, warn) : opened;
     this.#totals.begin(loaded);
-    const { task } = this.#options;
     const source = task?.kind === "units" ? NO_OFFER : this.#parts.log;
     const cursor = new LogCursor(source, task);
     try {

@@ -3,10 +3,10 @@ import { hash } from "node:crypto";
 import { maxOf } from "../core/bulk.ts";
 import { assert } from "../core/assert.ts";
 import type { ProtocolSettings } from "../core/settings.ts";
+import { countArchives } from "../format/archive-list.ts";
 import {
   LINEAGE_MAX,
   type HistoryEntry,
-  type ArchiveInfo,
   type Manifest,
   type Retired,
 } from "../format/manifest-codec.ts";
@@ -34,7 +34,8 @@ export interface Change {
   readonly purgedSince?: number | "new" | undefined;
   /** Records that are there afterwards. */
   readonly activeRecords: number;
-  readonly archived?: readonly ArchiveInfo[];
+  /** Default: as they are. */
+  readonly archives?: Pick<Manifest, "archive" | "listedArchives">;
   /** When the store was created, if its manifest does not contain it; default: now. */
   readonly created?: string;
   /** Retired in addition to the replaced runs. */
@@ -65,9 +66,6 @@ export function preparePublication(
   const { manifest } = loaded;
   const generation = manifest.generation + 1;
   const { runs, draining } = flatLevels(change.levels);
-  const kept = new Set(runs.map(({ path }) => path));
-  const known = allRuns(manifest);
-  const replaced = known.filter(({ path }) => !kept.has(path));
   const { purgedSince = 0 } = change;
   const collectable = collectableAt(loaded, change.dateMs, settings);
   const collected = maxOf([manifest.collected, collectable, change.collected ?? 0]);
@@ -76,14 +74,13 @@ export function preparePublication(
     before: manifest.catalogues,
     newPath: cataloguePaths(manifest.generation, change.nonce),
   });
-  const named = new Set(folded.catalogues.map(({ path }) => path));
+  const { archive, listedArchives } = change.archives ?? manifest;
+  const named = [...runs, ...folded.catalogues, ...listedArchives.lists];
   const retired = [
     ...fillIn(manifest.retired, loaded.lastModifiedMs),
-    ...replaced.flatMap(({ path, index }) => [{ path }, { path: index }]),
-    ...manifest.catalogues.flatMap(({ path }) => (named.has(path) ? [] : [{ path }])),
+    ...replacedBy(named, manifest),
     ...(change.retired ?? []),
   ];
-  const archive = [...manifest.archive, ...(change.archived ?? [])];
   const segmentGraceMs = segmentGraceOf(manifest, settings);
   const tombstoneGraceMs = tombstoneGraceOf(manifest, settings);
   const graces = { gcGraceMs: settings.gcGraceMs, segmentGraceMs };
@@ -108,11 +105,12 @@ export function preparePublication(
     history: thinHistory(nextHistory(loaded), change.dateMs, tombstoneGraceMs),
     retired: retired.filter((entry) => !due.includes(entry)),
     archive,
+    listedArchives,
     schema: Math.max(manifest.schema, change.schema),
     conditions: manifest.conditions,
     stats: {
       activeRecords: change.activeRecords,
-      archivedRecords: archive.reduce((sum, { records }) => sum + records, 0),
+      archivedRecords: countArchives({ archive, listedArchives }).records,
       created: manifest.stats?.created ?? change.created ?? date,
       lastCheckpoint: date,
     },
@@ -137,6 +135,17 @@ function datedRuns(runs: readonly RunInfo[], manifest: Manifest, { dateMs }: Cha
     const dated = run.level === oldest ? others : { ...others, oldestMs };
     return known.has(run.path) ? dated : { ...dated, since: manifest.generation + 1 };
   });
+}
+
+/** Objects of a manifest that the next one does not name. */
+function replacedBy(named: readonly { readonly path: string }[], before: Manifest): Retired[] {
+  const kept = new Set(named.map(({ path }) => path));
+  const runs = allRuns(before).filter(({ path }) => !kept.has(path));
+  const described = [...before.catalogues, ...before.listedArchives.lists];
+  return [
+    ...runs.flatMap(({ path, index }) => [{ path }, { path: index }]),
+    ...described.flatMap(({ path }) => (kept.has(path) ? [] : [{ path }])),
+  ];
 }
 
 /** Names by the nonce, which no other publication over this generation has. */
@@ -164,6 +173,8 @@ function checkSuccessor(before: Manifest, after: Manifest): void {
   assert(after.tombstoneGraceMs >= tombstoneGraceMs, "the tombstone grace is never shortened");
   assert(after.collected >= before.collected, "what was given up stays so");
   assert(after.schema >= before.schema, "the schema never goes back");
+  const areKept = countArchives(after).archives >= countArchives(before).archives;
+  assert(areKept, "no archive is forgotten");
   const runs = allRuns(after);
   const paths = new Set(runs.map(({ path }) => path));
   assert(paths.size === runs.length, "a run is referenced once");

@@ -6,7 +6,7 @@
 import { append } from "../core/bulk.ts";
 import { ConflictError, CorruptionError } from "../core/errors.ts";
 import type { Entry, RunEntry } from "../core/version.ts";
-import type { ArchiveInfo } from "../format/manifest-codec.ts";
+import { type ArchiveInfo, NO_LISTED } from "../format/archive-list.ts";
 import {
   isLegacyLog,
   isLegacySnapshot,
@@ -67,7 +67,7 @@ export class UpgradePass {
         clock: legacy.segments.reduce((max, { hi }) => Math.max(max, hi), 0),
         schema: legacy.run.head.version,
         activeRecords,
-        archived,
+        archives: { archive: archived, listedArchives: NO_LISTED },
         created: legacy.manifest.stats.created,
         retired: [retired],
         // Another upgrade of the same store: it cannot be published any more.

@@ -31,6 +31,8 @@ export interface Engine {
   readonly settings: ProtocolSettings;
   /** Of the runs that are written. */
   readonly compression: Compression;
+  /** How many archives a manifest names itself: more go to a list. */
+  readonly archivesInlineMax: number;
   /** How far a date of the medium may be from the true time, in ms. */
   readonly dateSkewMs: number;
   readonly log: Log;
@@ -53,6 +55,8 @@ export interface Engine {
   readonly deadline: Deadline | undefined;
 }
 
+/** Their descriptions take about 6 KB. */
+const ARCHIVES_INLINE_MAX = 32;
 /** Beside the default bound for runs; a parsed segment takes a few times its bytes. */
 const SEGMENT_CACHE_BYTES_MAX = 8 * 1024 * 1024;
 
@@ -66,6 +70,8 @@ export interface EngineOptions {
   readonly settings: ProtocolSettings;
   /** Default: "deflate". */
   readonly compression?: Compression | undefined;
+  /** Default: 32. */
+  readonly archivesInlineMax?: number | undefined;
   readonly onWarning: (message: string) => void;
   /** Default: records are taken as they are stored. */
   readonly schema?: Schema | undefined;
@@ -86,7 +92,7 @@ export interface EngineOptions {
 export function createEngine(given: EngineOptions): Engine {
   const { location, runtime, onWarning, costBudget, deadline } = given;
   const { meter = new CostMeter(), schema = UNMIGRATED } = given;
-  const { compression = DEFAULT_COMPRESSION } = given;
+  const { compression = DEFAULT_COMPRESSION, archivesInlineMax = ARCHIVES_INLINE_MAX } = given;
   const guard = costBudget && { budget: costBudget, onWarning };
   const timed = deadline && new DeadlineBackend(given.backend, deadline);
   const backend = new MeteredBackend(timed ?? given.backend, meter, guard);
@@ -109,6 +115,7 @@ export function createEngine(given: EngineOptions): Engine {
     runtime,
     settings,
     compression,
+    archivesInlineMax,
     dateSkewMs,
     log,
     manifests: new ManifestStore(backend, warm.manifest),

@@ -12,10 +12,20 @@ import {
   type Place,
   sealLine,
 } from "./json-line.ts";
+import {
+  type ArchiveInfo,
+  decodeArchiveInfo,
+  decodeListed,
+  encodeListed,
+  type ListedArchives,
+  NO_LISTED,
+} from "./archive-list.ts";
 import { MANIFEST_PATH } from "./paths.ts";
 import { type Catalogue, decodeCatalogueInfo, encodeCatalogueInfo } from "./catalogue.ts";
 import type { RunInfo } from "./run-info.ts";
-import { asObject, CRC, decodeRunInfo, encodeRunInfo, SHA256 } from "./run-info-codec.ts";
+import { asObject, decodeRunInfo, encodeRunInfo } from "./run-info-codec.ts";
+
+export type { ArchiveInfo } from "./archive-list.ts";
 
 /** What was current when: decides how far a purge may go. */
 export interface HistoryEntry {
@@ -43,19 +53,6 @@ export interface Retired {
   readonly segments?: SegmentSummary;
   /** LastModified of the manifest that retired it; filled in by the next one. */
   readonly at?: number;
-}
-
-/** One object of archived records; a period may have several, and a later one wins. */
-export interface ArchiveInfo {
-  /** What the user called it. */
-  readonly period: string;
-  /** `archive/….jsonl`; `archive/….json` for a legacy archive. */
-  readonly path: string;
-  readonly records: number;
-  /** Undefined for a legacy archive. */
-  readonly sha256?: string;
-  /** CRC-32 of a legacy archive, which carries none; unknown in older manifests. */
-  readonly crc?: string;
 }
 
 /** The counts that a manifest holds. */
@@ -99,8 +96,9 @@ export interface Manifest {
   readonly tombstoneGraceMs: number;
   readonly history: readonly HistoryEntry[];
   readonly retired: readonly Retired[];
-  /** In the order of their publication. */
+  /** In the order of their publication; without those in lists, which are older. */
   readonly archive: readonly ArchiveInfo[];
+  readonly listedArchives: ListedArchives;
   /** Highest schema version included. */
   readonly schema: number;
   /** Where preconditions were seen to hold, oldest first; empty on a medium that needs no proof. */
@@ -127,6 +125,7 @@ export const EMPTY_MANIFEST: Manifest = {
   history: [],
   retired: [],
   archive: [],
+  listedArchives: NO_LISTED,
   schema: 0,
   conditions: [],
   stats: undefined,
@@ -137,13 +136,14 @@ const TOMBSTONE_GRACE_MS = 86_400_000;
 
 /**
  * The newest one. Version 1 had no levels: a reader that does not know of excised spans would read
- * too much. Version 2 had no catalogues: one that does not know of them would read too little.
+ * too much. Version 2 had no catalogues and no lists of archives: one that does not know of them would
+ * read too little, and a publisher would forget them.
  */
 export const MANIFEST_FORMAT = 3;
 
-/** The oldest one whose readers understand the manifest. */
-function formatOf({ catalogues }: Manifest): number {
-  return catalogues.length === 0 ? 2 : MANIFEST_FORMAT;
+/** The oldest one whose programs understand the manifest. */
+function formatOf({ catalogues, listedArchives }: Manifest): number {
+  return catalogues.length + listedArchives.lists.length === 0 ? 2 : MANIFEST_FORMAT;
 }
 
 /** How many publications back a publisher can still find its own nonce. */
@@ -163,6 +163,7 @@ export function encodeManifest(manifest: Manifest): Buffer {
     uncollected: manifest.uncollected || undefined,
     segmentGraceMs: segmentGraceMs || undefined,
     tombstoneGraceMs: tombstoneGraceMs === TOMBSTONE_GRACE_MS ? undefined : tombstoneGraceMs,
+    listedArchives: encodeListed(manifest.listedArchives),
     conditions: manifest.conditions.length === 0 ? undefined : manifest.conditions,
   });
   const bytes = Buffer.from(`${sealLine(json)}\n`);
@@ -225,7 +226,10 @@ export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
         ...(f.has("at") ? { at: f.integer("at") } : {}),
       };
     }),
-    archive: fields.array("archive").map((entry) => decodeArchiveInfo(nested(entry))),
+    archive: fields.array("archive").map((entry) => decodeArchiveInfo(entry, place)),
+    listedArchives: fields.has("listedArchives")
+      ? decodeListed(fields.get("listedArchives"), place)
+      : NO_LISTED,
     schema: fields.integer("schema"),
     conditions: fields.has("conditions")
       ? fields.array("conditions").map((entry) => decodeScope(nested(entry)))
@@ -258,19 +262,6 @@ function decodeStats(fields: Fields): ManifestStats {
     lastCheckpoint: fields.string("lastCheckpoint"),
   };
 }
-
-function decodeArchiveInfo(fields: Fields): ArchiveInfo {
-  return {
-    period: fields.string("period"),
-    path: fields.matching("path", ARCHIVE_PATH, "a path in archive/"),
-    records: fields.integer("records"),
-    ...(fields.has("sha256") ? { sha256: fields.matching("sha256", SHA256, "64 hex digits") } : {}),
-    ...(fields.has("crc") ? { crc: fields.matching("crc", CRC, "8 hex digits") } : {}),
-  };
-}
-
-/** A legacy archive on S3 may be of any period, one with a slash too. */
-const ARCHIVE_PATH = /^archive\/.+\.jsonl?$/s;
 
 function strings(values: readonly unknown[], place: Place): string[] {
   return values.map((value) => {

@@ -39,6 +39,11 @@ export function cataloguePath(base: number, rand: string): string {
   return `${RUNS_PREFIX}snap-${base}-${rand}.catalogue`;
 }
 
+/** `snapshots/snap-12-9f86d081884c7d65.archives`: names archives. */
+export function archiveListPath(base: number, rand: string): string {
+  return `${RUNS_PREFIX}snap-${base}-${rand}.archives`;
+}
+
 /**
  * `snapshots/snap-12-9f86d081884c7d65.probe`: shows whether the medium honours preconditions, and is
  * deleted at once. What a crash leaves behind is collected as a run would be.
@@ -47,13 +52,12 @@ export function probePath(base: number, rand: string): string {
   return `${RUNS_PREFIX}snap-${base}-${rand}.probe`;
 }
 
-/**
- * The generation that a run, index, catalogue, list or probe was made on; undefined when the name is
- * not ours.
- */
+/** The generation that an object in `snapshots/` was made on; undefined when its name is not ours. */
 export function parseRunBase(path: string): number | undefined {
   const match =
-    /^snapshots\/snap-(\d{1,16})-[0-9a-f]{16}\.(?:jsonl|index|catalogue|retired|probe)$/.exec(path);
+    /^snapshots\/snap-(\d{1,16})-[0-9a-f]{16}\.(?:jsonl|index|catalogue|archives|retired|probe)$/.exec(
+      path,
+    );
   return match?.[1] === undefined ? undefined : Number(match[1]);
 }
 

@@ -6,7 +6,7 @@ import { messageOf } from "../core/realm.ts";
 import { parseRecord } from "../core/record.ts";
 import { decodeArchive } from "../format/archive-codec.ts";
 import { checksumOf, corrupt } from "../format/json-line.ts";
-import type { ArchiveInfo } from "../format/manifest-codec.ts";
+import type { ArchiveInfo } from "../format/archive-list.ts";
 import { archiveName } from "../format/paths.ts";
 import { legacyPeriod } from "../legacy/archive.ts";
 import { type ArchiveSegment, validateArchiveSegment } from "../legacy/validate.ts";
@@ -55,15 +55,20 @@ export function defaultPeriod(nowMs: number): string {
 /**
  * All records of a period, those archived last winning; undefined when there is no such period.
  * @param segment the period, or the name that it is listed under
- * @throws CorruptionError, FormatVersionError, SchemaTooNewError
+ * @throws CorruptionError, FormatVersionError, SchemaTooNewError; RunGoneError when a newer manifest
+ *   has replaced a list of archives
  */
 export async function loadArchive(
-  { backend, schema }: Engine,
+  { backend, manifests, schema }: Engine,
   view: View,
   segment: string,
 ): Promise<Map<string, unknown> | undefined> {
-  const all = archiveObjects(view);
-  const objects = all.filter(({ period }) => period === segment || archiveName(period) === segment);
+  const isWanted = (period: string): boolean => {
+    return period === segment || archiveName(period) === segment;
+  };
+  const isListed = view.loaded.manifest.listedArchives.periods.some(isWanted);
+  const loaded = isListed ? await manifests.openArchives(view.loaded, refuse) : view.loaded;
+  const objects = archiveObjects({ ...view, loaded }).filter(({ period }) => isWanted(period));
   if (objects.length === 0) return undefined;
   const read = await mapParallel(objects, READS_MAX, (object) => readArchive(backend, object));
   const records = new Map<string, unknown>();
@@ -73,7 +78,14 @@ export async function loadArchive(
   return records;
 }
 
-/** What is wrong with the archives of a view. @throws FormatVersionError, what the backend throws */
+function refuse(error: Error): never {
+  throw error;
+}
+
+/**
+ * What is wrong with the archives of a view, as far as its lists were read.
+ * @throws FormatVersionError, what the backend throws
+ */
 export async function checkArchives(
   backend: StorageBackend,
   view: View,
@@ -93,7 +105,9 @@ export async function checkArchives(
 /** In the order of their publication. */
 function archiveObjects({ loaded: { manifest }, legacy }: View): ArchiveObject[] {
   const paths = legacy?.manifest.archiveSegments ?? [];
-  return [...paths.map((path) => ({ path, period: legacyPeriod(path) })), ...manifest.archive];
+  const original = paths.map((path) => ({ path, period: legacyPeriod(path) }));
+  const listed = manifest.listedArchives.lists.flatMap(({ content = [] }) => content);
+  return [...original, ...listed, ...manifest.archive];
 }
 
 async function readArchive(

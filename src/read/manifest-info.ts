@@ -48,7 +48,8 @@ export function describeManifest(view: View, opsCount: number): ManifestInfo {
 
 /** `archive/archive-<period>.json` of each period, sorted: legacy archives have such names. */
 export function archiveNames({ loaded: { manifest }, legacy }: View): string[] {
-  const names = manifest.archive.map(({ period }) => archiveName(period));
+  const periods = [...manifest.listedArchives.periods, ...manifest.archive.map((a) => a.period)];
+  const names = periods.map((period) => archiveName(period));
   return [...new Set([...(legacy?.manifest.archiveSegments ?? []), ...names])].toSorted();
 }
 

@@ -21,6 +21,7 @@ import { mayDescribe, runsWithin, type View } from "../view/view.ts";
 import type { Catalogue } from "../format/catalogue.ts";
 import { namesRun } from "../format/levels.ts";
 import { gather } from "../read/load-records.ts";
+import { countArchives } from "../format/archive-list.ts";
 import type { Engine } from "../engine/engine.ts";
 import { type Memtable } from "./memtable.ts";
 import { runChanges } from "../read/run-changes.ts";
@@ -158,8 +159,8 @@ export class ChangedObjects {
       if (view.segments.some(({ key }) => !keys.has(key)))
         return "the original opslog undid writes";
     }
-    // The former runs show which of their records are gone. The log was not in them: its deletions
-    // may be purged, or it came too late and is ignored.
+    if (manifest.lastPurge <= view.loaded.manifest.generation) return undefined;
+    // The former runs show which of their records are gone. The log was not in them.
     const low = [...known.values()].some(({ ref }) => isIgnored(ref, manifest));
     return low ? "deletions were purged" : undefined;
   }
@@ -179,7 +180,7 @@ export class ChangedObjects {
     const { manifest } = this.#base.view.loaded;
     const { manifest: current } = this.#view.loaded;
     // The tombstone of an archive has the version of what it replaces, which was reported.
-    const mayArchive = current.archive.length !== manifest.archive.length;
+    const mayArchive = countArchives(current).archives !== countArchives(manifest).archives;
     for await (const changes of runChanges(this.#engine, manifest, current)) {
       for (const { id, before, after } of changes) {
         if (isSettled(id)) continue;

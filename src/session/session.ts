@@ -31,6 +31,8 @@ export interface StoreInternals {
   readonly deadline?: Deadline | undefined;
   /** Flushes share objects with those of other such stores over the backend. Default: they do not. */
   readonly flushLingerMs?: number | undefined;
+  /** How many archives a manifest names itself. Default: 32. */
+  readonly archivesInlineMax?: number | undefined;
 }
 
 /** What makes the group of stores that share objects, at most so long after one another. */
@@ -67,6 +69,7 @@ export class Session {
       meter = new CostMeter(options.prices),
       deadline,
       flushLingerMs,
+      archivesInlineMax,
     }: Omit<StoreInternals, "runtime"> = {},
   ): Promise<Session> {
     const { readOnly, version, migrate, agentId } = options;
@@ -74,7 +77,8 @@ export class Session {
     const schema = { version, migrate };
     const place = { backend, location: claim.location };
     const given = { ...options, ...place, runtime, schema, meter, deadline };
-    const engine = createEngine({ ...given, makeFlushGroup: groupOf(flushLingerMs) });
+    const makeFlushGroup = groupOf(flushLingerMs);
+    const engine = createEngine({ ...given, makeFlushGroup, archivesInlineMax });
     const backlog = new BacklogAlarm(location, options);
     let lock: WriterLock | undefined;
     try {

@@ -10,7 +10,7 @@ import {
 } from "../compaction/archive-pass.ts";
 import {
   ConflictError,
-  type CorruptionError,
+  CorruptionError,
   InvalidArgumentError,
   LockedError,
   WriteOutcomeUnknownError,
@@ -25,7 +25,8 @@ import {
 } from "../core/version.ts";
 import { COMPACT_LEASE_PATH, MANIFEST_PATH } from "../format/paths.ts";
 import { Lease } from "../storage/lease.ts";
-import type { LoadedManifest } from "../view/manifest-store.ts";
+import type { ArchiveInfo } from "../format/archive-list.ts";
+import type { LoadedManifest, ManifestStore } from "../view/manifest-store.ts";
 import { gather } from "../read/load-records.ts";
 import { migrateRecord, UNMIGRATED } from "../core/schema.ts";
 import type { Session } from "../session/session.ts";
@@ -134,7 +135,8 @@ export class Archiver {
   async #attempt(lease: Lease): Promise<number | undefined> {
     const session = this.#session;
     await session.refresh();
-    const landed = this.#settleSent();
+    const landed = await this.#settleSent();
+    if (landed === "overtaken") return undefined;
     if (landed !== undefined) return landed.archive.records;
     if (session.replica.view.legacy !== undefined) return undefined;
     const chosen = this.#choose();
@@ -212,9 +214,13 @@ export class Archiver {
   }
 
   /** After a look: what of it has landed. What a newer manifest does not name never will. */
-  #settleSent(): PreparedArchive | undefined {
-    const { manifest, etag } = this.#session.replica.view.loaded;
-    const paths = new Set(manifest.archive.map(({ path }) => path));
+  async #settleSent(): Promise<PreparedArchive | "overtaken" | undefined> {
+    if (!this.#isInDoubt) return undefined;
+    const { engine, replica } = this.#session;
+    const named = await namedArchives(engine.manifests, replica.view.loaded);
+    if (named === "overtaken") return named;
+    const { etag } = replica.view.loaded;
+    const paths = new Set(named.map(({ path }) => path));
     const landed = this.#sent.find(({ archive }) => paths.has(archive.path));
     this.#sent =
       landed === undefined ? this.#sent.filter(({ loaded }) => loaded.etag === etag) : [];
@@ -243,6 +249,20 @@ export class Archiver {
       session.options.onWarning(`archived, but the store could not look again: ${String(error)}`);
     }
   }
+}
+
+/** All archives of a manifest. @throws CorruptionError */
+async function namedArchives(
+  manifests: ManifestStore,
+  loaded: LoadedManifest,
+): Promise<readonly ArchiveInfo[] | "overtaken"> {
+  const unread: Error[] = [];
+  const opened = await manifests.openArchives(loaded, (error) => void unread.push(error));
+  const damage = unread.find((error) => error instanceof CorruptionError);
+  if (damage !== undefined) throw damage;
+  if (unread.length > 0) return "overtaken";
+  const { archive, listedArchives } = opened.manifest;
+  return [...listedArchives.lists.flatMap(({ content = [] }) => content), ...archive];
 }
 
 /** At one version there is one record, except where two processes are clones of one. */

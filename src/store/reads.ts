@@ -5,6 +5,8 @@ import type { Operation } from "../core/operation.ts";
 import { checkId, deepFreeze } from "../core/record.ts";
 import type { Candidate } from "./archive.ts";
 import { loadArchive } from "../read/archives.ts";
+import { RunGoneError } from "../runs/run-gone.ts";
+import { ViewLimit } from "../view/view.ts";
 import { checkFreshness, type Freshness } from "../view/freshness.ts";
 import type { Session } from "../session/session.ts";
 
@@ -78,15 +80,31 @@ export class ResidentReads<T> {
 
   /** If this store has not seen the archive yet, it looks for it. */
   async loadArchive(segment: string): Promise<Map<string, T>> {
-    const { engine, replica } = this.#session;
-    let records = await loadArchive(engine, replica.view, segment);
+    let records = await this.#archive(segment);
     if (records === undefined) {
       await this.#session.refresh();
-      records = await loadArchive(engine, replica.view, segment);
+      records = await this.#archive(segment);
     }
     if (records === undefined)
       throw new StoreNotFoundError(`Archive segment '${segment}' not found`);
     return new Map([...records].map(([id, value]) => [id, this.record(value)]));
+  }
+
+  /** V4 */
+  async #archive(segment: string): Promise<Map<string, unknown> | undefined> {
+    const { engine, replica } = this.#session;
+    const limit = new ViewLimit();
+    for (;;) {
+      limit.begin();
+      const { view } = replica;
+      try {
+        return await loadArchive(engine, view, segment);
+      } catch (error) {
+        if (!(error instanceof RunGoneError)) throw error;
+        await this.#session.refresh();
+        if (replica.view.loaded.etag === view.loaded.etag) throw error.asDamage();
+      }
+    }
   }
 
   /** They carry records: frozen like those. */

@@ -9,8 +9,9 @@ import { compareText } from "../core/version.ts";
 import { corrupt, shorten } from "../format/json-line.ts";
 import type { Catalogue } from "../format/catalogue.ts";
 import { allRuns, countRuns } from "../format/levels.ts";
+import type { ListedArchives } from "../format/archive-list.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
-import { filterAdmits, filterHash } from "../format/paths.ts";
+import { filterAdmits, filterHash, MANIFEST_PATH } from "../format/paths.ts";
 import { decodeRetiredList } from "../format/retired-list.ts";
 import type { Segment } from "../format/segment.ts";
 import type { LogRef } from "../log/log.ts";
@@ -117,7 +118,10 @@ async function checkView(engine: Engine): Promise<VerifyReport | "overtaken"> {
     records += found.records;
     append(problems, found.problems);
   }
-  append(problems, await checkArchives(engine.backend, view));
+  const archives = await readArchiveLists(engine, read.loaded);
+  if (archives === "overtaken") return archives;
+  append(problems, archives.problems);
+  append(problems, await checkArchives(engine.backend, { ...view, loaded: archives.loaded }));
   const lists = await checkLists(engine, view);
   if (lists === "overtaken") return lists;
   // The damage of a list that a view had to read is reported already.
@@ -137,7 +141,7 @@ async function checkView(engine: Engine): Promise<VerifyReport | "overtaken"> {
       operations += segment.operations.length;
     }
   });
-  const { manifest } = read.loaded;
+  const { manifest } = archives.loaded;
   const garbage = read.problems.length > 0 ? [] : await findGarbage(engine.backend, manifest);
   const clocksAheadMs = clocksAhead(view);
   const counts = { runs: countRuns(manifest), records, segments, operations };
@@ -148,6 +152,36 @@ async function checkView(engine: Engine): Promise<VerifyReport | "overtaken"> {
 function clocksAhead({ clock, loaded: { dateMs } }: View): number {
   const aheadMs = clock / CLOCKS_PER_MS - dateMs;
   return aheadMs > AHEAD_MS_MAX ? Math.round(aheadMs) : 0;
+}
+
+/** What archives there are, as far as lists of them can be read. */
+async function readArchiveLists(
+  { manifests }: Engine,
+  loaded: LoadedManifest,
+): Promise<{ loaded: LoadedManifest; problems: CorruptionError[] } | "overtaken"> {
+  const problems: CorruptionError[] = [];
+  const gone: RunGoneError[] = [];
+  const opened = await manifests.openArchives(loaded, (error) => {
+    if (error instanceof CorruptionError) problems.push(error);
+    else gone.push(error);
+  });
+  if (gone.length > 0 && (await manifests.load(loaded)).etag !== loaded.etag) return "overtaken";
+  append(
+    problems,
+    gone.map((error) => error.asDamage()),
+  );
+  append(problems, checkListed(opened.manifest.listedArchives));
+  return { loaded: opened, problems };
+}
+
+/** A reader looks for a period in the lists only if it is said to be there. */
+function checkListed({ lists, periods }: ListedArchives): CorruptionError[] {
+  return lists.flatMap(({ path, content = [] }) => {
+    const untold = content.find(({ period }) => !periods.includes(period));
+    if (untold === undefined) return [];
+    const text = `${path} names an archive of ${shorten(untold.period)}, the manifest none`;
+    return [corrupt(text, { path: MANIFEST_PATH, offset: 0 })];
+  });
 }
 
 /** Lists of segments that the runs hold already. */

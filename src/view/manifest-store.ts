@@ -27,6 +27,7 @@ import {
   withContents,
   writeCatalogues,
 } from "./catalogues.ts";
+import { type ArchiveListCache, readArchiveLists, withKnownLists } from "./archive-lists.ts";
 import { checkManifestPresent, lacksManifest, listRuns } from "./lost-manifest.ts";
 
 /** A manifest as one response gave it. */
@@ -50,6 +51,7 @@ export interface WarmManifest {
   /** Lists of published segments by path: immutable, as everything but the manifest. */
   readonly lists: ByteCache<ReadonlySet<string>>;
   readonly catalogues: CatalogueCache;
+  readonly archiveLists: ArchiveListCache;
   readonly conditions: Conditions;
 }
 
@@ -66,6 +68,7 @@ export function createWarmManifest(): WarmManifest {
     generation: 0,
     lists: new ByteCache(LISTS_BYTES_MAX),
     catalogues: new ByteCache(CATALOGUES_BYTES_MAX),
+    archiveLists: new ByteCache(LISTS_BYTES_MAX),
     conditions: new Conditions(),
   };
 }
@@ -109,8 +112,9 @@ export class ManifestStore {
         const read = { etag, lastModifiedMs, dateMs };
         if (legacyManifest === undefined) {
           const decoded = decodeManifest(found.body, MANIFEST_PATH);
-          const isPlain = decoded.catalogues.length === 0;
-          const manifest = isPlain ? decoded : withContents(decoded, held?.manifest);
+          const listed = withKnownLists(decoded, held?.manifest);
+          const isPlain = listed.catalogues.length === 0;
+          const manifest = isPlain ? listed : withContents(listed, held?.manifest);
           return { manifest, ...read };
         }
         if ((known?.manifest.generation ?? 0) > 0) throw replacedByOriginal();
@@ -148,6 +152,20 @@ export class ManifestStore {
     if (catalogue.content !== undefined) return runsIn(catalogue);
     const content = await readCatalogue(this.#backend, this.#warm.catalogues, catalogue);
     return runsIn({ ...catalogue, content });
+  }
+
+  /**
+   * The same with what its lists of archives name; a newer manifest that is loaded after it has what it
+   * has of theirs.
+   * @param onUnread as `readArchiveLists` documents
+   */
+  async openArchives(
+    loaded: LoadedManifest,
+    onUnread: (error: CorruptionError | RunGoneError) => void,
+  ): Promise<LoadedManifest> {
+    const cache = this.#warm.archiveLists;
+    const manifest = await readArchiveLists(this.#backend, cache, loaded.manifest, onUnread);
+    return manifest === loaded.manifest ? loaded : { ...loaded, manifest };
   }
 
   /**
@@ -278,7 +296,8 @@ export class ManifestStore {
     const after = await this.#readBack();
     const { nonce, lineage } = after.manifest;
     if (nonce !== next.nonce && !lineage.includes(next.nonce)) return undefined;
-    return this.open({ ...after, manifest: withContents(after.manifest, next) });
+    const known = withContents(withKnownLists(after.manifest, next), next);
+    return this.open({ ...after, manifest: known });
   }
 
   /** @throws WriteOutcomeUnknownError when it cannot be read: what was sent may be current */

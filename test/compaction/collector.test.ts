@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { deleteListed, orphans } from "../../src/compaction/collector.ts";
-import { EMPTY_MANIFEST } from "../../src/format/manifest-codec.ts";
-import { archivePath, retiredListPath, runPaths } from "../../src/format/paths.ts";
+import { type ArchiveList, summaryOf } from "../../src/format/archive-list.ts";
+import { EMPTY_MANIFEST, type Manifest } from "../../src/format/manifest-codec.ts";
+import { archiveListPath, archivePath, retiredListPath, runPaths } from "../../src/format/paths.ts";
 import { encodeRetiredList } from "../../src/format/retired-list.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import { run } from "./arbitraries.ts";
@@ -36,6 +37,24 @@ test("garbage is what an earlier base left behind and no manifest mentions", () 
   ];
   expect(orphans(manifest, listed)).toEqual([at(4, "b"), runPaths(0, "c".repeat(16)).index]);
   expect(orphans(EMPTY_MANIFEST, listed)).toEqual([]);
+});
+
+test("archives that lists name are mentioned, and none is judged while a list was not read", () => {
+  const path = archiveListPath(2, "a".repeat(16));
+  const content = [{ period: "2026-Q4", path: archived(1, "a"), records: 1 }];
+  const list = summaryOf(content, path, "00000000");
+  const withLists = (...lists: ArchiveList[]): Manifest => ({
+    ...EMPTY_MANIFEST,
+    generation: 7,
+    collected: 5,
+    listedArchives: { lists, periods: ["2026-Q4"] },
+  });
+  const other = archiveListPath(3, "b".repeat(16));
+  const listed = [path, other, archived(1, "a"), archived(1, "b"), at(4, "b")];
+  expect(orphans(withLists(list), listed)).toEqual([other, archived(1, "b"), at(4, "b")]);
+  const unread = { ...list, content: undefined };
+  expect(orphans(withLists(unread), listed)).toEqual([other, at(4, "b")]);
+  expect(orphans(withLists(list, { ...unread, path: other }), listed)).toEqual([at(4, "b")]);
 });
 
 test("of archives too, but never one of the original, or an application's own", () => {

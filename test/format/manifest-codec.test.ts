@@ -8,6 +8,7 @@ import {
   type ArchiveInfo,
   type Manifest,
 } from "../../src/format/manifest-codec.ts";
+import { NO_LISTED } from "../../src/format/archive-list.ts";
 import type { RunInfo } from "../../src/format/run-info.ts";
 import { sealLine } from "../../src/format/json-line.ts";
 import { EXAMPLE, runOf } from "./manifest-example.ts";
@@ -113,6 +114,22 @@ const archivePaths = fc.constantFrom(
   "archive/archive-2026-Q1.json",
 );
 
+const listedArchives = fc.oneof(
+  fc.constant(NO_LISTED),
+  fc.record({
+    lists: fc.array(
+      fc.record({
+        path: fc.constant("snapshots/snap-3-9f86d081884c7d65.archives"),
+        crc: fc.constantFrom("00000000", "1c867196"),
+        count: fc.integer({ min: 1 }),
+        records: fc.nat(),
+      }),
+      { minLength: 1, maxLength: 3 },
+    ),
+    periods: fc.array(fc.string(), { maxLength: 3 }),
+  }),
+);
+
 const manifests: fc.Arbitrary<Manifest> = fc
   .record({
     generation: fc.integer({ min: 1 }),
@@ -158,6 +175,7 @@ const manifests: fc.Arbitrary<Manifest> = fc
         }),
       ),
     ),
+    listedArchives,
     schema: fc.nat(),
     conditions: fc.array(
       fc.record({ endpoint: fc.string(), bucket: fc.string(), client: fc.string() }),

@@ -5,7 +5,8 @@ import { encodeArchive, decodeArchive } from "../../src/format/archive-codec.ts"
 import { hash } from "node:crypto";
 import type { RunEntry } from "../../src/core/version.ts";
 import { decodeManifest, EMPTY_MANIFEST, encodeManifest } from "../../src/format/manifest-codec.ts";
-import { checksumOf, sealLine } from "../../src/format/json-line.ts";
+import { decodeArchiveList, encodeArchiveList } from "../../src/format/archive-list.ts";
+import { checksumOf, sealLine, sealOf } from "../../src/format/json-line.ts";
 import {
   packBlock,
   packedLength,
@@ -71,9 +72,30 @@ const manifests = fc.nat(9).map((n) =>
     history: [{ generation: 1, clock: 1, at: 1 }],
     retired: [{ path: "x", list: true, at: 2 }],
     archive: [{ period: "2026-Q4", path: "archive/a.jsonl", records: 1, sha256: "f".repeat(64) }],
+    listedArchives: {
+      lists: [{ path: "snapshots/snap-0-a.archives", crc: "00000000", count: 1, records: 2 }],
+      periods: ["2026-Q3"],
+    },
     stats: { activeRecords: 1, archivedRecords: 1, created: "c", lastCheckpoint: "l" },
   }),
 );
+
+test("a list of archives", () => {
+  const path = "snapshots/snap-0-0123456789abcdef.archives";
+  const list = fc.nat(9).map((n) => {
+    const archive = { period: `p${n}`, path: "archive/a.jsonl", records: n, crc: "00000000" };
+    return encodeArchiveList([archive, archive], path);
+  });
+  fuzz(
+    list.map(({ body }) => body),
+    (bytes) => {
+      const crc = sealOf(bytes.toString().trimEnd()) ?? "";
+      const named = { path, crc, count: 2, records: 6 };
+      const found = decoded(() => decodeArchiveList(bytes, named));
+      for (const archive of found ?? []) expect(archive.path).toMatch(/^archive\//);
+    },
+  );
+});
 
 test("a manifest", () => {
   fuzz(manifests, (bytes) => {

@@ -38,7 +38,7 @@ export class ArchiveJudge {
   /** To be called at every publication, before anything else looks at archives. */
   published(): void {
     const { truth, fail } = this.#parts;
-    const { archive } = truth.manifest();
+    const archive = truth.archives();
     const current = new Set(archive.map(({ path }) => path));
     for (const path of this.#known) {
       if (!current.has(path)) fail("ARCHIVE", `${path} was published and is forgotten`);
@@ -89,7 +89,7 @@ export class ArchiveJudge {
   /** A call has ended: with so many records archived, or (undefined) with an error. */
   ended(period: string, count: number | undefined): readonly Op[] {
     const { truth, ledger, fail } = this.#parts;
-    const objects = truth.manifest().archive.filter((info) => info.period === period);
+    const objects = truth.archives().filter((info) => info.period === period);
     const records = objects.reduce((sum, info) => sum + info.records, 0);
     if (objects.length > 1) fail("TWICE", `one call made ${objects.length} archives "${period}"`);
     if (count === undefined) return [];

@@ -57,7 +57,9 @@ export class Client extends Viewer {
     options: StoreOptions<Doc>,
     shared?: SharedProcess,
   ): Promise<Client | undefined> {
-    const store = new Store<Doc>({ runtime: process, flushLingerMs: shared?.flushLingerMs });
+    const { archivesInlineMax } = world.weather;
+    const { flushLingerMs } = shared ?? {};
+    const store = new Store<Doc>({ runtime: process, flushLingerMs, archivesInlineMax });
     const mark = shared?.mark ?? world.oracle.mark();
     const isStale = shared?.mark !== undefined;
     const writeMark = isStale ? world.oracle.mark() : undefined;

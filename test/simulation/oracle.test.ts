@@ -32,6 +32,7 @@ const CALM: Weather = {
   arePrivateLeases: false,
   digits: ["0"],
   limits: { ...DEFAULT_LIMITS, logBytesMax: 1_000_000, portionBytesMin: 1 },
+  archivesInlineMax: 1,
   crowd: {
     gapsMs: NOBODY,
     longWriters: 0,
@@ -44,7 +45,6 @@ const CALM: Weather = {
   shortPasses: undefined,
   rolloutMs: Infinity,
   areSettingsMixed: false,
-  isDivided: false,
   isOriginal: false,
   http: undefined,
   clocks: UNTOUCHED,

@@ -2,7 +2,7 @@
 import { DEFAULT_LIMITS } from "../../src/compaction/plan.ts";
 import { LOG_PREFIX, MANIFEST_PATH } from "../../src/format/paths.ts";
 import { archiver } from "./actors/archiver.ts";
-import { comingCompactors, compactorPass } from "./actors/compactor.ts";
+import { compactorPass } from "./actors/compactor.ts";
 import { handlers } from "./actors/handlers.ts";
 import { follower, freshReader, gradualReader, longReader } from "./actors/reader.ts";
 import { relay } from "./actors/relay.ts";
@@ -94,8 +94,8 @@ export function startActors(world: World, clients: Client[]): void {
     streamer: () => streamer(world),
     handlers: () => handlers(world),
     archiver: () => archiver(world),
-    compactor: () => comingCompactors(world, { full: prng.chance(0.4), limits, short }),
-    rival: () => comingCompactors(world, { full: prng.chance(0.4), limits, short }),
+    compactor: () => compactorPass(world, { full: prng.chance(0.4), limits, short }),
+    rival: () => compactorPass(world, { full: prng.chance(0.4), limits, short }),
     relay: () => relay(world),
   };
   const repeat = (gapMs: number, act: () => Promise<unknown>): void => {
@@ -212,10 +212,14 @@ async function compactAll(world: World): Promise<void> {
     const report = await world.finish("the last compaction", 60_000, work);
     if (report?.outcome === "idle") break;
   }
-  const { catalogues, archive } = oracle.truth.manifest();
+  const { catalogues, listedArchives } = oracle.truth.manifest();
   const runs = oracle.truth.runs();
-  const kept = [...runs.flatMap(({ path, index }) => [path, index]), ...archive.map((a) => a.path)];
-  const needed = new Set([MANIFEST_PATH, ...kept, ...catalogues.map(({ path }) => path)]);
+  const described = [...catalogues, ...oracle.truth.archives(), ...listedArchives.lists];
+  const kept = [
+    ...runs.flatMap(({ path, index }) => [path, index]),
+    ...described.map(({ path }) => path),
+  ];
+  const needed = new Set([MANIFEST_PATH, ...kept]);
   const left = [...server.objects.keys()].filter(
     (path) => !needed.has(path) && !path.includes(".lease") && !isEmptyLog(server, path),
   );

@@ -2,18 +2,14 @@
  * What the objects themselves say, at this moment: runs and archives of the current manifest, and
  * live segments.
  */
-import {
-  type ArchiveInfo,
-  decodeManifest,
-  EMPTY_MANIFEST,
-  type Manifest,
-} from "../../src/format/manifest-codec.ts";
+import { decodeManifest, EMPTY_MANIFEST, type Manifest } from "../../src/format/manifest-codec.ts";
 import { decodeCatalogue } from "../../src/format/catalogue.ts";
 import { allRuns } from "../../src/format/levels.ts";
 import type { RunInfo } from "../../src/format/run-info.ts";
 import { LOG_PREFIX, MANIFEST_PATH, parseSegmentPath } from "../../src/format/paths.ts";
 import { isPacked, packedLength, unpackBlock } from "../../src/format/run-block.ts";
 import { decodeRunLines } from "../../src/format/run-codec.ts";
+import { type ArchiveInfo, decodeArchiveList } from "../../src/format/archive-list.ts";
 import type { RunEntry } from "../../src/core/version.ts";
 import { decodeSegment } from "../../src/format/segment-decoder.ts";
 import { hasForm, plainText } from "./form.ts";
@@ -93,14 +89,23 @@ export class Truth {
     return allRuns({ runs, catalogues: catalogues.filter(({ content }) => content !== undefined) });
   }
 
+  /** Every archive that the current manifest names, in lists, too. */
+  archives(): ArchiveInfo[] {
+    const { archive, listedArchives } = this.manifest();
+    const listed = listedArchives.lists.flatMap((list) => {
+      const object = this.#server.objects.get(list.path);
+      return object === undefined ? [] : decodeArchiveList(object.body, list);
+    });
+    return [...listed, ...archive];
+  }
+
   /** Objects the current manifest needs and that are not there. */
   missing(): string[] {
-    const { catalogues, archive } = this.manifest();
+    const { catalogues, listedArchives } = this.manifest();
     const original = this.#original()?.paths ?? [];
     const needed = [
-      ...catalogues.map(({ path }) => path),
+      ...[...catalogues, ...listedArchives.lists, ...this.archives()].map(({ path }) => path),
       ...this.runs().flatMap(({ path, index }) => [path, index]),
-      ...archive.map(pathOf),
       ...original,
     ];
     return needed.filter((path) => !this.#server.objects.has(path));
@@ -211,10 +216,6 @@ function* entriesIn(path: string, run: Buffer): Generator<RunEntry> {
     yield* decodeRunLines(lines.bytes, { path, ...lines });
     at = lines.end;
   }
-}
-
-function pathOf({ path }: ArchiveInfo): string {
-  return path;
 }
 
 function decodeLog(path: string, body: Uint8Array): Winners {

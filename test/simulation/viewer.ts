@@ -146,7 +146,7 @@ export class Viewer {
   async checkArchives(): Promise<boolean> {
     const { truth } = this.world.oracle;
     return this.attempt("archives", async () => {
-      const { archive } = truth.manifest();
+      const archive = truth.archives();
       const names = archive.map(({ period }) => `archive/archive-${period}.json`).toSorted();
       const found = this.store.listArchiveSegments();
       if (found.join() !== names.join()) {

@@ -77,6 +77,8 @@ export interface Weather {
   /** First digits of random numbers: one crowds the whole log into one shard. */
   readonly digits: readonly string[];
   readonly limits: CompactionLimits;
+  /** How many archives a manifest names itself. */
+  readonly archivesInlineMax: number;
   /** What scheduled compactors have for a pass; undefined: as long as it takes. */
   readonly shortPasses: ShortPasses | undefined;
   readonly crowd: Crowd;
@@ -87,8 +89,6 @@ export interface Weather {
   /** The store is one of the original opslog. */
   readonly isOriginal: boolean;
   readonly clocks: Clocks;
-  /** Several compactors come at once, most of them for a part of the work. */
-  readonly isDivided: boolean;
   /** Processes have different graces. */
   readonly areSettingsMixed: boolean;
 }
@@ -106,10 +106,6 @@ export class World {
   readonly oracle: Oracle;
   readonly disk: Disk;
   readonly processes: SimProcess[] = [];
-  /** Keys of segments that a publication holds. */
-  readonly mergedKeys = new Set<string>();
-  /** Draws which parts of the work compactors come for. */
-  readonly divisions: Prng;
   readonly #seed: string;
   readonly #versions: Prng;
   #isCalm = false;
@@ -121,7 +117,6 @@ export class World {
     this.weather = weather;
     this.prng = new Prng(`${seed} world`);
     this.#versions = new Prng(`${seed} versions`);
-    this.divisions = new Prng(`${seed} divisions`);
     this.server = new ObjectServer(this.kernel, weather.crowd.pageObjectsMax);
     this.oracle = new Oracle(this.kernel, this.server);
     const { kernel, server, oracle } = this;

@@ -35,6 +35,74 @@ export const ARCHIVE_MUTANTS: readonly Mutant[] = [
     },
   },
   {
+    name: "what a list names is garbage",
+    breaks: ["ORPHAN", "A4", "C10"],
+    does: "does not count the archives that a list names as mentioned",
+    edits: [
+      {
+        file: "compaction/collector.ts",
+        find: "...lists.flatMap(({ content = [] }) => content.map(({ path }) => path)),",
+        put: "",
+      },
+    ],
+  },
+  {
+    name: "lists of archives are garbage",
+    breaks: ["ORPHAN", "A4", "C10"],
+    does: "does not count the lists of archives that the manifest names as mentioned",
+    edits: [
+      {
+        file: "compaction/collector.ts",
+        find: "...lists.map(({ path }) => path),",
+        put: "",
+      },
+    ],
+  },
+  {
+    name: "archives are judged by a part of the lists",
+    breaks: ["ORPHAN", "C10"],
+    does: "collects archives although a list was not read",
+    edits: [
+      {
+        file: "compaction/collector.ts",
+        find: "const areListsRead = lists.every(({ content }) => content !== undefined);",
+        put: "const areListsRead = lists.length >= 0;",
+      },
+    ],
+  },
+  {
+    name: "archives in doubt are not found in lists",
+    breaks: ["A5"],
+    does: "looks for an attempt of its own only among the archives that the manifest names itself",
+    edits: [
+      {
+        file: "store/archive.ts",
+        find: "return [...listedArchives.lists.flatMap(({ content = [] }) => content), ...archive];",
+        put: "return listedArchives.lists.length >= 0 ? archive : [];",
+      },
+    ],
+    test: {
+      file: "store/listed-archives.test.ts",
+      name: "an archive whose outcome is in doubt is found in a list",
+    },
+  },
+  {
+    name: "a list takes in what was not read",
+    breaks: ["A4"],
+    does: "takes a list in without what it names",
+    edits: [
+      {
+        file: "compaction/fold-archives.ts",
+        find: "if (last.content === undefined || last.count > content.length) break;\n    content = [...last.content, ...content];",
+        put: "if (last.count > content.length) break;\n    content = [...(last.content ?? []), ...content];",
+      },
+    ],
+    test: {
+      file: "compaction/fold-archives.test.ts",
+      name: "a list that was not read stays as it is",
+    },
+  },
+  {
     name: "tombstones above the record",
     breaks: ["A4"],
     does: "puts the tombstone of an archive above the record's own version",

@@ -21,8 +21,8 @@ export const CATALOGUE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "compaction/publication.ts",
-        find: "(named.has(path) ? [] : [{ path }])",
-        put: "(named.has(path) ? [] : [])",
+        find: "(kept.has(path) ? [] : [{ path }])",
+        put: "(kept.has(path) ? [] : [])",
       },
     ],
     test: {
