@@ -286,6 +286,9 @@ export class MergeStep {
       generation: base,
       purgeFloor: this.#purgeFloor(),
       unitBytesMax: limits.unitBytesMax,
+      indexBytesMin: limits.copiedIndexBytesMin,
+      schemaMin: migration?.version ?? 0,
+      assumedBytesPerMs: limits.assumedBytesPerMs,
       untilMs,
       signal,
     });
@@ -296,6 +299,7 @@ export class MergeStep {
       compression,
       entries: migrateEntries(merge.entries(), migration),
       runBytesMax: limits.runBytesMax,
+      layout: limits.layout,
       timeoutMs: settings.writeTimeoutMs,
     });
     const taken = takenRuns({ plan, span: merge.span });

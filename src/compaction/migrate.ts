@@ -1,7 +1,8 @@
 /** Checkpoints of a program that migrates its records: they are rewritten under its version. */
 import type { RunEntry } from "../core/version.ts";
 import type { RunInfo } from "../format/run-info.ts";
-import type { EntryBatches } from "../runs/merge.ts";
+import type { RunBatch, RunBatches } from "../runs/run-writer.ts";
+import { WholePartition } from "../runs/whole-partition.ts";
 import type { PassOptions } from "./report.ts";
 import type { Migration } from "../core/schema.ts";
 
@@ -12,11 +13,13 @@ export function isOutdated({ minSchema }: RunInfo, { migration }: PassOptions): 
 
 /** Versions stay: a migrated record is the same one, and wins against its older form. */
 export async function* migrateEntries(
-  batches: EntryBatches,
+  batches: RunBatches,
   migration: Migration | undefined,
-): AsyncGenerator<readonly RunEntry[]> {
+): AsyncGenerator<RunBatch> {
   for await (const batch of batches) {
-    yield migration === undefined ? batch : batch.map((entry) => migrateEntry(entry, migration));
+    // Partitions of older records are not copied.
+    const isKept = migration === undefined || batch instanceof WholePartition;
+    yield isKept ? batch : batch.map((entry) => migrateEntry(entry, migration));
   }
 }
 

@@ -9,6 +9,7 @@ import { countLevels, type Level, levelsOf } from "../format/levels.ts";
 import type { IdSpan, RunInfo } from "../format/run-info.ts";
 import type { LogUnit } from "../log/log.ts";
 import { visibleLineBytes } from "../runs/catalogue-summary.ts";
+import { RUN_LAYOUT, type RunLayout } from "../runs/run-writer.ts";
 import { behind, intersection, piecesOf, visibleSpans } from "../runs/visible.ts";
 import { type CatalogueLimits, DEFAULT_CATALOGUE_LIMITS } from "./fold.ts";
 import { countMerged, LEVELS_MAX, levelsBeside } from "./tiers.ts";
@@ -27,6 +28,10 @@ export interface CompactionLimits extends CatalogueLimits {
   readonly runBytesMax: number;
   /** Levels of fewer bytes are always merged. */
   readonly portionBytesMin: number;
+  /** Partitions of runs are copied whole if their lines in the index are not shorter. */
+  readonly copiedIndexBytesMin: number;
+  /** How large blocks and partitions of runs become. */
+  readonly layout: RunLayout;
 }
 
 const KIB = 1024;
@@ -42,6 +47,9 @@ export const DEFAULT_LIMITS: CompactionLimits = {
   unitBytesMax: 256 * MIB,
   runBytesMax: 64 * MIB,
   portionBytesMin: 64 * KIB,
+  // Between a quarter and a half of a full one.
+  copiedIndexBytesMin: 12 * KIB,
+  layout: RUN_LAYOUT,
 };
 
 /** What is left of the time of a pass. */

@@ -3,9 +3,10 @@ import type { Entry, RunEntry } from "../core/version.ts";
 import type { Runtime } from "../core/runtime.ts";
 import { type IdSpan, lineBytes, type RunInfo } from "../format/run-info.ts";
 import { isTombstone } from "../format/stored-line.ts";
-import { type EntryBatches, fromMap, inTurn, mergeSorted } from "../runs/merge.ts";
-import type { RunStore } from "../runs/run-reader.ts";
-import type { RunScanOptions } from "../runs/run-scan.ts";
+import { fromMap, inTurn, mergeParts } from "../runs/merge.ts";
+import type { PartsOptions, RunStore } from "../runs/run-reader.ts";
+import type { RunBatch, RunBatches } from "../runs/run-writer.ts";
+import { WholePartition } from "../runs/whole-partition.ts";
 import { entryBytes } from "../runs/run-cutter.ts";
 import { behind, intersection, piecesOf } from "../runs/visible.ts";
 import { TooSlow } from "../engine/pace.ts";
@@ -25,6 +26,11 @@ export interface UnitMergeOptions {
   readonly purgeFloor: number | undefined;
   /** The bound of a plan that is not whole. */
   readonly unitBytesMax: number;
+  /** As `CopyOptions` documents. */
+  readonly indexBytesMin: number;
+  readonly schemaMin: number;
+  /** The pace by which it is decided what there is time to copy, until it is known. */
+  readonly assumedBytesPerMs: number;
   /** By the steady clock: a plan that is not whole ends then, levels that join the log must have. */
   readonly untilMs: number;
   readonly signal: AbortSignal | undefined;
@@ -34,6 +40,7 @@ export class UnitMerge {
   readonly #runs: RunStore;
   readonly #runtime: Runtime;
   readonly #options: UnitMergeOptions;
+  readonly #startedMs: number;
   #readBytes = 0;
   #to: string | undefined;
   #purgedSince: number | "new" = 0;
@@ -43,6 +50,7 @@ export class UnitMerge {
     this.#runtime = runtime;
     this.#options = options;
     this.#to = options.plan.to;
+    this.#startedMs = runtime.steadyMs();
   }
 
   /** What was merged, once `entries` has ended. */
@@ -61,14 +69,22 @@ export class UnitMerge {
   }
 
   /** The winners of the plan's span in id order. @throws the signal's reason; TooSlow */
-  async *entries(): AsyncGenerator<readonly RunEntry[]> {
+  async *entries(): AsyncGenerator<RunBatch> {
     const { logged, plan, signal } = this.#options;
     let bytes = 0;
     const sources = [fromMap(logged), ...this.#sources()];
     // Prompt: the time may be over while it waits for slow runs of few records.
-    for await (const batch of mergeSorted(sources, { isPrompt: true })) {
+    for await (const batch of mergeParts<RunEntry, WholePartition>(sources, { isPrompt: true })) {
       signal?.throwIfAborted();
       this.#checkPace();
+      if (batch instanceof WholePartition) {
+        yield batch;
+        bytes += batch.bytes;
+        this.#count(batch.content.records, batch.run);
+        if (plan.isWhole || !this.#isEnough(bytes)) continue;
+        this.#to = batch.to;
+        return;
+      }
       const over = plan.isWhole
         ? -1
         : batch.findIndex((entry) => this.#isEnough((bytes += entryBytes(entry))));
@@ -92,35 +108,51 @@ export class UnitMerge {
     return Math.max(bytes, this.#readBytes) >= unitBytesMax || this.#runtime.steadyMs() >= untilMs;
   }
 
+  /** Whether a part of a run can be copied before the merge has to end. */
+  #hasTime(bytes: number): boolean {
+    const { plan, untilMs, assumedBytesPerMs } = this.#options;
+    if (plan.isWhole) return true;
+    const now = this.#runtime.steadyMs();
+    const pace =
+      this.#readBytes > 0 ? this.#readBytes / (now - this.#startedMs) : assumedBytesPerMs;
+    return now + bytes / pace < untilMs;
+  }
+
   /** One for each level: its pieces within the span, one after the other. */
-  #sources(): EntryBatches[] {
+  #sources(): RunBatches[] {
     const { levels, taken, from, to, isWhole } = this.#options.plan;
+    const { indexBytesMin, schemaMin } = this.#options;
     const share = Math.floor(SPANS_BYTES_MAX / Math.max(1, taken.length));
     const spanBytesMax = Math.min(SPAN_BYTES_MAX, Math.max(SPAN_BYTES_MIN, share));
+    const hasTime = (bytes: number): boolean => this.#hasTime(bytes);
+    const copy = { indexBytesMin, schemaMin, hasTime };
     return taken.map((at) =>
       inTurn(
         piecesOf(levels[at]?.runs ?? []).map(({ run, span }) => () => {
           const shared = intersection(span, { from, to });
           // A scan of everything verifies it at its end: too late for one that may be left.
-          const options = {
-            ...shared,
-            byBlocks: !isWhole,
-            isCopied: true,
-            asLines: true,
-            spanBytesMax,
-          };
-          return shared === undefined ? fromNothing() : this.#read(run, options);
+          const options = { byBlocks: !isWhole, spanBytesMax, copy };
+          return shared === undefined ? fromNothing() : this.#read(run, { ...shared, ...options });
         }),
       ),
     );
   }
 
-  async *#read(run: RunInfo, options: RunScanOptions): AsyncGenerator<readonly RunEntry[]> {
+  async *#read(run: RunInfo, options: PartsOptions): AsyncGenerator<RunBatch> {
     const since = run.since ?? this.#options.generation;
-    for await (const batch of this.#runs.open(run).scan(options)) {
+    for await (const batch of this.#runs.open(run).parts(options)) {
+      if (batch instanceof WholePartition) {
+        batch.onEntries = (count) => this.#count(count, run);
+        yield batch;
+        continue;
+      }
       yield run.tombstones === 0 ? batch : batch.map((entry) => noted(entry, since));
-      this.#readBytes += (batch.length / run.records) * lineBytes(run);
+      this.#count(batch.length, run);
     }
+  }
+
+  #count(entries: number, run: RunInfo): void {
+    this.#readBytes += (entries / run.records) * lineBytes(run);
   }
 
   #withoutPurged(batch: readonly RunEntry[]): readonly RunEntry[] {

@@ -152,3 +152,19 @@ function decompress(data: Buffer, { method, raw }: Head, place: Place): Buffer {
     throw corrupt(`a block that does not decompress (${method})`, place, cause);
   }
 }
+
+/** The same block as a run of another compression holds it, and how long its lines are. */
+export function repackBlock(
+  bytes: Buffer,
+  compression: Compression,
+  place: Place,
+): { readonly bytes: Buffer; readonly raw: number } {
+  if (isPacked(bytes) && compression !== "none") {
+    const head = decodeHead(bytes, place);
+    const isSame = head?.method === methodOf(compression) || head?.method === "none";
+    if (isSame && head.length === bytes.length) return { bytes, raw: head.raw };
+  }
+  const lines = unpackBlock(bytes, place).bytes;
+  const packed = compression === "none" ? lines : packBlock(lines, compression);
+  return { bytes: packed, raw: lines.length };
+}

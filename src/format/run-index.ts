@@ -51,6 +51,10 @@ export interface PartitionContent {
   /** Ascending, at least one. */
   readonly blocks: readonly Block[];
   readonly records: number;
+  /** How many of these are tombstones; undefined in an index of before it was counted. */
+  readonly tombstones?: number | undefined;
+  /** The lowest schema version inside; undefined alike. */
+  readonly minSchema?: number | undefined;
   /** Over the ids of these blocks. */
   readonly bloom: BloomFilter;
 }
@@ -122,11 +126,14 @@ export function decodeIndexHeader(line: string, place: Place): string {
 }
 
 /** One line, without its line feed. */
-export function encodePartition({ blocks, records, bloom }: PartitionContent): string {
+export function encodePartition(content: PartitionContent): string {
+  const { blocks, records, tombstones, minSchema, bloom } = content;
   const line = sealLine(
     JSON.stringify({
       dataOffset: blocks[0]?.offset,
       records,
+      tombstones,
+      v: minSchema,
       blocks: blocks.map((block, at) => encodeBlock(block, blocks[at - 1])),
       k: bloom.k,
       bloom: Buffer.from(bloom.bytes).toString("base64"),
@@ -152,6 +159,8 @@ export function decodePartition(bytes: Buffer, place: Place): PartitionContent {
   return {
     blocks: decodeBlocks(fields.array("blocks"), fields.integer("dataOffset"), place),
     records: fields.integer("records", 1),
+    tombstones: fields.has("tombstones") ? fields.integer("tombstones") : undefined,
+    minSchema: fields.has("v") ? fields.integer("v", 1) : undefined,
     bloom: new BloomFilter(
       Buffer.from(fields.matching("bloom", BASE64, "base64"), "base64"),
       fields.integer("k", 1, HASHES_MAX),

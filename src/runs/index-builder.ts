@@ -1,11 +1,13 @@
 /** Builds a run's index while the run is written. */
 import { assert } from "../core/assert.ts";
-import { BloomBuilder, bloomBytes } from "../format/run-index.ts";
 import {
   type Block,
+  BloomBuilder,
+  bloomBytes,
   encodeBlock,
   encodeIndexHeader,
   encodePartition,
+  type PartitionContent,
   separatorOf,
 } from "../format/run-index.ts";
 import type { IndexPartition } from "../format/run-info.ts";
@@ -16,14 +18,28 @@ import { sealOf } from "../format/json-line.ts";
  * a partition of one block can be longer, whose separator is an id of that length.
  */
 export const PARTITION_BYTES_MAX = 92 * 1024;
-/** Of a partition's line without blocks and bloom filter: names, two numbers, checksum. */
-const PARTITION_FRAME_BYTES = 128;
-/** With short ids a partition is about 45 KB. */
-const PARTITION_BLOCKS_MAX = 512;
-/** Keeps a partition's bloom filter to 20 KiB. */
-const PARTITION_RECORDS_MAX = 16_384;
+/** Of a partition's line without blocks and bloom filter: names, four numbers, checksum. */
+const PARTITION_FRAME_BYTES = 176;
+interface NewBlock {
+  /** Of its lines, ascending, at least one. */
+  readonly ids: readonly string[];
+  readonly length: number;
+  readonly crc32: number;
+  readonly tombstones: number;
+  readonly minSchema: number;
+}
+
+export interface IndexLimits {
+  readonly partitionBlocksMax: number;
+  /** Keeps a partition's bloom filter to 20 KiB. */
+  readonly partitionRecordsMax: number;
+}
+
+/** With short ids a partition of so many blocks is about 45 KB. */
+export const INDEX_LIMITS: IndexLimits = { partitionBlocksMax: 512, partitionRecordsMax: 16_384 };
 
 export class IndexBuilder {
+  readonly #limits: IndexLimits;
   readonly #lines: Buffer[] = [];
   readonly #partitions: IndexPartition[] = [];
   #bytes = 0;
@@ -33,6 +49,8 @@ export class IndexBuilder {
   #blocks: Block[] = [];
   #bloom = new BloomBuilder();
   #records = 0;
+  #tombstones = 0;
+  #minSchema = Infinity;
   /** Of the blocks' descriptions. */
   #blocksBytes = 0;
 
@@ -40,13 +58,13 @@ export class IndexBuilder {
    * @param run path of the run
    * @param dataOffset where its first block lies: the length of the header line
    */
-  constructor(run: string, dataOffset: number) {
+  constructor(run: string, dataOffset: number, limits: IndexLimits = INDEX_LIMITS) {
+    this.#limits = limits;
     this.#dataOffset = dataOffset;
     this.#write(encodeIndexHeader(run));
   }
 
-  /** @param ids of the block's lines, ascending, at least one */
-  addBlock(ids: readonly string[], length: number, crc32: number): void {
+  addBlock({ ids, length, crc32, tombstones, minSchema }: NewBlock): void {
     const [first, last] = [ids[0], ids.at(-1)];
     assert(first !== undefined && last !== undefined, "a block holds at least one line");
     // Nothing comes before the first block, so it begins below every id.
@@ -57,8 +75,30 @@ export class IndexBuilder {
     this.#blocks.push(block);
     for (const id of ids) this.#bloom.add(id);
     this.#records += ids.length;
+    this.#tombstones += tombstones;
+    this.#minSchema = Math.min(this.#minSchema, minSchema);
     this.#dataOffset += length;
     this.#lastId = last;
+  }
+
+  /**
+   * A partition of another run, all of whose ids are above those that were added.
+   * @param blocks as they are stored in this run now
+   * @param from at or below its first id, and above those that were added
+   */
+  addPartition(
+    { blocks, ...content }: PartitionContent,
+    { from, lastId }: { readonly from: string; readonly lastId: string },
+  ): void {
+    this.#closePartition();
+    const separator = this.#lastId === undefined ? "" : separatorOf(this.#lastId, from);
+    const moved = blocks.map((block, at) => {
+      const offset = this.#dataOffset;
+      this.#dataOffset += block.length;
+      return { ...block, offset, ...(at === 0 ? { separator } : {}) };
+    });
+    this.#writePartition({ ...content, blocks: moved });
+    this.#lastId = lastId;
   }
 
   finish(): { readonly partitions: readonly IndexPartition[]; readonly indexBytes: Buffer } {
@@ -68,31 +108,43 @@ export class IndexBuilder {
 
   #hasRoom(block: Block, ids: number): boolean {
     const records = this.#records + ids;
-    if (this.#blocks.length >= PARTITION_BLOCKS_MAX || records > PARTITION_RECORDS_MAX)
-      return false;
+    const { partitionBlocksMax, partitionRecordsMax } = this.#limits;
+    if (this.#blocks.length >= partitionBlocksMax || records > partitionRecordsMax) return false;
     const blocksBytes = this.#blocksBytes + descriptionBytes(block, this.#blocks.at(-1));
     const bloomTextBytes = Math.ceil(bloomBytes(records) / 3) * 4;
     return PARTITION_FRAME_BYTES + blocksBytes + bloomTextBytes <= PARTITION_BYTES_MAX;
   }
 
   #closePartition(): void {
-    const [first] = this.#blocks;
-    if (first === undefined) return;
-    const bloom = this.#bloom.build();
+    if (this.#blocks.length === 0) return;
+    this.#writePartition({
+      blocks: this.#blocks,
+      records: this.#records,
+      tombstones: this.#tombstones,
+      minSchema: this.#minSchema,
+      bloom: this.#bloom.build(),
+    });
+    this.#blocks = [];
+    this.#blocksBytes = 0;
+    this.#bloom = new BloomBuilder();
+    this.#records = 0;
+    this.#tombstones = 0;
+    this.#minSchema = Infinity;
+  }
+
+  #writePartition(content: PartitionContent): void {
+    const [first] = content.blocks;
+    assert(first !== undefined, "a partition holds at least one block");
     const offset = this.#bytes;
-    const line = encodePartition({ blocks: this.#blocks, records: this.#records, bloom });
+    const line = encodePartition(content);
     this.#write(line);
     const length = this.#bytes - offset - 1;
-    const isBounded = length <= PARTITION_BYTES_MAX || this.#blocks.length === 1;
+    const isBounded = length <= PARTITION_BYTES_MAX || content.blocks.length === 1;
     assert(isBounded, `a partition of ${length} bytes`);
     const { separator, offset: dataOffset } = first;
     const crc = sealOf(line);
     assert(crc !== undefined, "a partition's line is sealed");
     this.#partitions.push({ separator, offset, length, dataOffset, crc });
-    this.#blocks = [];
-    this.#blocksBytes = 0;
-    this.#bloom = new BloomBuilder();
-    this.#records = 0;
   }
 
   #write(line: string): void {

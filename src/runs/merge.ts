@@ -9,6 +9,18 @@ import { StoredLine } from "../format/stored-line.ts";
 /** Entries in id order, ascending unless said otherwise, each id once, in batches of any size. */
 export type EntryBatches<E extends RunEntry = RunEntry> = AsyncIterable<readonly E[]>;
 
+/** Entries of a source that are taken unread where no other source has an id in between. */
+export interface Part {
+  /** At or below its first id, and above all that its source gave before. */
+  readonly from: string;
+  /** Above its last id, and not above what its source gives next. */
+  readonly to: string;
+  /** All of them, where others lie in between. */
+  readonly entries: () => EntryBatches;
+}
+
+type Source<E, P> = AsyncIterable<readonly E[] | P>;
+
 /** Whether an id comes before another. */
 type IsBefore = (a: string, b: string) => boolean;
 
@@ -34,10 +46,18 @@ export interface MergeOptions {
  * it is left early.
  * @throws AssertionError when a source is not in order; what a source throws
  */
-export async function* mergeSorted<E extends RunEntry = RunEntry>(
+export function mergeSorted<E extends RunEntry = RunEntry>(
   sources: readonly EntryBatches<E>[],
-  { reverse = false, isPrompt = false }: MergeOptions = {},
+  options: MergeOptions = {},
 ): AsyncGenerator<E[]> {
+  return mergeParts<E, never>(sources, options);
+}
+
+/** The same of sources that ascend; a part is given whole where nothing of others lies in between. */
+export async function* mergeParts<E extends RunEntry, P extends Part>(
+  sources: readonly Source<E, P>[],
+  { reverse = false, isPrompt = false }: MergeOptions = {},
+): AsyncGenerator<E[] | P> {
   const isBefore = reverse ? descending : ascending;
   const cursors = sources.map((source) => new Cursor(source, isBefore));
   try {
@@ -49,9 +69,7 @@ export async function* mergeSorted<E extends RunEntry = RunEntry>(
 }
 
 /** Sources whose ids follow each other, as one source: each is opened when the one before ends. */
-export async function* inTurn<E extends RunEntry>(
-  opens: Iterable<() => EntryBatches<E>>,
-): AsyncGenerator<readonly E[]> {
+export async function* inTurn<B>(opens: Iterable<() => AsyncIterable<B>>): AsyncGenerator<B> {
   for (const open of opens) yield* open();
 }
 
@@ -75,53 +93,71 @@ export function fromMap(
   );
 }
 
-async function* mergeCursors<E extends RunEntry>(
-  cursors: readonly Cursor<E>[],
+async function* mergeCursors<E extends RunEntry, P extends Part>(
+  cursors: readonly Cursor<E, P>[],
   isBefore: IsBefore,
   isPrompt: boolean,
-): AsyncGenerator<E[]> {
+): AsyncGenerator<E[] | P> {
   const waiting = cursors.filter((cursor) => !cursor.isDone);
   const heap = new CursorHeap(waiting, isBefore);
   let batch: E[] = [];
   let batchText = 0;
   for (let top = heap.top; top !== undefined; top = heap.top) {
+    if (top.part !== undefined) {
+      if (heap.isAlone(top.part)) {
+        if (batch.length > 0) yield batch;
+        [batch, batchText] = [[], 0];
+        yield top.part;
+        await top.nextBatch();
+      } else await top.open();
+      heap.restoreTop();
+      continue;
+    }
     let winner = top.entry;
-    for (let same: Cursor<E> | undefined = top; same?.entry.id === winner.id; same = heap.top) {
-      if (same !== top && wins(same.entry, winner)) winner = same.entry;
-      if (!same.advance()) {
-        if (isPrompt && batch.length > 0) {
-          yield batch;
-          [batch, batchText] = [[], 0];
+    for (let same: Cursor<E, P> | undefined = top; same?.id === winner.id; same = heap.top) {
+      // Its first id is this one, or above it.
+      if (same.part !== undefined) await same.open();
+      else {
+        if (same !== top && wins(same.entry, winner)) winner = same.entry;
+        if (!same.advance()) {
+          if (isPrompt && batch.length > 0) {
+            yield batch;
+            [batch, batchText] = [[], 0];
+          }
+          await same.nextBatch();
         }
-        await same.nextBatch();
       }
       heap.restoreTop();
     }
     batch.push(winner);
-    batchText += winner instanceof StoredLine ? winner.end - winner.start : textLength(winner);
+    batchText += textLength(winner);
     if (batch.length >= BATCH_ENTRIES_MAX || batchText >= BATCH_TEXT_MAX) {
       yield batch;
-      batch = [];
-      batchText = 0;
+      [batch, batchText] = [[], 0];
     }
   }
   if (batch.length > 0) yield batch;
 }
 
-function textLength({ text }: RunEntry): number {
-  return text?.length ?? 0;
+function textLength(entry: RunEntry): number {
+  return entry instanceof StoredLine ? entry.end - entry.start : (entry.text?.length ?? 0);
 }
 
-/** A position in one source. */
-class Cursor<E extends RunEntry> {
-  readonly #iterator: AsyncIterator<readonly E[]>;
+/** A position in one source: at an entry, or before a part. */
+class Cursor<E extends RunEntry, P extends Part> {
+  readonly #iterator: AsyncIterator<readonly E[] | P>;
   readonly #isBefore: IsBefore;
+  /** Of the part that was opened last. */
+  #inside: AsyncIterator<readonly E[]> | undefined;
   #batch: readonly E[] = [];
   #at = 0;
   #entry: E | undefined;
+  /** Of the entry; or where the part begins. */
+  id = "";
+  part: P | undefined;
   isDone = false;
 
-  constructor(source: EntryBatches<E>, isBefore: IsBefore) {
+  constructor(source: Source<E, P>, isBefore: IsBefore) {
     this.#iterator = source[Symbol.asyncIterator]();
     this.#isBefore = isBefore;
   }
@@ -136,12 +172,22 @@ class Cursor<E extends RunEntry> {
     return this.#set(this.#at + 1);
   }
 
-  /** Moves to the first entry of the next batch that is not empty. */
+  /** Moves to the first entry of the next batch that is not empty, or before the next part. */
   async nextBatch(): Promise<void> {
+    this.part = undefined;
     for (;;) {
-      const next = await this.#iterator.next();
+      const next = await (this.#inside ?? this.#iterator).next();
+      if (next.done === true && this.#inside !== undefined) {
+        this.#inside = undefined;
+        continue;
+      }
       if (next.done === true) {
         this.isDone = true;
+        return;
+      }
+      if (isPart(next.value)) {
+        this.part = next.value;
+        this.id = next.value.from;
         return;
       }
       this.#batch = next.value;
@@ -149,7 +195,14 @@ class Cursor<E extends RunEntry> {
     }
   }
 
+  /** Moves to the first entry of the part. */
+  async open(): Promise<void> {
+    this.#inside = this.part?.entries()[Symbol.asyncIterator]() as AsyncIterator<readonly E[]>;
+    await this.nextBatch();
+  }
+
   async close(): Promise<void> {
+    await this.#inside?.return?.();
     if (!this.isDone) await this.#iterator.return?.();
   }
 
@@ -160,27 +213,37 @@ class Cursor<E extends RunEntry> {
     const isNext = before === undefined || this.#isBefore(before, entry.id);
     assert(isNext, `a source is not in order at '${entry.id}'`);
     this.#entry = entry;
+    this.id = entry.id;
     this.#at = at;
     return true;
   }
 }
 
+function isPart<P extends Part>(batch: readonly unknown[] | P): batch is P {
+  return !Array.isArray(batch);
+}
+
 /** Binary heap by the id of each cursor's entry. */
-class CursorHeap<E extends RunEntry> {
-  readonly #cursors: Cursor<E>[];
+class CursorHeap<E extends RunEntry, P extends Part> {
+  readonly #cursors: Cursor<E, P>[];
   readonly #isBefore: IsBefore;
 
-  constructor(cursors: readonly Cursor<E>[], isBefore: IsBefore) {
+  constructor(cursors: readonly Cursor<E, P>[], isBefore: IsBefore) {
     this.#isBefore = isBefore;
     // A sorted array is a heap.
     this.#cursors = cursors.toSorted((a, b) => {
-      const [x, y] = [a.entry.id, b.entry.id];
+      const [x, y] = [a.id, b.id];
       return isBefore(x, y) ? -1 : x === y ? 0 : 1;
     });
   }
 
-  get top(): Cursor<E> | undefined {
+  get top(): Cursor<E, P> | undefined {
     return this.#cursors[0];
+  }
+
+  /** Whether no other source has anything below the end of the top's part. */
+  isAlone({ to }: Part): boolean {
+    return this.#cursors.slice(1, 3).every(({ id }) => id >= to);
   }
 
   /** Sinks the top to its place after it moved on, or removes it when it is done. */
@@ -193,17 +256,17 @@ class CursorHeap<E extends RunEntry> {
     }
     const sinking = cursors[0];
     if (sinking === undefined) return;
-    const { id } = sinking.entry;
+    const { id } = sinking;
     let at = 0;
     for (;;) {
       const left = 2 * at + 1;
       const right = left + 1;
-      const leftId = cursors[left]?.entry.id;
-      const rightId = cursors[right]?.entry.id;
+      const leftId = cursors[left]?.id;
+      const rightId = cursors[right]?.id;
       if (leftId === undefined) break;
       const least = rightId !== undefined && this.#isBefore(rightId, leftId) ? right : left;
       const lower = cursors[least];
-      if (lower === undefined || !this.#isBefore(lower.entry.id, id)) break;
+      if (lower === undefined || !this.#isBefore(lower.id, id)) break;
       cursors[at] = lower;
       at = least;
     }

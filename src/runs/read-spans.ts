@@ -1,6 +1,8 @@
 /** Sequential reading of a large object: spans that grow, one of them read ahead. */
+import { minOf } from "../core/bulk.ts";
 import { corrupt } from "../format/json-line.ts";
 import { type Lines, packedLength, unpackBlock } from "../format/run-block.ts";
+import type { Block } from "../format/run-index.ts";
 import type { ByteRange } from "../storage/backend.ts";
 
 /** Small at first, because many scans stop after a few records. */
@@ -27,6 +29,36 @@ export function* spanSizes(
   for (let bytes = bytesFirst; ; bytes = Math.min(bytes * SPAN_BYTES_GROWTH, bytesMax)) {
     yield bytes;
   }
+}
+
+/** Consecutive blocks in groups that are read together, and where these lie. */
+export function blockSpans(
+  blocks: readonly Block[],
+  sizes: Generator<number, never>,
+): { readonly groups: Block[][]; readonly spans: readonly ByteRange[] } {
+  const groups = groupBlocks(blocks, sizes);
+  const spans = groups.map((group) => ({
+    offset: minOf(group.map(({ offset }) => offset)),
+    length: group.reduce((sum, block) => sum + block.length, 0),
+  }));
+  return { groups, spans };
+}
+
+/** Consecutive blocks in groups of up to the given sizes; a larger block is a group of its own. */
+function groupBlocks(blocks: readonly Block[], sizes: Generator<number, never>): Block[][] {
+  const groups: Block[][] = [];
+  let room = 0;
+  for (const block of blocks) {
+    const group = groups.at(-1);
+    if (group === undefined || block.length > room) {
+      groups.push([block]);
+      room = sizes.next().value - block.length;
+    } else {
+      group.push(block);
+      room -= block.length;
+    }
+  }
+  return groups;
 }
 
 /** Cuts offset..end into spans. */

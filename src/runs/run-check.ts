@@ -95,10 +95,17 @@ async function checkData(
   let [records, tombstones, lineBytes] = [0, 0, 0];
   let [minId, maxId] = ["", ""];
   let minSchema = Infinity;
+  const counts = partitions.map(() => ({ records: 0, tombstones: 0, minSchema: Infinity }));
   for await (const batch of scanAll(objects)) {
     for (const entry of batch) {
       const { id, text, since = 0 } = entry;
-      const partition = partitions[findBySeparator(run.partitions, id)];
+      const at = findBySeparator(run.partitions, id);
+      const [partition, count] = [partitions[at], counts[at]];
+      if (count !== undefined) {
+        count.records++;
+        if (text === undefined) count.tombstones++;
+        count.minSchema = Math.min(count.minSchema, entry.schemaVersion);
+      }
       if (!(partition instanceof CorruptionError) && partition?.bloom.mayContain(id) !== true) {
         throw corrupt(`the index denies record '${id}'`, { path: run.index, offset: 0 });
       }
@@ -112,6 +119,9 @@ async function checkData(
       const found = `a tombstone of '${id}' that was in a run since generation ${since}`;
       throw corrupt(`${found}, but this run is of ${runSince}`, { path, offset: 0 });
     }
+  }
+  for (const [at, partition] of partitions.entries()) {
+    if (!(partition instanceof CorruptionError)) checkCounts(run, partition, counts[at]);
   }
   const found = JSON.stringify({ records, tombstones, minId, maxId });
   const { records: r, tombstones: t, minId: min, maxId: max } = run;
@@ -130,6 +140,19 @@ async function checkData(
       offset: 0,
     });
   }
+}
+
+type Counts = Pick<PartitionContent, "records" | "tombstones" | "minSchema">;
+
+/** What an index does not count, as none did once, is not compared. */
+function checkCounts(run: RunInfo, partition: Counts, found: Counts | undefined): void {
+  const { records, tombstones = found?.tombstones, minSchema = found?.minSchema } = partition;
+  const expected = JSON.stringify({ records, tombstones, minSchema });
+  const { records: r, tombstones: t, minSchema: min } = found ?? { records: 0 };
+  const counted = JSON.stringify({ records: r, tombstones: t, minSchema: min });
+  if (counted === expected) return;
+  const text = `a partition counts ${expected}, found ${counted}`;
+  throw corrupt(text, { path: run.index, offset: 0 });
 }
 
 /** Of the header of a run without compression. */

@@ -4,12 +4,12 @@ import type { RunEntry } from "../core/version.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import { StoredLine } from "../format/stored-line.ts";
 import type { StorageBackend } from "../storage/backend.ts";
-import type { EntryBatches } from "./merge.ts";
-import { writeRun, type WriteRunOptions } from "./run-writer.ts";
+import { type RunBatch, type RunBatches, writeRun, type WriteRunOptions } from "./run-writer.ts";
+import { WholePartition } from "./whole-partition.ts";
 
 export interface WriteRunsOptions extends Pick<
   WriteRunOptions,
-  "base" | "compression" | "entries" | "timeoutMs"
+  "base" | "compression" | "entries" | "layout" | "timeoutMs"
 > {
   /** A run ends with the entry that reaches it. */
   readonly runBytesMax: number;
@@ -51,15 +51,15 @@ export async function writeRuns(
 
 /** What was not taken yet of a sequence. */
 class Rest {
-  readonly #batches: AsyncIterator<readonly RunEntry[]>;
-  #batch: readonly RunEntry[] = [];
+  readonly #batches: AsyncIterator<RunBatch>;
+  #batch: RunBatch = [];
 
-  constructor(entries: EntryBatches) {
+  constructor(entries: RunBatches) {
     this.#batches = entries[Symbol.asyncIterator]();
   }
 
   async hasMore(): Promise<boolean> {
-    while (this.#batch.length === 0) {
+    while (!(this.#batch instanceof WholePartition) && this.#batch.length === 0) {
       const next = await this.#batches.next();
       if (next.done === true) return false;
       this.#batch = next.value;
@@ -67,12 +67,19 @@ class Rest {
     return true;
   }
 
-  async *take(bytesMax: number): AsyncGenerator<readonly RunEntry[]> {
+  async *take(bytesMax: number): AsyncGenerator<RunBatch> {
     let bytes = 0;
-    let over = -1;
-    while (over < 0 && (await this.hasMore())) {
+    while (bytes < bytesMax && (await this.hasMore())) {
       const batch = this.#batch;
-      over = batch.findIndex((entry) => (bytes += entryBytes(entry)) >= bytesMax);
+      if (batch instanceof WholePartition) {
+        // What is nearer: with it, or without.
+        if (bytes > 0 && bytes + batch.bytes / 2 > bytesMax) return;
+        bytes += batch.bytes;
+        this.#batch = [];
+        yield batch;
+        continue;
+      }
+      const over = batch.findIndex((entry) => (bytes += entryBytes(entry)) >= bytesMax);
       const end = over < 0 ? batch.length : over + 1;
       this.#batch = batch.slice(end);
       yield batch.slice(0, end);

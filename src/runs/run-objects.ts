@@ -135,7 +135,7 @@ export class RunObjects {
   }
 
   /** The block's lines. @throws CorruptionError, NotSupportedError */
-  unpacked(bytes: Buffer, { offset }: Block): Lines {
+  unpacked(bytes: Buffer, { offset }: Pick<Block, "offset">): Lines {
     return unpackBlock(bytes, { path: this.run.path, offset });
   }
 

@@ -11,7 +11,8 @@ import type { EntryBatches } from "./merge.ts";
 import type { Run } from "./run.ts";
 import { type RunCache, RunObjects } from "./run-objects.ts";
 import { intersection, isExcised, visibleSpans } from "./visible.ts";
-import { type RunScanOptions, scanAll, scanRange, scanUnindexed } from "./run-scan.ts";
+import type { CopyOptions, WholePartition } from "./whole-partition.ts";
+import { type RunScanOptions, scanAll, scanParts, scanRange, scanUnindexed } from "./run-scan.ts";
 
 /** Reads under way at a time, for one call. */
 const READS_MAX = 16;
@@ -20,6 +21,14 @@ const GROUP_BYTES_MAX = 1024 * 1024;
 
 /** Of parts of indexes that runs read once hold together. */
 const ONCE_BYTES_MAX = 1024 * 1024;
+
+/** As `RunScanOptions` documents. */
+export interface PartsOptions extends Pick<RunScanOptions, "spanBytesMax"> {
+  readonly from: string;
+  readonly to: string | undefined;
+  readonly byBlocks: boolean;
+  readonly copy: CopyOptions;
+}
 
 /** A block to look into, and for what. */
 interface Lookup {
@@ -114,6 +123,21 @@ export class RunReader implements Run {
 
   entries(): EntryBatches {
     return this.scan();
+  }
+
+  /** What counts of a range, to be copied: by partitions where these may be copied whole. */
+  async *parts(options: PartsOptions): AsyncGenerator<readonly RunEntry[] | WholePartition> {
+    const { from, to, byBlocks, spanBytesMax, copy } = options;
+    const { partitions } = this.run;
+    if (!partitions.some(({ length }) => length >= copy.indexBytesMin)) {
+      const lines = { isCopied: true, asLines: true };
+      return yield* this.scan({ from, to, byBlocks, spanBytesMax, ...lines });
+    }
+    for (const span of visibleSpans(this.run)) {
+      const shared = intersection(span, { from, to });
+      if (shared !== undefined)
+        yield* scanParts(this.#objects, { ...copy, ...shared, spanBytesMax });
+    }
   }
 
   #isVisible(id: string): boolean {

@@ -1,6 +1,5 @@
 /** Entries of a run in id order: all, a range in either direction, or those that no index covers. */
 import { createHash } from "node:crypto";
-import { minOf } from "../core/bulk.ts";
 import { CorruptionError } from "../core/errors.ts";
 import type { RunEntry } from "../core/version.ts";
 import { corrupt, type Place, shorten } from "../format/json-line.ts";
@@ -10,6 +9,7 @@ import { type Block, findBySeparator } from "../format/run-index.ts";
 import { storedRunLines } from "../format/stored-line.ts";
 import type { ByteRange } from "../storage/backend.ts";
 import {
+  blockSpans,
   readSpans,
   spansBetween,
   spanSizes,
@@ -18,6 +18,13 @@ import {
   type Piece,
 } from "./read-spans.ts";
 import type { RunObjects } from "./run-objects.ts";
+import {
+  type CopyOptions,
+  isCopyable,
+  mayCopy,
+  partitionBounds,
+  WholePartition,
+} from "./whole-partition.ts";
 
 export interface RunScanOptions {
   /** Lowest id to return; default: from the first. */
@@ -29,7 +36,7 @@ export interface RunScanOptions {
   /** Verify each block before its entries are given, also where everything is scanned. */
   readonly byBlocks?: boolean;
   /** Of one read; up to three times as much is held at a time. Default 4 MiB. */
-  readonly spanBytesMax?: number;
+  readonly spanBytesMax?: number | undefined;
   /**
    * Of the first read, of at least a block; nothing is read ahead of it. Default: 256 KiB, with the
    * second read under way.
@@ -106,19 +113,63 @@ export async function* scanRange(
   const sizes = spanSizes(spanBytesMax, firstBytes);
   let isHesitant = firstBytes !== undefined;
   for (const at of positionsWithin(partitions, range)) {
-    const partition = await objects.partition(at);
-    if (isCopied && partition instanceof CorruptionError) await verifyWhole(objects);
-    const batches =
-      partition instanceof CorruptionError
-        ? searchRange(objects, at, partition, range)
-        : scanBlocks(objects, partition.blocks, range, { sizes, isHesitant, asLines });
+    yield* scanPartition(objects, at, range, { sizes, isHesitant, isCopied, asLines });
     isHesitant = false;
-    for await (const batch of batches) {
-      const kept = isWithin(batch, range)
-        ? batch
-        : batch.filter(({ id }) => id >= from && (to === undefined || id < to));
-      if (kept.length > 0) yield kept;
+  }
+}
+
+/**
+ * As `scanRange` of what is copied, as lines; partitions that may be copied whole are given as such.
+ */
+export async function* scanParts(
+  objects: RunObjects,
+  { from, to, spanBytesMax, ...copy }: CopyOptions & Bounds,
+): AsyncGenerator<RunEntry[] | WholePartition> {
+  const range = { from, to, reverse: false };
+  const pace = {
+    sizes: spanSizes(spanBytesMax),
+    isHesitant: false,
+    isCopied: true,
+    asLines: true,
+  };
+  for (const at of positionsWithin(objects.run.partitions, range)) {
+    const entries = (): AsyncGenerator<RunEntry[]> => scanPartition(objects, at, range, pace);
+    const content = mayCopy(objects, at, range, copy) ? await objects.partition(at) : undefined;
+    if (content === undefined || content instanceof CorruptionError || !isCopyable(content, copy)) {
+      yield* entries();
+      continue;
     }
+    const source = { objects, content, entries, spanBytesMax };
+    const whole = new WholePartition(partitionBounds(objects, at), source);
+    if (copy.hasTime(whole.bytes)) yield whole;
+    else yield* entries();
+  }
+}
+
+interface Bounds {
+  readonly from: string;
+  readonly to: string | undefined;
+  readonly spanBytesMax: number | undefined;
+}
+
+async function* scanPartition(
+  objects: RunObjects,
+  at: number,
+  range: Range,
+  pace: Pace,
+): AsyncGenerator<RunEntry[]> {
+  const { from, to } = range;
+  const partition = await objects.partition(at);
+  if (pace.isCopied && partition instanceof CorruptionError) await verifyWhole(objects);
+  const batches =
+    partition instanceof CorruptionError
+      ? searchRange(objects, at, partition, range)
+      : scanBlocks(objects, partition.blocks, range, pace);
+  for await (const batch of batches) {
+    const kept = isWithin(batch, range)
+      ? batch
+      : batch.filter(({ id }) => id >= from && (to === undefined || id < to));
+    if (kept.length > 0) yield kept;
   }
 }
 
@@ -171,6 +222,7 @@ interface Pace {
   readonly sizes: Generator<number, never>;
   /** As `readSpans` documents. */
   readonly isHesitant: boolean;
+  readonly isCopied: boolean;
   readonly asLines: boolean;
 }
 
@@ -181,11 +233,7 @@ async function* scanBlocks(
   { sizes, isHesitant, asLines }: Pace,
 ): AsyncGenerator<RunEntry[]> {
   const wanted = positionsWithin(blocks, range).flatMap((at) => blocks[at] ?? []);
-  const groups = groupBlocks(wanted, sizes);
-  const spans = groups.map((group) => ({
-    offset: minOf(group.map(({ offset }) => offset)),
-    length: group.reduce((sum, block) => sum + block.length, 0),
-  }));
+  const { groups, spans } = blockSpans(wanted, sizes);
   let last: string | undefined;
   for await (const piece of readSpans((span) => objects.read(span), spans, isHesitant)) {
     for (const block of groups.shift() ?? []) {
@@ -226,23 +274,6 @@ function* fewLines({ bytes, offset, ...lines }: Lines, bytesMin: number): Genera
     yield { ...lines, bytes: bytes.subarray(start, end), offset: at };
     start = end;
   }
-}
-
-/** Consecutive blocks in groups of up to the given sizes; a larger block is a group of its own. */
-function groupBlocks(blocks: readonly Block[], sizes: Generator<number, never>): Block[][] {
-  const groups: Block[][] = [];
-  let room = 0;
-  for (const block of blocks) {
-    const group = groups.at(-1);
-    if (group === undefined || block.length > room) {
-      groups.push([block]);
-      room = sizes.next().value - block.length;
-    } else {
-      group.push(block);
-      room -= block.length;
-    }
-  }
-  return groups;
 }
 
 /** Positions of the blocks, or partitions, that may hold ids of the range, in its direction. */

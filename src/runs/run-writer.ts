@@ -8,25 +8,38 @@ import { assert } from "../core/assert.ts";
 import type { Compression } from "../core/compression.ts";
 import { ConflictError } from "../core/errors.ts";
 import type { RunEntry } from "../core/version.ts";
-import { packBlock } from "../format/run-block.ts";
+import { packBlock, repackBlock } from "../format/run-block.ts";
 import { encodeRunHeader, encodeRunLine, type RunHeader } from "../format/run-codec.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import { isTombstone, StoredLine } from "../format/stored-line.ts";
 import type { StorageBackend } from "../storage/backend.ts";
-import { IndexBuilder } from "./index-builder.ts";
-import type { EntryBatches } from "./merge.ts";
+import type { Block } from "../format/run-index.ts";
+import { INDEX_LIMITS, IndexBuilder, type IndexLimits } from "./index-builder.ts";
+import { WholePartition } from "./whole-partition.ts";
 
 /** Of a block's lines. One point read fetches one block; larger blocks make a smaller index. */
 export const BLOCK_BYTES_MAX = 32 * 1024;
 /** How much is handed to the backend at a time. */
 const PIECE_BYTES = 1024 * 1024;
 
+/** How large the parts of a run become. */
+export interface RunLayout extends IndexLimits {
+  readonly blockBytesMax: number;
+}
+
+export const RUN_LAYOUT: RunLayout = { blockBytesMax: BLOCK_BYTES_MAX, ...INDEX_LIMITS };
+
+/** Entries, or a partition of another run, which is copied. */
+export type RunBatch = readonly RunEntry[] | WholePartition;
+export type RunBatches = AsyncIterable<RunBatch>;
+
 export interface WriteRunOptions extends RunHeader {
   readonly path: string;
   /** Path of the index object. */
   readonly indexPath: string;
   /** Ascending ids, each once; closed when the call ends. */
-  readonly entries: EntryBatches;
+  readonly entries: RunBatches;
+  readonly layout?: RunLayout | undefined;
   /** For each of the two objects; default: the backend's. */
   readonly timeoutMs?: number | undefined;
 }
@@ -38,9 +51,9 @@ export interface WriteRunOptions extends RunHeader {
  */
 export async function writeRun(
   backend: StorageBackend,
-  { path, indexPath, entries, timeoutMs, ...header }: WriteRunOptions,
+  { path, indexPath, entries, layout = RUN_LAYOUT, timeoutMs, ...header }: WriteRunOptions,
 ): Promise<RunInfo | undefined> {
-  const encoder = new RunEncoder(path, header);
+  const encoder = new RunEncoder(path, header, layout);
   const pieces = new Pieces(encode(entries, encoder));
   const putNew = async (target: string, body: Uint8Array | Pieces): Promise<void> => {
     const put = await backend.put(target, body, { ifAbsent: true }, { timeoutMs });
@@ -63,8 +76,12 @@ export async function writeRun(
   return { path, index: indexPath, ...info, level: 0 };
 }
 
-async function* encode(entries: EntryBatches, encoder: RunEncoder): AsyncGenerator<Buffer> {
+async function* encode(entries: RunBatches, encoder: RunEncoder): AsyncGenerator<Buffer> {
   for await (const batch of entries) {
+    if (batch instanceof WholePartition) {
+      yield* encoder.copy(batch);
+      continue;
+    }
     for (const entry of batch) {
       encoder.add(entry);
       if (encoder.pieceBytes >= PIECE_BYTES) yield encoder.takePiece();
@@ -115,6 +132,9 @@ class RunEncoder {
   readonly #sha256 = createHash("sha256");
   readonly #index: IndexBuilder;
   readonly #compression: Compression;
+  readonly #blockBytesMax: number;
+  #blockTombstones = 0;
+  #blockSchema = Infinity;
   #block: (string | StoredLine)[] = [];
   #blockIds: string[] = [];
   #blockBytes = 0;
@@ -129,11 +149,12 @@ class RunEncoder {
   #isFinished = false;
   pieceBytes = 0;
 
-  constructor(path: string, header: RunHeader) {
+  constructor(path: string, header: RunHeader, layout: RunLayout) {
     this.#compression = header.compression;
+    this.#blockBytesMax = layout.blockBytesMax;
     this.#rawBytes = encodeRunHeader({ ...header, compression: "none" }).length + 1;
     const line = Buffer.from(`${encodeRunHeader(header)}\n`);
-    this.#index = new IndexBuilder(path, line.length);
+    this.#index = new IndexBuilder(path, line.length, layout);
     this.#write(line);
   }
 
@@ -143,15 +164,42 @@ class RunEncoder {
     const isStored = entry instanceof StoredLine;
     const line = isStored ? entry : encodeRunLine(entry);
     const lineBytes = isStored ? entry.end - entry.start : Buffer.byteLength(line as string);
-    if (this.#blockBytes + lineBytes > BLOCK_BYTES_MAX) this.#closeBlock();
+    if (this.#blockBytes + lineBytes > this.#blockBytesMax) this.#closeBlock();
     this.#block.push(line);
     this.#blockIds.push(id);
     this.#blockBytes += lineBytes;
     this.#records++;
-    if (isTombstone(entry)) this.#tombstones++;
-    this.#minSchema = Math.min(this.#minSchema, entry.schemaVersion);
+    if (isTombstone(entry)) this.#blockTombstones++;
+    this.#blockSchema = Math.min(this.#blockSchema, entry.schemaVersion);
     this.#minId ??= id;
     this.#maxId = id;
+  }
+
+  /** A partition as it is stored; what was added before it ends with a shorter block. */
+  async *copy(part: WholePartition): AsyncGenerator<Buffer> {
+    this.#closeBlock();
+    const { content, path, from } = part;
+    const blocks: Block[] = [];
+    let last: Buffer | undefined;
+    for await (const { block, bytes: stored } of part.blocks()) {
+      this.#minId ??= part.idsOf(stored, block).first;
+      const { bytes, raw } = repackBlock(stored, this.#compression, { path, offset: block.offset });
+      const isSame = bytes === stored;
+      const sum = isSame ? block.crc32 : crc32(bytes);
+      blocks.push({ ...block, length: bytes.length, crc32: sum });
+      this.#rawBytes += raw;
+      last = stored;
+      this.#write(bytes);
+      if (this.pieceBytes >= PIECE_BYTES) yield this.takePiece();
+    }
+    const end = content.blocks.at(-1);
+    assert(last !== undefined && end !== undefined, "a partition holds at least one block");
+    const lastId = part.idsOf(last, end).last;
+    assert(this.#maxId === undefined || this.#maxId < from, `entries do not ascend at '${from}'`);
+    this.#maxId = lastId;
+    this.#index.addPartition({ ...content, blocks }, { from, lastId });
+    this.#records += content.records;
+    this.#count(content.tombstones ?? 0, content.minSchema ?? 1);
   }
 
   takePiece(): Buffer {
@@ -192,11 +240,21 @@ class RunEncoder {
     const lines = joinLines(this.#block, this.#blockBytes);
     this.#rawBytes += lines.length;
     const bytes = this.#compression === "none" ? lines : packBlock(lines, this.#compression);
-    this.#index.addBlock(this.#blockIds, bytes.length, crc32(bytes));
+    const [tombstones, minSchema] = [this.#blockTombstones, this.#blockSchema];
+    const sizes = { length: bytes.length, crc32: crc32(bytes) };
+    this.#index.addBlock({ ids: this.#blockIds, ...sizes, tombstones, minSchema });
+    this.#count(tombstones, minSchema);
     this.#write(bytes);
     this.#block = [];
     this.#blockIds = [];
     this.#blockBytes = 0;
+    this.#blockTombstones = 0;
+    this.#blockSchema = Infinity;
+  }
+
+  #count(tombstones: number, minSchema: number): void {
+    this.#tombstones += tombstones;
+    this.#minSchema = Math.min(this.#minSchema, minSchema);
   }
 
   #write(bytes: Buffer): void {

@@ -3,11 +3,12 @@
  * same as before, and what was purged is what may be.
  */
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { Compactor } from "../../src/compaction/compactor.ts";
 import { DEFAULT_LIMITS } from "../../src/compaction/plan.ts";
 import { LEVELS_MAX } from "../../src/compaction/tiers.ts";
 import { DEFAULT_SETTINGS } from "../../src/core/settings.ts";
+import type { Compression } from "../../src/core/compression.ts";
 import { type RunEntry, wins } from "../../src/core/version.ts";
 import { createEngine } from "../../src/engine/engine.ts";
 import { flatLevels, type Level, levelsOf } from "../../src/format/levels.ts";
@@ -21,16 +22,22 @@ import type { RunInfo } from "../../src/format/run-info.ts";
 import { ByteCache } from "../../src/runs/byte-cache.ts";
 import { fromSorted } from "../../src/runs/merge.ts";
 import { RunReader } from "../../src/runs/run-reader.ts";
-import { writeRun } from "../../src/runs/run-writer.ts";
+import { checkRun } from "../../src/runs/run-check.ts";
+import { RUN_LAYOUT, type RunLayout, writeRun } from "../../src/runs/run-writer.ts";
 import { visibleSpans } from "../../src/runs/visible.ts";
+import { WholePartition } from "../../src/runs/whole-partition.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import { propertyRuns } from "../support/effort.ts";
 import { manualRuntime } from "../support/manual-runtime.ts";
+import { COMPRESSIONS } from "../runs/support.ts";
 import { SEED } from "./arbitraries.ts";
 
 const MANIFEST = "manifest.json";
 const GENERATION = 40;
 const IDS = Array.from({ length: 24 }, (_, n) => `${"abcdef"[Math.floor(n / 4)]}${n % 4}`);
+
+/** A line is a block, and three blocks are a partition at most. */
+const SMALL: RunLayout = { blockBytesMax: 1, partitionBlocksMax: 3, partitionRecordsMax: 3 };
 
 class Medium extends MemoryBackend {
   readonly published: Manifest[] = [];
@@ -61,8 +68,13 @@ interface Given {
   readonly levels: readonly {
     readonly lines: readonly Line[];
     readonly cuts: number;
+    readonly layout: RunLayout;
+    readonly compression: Compression;
     readonly since: number | undefined;
     readonly isDraining: boolean;
+    /** Its ids lie from this one on, where it has some there. */
+    readonly first: number;
+    readonly isWithoutDeletions: boolean;
   }[];
   readonly purgeFloor: number;
   readonly lastPurge: number;
@@ -82,9 +94,13 @@ const given: fc.Arbitrary<Given> = fc.record({
         }),
         { selector: ({ at }) => at, minLength: 1, maxLength: 12 },
       ),
-      cuts: fc.integer({ min: 1, max: 4 }),
+      cuts: fc.integer({ min: 1, max: 8 }),
+      layout: fc.constantFrom(SMALL, RUN_LAYOUT),
+      compression: fc.constantFrom(...COMPRESSIONS),
       since: generations,
       isDraining: fc.boolean(),
+      first: fc.constantFrom(0, 0, 6, 12, 18),
+      isWithoutDeletions: fc.boolean(),
     }),
     { minLength: 1, maxLength: 12 },
   ),
@@ -97,6 +113,8 @@ const passes = fc.array(
     unitBytesMax: fc.integer({ min: 1, max: 4_000 }),
     runBytesMax: fc.integer({ min: 1, max: 2_000 }),
     portionBytesMin: fc.integer({ min: 1, max: 2_000 }),
+    copiedIndexBytesMin: fc.constantFrom(1, 1, Infinity),
+    layout: fc.constantFrom(SMALL, SMALL, RUN_LAYOUT),
     full: fc.boolean(),
     steps: fc.integer({ min: 1, max: 4 }),
   }),
@@ -105,13 +123,20 @@ const passes = fc.array(
 
 type Pass = typeof passes extends fc.Arbitrary<(infer P)[]> ? P : never;
 
+function linesOf({ lines, first, isWithoutDeletions }: Given["levels"][number]): Line[] {
+  const from = first === 0 ? lines : lines.filter(({ at }) => at >= first && at < first + 6);
+  const some = from.length === 0 ? lines : from;
+  return some.map((line) => (isWithoutDeletions ? { ...line, size: line.size ?? 9 } : line));
+}
+
 /** A store of such levels, whose runs hold consecutive ids each. */
 async function build({ levels, purgeFloor, lastPurge }: Given): Promise<Medium> {
   const backend = new Medium({ runtime: manualRuntime() });
   await backend.initialize("store", { readOnly: false });
   const made: Level[] = [];
-  for (const [level, { lines, cuts, since, isDraining }] of levels.entries()) {
-    const entries = lines
+  for (const [level, one] of levels.entries()) {
+    const { cuts, layout, compression, since, isDraining } = one;
+    const entries = linesOf(one)
       .map(({ at, clock, size, since: noted }): RunEntry => {
         const version = { clock, agent: "a", writerNonce: level.toString(16).padStart(16, "0") };
         const entry = { id: IDS[at] ?? "", version, schemaVersion: 1 };
@@ -126,7 +151,8 @@ async function build({ levels, purgeFloor, lastPurge }: Given): Promise<Medium> 
         path: `${stem}.jsonl`,
         indexPath: `${stem}.index`,
         base: 1,
-        compression: "none",
+        compression,
+        layout,
         entries: fromSorted(entries.slice(start, start + cuts)),
       });
       if (run !== undefined) runs.push(since === undefined ? run : { ...run, since });
@@ -176,6 +202,14 @@ async function winnersOf(backend: Medium, manifest: Manifest): Promise<Map<strin
     }
   }
   return winners;
+}
+
+/** A run that was written is as a check of all of it wants it. */
+async function verify(backend: Medium, before: Manifest, after: Manifest): Promise<void> {
+  const known = new Set(before.runs.map(({ path }) => path));
+  for (const run of after.runs) {
+    if (!known.has(run.path)) expect(await checkRun(backend, run)).toEqual([]);
+  }
 }
 
 /** @returns how many deletions were purged */
@@ -235,6 +269,7 @@ async function carryOut(backend: Medium, { full, steps, ...limits }: Pass): Prom
 
 test("units in any order and of any size change neither what is there nor what was deleted", async () => {
   let [purged, units] = [0, 0];
+  const copying = vi.spyOn(WholePartition.prototype, "blocks");
   await fc.assert(
     fc.asyncProperty(given, passes, async (store, all) => {
       const backend = await build(store);
@@ -242,6 +277,7 @@ test("units in any order and of any size change neither what is there nor what w
       for (const pass of all) {
         for (const after of await carryOut(backend, pass)) {
           purged += await compare(backend, before, after);
+          await verify(backend, before, after);
           units++;
           before = after;
         }
@@ -251,6 +287,8 @@ test("units in any order and of any size change neither what is there nor what w
   );
   expect(units).toBeGreaterThan(40);
   expect(purged).toBeGreaterThan(10);
+  expect(copying.mock.calls.length).toBeGreaterThan(15);
+  copying.mockRestore();
 });
 
 test("units come to an end, and then there are few levels, or one if the caller wants it", async () => {

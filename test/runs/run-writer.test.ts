@@ -36,8 +36,8 @@ test("run, index and description are fixed by the format", async () => {
   expect(await textOf(backend, INDEX_PATH)).toBe(
     [
       `{"format":1,"kind":"index","run":"${RUN_PATH}"}`,
-      '{"dataOffset":35,"records":2,"blocks":[["",157,3231537145]],"k":7,"bloom":"hBA0MgiAIEA=",' +
-        '"crc":"08b49390"}',
+      '{"dataOffset":35,"records":2,"tombstones":1,"v":1,"blocks":[["",157,3231537145]],"k":7,' +
+        '"bloom":"hBA0MgiAIEA=","crc":"166ba0d6"}',
       "",
     ].join("\n"),
   );
@@ -51,7 +51,7 @@ test("run, index and description are fixed by the format", async () => {
     maxId: "b",
     minSchema: 1,
     sha256: createHash("sha256").update(text).digest("hex"),
-    partitions: [{ separator: "", offset: 76, length: 106, dataOffset: 35, crc: "08b49390" }],
+    partitions: [{ separator: "", offset: 76, length: 127, dataOffset: 35, crc: "166ba0d6" }],
     level: 0,
   });
 });

@@ -198,4 +198,65 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
       name: "levels are merged into the oldest from half of the time on",
     },
   },
+  {
+    name: "a damaged block is copied",
+    breaks: ["VERBATIM", "C5"],
+    does: "copies blocks of partitions without comparing their checksums",
+    edits: [
+      {
+        file: "runs/whole-partition.ts",
+        find: "yield { block, bytes: await this.#objects.verified(bytes, block) };",
+        put: "yield { block, bytes };",
+      },
+    ],
+    test: { file: "runs/copied-partitions.test.ts", name: "no damage of a block is copied" },
+  },
+  {
+    name: "copied over what lies in between",
+    breaks: ["ACKED", "C5"],
+    does: "copies a partition although another run has records between its ids",
+    edits: [
+      {
+        file: "runs/merge.ts",
+        find: ".every(({ id }) => id >= to);",
+        put: ".every(({ id }) => id >= to || to !== '');",
+      },
+    ],
+    test: {
+      file: "runs/copied-partitions.test.ts",
+      name: "hold what the same merges by entries hold",
+    },
+  },
+  {
+    name: "copied beyond what counts",
+    breaks: ["LEVELS", "C5"],
+    does: "copies a partition that counts only in part",
+    edits: [
+      {
+        file: "runs/whole-partition.ts",
+        find: "const isWhole = from <= own.from && (to === undefined || own.to <= to);",
+        put: "const isWhole = from <= own.from || (to === undefined || own.to <= to);",
+      },
+    ],
+    test: {
+      file: "runs/copied-partitions.test.ts",
+      name: "hold what the same merges by entries hold",
+    },
+  },
+  {
+    name: "copied deletions",
+    breaks: ["RELOAD", "C9"],
+    does: "copies deletions with a partition, without the generation that held them first",
+    edits: [
+      {
+        file: "runs/whole-partition.ts",
+        find: "return tombstones === 0 && minSchema",
+        put: "return tombstones !== undefined && minSchema",
+      },
+    ],
+    test: {
+      file: "compaction/unit-merge.test.ts",
+      name: "units in any order and of any size",
+    },
+  },
 ];
