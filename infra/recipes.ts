@@ -21,6 +21,8 @@ import {
   StateMachineType,
   Succeed,
   TaskInput,
+  Wait,
+  WaitTime,
 } from "aws-cdk-lib/aws-stepfunctions";
 import { LambdaInvoke } from "aws-cdk-lib/aws-stepfunctions-tasks";
 import { Construct } from "constructs";
@@ -154,7 +156,13 @@ export class CompactToTheEnd extends Construct {
     );
     const done = new Succeed(this, "Done");
     const start = parallel > 1 ? this.#shares(store, parallel, compact) : compact;
-    const next = new Choice(this, "MoreToDo").when(isUnfinished, start).otherwise(done);
+    // Workers that the compactor started itself go on when it has ended.
+    const time = WaitTime.duration(Duration.seconds(30));
+    const wait = new Wait(this, "WorkersAtWork", { time }).next(start);
+    const next = new Choice(this, "MoreToDo")
+      .when(Condition.numberGreaterThan("$.workers", 0), wait)
+      .when(isUnfinished, start)
+      .otherwise(done);
     compact.next(next);
     this.stateMachine = new StateMachine(this, "StateMachine", {
       stateMachineType: StateMachineType.STANDARD,

@@ -195,8 +195,14 @@ describe("Step Functions", { timeout: SYNTH_MS }, () => {
       Next: "MoreToDo",
     });
     const { Choices, Default } = States["MoreToDo"] ?? {};
-    const [again] = Choices as readonly [Choice];
+    const [workers, again] = Choices as readonly [Record<string, unknown>, Choice];
     expect([again.Next, Default]).toEqual(["Compact", "Done"]);
+    expect(workers).toEqual({
+      Variable: "$.workers",
+      NumericGreaterThan: 0,
+      Next: "WorkersAtWork",
+    });
+    expect(States["WorkersAtWork"]).toMatchObject({ Type: "Wait", Seconds: 30, Next: "Compact" });
     // The fields that it reads are in the report.
     const backend = new MemoryBackend();
     await put("store", backend, "x");
@@ -209,6 +215,7 @@ describe("Step Functions", { timeout: SYNTH_MS }, () => {
     };
     expect(again.Or.map(holds)).toEqual([report.more, report.outcome === "lost"]);
     expect(again.Or.some(holds)).toBe(false);
+    expect(report.workers).toBe(0);
   });
 
   test("with several at once share the log first, and each takes its own part", () => {
@@ -232,7 +239,10 @@ describe("Step Functions", { timeout: SYNTH_MS }, () => {
         },
       },
     });
-    expect(MoreToDo).toMatchObject({ Choices: [{ Next: "Share" }], Default: "Done" });
+    expect(MoreToDo).toMatchObject({
+      Choices: [{ Next: "WorkersAtWork" }, { Next: "Share" }],
+      Default: "Done",
+    });
   });
 });
 

@@ -6,17 +6,15 @@ import { promisify } from "node:util";
 import { build } from "esbuild";
 import { Store } from "opslog-serverless";
 import { type CompactorReport, createCompactor } from "opslog-serverless/lambda";
-import { LightS3Backend } from "opslog-serverless/s3/light";
 import { expect, test, vi } from "vitest";
 import { settings } from "../../esbuild.settings.mjs";
-import { mapParallel } from "../../src/core/parallel.ts";
 import type { CompactionTask } from "../../src/compaction/report.ts";
 import { lambdaContext } from "../lambda/support.ts";
 import { liveS3Bucket, liveS3Endpoint } from "../support/live-s3.ts";
+import { writeLongLog } from "../support/long-log.ts";
 import { oncePerRun } from "../support/once-per-run.ts";
 
 const SEGMENTS = 10_000;
-const WRITERS = 64;
 const LONG_MS = 180_000;
 
 interface Line extends CompactorReport {
@@ -40,27 +38,15 @@ async function run(location: string): Promise<Line[]> {
     .map((line) => JSON.parse(line));
 }
 
-/** A segment for each number, of as many agents as write at once. */
-async function writeEach(location: string, numbers: readonly number[]): Promise<void> {
-  const backend = (): LightS3Backend => new LightS3Backend();
-  const agents = Array.from({ length: Math.min(WRITERS, numbers.length) }, (_, n) => n);
-  await mapParallel(agents, WRITERS, async (agent) => {
-    const options = { agentId: `agent-${agent}`, skipLoad: true, blindWrites: true };
-    const given = { ...options, backend: backend(), backlogSegments: Infinity };
-    await using store = await Store.open<number>(location, given);
-    for (let n = agent; n < numbers.length; n += WRITERS) await store.set(`r${n}`, n);
-  });
-}
-
 test("processes of one script share a backlog on S3", { timeout: LONG_MS }, async () => {
   await using bucket = await liveS3Bucket();
   vi.stubEnv("AWS_ENDPOINT_URL_S3", liveS3Endpoint);
   const location = bucket.location();
   const numbers = Array.from({ length: SEGMENTS }, (_, n) => n);
-  await writeEach(location, numbers.slice(0, 1));
+  await writeLongLog(location, numbers.slice(0, 1));
   const log = (): void => undefined;
   await createCompactor({ location, metrics: false, log })({}, lambdaContext());
-  await writeEach(location, numbers);
+  await writeLongLog(location, numbers);
 
   const lines = await run(location);
   const own = lines.find(({ task }) => task === undefined);
