@@ -54,8 +54,9 @@ async function lambdaThat(invoke: (event: unknown) => void) {
   };
 }
 
-test.each([22, 24] as const)("a backlog is shared by environments, on Node %d", async (node) => {
-  await using service = await Service.start(bundles.path, { node, client: "sdk" });
+// On one version of Node: to fill and to empty the bucket takes most of the time.
+test("a backlog is shared by environments", async () => {
+  await using service = await Service.start(bundles.path, { node: 24, client: "sdk" });
   const { location } = service;
   const numbers = Array.from({ length: SEGMENTS }, (_, n) => n);
   const workers: Promise<Outcome>[] = [];
