@@ -57,6 +57,12 @@ export function levelsAfter(edit: Edit, current: Manifest): Level[] | undefined 
   return levels.with(into, { ...level, runs: [...level.runs, ...made] });
 }
 
+/** The answer was lost; by now others may have merged what was published. */
+export function wasPublished({ made }: Pick<Edit, "made">, current: Manifest): boolean {
+  const known = new Set([...allRuns(current), ...current.retired].map(({ path }) => path));
+  return made.some(({ path }) => known.has(path));
+}
+
 /** ORPHAN, FLOOR and C9, over what was published since. */
 function isPublishable(edit: Edit, current: Manifest): boolean {
   const { base, plan, made, lo = Infinity, purgeFloor = 0 } = edit;
@@ -65,9 +71,7 @@ function isPublishable(edit: Edit, current: Manifest): boolean {
   if (current.generation === base.generation) return true;
   // What was made on the base may have been collected.
   if (current.collected > base.generation) return false;
-  // It was published, and the answer was lost.
-  const named = pathsOf(allRuns(current));
-  if (made.some(({ path }) => named.has(path))) return false;
+  if (wasPublished(edit, current)) return false;
   // Readers rely on a grace that was promised since.
   if (edit.deletesLog && current.segmentGraceMs > 0) return false;
   if (purgeFloor <= base.purgeFloor) return true;

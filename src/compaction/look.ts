@@ -15,7 +15,7 @@ import {
   segmentGraceOf,
   tombstoneGraceOf,
 } from "./publication.ts";
-import { purgeFloorAt } from "./purge.ts";
+import { purgeFloorAt, wantsPurge } from "./purge.ts";
 import type { CompactorParts, Found, FoundBacklog, PassOptions } from "./report.ts";
 import { isForDue } from "./tasks.ts";
 
@@ -80,9 +80,11 @@ export async function look(parts: CompactorParts, options: PassOptions): Promise
     units.step !== undefined ||
     (options.full === true && found.levels > 1) ||
     summary.runs.some((run) => isOutdated(run, options));
+  // Log comes all the time where work is divided, so no other pass would look for it.
+  const isPurge = task !== undefined && floor !== undefined && wantsPurge(manifest, floor);
   const wanted =
     (hasLog && task?.kind !== "units") ||
-    (hasUnits && task?.kind !== "log") ||
+    ((hasUnits || isPurge) && task?.kind !== "log") ||
     (isDue(parts, loaded) && isForDue(task));
   return { ...seen, wanted };
 }

@@ -12,7 +12,7 @@ import type { Lease } from "../storage/lease.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
 import { summarize } from "../view/live-segments.ts";
 import { deleteListed, orphans } from "./collector.ts";
-import { type Edit, levelsAfter, takenRuns } from "./edit.ts";
+import { type Edit, levelsAfter, takenRuns, wasPublished } from "./edit.ts";
 import type { MergedLog } from "./merge-log.ts";
 import { migrateEntries } from "./migrate.ts";
 import { type CompactionPlan, planAlone } from "./plan.ts";
@@ -126,7 +126,10 @@ export class MergeStep {
     let current = loaded;
     for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
       const next = this.#prepare(edit, { current, nonce, merge: made.merge });
-      if (next === undefined) return { status: "outrun", current };
+      if (next === undefined) {
+        if (wasPublished(edit, current.manifest)) break;
+        return { status: "outrun", current };
+      }
       if (!this.#changes(edit, current, next)) return this.#unchanged(current);
       const published = await this.#swap(current, next);
       if (published === "lost") return { status: "lost", more: false };

@@ -139,12 +139,15 @@ class Gathering {
     if (failure !== undefined) throw failure;
   }
 
-  /** After a purge; and when a legacy store is another now, or was upgraded (RELOAD). */
+  /**
+   * After a purge, or where the floor has risen to log that memory has merged; and when a legacy store
+   * is another now, or was upgraded (RELOAD).
+   */
   #reloadIfOutdated(): void {
     const base = memoryBase(this.#view);
-    const { lastPurge } = this.#view.loaded.manifest;
+    const { lastPurge, purgeFloor } = this.#view.loaded.manifest;
     const isSame = base.fingerprint === this.#base.fingerprint;
-    if (isSame && lastPurge <= this.#base.generation) return;
+    if (isSame && lastPurge <= this.#base.generation && purgeFloor < this.#base.lo) return;
     this.#base = base;
     this.#entries = new Map();
     this.#logged = [];

@@ -159,8 +159,8 @@ export class ChangedObjects {
       if (view.segments.some(({ key }) => !keys.has(key)))
         return "the original opslog undid writes";
     }
-    if (manifest.lastPurge <= view.loaded.manifest.generation) return undefined;
-    // The former runs show which of their records are gone. The log was not in them.
+    // The former runs show which of their records are gone. The log was not in them: its deletions
+    // may be purged, or it came too late and is ignored.
     const low = [...known.values()].some(({ ref }) => isIgnored(ref, manifest));
     return low ? "deletions were purged" : undefined;
   }

@@ -47,12 +47,18 @@ export interface View {
 export interface MemoryBase {
   /** Of the manifest: a later purge leaves no trace of deletions. */
   readonly generation: number;
+  /**
+   * Lowest clock of the log that is in no run; Infinity: there is none. Once the floor has risen to it,
+   * nothing shows whether that log was merged, or is ignored because it came too late (FLOOR).
+   */
+  readonly lo: number;
   /** Of the legacy store, while it is one. */
   readonly fingerprint: string | undefined;
 }
 
-export function memoryBase({ loaded, legacy }: View): MemoryBase {
-  return { generation: loaded.manifest.generation, fingerprint: legacy?.fingerprint };
+export function memoryBase({ loaded, legacy, segments }: View): MemoryBase {
+  const lo = segments.reduce((lowest, ref) => Math.min(lowest, ref.lo), Infinity);
+  return { generation: loaded.manifest.generation, lo, fingerprint: legacy?.fingerprint };
 }
 
 /** What a view is made of besides the listing. */

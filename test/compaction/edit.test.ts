@@ -165,4 +165,9 @@ test("log that is deleted at once is given up where a grace was promised since",
 test("what was published already, and whose answer was lost, is not published again", () => {
   const after = manifest(8, levelsAfter(logOf(), BASE) ?? [], { purgeFloor: 10 });
   expect(levelsAfter(logOf(), after)).toBeUndefined();
+  // Others have merged it since: named once more, it would be collected under its name.
+  const retired = [{ path: MADE.path }, { path: MADE.index }];
+  const merged = manifest(9, [level(of(30, "a", "z"))], { purgeFloor: 10, retired });
+  expect(levelsAfter(logOf(), merged)).toBeUndefined();
+  expect(levelsAfter(logOf(), { ...merged, retired: [] })).toBeDefined();
 });

@@ -86,6 +86,10 @@ export function createCounts() {
     catalogued: 0,
     /** Passes that published more than once, and those that their time was too short for. */
     portions: 0,
+    /** Passes for a part of the log, and of the units, that published; segments merged by several. */
+    logTasks: 0,
+    unitTasks: 0,
+    mergedTwice: 0,
     cutShort: 0,
     purges: 0,
     /** Segments that landed below the purge floor, and those that would bring a record back. */

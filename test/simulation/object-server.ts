@@ -162,3 +162,8 @@ function holds(precondition: Precondition, current: StoredObject | undefined): b
   if ("ifAbsent" in precondition) return current === undefined;
   return current?.etag === precondition.ifMatch;
 }
+
+/** Of a compactor, for all of the work or for a part. */
+export function isCompactorLease(path: string): boolean {
+  return /^compact[^/]*\.lease$/.test(path);
+}

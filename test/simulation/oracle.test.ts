@@ -45,6 +45,7 @@ const CALM: Weather = {
   shortPasses: undefined,
   rolloutMs: Infinity,
   areSettingsMixed: false,
+  isDivided: false,
   isOriginal: false,
   http: undefined,
   clocks: UNTOUCHED,

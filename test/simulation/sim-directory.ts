@@ -17,7 +17,7 @@ import type {
 import { BaseBackend } from "../../src/storage/base-backend.ts";
 import type { Disk, LogFile } from "./disk.ts";
 import { drawLatency } from "./network.ts";
-import { byName, type ObjectServer, shuffledBy } from "./object-server.ts";
+import { byName, isCompactorLease, type ObjectServer, shuffledBy } from "./object-server.ts";
 import type { SimProcess } from "./sim-process.ts";
 import { collect } from "./sim-store.ts";
 
@@ -193,7 +193,7 @@ export class SimDirectory extends BaseBackend {
 
   #name(path: string): string {
     const { arePrivateLeases, process } = this.#options;
-    return arePrivateLeases && path === "compact.lease" ? `${path}.${process.name}` : path;
+    return arePrivateLeases && isCompactorLease(path) ? `${path}.${process.name}` : path;
   }
 
   /** One call: takes effect at one moment, while the process lives, and ends at a later one. */

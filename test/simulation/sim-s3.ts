@@ -1,4 +1,5 @@
 /** The backend of `src/s3` itself, over a transport that is simulated. */
+import { isCompactorLease } from "./object-server.ts";
 import { MANIFEST_PATH } from "../../src/format/paths.ts";
 import { BucketBackend } from "../../src/s3/bucket-backend.ts";
 import { resolveOptions } from "../../src/s3/requests/options.ts";
@@ -75,6 +76,6 @@ export class SimS3Backend extends BucketBackend {
 
   #name(path: string): string {
     const { arePrivateLeases, process } = this.#sim;
-    return arePrivateLeases && path === "compact.lease" ? `${path}.${process.name}` : path;
+    return arePrivateLeases && isCompactorLease(path) ? `${path}.${process.name}` : path;
   }
 }

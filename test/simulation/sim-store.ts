@@ -16,7 +16,13 @@ import type {
 } from "../../src/storage/backend.ts";
 import { BaseBackend } from "../../src/storage/base-backend.ts";
 import { drawFate, type Fate, type Network } from "./network.ts";
-import { byName, etagOf, type ObjectServer, shuffledBy } from "./object-server.ts";
+import {
+  byName,
+  etagOf,
+  isCompactorLease,
+  type ObjectServer,
+  shuffledBy,
+} from "./object-server.ts";
 import type { SimProcess } from "./sim-process.ts";
 
 export interface SimBackendOptions {
@@ -211,7 +217,7 @@ export class SimBackend extends BaseBackend {
 
   #name(path: string): string {
     const { arePrivateLeases, process } = this.#options;
-    return arePrivateLeases && path === "compact.lease" ? `${path}.${process.name}` : path;
+    return arePrivateLeases && isCompactorLease(path) ? `${path}.${process.name}` : path;
   }
 
   /** For requests that may be repeated whatever became of them. */

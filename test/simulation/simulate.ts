@@ -2,7 +2,7 @@
 import { DEFAULT_LIMITS } from "../../src/compaction/plan.ts";
 import { LOG_PREFIX, MANIFEST_PATH } from "../../src/format/paths.ts";
 import { archiver } from "./actors/archiver.ts";
-import { compactorPass } from "./actors/compactor.ts";
+import { comingCompactors, compactorPass } from "./actors/compactor.ts";
 import { handlers } from "./actors/handlers.ts";
 import { follower, freshReader, gradualReader, longReader } from "./actors/reader.ts";
 import { relay } from "./actors/relay.ts";
@@ -94,8 +94,8 @@ export function startActors(world: World, clients: Client[]): void {
     streamer: () => streamer(world),
     handlers: () => handlers(world),
     archiver: () => archiver(world),
-    compactor: () => compactorPass(world, { full: prng.chance(0.4), limits, short }),
-    rival: () => compactorPass(world, { full: prng.chance(0.4), limits, short }),
+    compactor: () => comingCompactors(world, { full: prng.chance(0.4), limits, short }),
+    rival: () => comingCompactors(world, { full: prng.chance(0.4), limits, short }),
     relay: () => relay(world),
   };
   const repeat = (gapMs: number, act: () => Promise<unknown>): void => {

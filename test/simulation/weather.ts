@@ -44,8 +44,9 @@ export function drawWeather(prng: Prng, extras: Prng, dice: Prng): Weather {
   const replacedGapMs = areReplaced ? extras.between(1_000, 10_000) : Infinity;
   const catalogues = extras.chance(0.3) ? drawCatalogues(extras) : {};
   const limits = { ...common.limits, assumedBytesPerMs, ...catalogues };
+  const isDivided = extras.chance(DIVIDED);
   const archivesInlineMax = extras.pick([0, 1, 3, 32]);
-  const shares = { archivesInlineMax, areSettingsMixed, shortPasses, replacedGapMs };
+  const shares = { archivesInlineMax, areSettingsMixed, shortPasses, replacedGapMs, isDivided };
   const others = { limits, rolloutMs, isOriginal, http, ...shares };
   const drawn = drawClocks(dice, common, crowd.stormMs);
   const weather = { ...common, ...drawn, crowd: { ...crowd, gapsMs }, ...others };
@@ -67,8 +68,12 @@ type Extras =
   | "areSettingsMixed"
   | "replacedGapMs"
   | "archivesInlineMax"
+  | "isDivided"
   | "shortPasses"
   | "clocks";
+
+/** Share of the seeds in which several compactors divide the work. */
+const DIVIDED = 0.2;
 
 /** Share of the seeds whose passes end early. An upgrade of the original's store is one step. */
 const SHORT = 0.25;

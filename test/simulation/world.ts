@@ -89,6 +89,8 @@ export interface Weather {
   /** The store is one of the original opslog. */
   readonly isOriginal: boolean;
   readonly clocks: Clocks;
+  /** Several compactors come at once, most of them for a part of the work. */
+  readonly isDivided: boolean;
   /** Processes have different graces. */
   readonly areSettingsMixed: boolean;
 }
@@ -106,6 +108,10 @@ export class World {
   readonly oracle: Oracle;
   readonly disk: Disk;
   readonly processes: SimProcess[] = [];
+  /** Keys of segments that a publication holds. */
+  readonly mergedKeys = new Set<string>();
+  /** Draws which parts of the work compactors come for. */
+  readonly divisions: Prng;
   readonly #seed: string;
   readonly #versions: Prng;
   #isCalm = false;
@@ -117,6 +123,7 @@ export class World {
     this.weather = weather;
     this.prng = new Prng(`${seed} world`);
     this.#versions = new Prng(`${seed} versions`);
+    this.divisions = new Prng(`${seed} divisions`);
     this.server = new ObjectServer(this.kernel, weather.crowd.pageObjectsMax);
     this.oracle = new Oracle(this.kernel, this.server);
     const { kernel, server, oracle } = this;

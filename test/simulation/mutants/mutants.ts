@@ -10,6 +10,7 @@ import type { Mutant } from "./mutant.ts";
 import { OTHER_MUTANTS } from "./other-mutants.ts";
 import { S3_MUTANTS } from "./s3-mutants.ts";
 import { SHARING_MUTANTS } from "./sharing-mutants.ts";
+import { TASK_MUTANTS } from "./task-mutants.ts";
 import { VIEW_MUTANTS } from "./view-mutants.ts";
 import { FOLLOW_MUTANTS } from "./follow-mutants.ts";
 import { WRITE_MUTANTS } from "./write-mutants.ts";
@@ -21,6 +22,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...COMPACTION_MUTANTS,
   ...LEVEL_MUTANTS,
   ...CATALOGUE_MUTANTS,
+  ...TASK_MUTANTS,
   ...ARCHIVE_MUTANTS,
   ...FILE_MUTANTS,
   ...OTHER_MUTANTS,

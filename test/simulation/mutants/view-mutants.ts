@@ -112,8 +112,8 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "read/load-records.ts",
-        find: "if (isSame && lastPurge <= this.#base.generation) return;",
-        put: "if (isSame) return;",
+        find: "lastPurge <= this.#base.generation &&",
+        put: "lastPurge < Infinity &&",
       },
     ],
   },
