@@ -110,8 +110,17 @@ export class Compactor {
     const { manifest, legacyManifest } = found;
     const snapshot = legacyManifest?.currentSnapshot;
     if (snapshot !== undefined && snapshot === error.path) throw error.asDamage();
-    const opened = await this.#parts.manifests.open(found);
-    if (error.path !== undefined && namesRun(opened.manifest, error.path)) throw error;
+    const { path } = error;
+    if (path === undefined) return { outcome: "lost", generation: manifest.generation };
+    if (manifest.catalogues.some((catalogue) => catalogue.path === path)) throw error;
+    try {
+      const opened = await this.#parts.manifests.open(found);
+      if (namesRun(opened.manifest, path)) throw error;
+    } catch (gone) {
+      // Another has published again, and what it replaced is deleted: all of that anew.
+      if (gone === error || !(gone instanceof RunGoneError)) throw gone;
+      return this.#lostToAnother(gone);
+    }
     return { outcome: "lost", generation: manifest.generation };
   }
 }

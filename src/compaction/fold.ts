@@ -2,6 +2,7 @@
  * Which runs a manifest describes itself, and which ones catalogues describe: a manifest that is read
  * with every look must stay small, and a publication must not write anew what it does not change. Pure.
  */
+import { append } from "../core/bulk.ts";
 import { compareText } from "../core/version.ts";
 import { type Catalogue, encodeCatalogue } from "../format/catalogue.ts";
 import { runsIn } from "../format/levels.ts";
@@ -105,11 +106,12 @@ function keptGroups(ordered: readonly RunInfo[], before: readonly Catalogue[]): 
 
 /** Those that are written anew and follow each other, as one. */
 function joined(groups: readonly Group[]): Group[] {
-  const all: Group[] = [];
-  for (const group of groups) {
+  const all: { readonly runs: RunInfo[]; readonly kept: Catalogue | undefined }[] = [];
+  for (const { runs, kept } of groups) {
     const last = all.at(-1);
-    if (group.kept !== undefined || last === undefined || last.kept !== undefined) all.push(group);
-    else all[all.length - 1] = { runs: [...last.runs, ...group.runs], kept: undefined };
+    if (kept !== undefined || last === undefined || last.kept !== undefined)
+      all.push({ runs: [...runs], kept });
+    else append(last.runs, runs);
   }
   return all;
 }
@@ -139,6 +141,7 @@ function isSame(a: RunInfo, b: RunInfo | undefined): boolean {
 }
 
 function firstVisible(run: RunInfo): string {
+  if (run.excised === undefined) return run.minId;
   return visibleSpans(run)[0]?.from ?? run.minId;
 }
 

@@ -111,6 +111,8 @@ export class MergeStep {
       if (this.#input.merged.lo <= current.manifest.purgeFloor)
         return { status: "lost", more: true };
       const plan = planAlone(current.manifest, units);
+      // The list was made on the base, too, and may have been collected (ORPHAN).
+      this.#list = undefined;
       this.#input = { ...this.#input, loaded: current, plan, floor: current.manifest.purgeFloor };
     }
   }

@@ -131,6 +131,7 @@ function datedRuns(runs: readonly RunInfo[], manifest: Manifest, { dateMs }: Cha
   const known = new Set(allRuns(manifest).map(({ path }) => path));
   const oldest = maxOf(runs.map(({ level }) => level));
   return runs.map((run) => {
+    if (known.has(run.path) && (run.oldestMs === undefined) === (run.level === oldest)) return run;
     const { oldestMs = Math.floor(dateMs), ...others } = run;
     const dated = run.level === oldest ? others : { ...others, oldestMs };
     return known.has(run.path) ? dated : { ...dated, since: manifest.generation + 1 };

@@ -23,10 +23,19 @@ export function allRuns({ runs, catalogues }: Pick<Manifest, "runs" | "catalogue
   return [...catalogues.flatMap((catalogue) => runsIn(catalogue)), ...runs];
 }
 
+/** What a catalogue holds, as of another level: there may be thousands, of which only the level differs. */
+const renumbered = new WeakMap<readonly RunInfo[], readonly RunInfo[]>();
+
 /** The runs of a catalogue that was read, with the level that it has now. */
 export function runsIn({ path, content, level }: Catalogue): readonly RunInfo[] {
   assert(content !== undefined, `the catalogue ${path} is used before it is read`);
-  return content.map((run) => (run.level === level ? run : { ...run, level }));
+  const isOf = (runs: readonly RunInfo[]): boolean => runs.every((run) => run.level === level);
+  if (isOf(content)) return content;
+  const known = renumbered.get(content);
+  if (known !== undefined && isOf(known)) return known;
+  const runs = content.map((run) => ({ ...run, level }));
+  renumbered.set(content, runs);
+  return runs;
 }
 
 /** Whether an object in `snapshots/` belongs to a run of the manifest, or is one of its catalogues. */
@@ -70,7 +79,9 @@ export function flatLevels(
   levels: readonly Level[],
 ): Pick<Manifest, "runs" | "catalogues" | "draining"> {
   const held = levels.filter(({ runs }) => runs.length > 0);
-  const numbered = held.map(({ runs }, level) => inOrder(runs).map((run) => ({ ...run, level })));
+  const numbered = held.map(({ runs }, level) =>
+    inOrder(runs).map((run) => (run.level === level ? run : { ...run, level })),
+  );
   return {
     runs: numbered.toReversed().flat(),
     catalogues: [],

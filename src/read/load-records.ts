@@ -230,7 +230,7 @@ class Gathering {
   /** In whatever order things were read, records come in the order in which they were written. */
   #replayLog(): void {
     const { runs, catalogues } = this.#view.loaded.manifest;
-    if (runs.length + catalogues.length > 1) {
+    if (runs.length > 1 || catalogues.length > 0) {
       this.#entries = new Map([...this.#entries].toSorted(([a], [b]) => compareText(a, b)));
     }
     this.#logged.sort((a, b) => compareVersions(a.entry.version, b.entry.version));

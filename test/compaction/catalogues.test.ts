@@ -2,9 +2,12 @@
 import { describe, expect, test } from "vitest";
 import { CostMeter } from "../../src/core/cost-meter.ts";
 import { CorruptionError } from "../../src/core/errors.ts";
+import { allRuns } from "../../src/format/levels.ts";
+import type { RunInfo } from "../../src/format/run-info.ts";
 import { MeteredBackend } from "../../src/storage/metered-backend.ts";
 import { verify } from "../../src/store/verify.ts";
-import { GRACE_MS, MANIFEST, type Scene, text, twoLevels, UNITS } from "./units-support.ts";
+import { ManifestStore } from "../../src/view/manifest-store.ts";
+import { GRACE_MS, ids, MANIFEST, Scene, text, twoLevels, UNITS } from "./units-support.ts";
 
 const LIMITS = { ...UNITS, inlineBytesMax: 0, catalogueBytesMax: 1_500 };
 
@@ -29,6 +32,12 @@ function recordGets({ backend }: Scene): string[] {
     return get(path, options);
   };
   return paths;
+}
+
+/** With those in catalogues. */
+async function openedRuns({ backend }: Scene): Promise<RunInfo[]> {
+  const manifests = new ManifestStore(backend);
+  return allRuns((await manifests.open(await manifests.load())).manifest);
 }
 
 const kindOf = (path: string): string => path.replace(/^.*\./, "");
@@ -114,6 +123,64 @@ test("a reader whose catalogue was replaced and deleted continues under the new 
   expect(await reader.read("r00144")).toBe(text("later"));
   expect(await reader.read("r00145")).toBe(expected[145]?.[1]);
   expect((await scene.contents()).length).toBe(300);
+});
+
+test("records of one catalogue come in the order of their ids, whichever run answers first", async () => {
+  const scene = new Scene();
+  await scene.backend.initialize("store", { readOnly: false });
+  const expected = ids(100).map((id): [string, string] => [id, text("kept")]);
+  await scene.write(expected);
+  await scene.pass({ ...LIMITS, catalogueBytesMax: 1_000_000 });
+  const { runs, catalogues } = await scene.backend.manifest();
+  expect([runs.length, catalogues.length]).toEqual([0, 1]);
+  const first = (await openedRuns(scene))[0]?.path;
+  const get = scene.backend.get.bind(scene.backend);
+  scene.backend.get = async (path, options) => {
+    const found = await get(path, options);
+    if (path === first) for (let turn = 0; turn < 200; turn++) await Promise.resolve();
+    return found;
+  };
+  const reader = await scene.reader({
+    backend: new MeteredBackend(scene.backend, new CostMeter()),
+  });
+  expect([...reader.entries()]).toEqual(expected);
+});
+
+test("a pass whose catalogues are replaced again and again has lost, and fails with nothing", async () => {
+  const { scene, expected } = await catalogued();
+  await scene.write([["z", "last"]]);
+  const get = scene.backend.get.bind(scene.backend);
+  let replaced = 0;
+  let isNested = false;
+  scene.backend.get = async (path, options) => {
+    if (path.endsWith(".catalogue") && replaced < 2 && !isNested) {
+      isNested = true;
+      const { catalogues } = await scene.backend.manifest();
+      // Of ids on both sides of all others, so that all are merged.
+      await scene.write(["a", "y"].map((side) => [`${side}${replaced}`, "in between"] as const));
+      replaced++;
+      await scene.pass(LIMITS, { task: { kind: "log", index: 0, of: 1 } });
+      await scene.pass(LIMITS, { task: { kind: "units", index: 0, of: 1 }, full: true });
+      const named = new Set((await scene.backend.manifest()).catalogues.map((one) => one.path));
+      const gone = catalogues.filter((one) => !named.has(one.path));
+      expect(gone.length).toBeGreaterThan(0);
+      await scene.backend.delete(gone.map((one) => one.path));
+      isNested = false;
+    }
+    return get(path, options);
+  };
+  const over = new MeteredBackend(scene.backend, new CostMeter());
+  expect(await scene.pass(LIMITS, { over })).toMatchObject({ outcome: "lost" });
+  expect(replaced).toBe(2);
+  await scene.pass(LIMITS);
+  const between = (side: string): [string, string][] =>
+    [0, 1].map((n) => [`${side}${n}`, "in between"]);
+  expect(await scene.contents()).toEqual([
+    ...between("a"),
+    ...expected,
+    ...between("y"),
+    ["z", "last"],
+  ]);
 });
 
 describe("damage of a catalogue", () => {

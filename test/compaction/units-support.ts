@@ -2,7 +2,7 @@
 import { expect, onTestFinished } from "vitest";
 import { Compactor } from "../../src/compaction/compactor.ts";
 import { type CompactionLimits, DEFAULT_LIMITS } from "../../src/compaction/plan.ts";
-import type { CompactionReport } from "../../src/compaction/report.ts";
+import type { CompactionReport, CompactionTask } from "../../src/compaction/report.ts";
 import { DEFAULT_SETTINGS } from "../../src/core/settings.ts";
 import { createEngine } from "../../src/engine/engine.ts";
 import { levelsOf } from "../../src/format/levels.ts";
@@ -10,7 +10,7 @@ import { decodeManifest, type Manifest } from "../../src/format/manifest-codec.t
 import type { RunInfo } from "../../src/format/run-info.ts";
 import type { Log, LogUnit } from "../../src/log/log.ts";
 import type { StoreOptions } from "../../src/session/options.ts";
-import type { GetResult } from "../../src/storage/backend.ts";
+import type { GetResult, StorageBackend } from "../../src/storage/backend.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import { Store } from "../../src/store/store.ts";
 import { manualRuntime, type ManualRuntime } from "../support/manual-runtime.ts";
@@ -64,6 +64,9 @@ export interface Invocation {
   readonly full?: boolean;
   /** Log is offered in the reverse order of its clocks. */
   readonly newestFirst?: boolean;
+  readonly task?: CompactionTask;
+  /** Of another process. Default: that of the scene. */
+  readonly over?: StorageBackend;
 }
 
 export class Scene {
@@ -97,9 +100,16 @@ export class Scene {
   /** One invocation of a compactor. */
   async pass(
     limits: Partial<CompactionLimits>,
-    { steps = Infinity, full = false, newestFirst = false }: Invocation = {},
+    {
+      steps = Infinity,
+      full = false,
+      newestFirst = false,
+      task,
+      over: backend = this.backend,
+    }: Invocation = {},
   ): Promise<CompactionReport> {
-    const { backend, runtime } = this;
+    const { runtime } = this;
+    const { published } = this.backend;
     const engine = createEngine({
       backend,
       location: "store",
@@ -109,9 +119,9 @@ export class Scene {
     });
     if (newestFirst) reverseLog(engine.log);
     const compactor = new Compactor({ ...engine, limits: { ...DEFAULT_LIMITS, ...limits } });
-    const end = backend.published.length + steps;
-    const leftMs = (): number => (backend.published.length < end ? Infinity : 0);
-    return (await compactor.pass({ full, leftMs })).report;
+    const end = published.length + steps;
+    const leftMs = (): number => (published.length < end ? Infinity : 0);
+    return (await compactor.pass({ full, leftMs, task })).report;
   }
 
   /** What a reader of another process sees. */
