@@ -122,4 +122,14 @@ export const TASK_MUTANTS: readonly Mutant[] = [
     ],
     test: { file: "compaction/tasks.test.ts", name: "a list of merged log that others published" },
   },
+  {
+    name: "a list is named that may be collected",
+    breaks: ["ORPHAN", "C7"],
+    does: "names the list of its first attempt where the log is written anew for a later manifest",
+    edits: [{ file: "compaction/merge-step.ts", find: "      this.#list = undefined;\n", put: "" }],
+    test: {
+      file: "compaction/tasks-lists.test.ts",
+      name: "log that is written anew is listed anew",
+    },
+  },
 ];
