@@ -1,7 +1,7 @@
 /**
  * Measures how runs are compressed: `npm run bench:runs`. First each compression at several levels and
  * sizes of block, then whole runs: what is stored, what reads fetch, and how fast runs are scanned and
- * merged. Records are the machine's package index, or generated. MB are those of the lines, per second
+ * merged; then merges in which all, nine tenths or none of the partitions are left alone. Records are the machine's package index, or generated. MB are those of the lines, per second
  * of CPU, of the best of some tries.
  */
 import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
@@ -10,9 +10,10 @@ import { compareText, type RunEntry } from "../src/core/version.ts";
 import { encodeRunLine } from "../src/format/run-codec.ts";
 import type { RunInfo } from "../src/format/run-info.ts";
 import { ByteCache } from "../src/runs/byte-cache.ts";
-import { type EntryBatches, fromSorted, mergeSorted } from "../src/runs/merge.ts";
+import { type EntryBatches, fromSorted, mergeParts, mergeSorted } from "../src/runs/merge.ts";
 import { RunReader } from "../src/runs/run-reader.ts";
-import { writeRun } from "../src/runs/run-writer.ts";
+import { RUN_LAYOUT, type RunBatches, writeRun } from "../src/runs/run-writer.ts";
+import type { WholePartition } from "../src/runs/whole-partition.ts";
 import type { GetOptions, GetResult, PutResult } from "../src/storage/backend.ts";
 import { MemoryBackend } from "../src/storage/memory-backend.ts";
 import { loadSource } from "../test/examples/packages/source.ts";
@@ -112,11 +113,12 @@ async function measureCodecs(lines: readonly Buffer[]): Promise<Table> {
   return table;
 }
 
+const COMPRESSIONS: readonly Compression[] =
+  findZstd().zstdCompressSync === undefined ? ["none", "deflate"] : ["none", "deflate", "zstd"];
+
 async function measureRuns(entries: readonly RunEntry[]): Promise<Table> {
   const table: Table = {};
-  const all: readonly Compression[] =
-    findZstd().zstdCompressSync === undefined ? ["none", "deflate"] : ["none", "deflate", "zstd"];
-  for (const compression of all) {
+  for (const compression of COMPRESSIONS) {
     const medium = new Medium();
     await medium.initialize("bench", { readOnly: false });
     let count = 0;
@@ -160,6 +162,50 @@ async function measureRuns(entries: readonly RunEntry[]): Promise<Table> {
   return table;
 }
 
+/** Small, so that there are many of them. */
+const PARTITION_RECORDS = 1_600;
+
+/** A run, and one above it that updates every third record of a share of its partitions. */
+async function measureCopies(entries: readonly RunEntry[], updated: number): Promise<Table> {
+  const table: Table = {};
+  const layout = { ...RUN_LAYOUT, partitionRecordsMax: PARTITION_RECORDS };
+  for (const compression of COMPRESSIONS) {
+    const medium = new Medium();
+    await medium.initialize("bench", { readOnly: false });
+    let count = 0;
+    const write = (source: RunBatches): Promise<RunInfo | undefined> => {
+      const stem = `snapshots/${++count}`;
+      const target = { path: `${stem}.jsonl`, indexPath: `${stem}.index` };
+      return writeRun(medium, { ...target, base: 0, compression, layout, entries: source });
+    };
+    const isUpdated = (n: number): boolean => {
+      const at = Math.floor(n / PARTITION_RECORDS);
+      return n % 3 === 0 && Math.floor((at + 1) * updated) > Math.floor(at * updated);
+    };
+    const written = [
+      await write(fromSorted(entries)),
+      await write(fromSorted(entries.filter((_, n) => isUpdated(n)))),
+    ];
+    const runs = written.filter((run) => run !== undefined);
+    medium.keeps = false;
+    const merging = (indexBytesMin: number): Promise<number> => {
+      const copy = { indexBytesMin, schemaMin: 0, hasTime: () => true };
+      const options = { from: "", to: undefined, byBlocks: true, spanBytesMax: undefined, copy };
+      const open = (run: RunInfo): RunBatches =>
+        new RunReader(medium, new ByteCache(), run, console.warn).parts(options);
+      return secondsOf(() => write(mergeParts<RunEntry, WholePartition>(runs.map(open))));
+    };
+    const raw = runs.reduce((sum, { bytes, rawBytes = bytes }) => sum + rawBytes, 0) / MB;
+    const [plain, copying] = [await merging(Infinity), await merging(1)];
+    table[`${100 - updated * 100} % left alone, ${compression}`] = {
+      "by lines MB/s": Math.round(raw / plain),
+      "copied MB/s": Math.round(raw / copying),
+      ratio: (plain / copying).toFixed(1),
+    };
+  }
+  return table;
+}
+
 const { name, records } = await loadSource();
 const entries = [...records]
   .toSorted(([a], [b]) => compareText(a, b))
@@ -176,3 +222,4 @@ const entries = [...records]
 console.log(`Node ${process.version}; ${entries.length} records: ${name}`);
 console.table(await measureCodecs(entries.map((entry) => Buffer.from(encodeRunLine(entry)))));
 console.table(await measureRuns(entries));
+for (const updated of [0, 0.1, 1]) console.table(await measureCopies(entries, updated));

@@ -39,7 +39,7 @@ const MIB = KIB * KIB;
 
 export const DEFAULT_LIMITS: CompactionLimits = {
   ...DEFAULT_CATALOGUE_LIMITS,
-  logBytesMax: 64 * MIB,
+  logBytesMax: 16 * MIB,
   logSegmentsMax: 20_000,
   joinBytesMax: 64 * MIB,
   // 1 MB/s: slower than any medium that a store is for.

@@ -13,9 +13,9 @@ import { TooSlow } from "../engine/pace.ts";
 import type { CompactionPlan } from "./plan.ts";
 
 /** Of what is read ahead of all levels together; each holds about three spans. */
-const SPANS_BYTES_MAX = 16 * 1024 * 1024;
+const SPANS_BYTES_MAX = 4 * 1024 * 1024;
 const SPAN_BYTES_MIN = 128 * 1024;
-const SPAN_BYTES_MAX = 4 * 1024 * 1024;
+const SPAN_BYTES_MAX = 2 * 1024 * 1024;
 
 export interface UnitMergeOptions {
   readonly plan: CompactionPlan;
