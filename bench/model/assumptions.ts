@@ -13,6 +13,8 @@ export interface Speed {
   readonly keyMs: number;
   /** To encode, check and decode a manifest, by its bytes. */
   readonly manifestMsPerByte: number;
+  /** To plan and to publish, for each run of the store. */
+  readonly runMs: number;
 }
 
 /**
@@ -26,6 +28,7 @@ export const MEASURED: Speed = {
   pageMs: 60,
   keyMs: 0.01,
   manifestMsPerByte: 30 / 1_000_000,
+  runMs: 0.01,
 };
 
 /** How many times as long the lines of a run are as the run (`docs/DECISIONS.md`). */

@@ -21,6 +21,11 @@ export class Ledger {
   units = 0;
   /** Merges with the log that were given up because they were too slow. */
   restarts = 0;
+  /** Publications that were tried again because another was faster, and steps that were lost for it. */
+  conflicts = 0;
+  lost = 0;
+  /** Segments that two workers merged. */
+  repeated = 0;
   invocations = 0;
   busyMs = 0;
 

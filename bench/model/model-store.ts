@@ -3,17 +3,18 @@
  * over their ids. Levels and publications are those of the engine. A level of thousands of runs is
  * held as fewer, of which each stands for several.
  */
-import { levelsAfter, takenRuns } from "../../src/compaction/edit.ts";
+import { type Edit, levelsAfter, takenRuns } from "../../src/compaction/edit.ts";
 import { type CompactionPlan, DEFAULT_LIMITS, sizesOf } from "../../src/compaction/plan.ts";
 import { preparePublication } from "../../src/compaction/publication.ts";
 import { minOf } from "../../src/core/bulk.ts";
 import { DEFAULT_SETTINGS, type ProtocolSettings } from "../../src/core/settings.ts";
-import { countLevels, levelsOf } from "../../src/format/levels.ts";
-import { EMPTY_MANIFEST, encodeManifest, type Retired } from "../../src/format/manifest-codec.ts";
+import { countLevels, type Level, levelsOf } from "../../src/format/levels.ts";
+import { EMPTY_MANIFEST, type Retired } from "../../src/format/manifest-codec.ts";
 import { retiredListPath, runPaths } from "../../src/format/paths.ts";
 import { separatorOf } from "../../src/format/run-index.ts";
 import { type IdSpan, lineBytes, type RunInfo } from "../../src/format/run-info.ts";
 import { COMPRESSION } from "./assumptions.ts";
+import { catalogueReadBytes, type ManifestShape, shapeOf } from "./catalogues.ts";
 import { intersection, piecesOf, visibleSpans } from "../../src/runs/visible.ts";
 import type { LoadedManifest } from "../../src/view/manifest-store.ts";
 import {
@@ -29,6 +30,13 @@ import {
 
 const MIB = 1024 * 1024;
 const RUN_BYTES = DEFAULT_LIMITS.runBytesMax;
+/**
+ * The model's manifest names what was retired for this time only: longer than any step takes, so that
+ * what a step has made is never collected. What the hour of the settings adds is counted apart.
+ */
+const RETIRED_MS = 300_000;
+/** Longer than any invocation. */
+const FORGET_MS = 1_200_000;
 /** A partition of an index describes about so many bytes of a run, in so many of its own. */
 const PARTITION_BYTES = 16 * MIB;
 const PARTITION_LINE_BYTES = 40_900;
@@ -67,13 +75,22 @@ export class ModelStore {
   readonly #shape: StoreShape;
   readonly #random: () => number;
   readonly #held = new Map<string, Held>();
+  /** Objects that were retired, and when. */
+  readonly #retired: { readonly atMs: number; readonly objects: number }[] = [];
+  /** Runs that steps which are not published yet take over from: how many such steps. */
+  readonly #inUse = new Map<string, number>();
+  readonly #gcGraceMs: number;
+  #unnamed: readonly string[] = [];
+  #forgotMs = 0;
   #names = 0;
   loaded: LoadedManifest;
 
   constructor(shape: StoreShape, startMs: number, random: () => number) {
     this.#shape = shape;
     this.#random = random;
-    this.settings = { ...DEFAULT_SETTINGS, ...shape.settings };
+    const settings = { ...DEFAULT_SETTINGS, ...shape.settings };
+    this.#gcGraceMs = settings.gcGraceMs;
+    this.settings = { ...settings, gcGraceMs: Math.min(settings.gcGraceMs, RETIRED_MS) };
     this.loaded = loadedOf({ ...EMPTY_MANIFEST, generation: 1, nonce: "0".repeat(16) }, startMs);
     const { initialBytes: bytes } = shape;
     if (bytes === 0) return;
@@ -92,33 +109,44 @@ export class ModelStore {
     return mergeExtents(sources, limits, this.#shape.capacityBytes);
   }
 
-  /** Publishes what was merged. @returns the lists and runs that are deleted */
-  publish(
-    plan: CompactionPlan,
-    merged: Merged,
-    segments: number,
-    dateMs: number,
-  ): readonly Retired[] {
+  /** The change that publishes what was merged on a manifest. To be given up or published. */
+  edit({ manifest, dateMs }: LoadedManifest, plan: CompactionPlan, merged: Merged): Edit {
     const span = { from: plan.from, to: merged.to >= endOf(plan.to) ? plan.to : idOf(merged.to) };
-    const { manifest } = this.loaded;
-    const dates = takenRuns({ plan, span }).map((run) => run.oldestMs ?? dateMs);
+    const taken = takenRuns({ plan, span });
+    const dates = taken.map((run) => run.oldestMs ?? dateMs);
     const oldestMs = Math.floor(minOf(dates, dateMs));
     const levelBytes = Math.max(merged.writtenBytes, sizesOf(plan.levels)[plan.into] ?? 0);
     const size = Math.max(RUN_BYTES, levelBytes / LEVEL_RUNS_MAX);
-    const runs = cutExtents(merged.extents, size).map((each) => ({
+    const made = cutExtents(merged.extents, size).map((each) => ({
       ...this.#make(each),
       oldestMs,
     }));
-    const edit = {
-      base: manifest,
-      plan,
-      made: runs,
-      span,
-      purgeFloor: undefined,
-      deletesLog: false,
-    };
-    const levels = levelsAfter(edit, manifest);
-    if (levels === undefined) throw new Error("a step does not hold over its own manifest");
+    for (const { path } of taken) this.#inUse.set(path, (this.#inUse.get(path) ?? 0) + 1);
+    return { base: manifest, plan, made, span, purgeFloor: undefined, deletesLog: false };
+  }
+
+  /** The levels with it over the current manifest; undefined: what others published does not go with it. */
+  levelsWith(edit: Edit): Level[] | undefined {
+    return levelsAfter(edit, this.loaded.manifest);
+  }
+
+  giveUp(edit: Edit): void {
+    for (const { path } of takenRuns(edit)) {
+      const count = (this.#inUse.get(path) ?? 1) - 1;
+      if (count === 0) this.#inUse.delete(path);
+      else this.#inUse.set(path, count);
+    }
+  }
+
+  /** @param levels of `levelsWith` @returns the lists and runs that are deleted */
+  publish(
+    edit: Edit,
+    levels: readonly Level[],
+    segments: number,
+    dateMs: number,
+  ): readonly Retired[] {
+    const { manifest } = this.loaded;
+    this.giveUp(edit);
     const name = this.#name();
     const list: Retired = {
       path: retiredListPath(manifest.generation, name),
@@ -135,11 +163,22 @@ export class ModelStore {
       limits: { inlineBytesMax: Infinity, catalogueBytesMax: Infinity },
       retired: segments > 0 ? [list] : [],
     };
+    const before = this.runs;
     const next = preparePublication({ ...this.loaded, dateMs }, change, this.settings);
     this.loaded = loadedOf(next.manifest, dateMs);
+    this.#retire(before, edit, dateMs);
     this.#join();
     this.#forget();
     return next.due;
+  }
+
+  /** Runs and their indexes, which stay for a while. */
+  #retire(runsBefore: number, { made }: Edit, dateMs: number): void {
+    const madeRuns = made.reduce((sum, run) => sum + this.#of(run.path).runs, 0);
+    const objects = 2 * Math.max(0, runsBefore + madeRuns - this.runs);
+    if (objects > 0) this.#retired.push({ atMs: dateMs, objects });
+    const kept = this.#retired.findIndex(({ atMs }) => dateMs - atMs < this.#gcGraceMs);
+    this.#retired.splice(0, kept < 0 ? this.#retired.length : kept);
   }
 
   get levels(): number {
@@ -159,28 +198,22 @@ export class ModelStore {
     );
   }
 
-  /** Encoded, with as many runs as there would be. */
-  manifestBytes(): number {
+  /** Of the manifest with as many runs as there would be. */
+  shape(): ManifestShape {
     const { manifest } = this.loaded;
-    const encoded = encodeManifest(manifest).length;
-    const missing = this.runs - manifest.runs.length;
-    if (missing === 0 || manifest.runs.length === 0) return encoded;
-    const typical = this.#make({ from: 0.3, to: 0.3 + RUN_BYTES / this.bytes, bytes: RUN_BYTES });
-    this.#held.delete(typical.path);
-    const oldestMs = this.loaded.dateMs;
-    const sizeOf = (runs: readonly RunInfo[]): number =>
-      encodeManifest({ ...manifest, runs }).length;
-    return Math.round(encoded + missing * (sizeOf([{ ...typical, oldestMs }]) - sizeOf([])));
+    const levels = levelsOf(manifest).map(({ runs }) =>
+      runs.reduce((sum, run) => sum + this.#runsOf(run), 0),
+    );
+    const lists = manifest.retired.filter(({ segments }) => segments !== undefined).length;
+    const objects = this.#retired.reduce((sum, each) => sum + each.objects, 0);
+    return shapeOf(levels.toReversed(), lists + objects);
   }
 
-  /** About the same, fast. */
-  roughManifestBytes(): number {
-    return 1_000 + this.runs * 560 + this.loaded.manifest.retired.length * 110;
-  }
-
-  /** A cold point read: the manifest, a part of the index of each level, one block. */
+  /** A cold point read at most: manifest, catalogues, a part of the index of each level, one block. */
   coldReadBytes(): number {
-    return this.manifestBytes() + this.levels * PARTITION_LINE_BYTES + 32 * 1_024;
+    const shape = this.shape();
+    const indexes = this.levels * PARTITION_LINE_BYTES;
+    return Math.round(shape.bytes + catalogueReadBytes(shape) + indexes + 32 * 1_024);
   }
 
   /** Since when the oldest data waits to be merged into the oldest level. */
@@ -277,12 +310,17 @@ export class ModelStore {
     // Of a run in part the pieces lie between others.
     for (const { run } of piecesOf(runs)) {
       const last = joined.at(-1);
-      const isWhole = last !== undefined && isAllVisible(last) && isAllVisible(run);
+      const isWhole = last !== undefined && this.#isFree(last) && this.#isFree(run);
       if (isWhole && lineBytes(last) + lineBytes(run) <= bytesMax)
         joined[joined.length - 1] = this.#pair(last, run);
       else joined.push(run);
     }
     return [...new Set(joined)];
+  }
+
+  /** Whether nothing depends on its name. */
+  #isFree(run: RunInfo): boolean {
+    return isAllVisible(run) && !this.#inUse.has(run.path);
   }
 
   #pair(a: RunInfo, b: RunInfo): RunInfo {
@@ -309,11 +347,14 @@ export class ModelStore {
     }, 0);
   }
 
+  /** What was not named the last time either: no step that began on it is still under way. */
   #forget(): void {
-    const { manifest } = this.loaded;
+    const { manifest, dateMs } = this.loaded;
+    if (dateMs - this.#forgotMs < FORGET_MS) return;
     const named = new Set(manifest.runs.map(({ path }) => path));
-    if (this.#held.size < 4 * named.size + 64) return;
-    for (const path of this.#held.keys()) if (!named.has(path)) this.#held.delete(path);
+    for (const path of this.#unnamed) if (!named.has(path)) this.#held.delete(path);
+    this.#unnamed = [...this.#held.keys()].filter((path) => !named.has(path));
+    this.#forgotMs = dateMs;
   }
 
   #of(path: string): Held {

@@ -14,12 +14,22 @@ interface Given {
   /** Undefined: it begins empty, and every write is a new record. */
   readonly storeGb?: number;
   readonly minutes: number;
+  /** Default 1. */
+  readonly workers?: number;
   readonly days: number;
   /** Without the bound for bytes that were deleted or replaced. */
   readonly keepsAll?: boolean;
 }
 
-export function scenarioOf({ rate, flushKb, storeGb, minutes, days, keepsAll }: Given): Scenario {
+export function scenarioOf({
+  rate,
+  flushKb,
+  storeGb,
+  minutes,
+  workers = 1,
+  days,
+  keepsAll,
+}: Given): Scenario {
   const bytes = flushKb * 1_000;
   return {
     flushesPerSecond: rate,
@@ -28,6 +38,7 @@ export function scenarioOf({ rate, flushKb, storeGb, minutes, days, keepsAll }: 
     capacityBytes: storeGb === undefined ? Infinity : storeGb * GB,
     initialBytes: (storeGb ?? 0) * GB,
     invocationMs: minutes * MINUTE_MS,
+    workers,
     days,
     ...(keepsAll === true ? { settings: { eraseAfterMs: KEEP_ALL_MS } } : {}),
     seed: SEED,

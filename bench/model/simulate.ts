@@ -1,14 +1,16 @@
-/** Simulates days of one store and one compactor. Deterministic by its seed. */
+/** Simulates days of one store and its compactors. Deterministic by its seed. */
 import { DEFAULT_LIMITS, planLog, planUnit } from "../../src/compaction/plan.ts";
 import { MEASURED, type Speed } from "./assumptions.ts";
+import { Fleet } from "./cluster.ts";
 import { randomOf } from "./key-space.ts";
-import type { Ledger } from "./ledger.ts";
+import { Ledger } from "./ledger.ts";
 import { ModelLog } from "./model-log.ts";
 import { ModelStore, type StoreShape } from "./model-store.ts";
-import { type Planner, Worker } from "./worker.ts";
+import type { Cluster, Planner } from "./worker.ts";
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
+const SAMPLE_MS = 10 * MINUTE_MS;
 /** A store whose log is this late does not keep up. */
 const BEHIND_MS = 6 * 60 * MINUTE_MS;
 const START_MS = Date.UTC(2026, 11, 1);
@@ -17,6 +19,8 @@ export interface Scenario extends StoreShape {
   readonly flushesPerSecond: number;
   readonly flushBytes: number;
   readonly invocationMs: number;
+  /** Invocations at once at most. */
+  readonly workers: number;
   readonly days: number;
   /** An invocation begins at each of these, unless another runs. Default a minute. */
   readonly everyMs?: number;
@@ -40,14 +44,13 @@ export interface Sample {
 export interface Outcome {
   readonly scenario: Scenario;
   readonly ledger: Ledger;
-  /** One an hour. */
+  /** One in ten minutes. */
   readonly samples: readonly Sample[];
   readonly levelsMax: number;
   /** Since when it is hopelessly behind; undefined: it keeps up. */
   readonly behindDay: number | undefined;
-  /** Share of the time in which the worker was busy. */
+  /** How many workers were busy, on average. */
   readonly busy: number;
-  readonly longestDrainMs: number;
   /** What data waited longest to be merged into the oldest level. */
   readonly eraseMs: number;
   readonly store: ModelStore;
@@ -58,41 +61,33 @@ const PLANNER: Planner = { planLog, planUnit };
 
 /** @param planner another one, to show what depends on it */
 export function simulate(scenario: Scenario, planner = PLANNER): Outcome {
-  const { flushesPerSecond, flushBytes, invocationMs, days, seed } = scenario;
+  const { flushesPerSecond, flushBytes, invocationMs, workers, days, seed } = scenario;
   const { everyMs = MINUTE_MS } = scenario;
   const random = randomOf(seed);
   const log = new ModelLog(flushesPerSecond, START_MS, random);
   const store = new ModelStore(scenario, START_MS, random);
+  const ledger = new Ledger();
   const speed = { ...MEASURED, ...scenario.speed };
-  const worker = new Worker(store, log, { planner, speed, limits: DEFAULT_LIMITS, flushBytes });
+  const leases = new Set<string>();
+  const limits = DEFAULT_LIMITS;
+  const cluster: Cluster = { store, log, ledger, planner, speed, limits, flushBytes, leases };
+  const options = { durationMs: invocationMs, parallel: workers, everyMs, startMs: START_MS };
+  const fleet = new Fleet(cluster, options);
   const samples: Sample[] = [];
-  let [levelsMax, longestDrainMs, eraseMs, drainsSince] = [
-    0,
-    0,
-    0,
-    undefined as number | undefined,
-  ];
+  let [levelsMax, eraseMs, nowMs] = [0, 0, START_MS];
   let behindDay: number | undefined;
   const endMs = START_MS + days * DAY_MS;
-  let nowMs = START_MS + everyMs;
-  for (; nowMs < endMs && behindDay === undefined;) {
-    const endedMs = worker.invoke(nowMs, invocationMs);
+  while (nowMs < endMs && behindDay === undefined) {
+    nowMs = fleet.step();
     levelsMax = Math.max(levelsMax, store.levels);
+    if (nowMs < START_MS + (samples.length + 1) * SAMPLE_MS) continue;
     eraseMs = Math.max(eraseMs, store.waitingMs());
-    const isDraining = store.loaded.manifest.draining.length > 0;
-    drainsSince = isDraining ? (drainsSince ?? nowMs) : undefined;
-    longestDrainMs = Math.max(longestDrainMs, endedMs - (drainsSince ?? endedMs));
-    const day = (endedMs - START_MS) / DAY_MS;
-    if (day * 24 >= samples.length) samples.push(sampleOf(store, log, day, endedMs, worker.ledger));
-    if (log.ageMs(endedMs) > BEHIND_MS) behindDay = day;
-    nowMs = Math.max(
-      nowMs + everyMs,
-      Math.ceil((endedMs - START_MS) / everyMs) * everyMs + START_MS,
-    );
+    const day = (nowMs - START_MS) / DAY_MS;
+    samples.push(sampleOf(store, log, day, nowMs, ledger));
+    if (log.ageMs(nowMs) > BEHIND_MS) behindDay = day;
   }
-  const busy = worker.ledger.busyMs / (nowMs - START_MS);
-  const { ledger } = worker;
-  const seen = { levelsMax, longestDrainMs, eraseMs, behindDay, busy };
+  const busy = ledger.busyMs / (nowMs - START_MS);
+  const seen = { levelsMax, eraseMs, behindDay, busy };
   return { scenario, ledger, samples, ...seen, store, log };
 }
 
@@ -109,7 +104,7 @@ function sampleOf(
     ageMs: log.ageMs(nowMs),
     levels: store.levels,
     runs: store.runs,
-    manifestBytes: store.manifestBytes(),
+    manifestBytes: store.shape().bytes,
     isDraining: store.loaded.manifest.draining.length > 0,
     waitingMs: store.waitingMs(),
     amplification: ledger.amplification,

@@ -1,30 +1,46 @@
 /**
- * One compactor of the model. Its passes run as `MergePass` and `createCompactor` do, by the engine's
- * planner and pace; a clock that nothing else moves is advanced by what requests and work take.
+ * One invocation of the model's compactor. Its passes run as `Compactor`, `MergePass` and
+ * `createCompactor` do, by the engine's planner, tasks and pace; a clock that nothing else moves is
+ * advanced by what requests and work take. Where it sees what others do, it yields the time, and goes
+ * on once all others have come as far.
  */
+import type { Edit } from "../../src/compaction/edit.ts";
 import {
   type CompactionLimits,
   type CompactionPlan,
   hasTooManyLevels,
-  hasUnit,
+  mergedLevels,
   overdueAt,
+  planAnyUnit,
   type PlanInput,
   type planLog,
+  type Planned,
   type planUnit,
+  runBytes,
 } from "../../src/compaction/plan.ts";
 import { dueRetired, fillIn } from "../../src/compaction/publication.ts";
-import { Pace } from "../../src/engine/pace.ts";
+import type { CompactionTask, Found } from "../../src/compaction/report.ts";
+import { isForDue, leasePathOf, spanOf } from "../../src/compaction/tasks.ts";
+import type { Pace } from "../../src/engine/pace.ts";
 import type { Retired } from "../../src/format/manifest-codec.ts";
+import type { IdSpan } from "../../src/format/run-info.ts";
+import { SHARDS } from "../../src/log/log-ranges.ts";
 import type { LogUnit } from "../../src/log/log.ts";
+import type { LoadedManifest } from "../../src/view/manifest-store.ts";
 import type { Speed } from "./assumptions.ts";
+import { rewrittenBy } from "./catalogues.ts";
 import type { Merged } from "./key-space.ts";
-import { Ledger } from "./ledger.ts";
-import type { ModelLog } from "./model-log.ts";
+import type { Ledger } from "./ledger.ts";
+import { countIn, type LogSpan, type ModelLog, splitLog } from "./model-log.ts";
 import { type ModelStore, runsOf } from "./model-store.ts";
 
 /** As in `merge-pass.ts`. */
 const UNIT_SHARE = 0.6;
 const JOIN_SHARE = 0.4;
+const UNITS_MS_MAX = 30_000;
+const SHARED_LEVELS_MAX = 24;
+/** As in `merge-step.ts`. */
+const ATTEMPTS_MAX = 20;
 /** As in `createCompactor`. */
 const MARGIN_MS = 5_000;
 const REMAINING_MIN_MS = 20_000;
@@ -33,8 +49,10 @@ const PASSES_MAX = 50;
 const COUNTED_MAX = 200_000;
 const LOOK_SHARE = 1 / 8;
 
-/** Requests of a publication that wait for each other: run, index, list and manifest, read back. */
-const PUBLISH_REQUESTS = 5;
+/** Requests of a step that wait for each other, before the manifest: run, index, list. */
+const WRITE_REQUESTS = 3;
+/** How many objects are read at once. */
+const PARALLEL = 16;
 
 /** What decides about the next step: the engine's. */
 export interface Planner {
@@ -42,48 +60,67 @@ export interface Planner {
   readonly planUnit: typeof planUnit;
 }
 
-export interface WorkerOptions {
+/** What all workers share. */
+export interface Cluster {
+  readonly store: ModelStore;
+  readonly log: ModelLog;
+  readonly ledger: Ledger;
   readonly planner: Planner;
   readonly speed: Speed;
   readonly limits: CompactionLimits;
   readonly flushBytes: number;
+  /** Paths of those that are held. */
+  readonly leases: Set<string>;
+}
+
+export interface WorkerOptions {
+  readonly task: CompactionTask | undefined;
+  readonly pace: Pace;
+  /** Starts others for their parts of the work; returns what is left to this worker. */
+  readonly divide: (found: Found, nowMs: number) => CompactionTask | undefined;
 }
 
 interface Portion {
+  readonly spans: readonly LogSpan[];
   readonly segments: number;
   readonly bytes: number;
   readonly readMs: number;
 }
 
+/** Yields the time at which it looks at what others may have changed. */
+export type Work<R = void> = Generator<number, R, void>;
+type Outcome = "published" | "lost";
+type Ended = "done" | "more" | "busy";
+
 export class Worker {
-  readonly ledger = new Ledger();
-  readonly #store: ModelStore;
-  readonly #log: ModelLog;
+  readonly #cluster: Cluster;
   readonly #options: WorkerOptions;
-  readonly #pace = new Pace();
+  #task: CompactionTask | undefined;
   #nowMs = 0;
   #endMs = 0;
+  #loaded: LoadedManifest;
 
-  constructor(store: ModelStore, log: ModelLog, options: WorkerOptions) {
-    this.#store = store;
-    this.#log = log;
+  constructor(cluster: Cluster, options: WorkerOptions) {
+    this.#cluster = cluster;
     this.#options = options;
+    this.#loaded = cluster.store.loaded;
   }
 
   /** Passes while one leaves work behind and there is time. @returns when it ended */
-  invoke(startMs: number, durationMs: number): number {
+  *invoke(startMs: number, durationMs: number): Work<number> {
     this.#nowMs = startMs;
     this.#endMs = startMs + durationMs;
     let [passes, longestMs] = [0, 0];
-    for (let more = true; more && passes < PASSES_MAX; passes++) {
+    for (let ended: Ended = "more"; ended === "more" && passes < PASSES_MAX; passes++) {
       const leftMs = this.#endMs - this.#nowMs;
       if (passes > 0 && leftMs < Math.max(REMAINING_MIN_MS, 2 * longestMs)) break;
       const beganMs = this.#nowMs;
-      more = this.#pass();
+      ended = yield* this.#pass();
       longestMs = Math.max(longestMs, this.#nowMs - beganMs);
     }
-    this.ledger.invocations++;
-    this.ledger.busyMs += this.#nowMs - startMs;
+    const { ledger } = this.#cluster;
+    ledger.invocations++;
+    ledger.busyMs += this.#nowMs - startMs;
     return this.#nowMs;
   }
 
@@ -91,159 +128,274 @@ export class Worker {
     return this.#endMs - MARGIN_MS - this.#nowMs;
   }
 
-  /** @returns whether work is left */
-  #pass(): boolean {
-    const { requests } = this.ledger;
-    const { manifest, dateMs } = this.#store.loaded;
-    this.#look();
-    const overdueMs = overdueAt(this.#nowMs, this.#store.settings);
-    const isWanted =
-      this.#log.waiting(this.#nowMs) > 0 ||
-      this.#due().length > 0 ||
-      hasUnit({ manifest, limits: this.#options.limits, overdueMs });
-    if (!isWanted) return false;
-    // The lease, the manifest, lists of merged segments, what lies in `snapshots/` and `archive/`.
-    requests.get += 2 + this.#lists().filter(({ at }) => at === undefined || at === dateMs).length;
-    requests.put += 2;
-    const objects = 2 * this.#store.runs + manifest.retired.length;
-    this.#wait(3);
-    this.#list(objects);
-    this.#list(0);
-    return this.#steps();
+  /** The shards of the log that fall to it. */
+  get #shards(): readonly number[] {
+    const task = this.#task;
+    const all = SHARDS.map((_, shard) => shard);
+    if (task?.kind === "units") return [];
+    return task === undefined ? all : all.filter((shard) => shard % task.of === task.index);
   }
 
-  #steps(): boolean {
-    const listed = this.#log.waiting(this.#nowMs);
-    const shown = listed + this.#mergedListed();
-    let [left, lastWriteMs, isLogNext, isPublished] = [listed, 0, true, false];
-    this.#list(0);
-    for (let isFirst = true; ; isFirst = false) {
-      const hasTime = isFirst || this.#pace.hasTime(this.#leftMs, lastWriteMs);
-      const { manifest } = this.#store.loaded;
-      const isLog = left > 0 && (isLogNext || !hasTooManyLevels(manifest));
-      const isDue = !isPublished && this.#due().length > 0;
-      const portion = isLog && hasTime ? this.#readLog(left, shown / listed) : undefined;
-      left -= portion?.segments ?? 0;
-      const input = this.#input(portion, left === 0, isDue);
-      const takesLog = portion !== undefined || (isFirst && isDue);
-      const { planner } = this.#options;
-      const plan = takesLog ? planner.planLog(input) : planner.planUnit(input).step;
-      if (plan === undefined || !hasTime) return plan !== undefined || left > 0;
-      const writeMs = this.#carryOut(plan, portion);
-      if (portion !== undefined) this.#pace.mergedLog(portion.readMs, (lastWriteMs = writeMs));
-      isLogNext = portion === undefined;
-      isPublished = true;
+  *#pass(): Work<Ended> {
+    this.#task = this.#options.task;
+    yield this.#nowMs;
+    const { ledger, leases, limits, store } = this.#cluster;
+    const { requests } = ledger;
+    const overdueMs = overdueAt(this.#nowMs, store.settings);
+    const { manifest } = (this.#loaded = store.loaded);
+    const units = planAnyUnit({ manifest, limits, overdueMs });
+    const found = this.#look(units);
+    const isDue = this.#due().length > 0;
+    const isWanted = (): boolean => {
+      const kind = this.#task?.kind;
+      const hasLog = found.backlog.segments > 0 && kind !== "units";
+      const hasUnits = units.step !== undefined && kind !== "log";
+      return hasLog || hasUnits || (isDue && isForDue(this.#task));
+    };
+    if (!isWanted()) return "done";
+    this.#task ??= this.#options.divide(found, this.#nowMs);
+    requests.get++;
+    requests.put += 2;
+    this.#wait(2);
+    const lease = leasePathOf(this.#task);
+    yield this.#nowMs;
+    if (leases.has(lease)) return "busy";
+    leases.add(lease);
+    try {
+      this.#begin();
+      yield this.#nowMs;
+      return yield* this.#steps();
+    } finally {
+      leases.delete(lease);
     }
   }
 
-  /** A portion of the log: as much as can be read in the time and merged in the memory. */
-  #readLog(left: number, listedPerLive: number): Portion {
-    const { speed, limits, flushBytes } = this.#options;
-    const timed = Math.floor(this.#pace.readMs(this.#leftMs) / speed.segmentMs);
-    const sized = Math.floor(limits.logBytesMax / flushBytes);
-    const most = Math.min(left, limits.logSegmentsMax, timed, sized);
-    const segments = Math.min(left, Math.max(1, most));
-    this.ledger.requests.get += segments;
-    const keys = segments * listedPerLive;
-    this.ledger.requests.list += keys / 900;
-    const readMs = speed.requestMs + segments * speed.segmentMs + keys * speed.keyMs;
-    this.#nowMs += readMs;
-    return { segments, bytes: segments * flushBytes, readMs };
+  /** C1: the manifest, and the log as far as an eighth of the time and 200,000 keys last. */
+  #look(units: Planned): Found {
+    const { ledger, log, speed, store } = this.#cluster;
+    const isListed = this.#task?.kind !== "units" || isForDue(this.#task);
+    ledger.requests.get++;
+    this.#wait(1);
+    const shards = this.#task?.kind === "units" ? undefined : this.#shards;
+    const waiting = isListed ? log.waiting(this.#nowMs, shards) : 0;
+    const keys = waiting * this.#listedPerLive(waiting);
+    const most = Math.min(COUNTED_MAX, Math.max(0, this.#leftMs * LOOK_SHARE) / speed.keyMs);
+    if (isListed) this.#list(Math.min(keys, most));
+    const segments = Math.floor(keys > most ? (waiting * most) / keys : waiting);
+    const { manifest } = store.loaded;
+    return {
+      generation: manifest.generation,
+      runs: manifest.runs.length,
+      levels: store.levels,
+      perLevel: [],
+      retired: manifest.retired.length,
+      backlog: { segments, isCut: keys > most, ageMs: 0, lagMs: 0 },
+      quietMs: 0,
+      waiting: { runs: units.waiting.length, bytes: runBytes(units.waiting) },
+    };
   }
 
-  #carryOut(plan: CompactionPlan, portion: Portion | undefined): number {
+  /** C3: the catalogues, the lists of merged segments, what lies in `snapshots/` and `archive/`. */
+  #begin(): void {
+    const { ledger, speed, store } = this.#cluster;
+    const { catalogues, catalogueBytes } = store.shape();
+    const lists = this.#lists().length;
+    ledger.requests.get += 1 + catalogues + lists;
+    this.#wait(1 + Math.ceil((catalogues + lists) / PARALLEL));
+    this.#nowMs += catalogueBytes * speed.manifestMsPerByte;
+    if (!isForDue(this.#task)) return;
+    this.#list(2 * store.runs + catalogues);
+    this.#list(0);
+  }
+
+  *#steps(): Work<Ended> {
+    const { log, store } = this.#cluster;
+    const { pace } = this.#options;
+    this.#loaded = store.loaded;
+    let left: readonly LogSpan[] = log.list(this.#nowMs, this.#shards);
+    const listedPerLive = this.#listedPerLive(countIn(left));
+    let [lastWriteMs, unitsMs, isLogNext, hasActed] = [0, 0, true, false];
+    let span: { readonly ids: IdSpan | undefined } | undefined;
+    for (let isFirst = true; ; isFirst = false) {
+      const { manifest } = this.#loaded;
+      if (this.#isCrowded(hasActed)) return left.length > 0 ? "more" : "done";
+      const hasTime = isFirst || pace.hasTime(this.#leftMs, lastWriteMs);
+      const isDue = !hasActed && isForDue(this.#task) && this.#due().length > 0;
+      const isLog = left.length > 0 && (isLogNext || !hasTooManyLevels(manifest));
+      const portion = isLog && hasTime ? this.#readLog(left, listedPerLive) : undefined;
+      if (portion !== undefined) left = splitLog(left, portion.segments).rest;
+      const input = this.#input(portion, left.length === 0, isDue);
+      const takesLog = portion !== undefined || (isFirst && isDue);
+      if (!takesLog && this.#task !== undefined)
+        span ??= { ids: spanOf(mergedLevels(input), this.#task) };
+      const plan = takesLog
+        ? this.#cluster.planner.planLog(input)
+        : this.#planUnit(input, span?.ids);
+      const hadUnits = portion === undefined && this.#task === undefined && unitsMs >= UNITS_MS_MAX;
+      if (plan === undefined || !hasTime || hadUnits)
+        return plan !== undefined || left.length > 0 ? "more" : "done";
+      const startedMs = this.#nowMs;
+      const outcome = yield* this.#carryOut(plan, portion);
+      if (outcome === "lost") return "more";
+      const writeMs = this.#nowMs - startedMs;
+      if (portion === undefined) unitsMs += writeMs;
+      else pace.mergedLog(portion.readMs, (lastWriteMs = writeMs));
+      isLogNext = portion === undefined;
+      hasActed = true;
+    }
+  }
+
+  #planUnit(input: PlanInput, ids: IdSpan | undefined): CompactionPlan | undefined {
+    const task = this.#task;
+    if (task?.kind === "log" || (task !== undefined && ids === undefined)) return undefined;
+    return this.#cluster.planner.planUnit({ ...input, span: ids }).step;
+  }
+
+  /** Too many levels for readers, and it is for others to merge them. */
+  #isCrowded(hasActed: boolean): boolean {
+    return this.#task?.kind === "log" && hasActed && this.#cluster.store.levels > SHARED_LEVELS_MAX;
+  }
+
+  /** A portion of the log: as much as can be read in the time and merged in the memory. */
+  #readLog(left: readonly LogSpan[], listedPerLive: number): Portion {
+    const { speed, limits, flushBytes, ledger } = this.#cluster;
+    const timed = Math.floor(this.#options.pace.readMs(this.#leftMs) / speed.segmentMs);
+    const sized = Math.floor(limits.logBytesMax / flushBytes);
+    const most = Math.min(limits.logSegmentsMax, timed, sized);
+    const { first: spans } = splitLog(left, Math.max(1, most));
+    const segments = countIn(spans);
+    ledger.requests.get += segments;
+    const keys = segments * listedPerLive;
+    ledger.requests.list += keys / 900;
+    const readMs = speed.requestMs + segments * speed.segmentMs + keys * speed.keyMs;
+    this.#nowMs += readMs;
+    return { spans, segments, bytes: segments * flushBytes, readMs };
+  }
+
+  *#carryOut(plan: CompactionPlan, portion: Portion | undefined): Work<Outcome> {
+    const { ledger, limits, speed, store } = this.#cluster;
     const startedMs = this.#nowMs;
     const leftMs = this.#leftMs;
-    const { mergeBytesPerMs } = this.#options.speed;
+    const { mergeBytesPerMs } = speed;
     const logBytes = portion?.bytes ?? 0;
     const unitMs = Math.max(1, leftMs * UNIT_SHARE);
-    const bytesMax = Math.min(this.#options.limits.unitBytesMax, unitMs * mergeBytesPerMs);
-    let [taken, merged] = [plan, this.#store.merge({ plan, logBytes, bytesMax })];
+    const bytesMax = Math.min(limits.unitBytesMax, unitMs * mergeBytesPerMs);
+    let [taken, merged] = [plan, store.merge({ plan, logBytes, bytesMax })];
     if (plan.isWhole && plan.taken.length > 0) {
       const joinMs = leftMs * JOIN_SHARE;
       if (merged.readBytes / mergeBytesPerMs > joinMs) {
         this.#nowMs += joinMs;
-        this.ledger.restarts++;
+        ledger.restarts++;
         taken = { ...plan, taken: [] };
-        merged = this.#store.merge({ plan: taken, logBytes, bytesMax });
+        merged = store.merge({ plan: taken, logBytes, bytesMax });
       }
     }
-    this.#publish(taken, merged, portion);
-    const writeMs = this.#nowMs - startedMs;
-    const runBytes = merged.readBytes - logBytes;
-    if (portion === undefined && runBytes > 0)
-      this.#pace.mergedRuns(runBytes, writeMs, this.#nowMs);
-    return writeMs;
+    const outcome = yield* this.#publish(taken, merged, portion);
+    const runBytesRead = merged.readBytes - logBytes;
+    if (portion === undefined && runBytesRead > 0)
+      this.#options.pace.mergedRuns(runBytesRead, this.#nowMs - startedMs, this.#nowMs);
+    return outcome;
   }
 
-  #publish(plan: CompactionPlan, merged: Merged, portion: Portion | undefined): void {
-    const { speed } = this.#options;
-    const { ledger } = this;
+  /** C7: over what others have published meanwhile, as long as it goes with that. */
+  *#publish(plan: CompactionPlan, merged: Merged, portion: Portion | undefined): Work<Outcome> {
+    const { ledger, speed, store } = this.#cluster;
     const { segments = 0, bytes = 0 } = portion ?? {};
+    const runs = runsOf(merged.writtenBytes);
     ledger.readRuns(merged.readBytes - bytes, plan.taken.length);
-    ledger.wroteRuns(merged.writtenBytes, runsOf(merged.writtenBytes));
-    ledger.requests.put += segments > 0 ? 2 : 1;
-    ledger.requests.get++;
+    ledger.wroteRuns(merged.writtenBytes, runs);
+    ledger.requests.put += segments > 0 ? 1 : 0;
     this.#nowMs += merged.readBytes / speed.mergeBytesPerMs;
-    this.#wait(PUBLISH_REQUESTS);
-    this.#nowMs += this.#store.roughManifestBytes() * speed.manifestMsPerByte;
-    this.#nowMs = Math.ceil(this.#nowMs);
-    const due = this.#store.publish(plan, merged, segments, this.#nowMs);
+    this.#wait(WRITE_REQUESTS);
+    const edit = store.edit(this.#loaded, plan, merged);
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+      yield this.#nowMs;
+      const current = store.loaded;
+      const levels = store.levelsWith(edit);
+      if (levels === undefined) break;
+      this.#swap(plan, runs);
+      yield this.#nowMs;
+      if (store.loaded === current) return this.#published(edit, levels, portion);
+      // Another was faster: the manifest is read again.
+      ledger.conflicts++;
+    }
+    store.giveUp(edit);
+    ledger.lost++;
+    return "lost";
+  }
+
+  /** Encodes and replaces the manifest, with its new catalogues before, and reads it back. */
+  #swap({ into }: CompactionPlan, runs: number): void {
+    const { ledger, speed, store } = this.#cluster;
+    const { bytes, catalogues } = store.shape();
+    const isFolded = catalogues > 0 && into >= 0;
+    const written = isFolded ? rewrittenBy(runs) : 0;
+    ledger.requests.put += 1 + written;
+    ledger.requests.get++;
+    this.#wait(isFolded ? 3 : 2);
+    const planned = store.runs * speed.runMs;
+    this.#nowMs = Math.ceil(this.#nowMs + bytes * speed.manifestMsPerByte + planned);
+  }
+
+  #published(edit: Edit, levels: ReturnType<ModelStore["levelsWith"]>, portion?: Portion): Outcome {
+    const { flushBytes, ledger, log, store } = this.#cluster;
+    const due = store.publish(edit, levels ?? [], portion?.segments ?? 0, this.#nowMs);
+    this.#loaded = store.loaded;
     ledger.deleted(due.length + due.reduce((sum, entry) => sum + (entry.segments?.count ?? 0), 0));
-    this.#log.taken += segments;
-    ledger.logBytes += bytes;
-    ledger.segments += segments;
+    const taken = log.take(portion?.spans ?? []);
+    ledger.logBytes += taken * flushBytes;
+    ledger.segments += taken;
+    ledger.repeated += (portion?.segments ?? 0) - taken;
     ledger.steps++;
-    ledger.units += Number(portion === undefined && plan.taken.length > 0);
+    ledger.units += Number(portion === undefined && edit.plan.taken.length > 0);
+    return "published";
   }
 
   #input(portion: Portion | undefined, isDrained: boolean, isDue: boolean): PlanInput {
-    const leftMs = this.#leftMs;
-    const runBytesPerMs = this.#pace.runBytesPerMs(this.#nowMs);
+    const { limits, store } = this.#cluster;
     return {
-      manifest: this.#store.loaded.manifest,
-      limits: this.#options.limits,
-      time: { leftMs, runBytesPerMs },
+      manifest: this.#loaded.manifest,
+      limits,
+      time: {
+        leftMs: this.#leftMs,
+        runBytesPerMs: this.#options.pace.runBytesPerMs(this.#nowMs),
+      },
       units: portion === undefined ? [] : [unitOf(portion.bytes)],
       isDrained,
       isDue,
       wantsFull: false,
       wantsPurge: false,
-      overdueMs: overdueAt(this.#nowMs, this.#store.settings),
+      overdueMs: overdueAt(this.#nowMs, store.settings),
       isAsked: () => false,
+      isShared: this.#task?.kind === "log",
     };
   }
 
   #due(): readonly Retired[] {
-    const { manifest, lastModifiedMs } = this.#store.loaded;
-    const { settings } = this.#store;
+    const { manifest, lastModifiedMs } = this.#cluster.store.loaded;
+    const { settings } = this.#cluster.store;
     return dueRetired(fillIn(manifest.retired, lastModifiedMs), this.#nowMs, settings);
   }
 
   #lists(): readonly Retired[] {
-    return this.#store.loaded.manifest.retired.filter(({ segments }) => segments !== undefined);
+    const { manifest } = this.#cluster.store.loaded;
+    return manifest.retired.filter(({ segments }) => segments !== undefined);
   }
 
-  #mergedListed(): number {
-    return this.#lists().reduce((sum, { segments }) => sum + (segments?.count ?? 0), 0);
-  }
-
-  /** C1: the manifest, and the log as far as an eighth of the time and 200,000 keys last. */
-  #look(): void {
-    const keys = this.#log.waiting(this.#nowMs) + this.#mergedListed();
-    const { keyMs } = this.#options.speed;
-    this.ledger.requests.get++;
-    this.#wait(1);
-    this.#list(Math.min(keys, COUNTED_MAX, Math.max(0, this.#leftMs * LOOK_SHARE) / keyMs));
+  /** How many keys a listing shows for each segment that waits: merged ones are still there. */
+  #listedPerLive(waiting: number): number {
+    const merged = this.#lists().reduce((sum, { segments }) => sum + (segments?.count ?? 0), 0);
+    const { of } = this.#task?.kind === "log" ? this.#task : { of: 1 };
+    return waiting === 0 ? 1 : 1 + merged / of / waiting;
   }
 
   #list(keys: number): void {
-    const { pageMs, keyMs } = this.#options.speed;
-    this.#nowMs += this.ledger.list(keys) * pageMs + keys * keyMs;
+    const { ledger, speed } = this.#cluster;
+    this.#nowMs += ledger.list(keys) * speed.pageMs + keys * speed.keyMs;
   }
 
   #wait(requests: number): void {
-    this.#nowMs += requests * this.#options.speed.requestMs;
+    this.#nowMs += requests * this.#cluster.speed.requestMs;
   }
 }
 
