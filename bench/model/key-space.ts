@@ -15,10 +15,11 @@ export function idOf(share: number): string {
   return `${at.toString(16).padStart(DIGITS, "0")}${REST}`;
 }
 
-/** @param id as `idOf` made it, also with the lowest character behind it; or "", below all */
+/** @param id as `idOf` made it, also with the lowest character behind it, or what such an id begins with */
 export function shareOf(id: string): number {
   if (id === "") return 0;
-  return Number.parseInt(id.slice(0, DIGITS), 16) / GRID + (id.endsWith("\0") ? STEP : 0);
+  const digits = id.slice(0, DIGITS).padEnd(DIGITS, "0");
+  return Number.parseInt(digits, 16) / GRID + (id.endsWith("\0") ? STEP : 0);
 }
 
 /** Where a span of ids ends. */
