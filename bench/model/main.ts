@@ -5,18 +5,16 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { parseArgs } from "node:util";
-import { markdownTable as table } from "../markdown.ts";
 import {
   amplificationPlot,
   backlogPlot,
+  capacityPlot,
   capacityTable,
   outcomeTable,
   resultsMarkdown,
 } from "./report.ts";
-import { capacityOf, keepsUp, scenarioOf, SCENARIOS, SEED, withWorkers } from "./scenarios.ts";
+import { type Capacity, capacityOf, scenarioOf, SCENARIOS, SEED, WORKERS } from "./scenarios.ts";
 import { type Outcome, type Scenario, simulate } from "./simulate.ts";
-
-const WORKERS = [1, 2, 4, 8];
 
 const { values } = parseArgs({
   options: {
@@ -35,15 +33,10 @@ function run(scenario: Scenario): Outcome {
   return outcome;
 }
 
-function workersTable(): string {
-  const base = scenarioOf({ rate: 3_500, flushKb: 1, storeGb: 10, minutes: 15, days: 0.2 });
-  const rows = WORKERS.map((workers) => {
-    const outcome = simulate(withWorkers(base, workers));
-    const { ledger, busy } = outcome;
-    const share = `${(100 * busy).toFixed(0)} %`;
-    return [workers, keepsUp(outcome) ? "yes" : "no", share, ledger.amplification.toFixed(1)];
-  });
-  return table(["throughput of workers", "keeps up", "busy", "written per byte"], rows);
+function search(flushKb: number, client: Capacity["client"], workers: number): Capacity {
+  const capacity = capacityOf(flushKb, client, workers, Math.min(0.1, daysMax));
+  say(capacityTable([capacity]).split("\n")[2] ?? "");
+  return capacity;
 }
 
 async function write(path: string, content: string): Promise<void> {
@@ -54,17 +47,22 @@ async function write(path: string, content: string): Promise<void> {
 
 say(`seed ${SEED}`);
 const outcomes = SCENARIOS.map(run);
-const capacities = ([1, 10] as const).flatMap((flushKb) =>
-  (["light", "sdk"] as const).map((client) => capacityOf(flushKb, client)),
-);
+const capacities = [
+  ...WORKERS.map((workers) => search(1, "light", workers)),
+  search(1, "sdk", 1),
+  search(1, "sdk", 8),
+  search(10, "light", 1),
+  search(10, "light", 8),
+];
 const [light] = capacities;
 const around = [light?.keptUp ?? 1, light?.fellBehind ?? 1].map((rate) =>
-  run(scenarioOf({ rate, flushKb: 1, storeGb: 10, minutes: 15, days: 0.5 })),
+  run(scenarioOf({ rate, flushKb: 1, storeGb: 10, minutes: 5, days: 0.5 })),
 );
 const growing = outcomes.filter(({ scenario }) => scenario.capacityBytes === Infinity);
 const plots = {
   "backlog.svg": backlogPlot(around),
   "amplification.svg": amplificationPlot(growing),
+  "capacity.svg": capacityPlot(capacities),
 };
 const directory = values.plots;
 if (directory !== undefined)
@@ -81,11 +79,7 @@ const setting = {
 };
 const text = resultsMarkdown(
   setting,
-  {
-    outcomes: outcomeTable(outcomes),
-    capacities: capacityTable(capacities),
-    workers: workersTable(),
-  },
+  { outcomes: outcomeTable(outcomes), capacities: capacityTable(capacities) },
   addresses,
 );
 if (values.results === undefined) process.stdout.write(text);

@@ -35,6 +35,8 @@ const RUN_BYTES = DEFAULT_LIMITS.runBytesMax;
  * what a step has made is never collected. What the hour of the settings adds is counted apart.
  */
 const RETIRED_MS = 300_000;
+/** Runs stand for several: what catalogues would describe is counted instead. */
+const UNFOLDED = { inlineBytesMax: Infinity, catalogueBytesMax: Infinity };
 /** Longer than any invocation. */
 const FORGET_MS = 1_200_000;
 /** A partition of an index describes about so many bytes of a run, in so many of its own. */
@@ -160,8 +162,8 @@ export class ModelStore {
       clock: Math.floor(dateMs * 1_024),
       schema: 1,
       activeRecords: 0,
-      limits: { inlineBytesMax: Infinity, catalogueBytesMax: Infinity },
       retired: segments > 0 ? [list] : [],
+      limits: UNFOLDED,
     };
     const before = this.runs;
     const next = preparePublication({ ...this.loaded, dateMs }, change, this.settings);

@@ -20,7 +20,7 @@ import {
 } from "../../src/compaction/plan.ts";
 import { dueRetired, fillIn } from "../../src/compaction/publication.ts";
 import type { CompactionTask, Found } from "../../src/compaction/report.ts";
-import { isForDue, leasePathOf, spanOf } from "../../src/compaction/tasks.ts";
+import { ALL_IDS, goesOn, isForDue, leasePathOf, spanOf } from "../../src/compaction/tasks.ts";
 import type { Pace } from "../../src/engine/pace.ts";
 import type { Retired } from "../../src/format/manifest-codec.ts";
 import type { IdSpan } from "../../src/format/run-info.ts";
@@ -228,9 +228,12 @@ export class Worker {
       const takesLog = portion !== undefined || (isFirst && isDue);
       if (!takesLog && this.#task !== undefined)
         span ??= { ids: spanOf(mergedLevels(input), this.#task) };
-      const plan = takesLog
+      const own = takesLog
         ? this.#cluster.planner.planLog(input)
         : this.#planUnit(input, span?.ids);
+      const isDone = own === undefined && goesOn(this.#task);
+      if (isDone) span = { ids: ALL_IDS };
+      const plan = isDone ? this.#planUnit(input, ALL_IDS) : own;
       const hadUnits = portion === undefined && this.#task === undefined && unitsMs >= UNITS_MS_MAX;
       if (plan === undefined || !hasTime || hadUnits)
         return plan !== undefined || left.length > 0 ? "more" : "done";

@@ -39,7 +39,7 @@ import {
   tombstoneGraceOf,
 } from "./publication.ts";
 import type { CompactorParts, PartialResult, PassOptions } from "./report.ts";
-import { isForDue, spanOf } from "./tasks.ts";
+import { ALL_IDS, goesOn, isForDue, spanOf } from "./tasks.ts";
 import { UpgradePass } from "./upgrade-pass.ts";
 
 /** Of the time left, in which a unit is merged; the rest is for its publication. */
@@ -230,7 +230,10 @@ export class MergePass {
     if (task !== undefined) this.#span ??= { ids: spanOf(mergedLevels(input), task) };
     const { ids } = this.#span ?? {};
     const isEmpty = task !== undefined && ids === undefined;
-    const { step, waiting } = isEmpty ? NO_UNIT : planUnit({ ...input, span: ids });
+    const own = isEmpty ? NO_UNIT : planUnit({ ...input, span: ids });
+    const isDone = own.step === undefined && goesOn(task);
+    if (isDone) this.#span = { ids: ALL_IDS };
+    const { step, waiting } = isDone ? planUnit(input) : own;
     this.#totals.waiting = waiting;
     if (step === undefined) return undefined;
     const { manifest } = loaded;

@@ -179,9 +179,12 @@ function* mergesOf(input: PlanInput, levels: readonly Level[]): Generator<Merge,
   }
   // What drains already is older: what came on top of it is less, and merged first.
   const upper = draining[0] ?? levels.length;
-  const { portionBytesMin } = input.limits;
-  const levelsMax = levelsBeside(levels.length - upper);
-  const merged = countMerged(sizesOf(levels.slice(0, upper)), 0, portionBytesMin, levelsMax);
+  const sizes = sizesOf(levels.slice(0, upper));
+  // Above levels that drain the newest level is about what each pass adds. If that counted as many
+  // small portions, it would be merged after each pass, and what drains would never have its turn.
+  const portion = draining.length === 0 ? 0 : (sizes[0] ?? 0);
+  const portionBytesMin = Math.max(portion, input.limits.portionBytesMin);
+  const merged = countMerged(sizes, 0, portionBytesMin, levelsBeside(levels.length - upper));
   if (merged > 1) yield { into: merged - 1, draining: [...positions(0, merged - 1), ...draining] };
   if (draining.length === 0) return;
   const after = levels.findIndex(({ isDraining }, at) => at > upper && !isDraining);

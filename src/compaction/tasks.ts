@@ -69,6 +69,16 @@ export function isForDue(task: CompactionTask | undefined): boolean {
 }
 
 /**
+ * Whether a worker goes on with all ids once nothing is left in its own: where the others have ended,
+ * or did not come, what drains there would stay, and more of it with each merge that is begun.
+ */
+export function goesOn(task: CompactionTask | undefined): boolean {
+  return task?.kind === "units" && task.index === 0;
+}
+
+export const ALL_IDS: IdSpan = { from: "", to: undefined };
+
+/**
  * The span of ids that falls to a worker: the partitions of the levels, in the order of their ids,
  * cut where as many bytes are on each side. It depends on the levels alone, and counts what was taken
  * over from a run, too, so that it moves little while the levels are being merged. Pure.
