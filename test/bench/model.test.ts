@@ -7,8 +7,10 @@ import {
   mergeExtents,
   shareOf,
 } from "../../bench/model/key-space.ts";
+import { shapeOf } from "../../bench/model/catalogues.ts";
 import { Ledger } from "../../bench/model/ledger.ts";
-import { keepsUp, scenarioOf, withWorkers } from "../../bench/model/scenarios.ts";
+import { countIn, ModelLog, splitLog } from "../../bench/model/model-log.ts";
+import { capacityOf, keepsUp, scenarioOf } from "../../bench/model/scenarios.ts";
 import { type Outcome, simulate } from "../../bench/model/simulate.ts";
 import { outcomeTable } from "../../bench/model/report.ts";
 import { planLog, planUnit } from "../../src/compaction/plan.ts";
@@ -133,21 +135,71 @@ describe("a simulation", () => {
   test("depends on the planner of the engine", () => {
     const real = simulate(GROWING);
     expect(seen(simulate(GROWING, { planLog, planUnit }))).toBe(seen(real));
-    const alone = simulate(GROWING, {
-      planLog: (input) => ({ ...planLog(input), taken: [] }),
-      planUnit: () => ({ step: undefined, waiting: [] }),
-    });
+    const alone = simulate(
+      { ...GROWING, days: 0.15 },
+      {
+        planLog: (input) => ({ ...planLog(input), taken: [] }),
+        planUnit: () => ({ step: undefined, waiting: [] }),
+      },
+    );
     expect(alone.levelsMax).toBeGreaterThan(200);
     expect(alone.ledger.amplification).toBeLessThan(1.01);
     expect(real.levelsMax).toBeLessThan(10);
     expect(real.ledger.amplification).toBeGreaterThan(4);
   });
 
-  test("shows where one worker does not keep up, and that more throughput does", () => {
-    const busy = scenarioOf({ rate: 3_500, flushKb: 1, storeGb: 10, minutes: 15, days: 0.06 });
-    const [one, eight] = [simulate(busy), simulate(withWorkers(busy, 8))];
+  test("shows where one worker does not keep up, and that eight do", () => {
+    const busy = scenarioOf({ rate: 3_500, flushKb: 1, storeGb: 10, minutes: 5, days: 0.06 });
+    const [one, eight] = [simulate(busy), simulate({ ...busy, workers: 8 })];
     expect([keepsUp(one), keepsUp(eight)]).toEqual([false, true]);
     expect(one.busy).toBeGreaterThan(0.9);
-    expect(outcomeTable([one])).toContain("| 3,500 | 1 | 10 GB, updated | 15 | 0.06 | no");
+    expect(outcomeTable([one])).toContain("| 3,500 | 1 | 10 GB, updated | 5 | 1 | 0.06 | no");
+    expect(eight.ledger.conflicts).toBeGreaterThan(0);
+    expect(eight.ledger.segments).toBe(eight.log.taken);
   });
+
+  test("finds the rate at which workers no longer keep up", () => {
+    const { keptUp, fellBehind, outcome } = capacityOf(1, "light", 1, 0.03);
+    expect(keptUp).toBeLessThan(fellBehind);
+    expect(keptUp).toBeGreaterThan(1_000);
+    expect(outcome?.scenario.flushesPerSecond).toBe(keptUp);
+  });
+});
+
+describe("levels stay few", () => {
+  test("where one worker is nearly busy: what drains has its turn although log keeps coming", () => {
+    const busy = scenarioOf({ rate: 1_500, flushKb: 1, storeGb: 10, minutes: 15, days: 0.1 });
+    const { busy: share, levelsMax } = simulate(busy);
+    expect(share).toBeGreaterThan(0.8);
+    expect(levelsMax).toBeLessThan(20);
+  });
+
+  test("where several workers merge parts of the ids: the first goes on with all of them", () => {
+    const busy = scenarioOf({ rate: 3_500, flushKb: 1, storeGb: 10, minutes: 5, days: 0.04 });
+    // A worker that finds more of them leaves the log to later.
+    expect(simulate({ ...busy, workers: 8 }).levelsMax).toBeLessThan(32);
+  });
+});
+
+describe("the log of the model", () => {
+  test("is taken by shards, each segment once, whoever merges it", () => {
+    const log = new ModelLog(100, 0, () => 0.5);
+    const all = log.list(10_000);
+    expect(countIn(all)).toBe(1_000);
+    expect(log.waiting(10_000, [0, 8])).toBe(125);
+    const { first, rest } = splitLog(all, 100);
+    expect([countIn(first), countIn(rest)]).toEqual([100, 900]);
+    expect([log.take(first), log.take(first), log.waiting(10_000)]).toEqual([100, 0, 900]);
+    expect(log.take(all)).toBe(900);
+    expect(() => log.take([{ shard: 0, from: 1_000, to: 1_001 }])).toThrow("gap");
+  });
+});
+
+test("a manifest stays small where its oldest levels are in catalogues", () => {
+  const small = shapeOf([20], 0);
+  expect([small.catalogues, small.foldedLevels]).toEqual([0, 0]);
+  const large = shapeOf([15_000, 30, 20], 100);
+  expect(large.foldedLevels).toBe(2);
+  expect(large.bytes).toBeLessThan(120_000);
+  expect(large.catalogueBytes).toBe(15_030 * 560);
 });

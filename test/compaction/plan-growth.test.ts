@@ -11,8 +11,9 @@ import {
 import { flatLevels, type Level } from "../../src/format/levels.ts";
 import type { Manifest } from "../../src/format/manifest-codec.ts";
 import type { RunInfo } from "../../src/format/run-info.ts";
+import { repeat } from "../support/effort.ts";
 import { run, unit } from "./arbitraries.ts";
-import { inputOf, LIMITS, runsTaken } from "./planned.ts";
+import { inputOf, LIMITS, plan, runsTaken } from "./planned.ts";
 
 type Held = Pick<Manifest, "runs" | "draining">;
 
@@ -70,6 +71,36 @@ describe.each([
     expect(written / bytes).toBeLessThanOrEqual(16);
     expect(levelsMax).toBeLessThanOrEqual(passes <= 256 ? 4 : 6);
   });
+});
+
+test.each(repeat({ quick: [1e5], full: [1e6] }))(
+  "%i passes rewrite a record at most 16 times",
+  { timeout: 300_000 },
+  (passes) => {
+    const { runs, written, levelsMax } = grow(passes);
+    const bytes = passes * LOG_BYTES;
+    expect(runBytes(runs)).toBe(bytes);
+    expect(written / bytes).toBeLessThanOrEqual(16);
+    expect(levelsMax).toBeLessThanOrEqual(9);
+  },
+);
+
+test("what drains has its turn although a level of log comes with each pass", () => {
+  const MB = 1_000_000;
+  const sizes = [10_000, 4_000, 800, 250, 130, 40, 40, 20, 14, 40, 20].map((size) => size * MB);
+  // Those of 800 to 14 drain; what came since is two levels.
+  const draining = [2, 3, 4, 5, 6, 7, 8];
+  const runs = sizes.map((size, n) => run(n, size));
+  const limits = { ...LIMITS, portionBytesMin: 64 * 1_024 };
+  const { step } = plan(runs, { limits }, draining);
+  expect([step?.into, step?.draining]).toEqual([9, draining]);
+  // Log that came twice as often is merged first.
+  const more = plan(
+    [...runs, run(20, 20 * MB), run(21, 20 * MB)],
+    { limits },
+    [4, 5, 6, 7, 8, 9, 10],
+  );
+  expect(more.step?.into).toBeLessThan(4);
 });
 
 test("one unit for each pass is enough to keep the levels few", () => {
