@@ -6,6 +6,7 @@
  */
 import type { Edit } from "../../src/compaction/edit.ts";
 import {
+  ALL_IDS,
   type CompactionLimits,
   type CompactionPlan,
   hasTooManyLevels,
@@ -20,7 +21,7 @@ import {
 } from "../../src/compaction/plan.ts";
 import { dueRetired, fillIn } from "../../src/compaction/publication.ts";
 import type { CompactionTask, Found } from "../../src/compaction/report.ts";
-import { ALL_IDS, goesOn, isForDue, leasePathOf, spanOf } from "../../src/compaction/tasks.ts";
+import { goesOn, isForDue, leasePathOf, spanOf } from "../../src/compaction/tasks.ts";
 import type { Pace } from "../../src/engine/pace.ts";
 import type { Retired } from "../../src/format/manifest-codec.ts";
 import type { IdSpan } from "../../src/format/run-info.ts";
@@ -40,7 +41,7 @@ const JOIN_SHARE = 0.4;
 const UNITS_MS_MAX = 30_000;
 const SHARED_LEVELS_MAX = 24;
 /** As in `merge-step.ts`. */
-const ATTEMPTS_MAX = 20;
+const ATTEMPTS_MAX = 50;
 /** As in `createCompactor`. */
 const MARGIN_MS = 5_000;
 const REMAINING_MIN_MS = 20_000;
@@ -293,7 +294,13 @@ export class Worker {
         merged = store.merge({ plan: taken, logBytes, bytesMax });
       }
     }
-    const outcome = yield* this.#publish(taken, merged, portion);
+    let outcome = yield* this.#publish(taken, merged, portion);
+    if (outcome === "lost" && plan.isWhole && taken.taken.length > 0) {
+      // Others have merged what joined it: the log alone, from memory.
+      taken = { ...plan, taken: [] };
+      merged = store.merge({ plan: taken, logBytes, bytesMax });
+      outcome = yield* this.#publish(taken, merged, portion);
+    }
     const runBytesRead = merged.readBytes - logBytes;
     if (portion === undefined && runBytesRead > 0)
       this.#options.pace.mergedRuns(runBytesRead, this.#nowMs - startedMs, this.#nowMs);

@@ -19,6 +19,7 @@ import { PassTotals } from "./pass-totals.ts";
 import { isOutdated } from "./migrate.ts";
 import { TooSlow } from "../engine/pace.ts";
 import {
+  ALL_IDS,
   type CompactionPlan,
   countUnits,
   hasTooManyLevels,
@@ -39,7 +40,7 @@ import {
   tombstoneGraceOf,
 } from "./publication.ts";
 import type { CompactorParts, PartialResult, PassOptions } from "./report.ts";
-import { ALL_IDS, goesOn, isForDue, spanOf } from "./tasks.ts";
+import { goesOn, isForDue, spanOf } from "./tasks.ts";
 import { UpgradePass } from "./upgrade-pass.ts";
 
 /** Of the time left, in which a unit is merged; the rest is for its publication. */

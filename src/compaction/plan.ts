@@ -116,7 +116,7 @@ export interface Planned {
   readonly waiting: readonly RunInfo[];
 }
 
-const ALL_IDS: IdSpan = { from: "", to: undefined };
+export const ALL_IDS: IdSpan = { from: "", to: undefined };
 
 /** Of what could be rewritten in the time left, what may be merged together with the log. */
 const JOIN_SHARE = 1 / 4;

@@ -76,8 +76,6 @@ export function goesOn(task: CompactionTask | undefined): boolean {
   return task?.kind === "units" && task.index === 0;
 }
 
-export const ALL_IDS: IdSpan = { from: "", to: undefined };
-
 /**
  * The span of ids that falls to a worker: the partitions of the levels, in the order of their ids,
  * cut where as many bytes are on each side. It depends on the levels alone, and counts what was taken

@@ -73,6 +73,21 @@ test("workers of one division share the units of a merge, and none loses what it
   expect(held.warnings).toEqual([]);
 });
 
+test("the first worker of a division merges what the others leave, who do not go on", async () => {
+  const held = await scene();
+  for (const round of ["old", "new"]) {
+    await held.write(ids(60).map((id) => [id, `${round} `.padEnd(400, id)]));
+    await held.pass({ kind: "log", index: 0, of: 1 });
+  }
+  await held.pass({ kind: "units", index: 1, of: 2 });
+  const levels = levelsOf(await held.manifest());
+  expect(levels.length).toBeGreaterThan(1);
+  expect(levels.some(({ isDraining }) => isDraining)).toBe(true);
+  await held.pass({ kind: "units", index: 0, of: 2 });
+  expect(levelsOf(await held.manifest())).toHaveLength(1);
+  expect(await held.contents()).toHaveLength(61);
+});
+
 test("four workers of any tasks race over one store: nothing that is read changes", async () => {
   const held = await scene();
   const expected = new Map([["a", "first"]]);

@@ -5,10 +5,11 @@
 import type { Interface } from "node:readline";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
-import type { CompactionReport } from "../../src/compaction/report.ts";
+import type { CompactionReport, CompactionTask } from "../../src/compaction/report.ts";
+import { CostMeter } from "../../src/core/cost-meter.ts";
 import { OpslogError } from "../../src/core/errors.ts";
 import type { ProtocolSettings } from "../../src/core/settings.ts";
-import { compact } from "../../src/compaction/compact.ts";
+import { compactMetered } from "../../src/compaction/compact.ts";
 import { Store } from "../../src/store/store.ts";
 import { backendFor } from "./medium.ts";
 import { recordSent, RecordedStore } from "../register/recorded-store.ts";
@@ -32,7 +33,12 @@ export type WorkerTask = {
       readonly shared: SharedRecords;
     }
   /** `announces`: it answers `{ published: true }` at each publication, before the totals. */
-  | { readonly kind: "compact"; readonly announces?: boolean }
+  | {
+      readonly kind: "compact";
+      readonly announces?: boolean;
+      /** Its part of the work. Default: all of it. */
+      readonly task?: CompactionTask | undefined;
+    }
   | { readonly kind: "hold" }
   | ({ readonly kind: "write" } & WriterTask)
 );
@@ -81,7 +87,11 @@ async function orWait<T>(work: () => Promise<T>): Promise<T | undefined> {
   }
 }
 
-async function compactUntilEnd(input: Interface, announces: boolean): Promise<void> {
+async function compactUntilEnd(
+  input: Interface,
+  announces: boolean,
+  part: CompactionTask | undefined,
+): Promise<void> {
   const totals: CompactorTotals = {
     published: 0,
     idle: 0,
@@ -95,7 +105,10 @@ async function compactUntilEnd(input: Interface, announces: boolean): Promise<vo
   input.once("close", () => end.abort());
   while (!end.signal.aborted) {
     const backend = await backendFor(task.location, task.settings, task.fsync);
-    const report = await orWait(() => compact(task.location, { ...task.settings, backend }));
+    const options = { ...task.settings, backend };
+    const report = await orWait(() =>
+      compactMetered(task.location, options, new CostMeter(), { task: part }),
+    );
     if (report === undefined) continue;
     totals[report.outcome]++;
     totals.segments += report.segments;
@@ -135,7 +148,7 @@ async function run(): Promise<void> {
       await writeOne(task.agentId, task.id, task.shared);
       break;
     case "compact":
-      await compactUntilEnd(input, task.announces === true);
+      await compactUntilEnd(input, task.announces === true, task.task);
       break;
     case "hold":
       await hold(input);

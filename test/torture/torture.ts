@@ -7,6 +7,7 @@ import { setMaxListeners } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import type { CompactionTask } from "../../src/compaction/report.ts";
 import { compactAtLast } from "../processes/compact-at-last.ts";
 import { readJournal } from "../processes/journal-file.ts";
 import type { JournaledCall, Shown } from "../processes/journal.ts";
@@ -81,6 +82,9 @@ const KILLED_OPENING = 0.15;
 /** Longer than a lease, and than `writerLagMs`. */
 const FREEZE_MS_MAX = 6_000;
 const FREEZES = 0.4;
+/** Lives of compactors that do a part of the work only. */
+const DIVIDED = 0.6;
+const PARTS_MAX = 4;
 const CALLS = ["set", "delete", "batch", "any"] as const;
 
 interface Life {
@@ -94,6 +98,11 @@ interface Slot {
   readonly ids: readonly string[];
   readonly journals: string[];
   readonly registers: string[];
+}
+
+function partOf(chance: Dice): CompactionTask {
+  const of = 1 + chance.below(PARTS_MAX);
+  return { kind: chance.chance(0.5) ? "log" : "units", index: chance.below(of), of };
 }
 
 class Torture {
@@ -179,7 +188,8 @@ class Torture {
   async #compact(chance: Dice, frozenMs?: number): Promise<void> {
     while (!this.#ended) {
       const task = { location: this.#location, settings: SETTINGS, disturbed: true };
-      const process = this.#program.start({ kind: "compact", ...task });
+      const part = chance.chance(DIVIDED) ? partOf(chance) : undefined;
+      const process = this.#program.start({ kind: "compact", task: part, ...task });
       await this.#live(process, chance, { answers: false, frozenMs });
     }
   }
