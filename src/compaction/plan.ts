@@ -180,8 +180,7 @@ function* mergesOf(input: PlanInput, levels: readonly Level[]): Generator<Merge,
   // What drains already is older: what came on top of it is less, and merged first.
   const upper = draining[0] ?? levels.length;
   const sizes = sizesOf(levels.slice(0, upper));
-  // Above levels that drain the newest level is about what each pass adds. If that counted as many
-  // small portions, it would be merged after each pass, and what drains would never have its turn.
+  // As small portions the newest level would take every turn of what drains below it.
   const portion = draining.length === 0 ? 0 : (sizes[0] ?? 0);
   const portionBytesMin = Math.max(portion, input.limits.portionBytesMin);
   const merged = countMerged(sizes, 0, portionBytesMin, levelsBeside(levels.length - upper));
