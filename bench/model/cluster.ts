@@ -5,7 +5,8 @@
 import type { CompactionTask, Found } from "../../src/compaction/report.ts";
 import { leasePathOf, wantedWorkers } from "../../src/compaction/tasks.ts";
 import { Pace } from "../../src/engine/pace.ts";
-import { type Cluster, type Work, Worker } from "./worker.ts";
+import type { Cluster } from "./shared.ts";
+import { type Work, Worker } from "./worker.ts";
 
 /** As in `fan-out.ts`: a division is kept for so long. */
 const KEPT_MS = 60_000;

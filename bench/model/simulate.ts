@@ -6,7 +6,7 @@ import { randomOf } from "./key-space.ts";
 import { Ledger } from "./ledger.ts";
 import { ModelLog } from "./model-log.ts";
 import { ModelStore, type StoreShape } from "./model-store.ts";
-import type { Cluster, Planner } from "./worker.ts";
+import type { Cluster, Planner } from "./shared.ts";
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;

@@ -7,33 +7,28 @@
 import type { Edit } from "../../src/compaction/edit.ts";
 import {
   ALL_IDS,
-  type CompactionLimits,
   type CompactionPlan,
   hasTooManyLevels,
   mergedLevels,
   overdueAt,
   planAnyUnit,
   type PlanInput,
-  type planLog,
   type Planned,
-  type planUnit,
   runBytes,
 } from "../../src/compaction/plan.ts";
 import { dueRetired, fillIn } from "../../src/compaction/publication.ts";
 import type { CompactionTask, Found } from "../../src/compaction/report.ts";
 import { goesOn, isForDue, leasePathOf, spanOf } from "../../src/compaction/tasks.ts";
-import type { Pace } from "../../src/engine/pace.ts";
 import type { Retired } from "../../src/format/manifest-codec.ts";
 import type { IdSpan } from "../../src/format/run-info.ts";
 import { SHARDS } from "../../src/log/log-ranges.ts";
-import type { LogUnit } from "../../src/log/log.ts";
 import type { LoadedManifest } from "../../src/view/manifest-store.ts";
-import type { Speed } from "./assumptions.ts";
 import { rewrittenBy } from "./catalogues.ts";
 import type { Merged } from "./key-space.ts";
-import type { Ledger } from "./ledger.ts";
-import { countIn, type LogSpan, type ModelLog, splitLog } from "./model-log.ts";
+import { unitOf } from "./log-unit.ts";
+import { countIn, type LogSpan, splitLog } from "./model-log.ts";
 import { type ModelStore, runsOf } from "./model-store.ts";
+import type { Cluster, WorkerOptions } from "./shared.ts";
 
 /** As in `merge-pass.ts`. */
 const UNIT_SHARE = 0.6;
@@ -54,32 +49,6 @@ const LOOK_SHARE = 1 / 8;
 const WRITE_REQUESTS = 3;
 /** How many objects are read at once. */
 const PARALLEL = 16;
-
-/** What decides about the next step: the engine's. */
-export interface Planner {
-  readonly planLog: typeof planLog;
-  readonly planUnit: typeof planUnit;
-}
-
-/** What all workers share. */
-export interface Cluster {
-  readonly store: ModelStore;
-  readonly log: ModelLog;
-  readonly ledger: Ledger;
-  readonly planner: Planner;
-  readonly speed: Speed;
-  readonly limits: CompactionLimits;
-  readonly flushBytes: number;
-  /** Paths of those that are held. */
-  readonly leases: Set<string>;
-}
-
-export interface WorkerOptions {
-  readonly task: CompactionTask | undefined;
-  readonly pace: Pace;
-  /** Starts others for their parts of the work; returns what is left to this worker. */
-  readonly divide: (found: Found, nowMs: number) => CompactionTask | undefined;
-}
 
 interface Portion {
   readonly spans: readonly LogSpan[];
@@ -407,11 +376,4 @@ export class Worker {
   #wait(requests: number): void {
     this.#nowMs += requests * this.#cluster.speed.requestMs;
   }
-}
-
-/** Only its bytes count for a plan. */
-function unitOf(bytes: number): LogUnit {
-  const filter = { kind: "any" } as never;
-  const ref = { key: "log", path: "log", range: undefined, lo: 1, hi: 1, filter, bytes };
-  return { paths: ["log"], segments: [ref], corrupt: false };
 }
