@@ -43,9 +43,10 @@ export function drawWeather(prng: Prng, extras: Prng, dice: Prng): Weather {
   const areReplaced = disk !== undefined && extras.chance(0.25);
   const replacedGapMs = areReplaced ? extras.between(1_000, 10_000) : Infinity;
   const catalogues = extras.chance(0.3) ? drawCatalogues(extras) : {};
-  const limits = { ...common.limits, assumedBytesPerMs, ...catalogues };
   const isDivided = extras.chance(DIVIDED);
   const archivesInlineMax = extras.pick([0, 1, 3, 32]);
+  const copied = extras.chance(COPIED) ? SMALL_PARTITIONS : {};
+  const limits = { ...common.limits, assumedBytesPerMs, ...catalogues, ...copied };
   const shares = { archivesInlineMax, areSettingsMixed, shortPasses, replacedGapMs, isDivided };
   const others = { limits, rolloutMs, isOriginal, http, ...shares };
   const drawn = drawClocks(dice, common, crowd.stormMs);
@@ -83,6 +84,13 @@ function drawShort(prng: Prng): ShortPasses {
   const passMs = prng.between(1_500, 6_000);
   return { passMs, runBytesPerMs: prng.between(150, 600) / passMs };
 }
+
+/** Share of the seeds whose runs have partitions that are small enough to be copied. */
+const COPIED = 0.25;
+const SMALL_PARTITIONS = {
+  copiedIndexBytesMin: 1,
+  layout: { blockBytesMax: 300, partitionBlocksMax: 2, partitionRecordsMax: 3 },
+};
 
 /** A run takes about 500 bytes. */
 function drawCatalogues(prng: Prng): CatalogueLimits {
