@@ -54,9 +54,8 @@ async function lambdaThat(invoke: (event: unknown) => void) {
   };
 }
 
-// On one version of Node: to fill and to empty the bucket takes most of the time.
-test("a backlog is shared by environments", async () => {
-  await using service = await Service.start(bundles.path, { node: 24, client: "sdk" });
+test.each([22, 24] as const)("on Node %d a backlog is shared by environments", async (node) => {
+  await using service = await Service.start(bundles.path, { node, client: "sdk" });
   const { location } = service;
   const numbers = Array.from({ length: SEGMENTS }, (_, n) => n);
   const workers: Promise<Outcome>[] = [];
