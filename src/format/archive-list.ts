@@ -3,19 +3,14 @@
  * their number (FORMAT, "Lists of archives"), so that it does not grow with every archive.
  */
 import {
-  checkHeader,
   checkReadable,
-  checkSealedLine,
   corrupt,
+  decodeSealed,
+  encodeSealed,
   Fields,
   FORMAT,
-  isSealedAsOurs,
-  parseObject,
   type Place,
-  sealLine,
-  sealOf,
 } from "./json-line.ts";
-
 import { asObject, CRC, SHA256 } from "./run-info-codec.ts";
 
 /** One object of archived records; a period may have several, and a later one wins. */
@@ -79,9 +74,7 @@ export function encodeArchiveList(
   archives: readonly ArchiveInfo[],
   path: string,
 ): { readonly body: Buffer; readonly crc: string } {
-  const line = sealLine(JSON.stringify({ format: FORMAT, kind: KIND, archives }));
-  const body = Buffer.from(`${line}\n`);
-  const crc = sealOf(line) ?? "";
+  const { body, crc } = encodeSealed({ format: FORMAT, kind: KIND, archives });
   checkReadable(path, () => decodeArchiveList(body, summaryOf(archives, path, crc)));
   return { body, crc };
 }
@@ -102,16 +95,11 @@ export function decodeArchiveList(
   { path, crc, count, records }: ArchiveList,
 ): ArchiveInfo[] {
   const place = { path, offset: 0 };
-  const text = Buffer.from(bytes).toString("utf8");
-  const line = text.trimEnd();
-  const object = parseObject(line, place);
-  checkHeader(object, KIND, place, () => isSealedAsOurs(line));
-  if (text !== `${line}\n`) throw corrupt("expected one line with its line feed", place);
-  checkSealedLine(line, place);
-  const archives = new Fields(object, place)
+  const sealed = decodeSealed(bytes, KIND, place);
+  const archives = sealed.fields
     .array("archives")
     .map((archive) => decodeArchiveInfo(archive, place));
-  const found = summaryOf(archives, path, sealOf(line) ?? "");
+  const found = summaryOf(archives, path, sealed.crc);
   if (found.crc !== crc || found.count !== count || found.records !== records) {
     const told = `${crc} of ${count} archives with ${records} records`;
     const is = `${found.crc} of ${found.count} with ${found.records}`;

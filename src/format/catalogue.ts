@@ -3,17 +3,13 @@
  * (FORMAT, "Catalogues"), so that it stays small while the store grows.
  */
 import {
-  checkHeader,
   checkReadable,
-  checkSealedLine,
   corrupt,
+  decodeSealed,
+  encodeSealed,
   Fields,
   FORMAT,
-  isSealedAsOurs,
-  parseObject,
   type Place,
-  sealLine,
-  sealOf,
 } from "./json-line.ts";
 import type { RunInfo } from "./run-info.ts";
 import { asObject, CRC, decodeRunInfo, encodeRunInfo } from "./run-info-codec.ts";
@@ -56,9 +52,7 @@ export function encodeCatalogue(
   path: string,
 ): { readonly body: Buffer; readonly crc: string } {
   const items = runs.map((run) => encodeRunInfo({ ...run, level: undefined }));
-  const line = sealLine(JSON.stringify({ format: FORMAT, kind: KIND, runs: items }));
-  const body = Buffer.from(`${line}\n`);
-  const crc = sealOf(line) ?? "";
+  const { body, crc } = encodeSealed({ format: FORMAT, kind: KIND, runs: items });
   checkReadable(path, () => decodeCatalogue(body, { path, level: 0, crc }));
   return { body, crc };
 }
@@ -69,15 +63,9 @@ export function decodeCatalogue(
   { path, level, crc }: Pick<Catalogue, "path" | "level" | "crc">,
 ): RunInfo[] {
   const place = { path, offset: 0 };
-  const text = Buffer.from(bytes).toString("utf8");
-  const line = text.trimEnd();
-  const object = parseObject(line, place);
-  checkHeader(object, KIND, place, () => isSealedAsOurs(line));
-  if (text !== `${line}\n`) throw corrupt("expected one line with its line feed", place);
-  checkSealedLine(line, place);
-  const found = sealOf(line);
+  const { fields, crc: found } = decodeSealed(bytes, KIND, place);
   if (found !== crc) throw corrupt(`expected the catalogue ${crc}, found ${found}`, place);
-  const runs = new Fields(object, place)
+  const runs = fields
     .array("runs")
     .map((run) => decodeRunInfo(new Fields(asObject(run, place), place), place, level));
   if (runs.length === 0) throw corrupt("a catalogue without runs", place);

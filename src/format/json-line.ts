@@ -152,6 +152,31 @@ export class Fields {
   }
 }
 
+/** An object that is one sealed line. @returns its bytes, and the checksum that it carries */
+export function encodeSealed(content: object): { readonly body: Buffer; readonly crc: string } {
+  const line = sealLine(JSON.stringify(content));
+  return { body: Buffer.from(`${line}\n`), crc: sealOf(line) ?? "" };
+}
+
+/**
+ * @param newest as `checkHeader` documents
+ * @throws CorruptionError, FormatVersionError
+ */
+export function decodeSealed(
+  bytes: Uint8Array,
+  kind: string,
+  place: Place,
+  newest: number = FORMAT,
+): { readonly fields: Fields; readonly crc: string } {
+  const text = Buffer.from(bytes).toString("utf8");
+  const line = text.trimEnd();
+  const object = parseObject(line, place);
+  checkHeader(object, kind, place, () => isSealedAsOurs(line, undefined, newest), newest);
+  if (text !== `${line}\n`) throw corrupt("expected one line with its line feed", place);
+  checkSealedLine(line, place);
+  return { fields: new Fields(object, place), crc: sealOf(line) ?? "" };
+}
+
 /** Stands where the checksum of a sealed line stands while it is computed: CRC-32 (zlib's). */
 const ZEROS = '"crc":"00000000"}';
 /** Of the end of a sealed line, with its checksum. */

@@ -2,15 +2,12 @@
 import type { ProofScope } from "../core/proof-scope.ts";
 import { CLOCK_MAX } from "../core/version.ts";
 import {
-  checkHeader,
   checkReadable,
-  checkSealedLine,
   corrupt,
+  decodeSealed,
+  encodeSealed,
   Fields,
-  isSealedAsOurs,
-  parseObject,
   type Place,
-  sealLine,
 } from "./json-line.ts";
 import {
   type ArchiveInfo,
@@ -151,7 +148,7 @@ export const LINEAGE_MAX = 16;
 
 export function encodeManifest(manifest: Manifest): Buffer {
   const { segmentGraceMs, tombstoneGraceMs } = manifest;
-  const json = JSON.stringify({
+  const { body } = encodeSealed({
     format: formatOf(manifest),
     kind: "manifest",
     ...manifest,
@@ -166,22 +163,14 @@ export function encodeManifest(manifest: Manifest): Buffer {
     listedArchives: encodeListed(manifest.listedArchives),
     conditions: manifest.conditions.length === 0 ? undefined : manifest.conditions,
   });
-  const bytes = Buffer.from(`${sealLine(json)}\n`);
-  checkReadable(MANIFEST_PATH, () => decodeManifest(bytes, MANIFEST_PATH));
-  return bytes;
+  checkReadable(MANIFEST_PATH, () => decodeManifest(body, MANIFEST_PATH));
+  return body;
 }
 
 /** @throws CorruptionError, FormatVersionError */
 export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
   const place = { path, offset: 0 };
-  const text = Buffer.from(bytes).toString("utf8");
-  const line = text.trimEnd();
-  const object = parseObject(line, place);
-  const isOurs = (): boolean => isSealedAsOurs(line, undefined, MANIFEST_FORMAT);
-  checkHeader(object, "manifest", place, isOurs, MANIFEST_FORMAT);
-  if (text !== `${line}\n`) throw corrupt("expected one line with its line feed", place);
-  checkSealedLine(line, place);
-  const fields = new Fields(object, place);
+  const { fields } = decodeSealed(bytes, "manifest", place, MANIFEST_FORMAT);
   const nested = (value: unknown): Fields => new Fields(asObject(value, place), place);
   const items = fields.array("runs");
   // In format 1 any two runs may share ids: each is a level of its own.
