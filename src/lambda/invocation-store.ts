@@ -15,7 +15,10 @@ export class InvocationStore<T> extends Store<T> {
     return this.#track(super.delete(id));
   }
 
-  override update(id: string, change: (current: T | undefined) => T | undefined): Promise<void> {
+  override update(
+    id: string,
+    change: (current: T | undefined) => T | undefined,
+  ): Promise<T | undefined> {
     return this.#track(super.update(id, change));
   }
 

@@ -36,20 +36,23 @@ export class Mutations {
     );
   }
 
-  /** @param change gets the record as memory holds it, undefined when there is none */
-  async update(id: string, change: (current: unknown) => unknown): Promise<void> {
+  /**
+   * @param change gets the record as memory holds it, undefined when there is none
+   * @returns the store's copy of the record that was written; undefined when there is none now
+   */
+  async update(id: string, change: (current: unknown) => unknown): Promise<unknown> {
     const done = new Deferred();
     this.#updates.add(done.promise);
     try {
       if (this.#alone !== undefined) await this.#alone;
-      await this.#update(checkId(id), change);
+      return await this.#update(checkId(id), change);
     } finally {
       this.#updates.delete(done.promise);
       done.resolve();
     }
   }
 
-  async #update(id: string, change: (current: unknown) => unknown): Promise<void> {
+  async #update(id: string, change: (current: unknown) => unknown): Promise<unknown> {
     await this.#session.loadForUpdate(id);
     const before = this.#session.records.visible.get(id);
     const next = change(before);
@@ -57,8 +60,10 @@ export class Mutations {
       next.catch(() => undefined); // Its own rejection would hide the reason given here.
       throw new InvalidArgumentError("update needs a synchronous function");
     }
-    if (next === undefined && before === undefined) return;
-    await this.#write(next === undefined ? deletion(id) : setOperation(id, next));
+    if (next === undefined && before === undefined) return undefined;
+    const operation = next === undefined ? deletion(id) : setOperation(id, next);
+    await this.#write(operation);
+    return operation.value;
   }
 
   /** Takes back the last operation of this store, where it is still the winner of its id. */

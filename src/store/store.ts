@@ -184,12 +184,17 @@ export class Store<T = Fields> {
   /**
    * Reads a record, changes it, writes what `change` returns; `undefined` deletes it (or leaves it
    * absent). Atomic within this process only: of two processes that update, the later write wins.
+   * @returns what it wrote, as a read returns it; undefined where there is no record now
    * @example
-   * await store.update("visits", (current) => ({ count: (current?.count ?? 0) + 1 }));
+   * const visits = await store.update("visits", (current) => ({ count: (current?.count ?? 0) + 1 }));
    */
-  async update(id: string, change: (current: T | undefined) => T | undefined): Promise<void> {
+  async update(
+    id: string,
+    change: (current: T | undefined) => T | undefined,
+  ): Promise<T | undefined> {
     const { reads } = this.#open();
-    await this.#mutations().update(id, (current) => change(reads.handOut(current)));
+    const next = await this.#mutations().update(id, (current) => change(reads.handOut(current)));
+    return reads.handOut(next);
   }
 
   /**

@@ -128,7 +128,7 @@ export class Client extends Viewer {
     );
   }
 
-  async #commit(intents: readonly Intent[], call: () => Promise<void>): Promise<boolean> {
+  async #commit(intents: readonly Intent[], call: () => Promise<unknown>): Promise<boolean> {
     const { oracle } = this.world;
     const name = this.#writer;
     const from = oracle.ledger.attemptCount(name);

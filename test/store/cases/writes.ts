@@ -112,14 +112,26 @@ export function writeCases(make: MakeMedium): void {
       seen.push(current);
       return (current ?? 0) + by;
     };
-    expect(await store.update("n", plus(1))).toBeUndefined();
-    await store.update("new", plus(5));
-    await store.update("new", () => undefined);
-    await store.update("none", () => undefined);
+    expect(await store.update("n", plus(1))).toBe(2);
+    expect(await store.update("new", plus(5))).toBe(5);
+    expect(await store.update("new", () => undefined)).toBeUndefined();
+    expect(await store.update("none", () => undefined)).toBeUndefined();
     expect(seen).toEqual([1, undefined]);
     expect(await entries()).toEqual([["n", 2]]);
     await Promise.all(Array.from({ length: 25 }, () => store.update("n", plus(1))));
     expect(await entries()).toEqual([["n", 27]]);
+  });
+
+  test("update resolves to the store's own, frozen copy of what it wrote", async () => {
+    const { open } = await setUp(make);
+    const store: Store<{ n: number; at?: Date | string }> = await open();
+    const next = { n: 1, at: new Date(0) };
+    const written = await store.update("a", () => next);
+    expect(written).toEqual({ n: 1, at: "1970-01-01T00:00:00.000Z" });
+    expect(written).not.toBe(next);
+    expect(Object.isFrozen(written)).toBe(true);
+    expect(Object.isFrozen(next)).toBe(false);
+    expect(await store.read("a")).toEqual(written);
   });
 
   test("update gets a frozen record, passes errors on and refuses async functions", async () => {
