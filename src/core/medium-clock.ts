@@ -32,9 +32,14 @@ export function momentOf(clocks: Clocks): Moment {
   }
 }
 
+/** By how much the wall clock has gained on the steady clock: that stood still, or one was set. */
+function gainedMs(since: Moment, now: Moment): number {
+  return now.wallMs - since.wallMs - (now.steadyMs - since.steadyMs);
+}
+
 /** By how much the clocks of a process ran apart: it was frozen, or one of them was set. */
 export function apartMs(since: Moment, now: Moment): number {
-  return Math.abs(now.wallMs - since.wallMs - (now.steadyMs - since.steadyMs));
+  return Math.abs(gainedMs(since, now));
 }
 
 /**
@@ -71,15 +76,36 @@ const DATE_GRAIN_MS = 1_000;
 /** By how much a steady clock may be wrong: 0.5 ms a second. */
 const DRIFT = 0.5 / 1_000;
 
+/** A bound of the medium's time minus the steady clock, as an answer told it of a moment. */
+interface Bound {
+  readonly offsetMs: number;
+  readonly at: Moment;
+}
+
+/**
+ * By how much a bound has become uncertain: the steady clock drifts, and where the wall clock gained
+ * on it, it may have stood still, for less than anybody notices.
+ */
+function slackMs(since: Moment, now: Moment, gained: number): number {
+  return Math.max(0, now.steadyMs - since.steadyMs) * DRIFT + Math.max(0, gained);
+}
+
+function leastAt({ offsetMs, at }: Bound, now: Moment): number {
+  return offsetMs - slackMs(at, now, -gainedMs(at, now));
+}
+
+function mostAt({ offsetMs, at }: Bound, now: Moment): number {
+  return offsetMs + slackMs(at, now, gainedMs(at, now));
+}
+
 /**
  * The time of a medium that dates its answers: an interval in which it lies, in terms of the steady
  * clock, narrowed by each answer. One for each backend instance.
  */
 export class MediumClock implements MediumTime {
   readonly #clocks: Clocks;
-  /** Bounds of the medium's time minus the steady clock. */
-  #lo = Number.NEGATIVE_INFINITY;
-  #hi = Infinity;
+  #lo: Bound | undefined;
+  #hi: Bound | undefined;
   /** When the last answer that counted came. */
   #seen: Moment | undefined;
   /** There was an answer, though it need not have counted: the process was frozen meanwhile. */
@@ -101,16 +127,17 @@ export class MediumClock implements MediumTime {
     if (!Number.isFinite(dateMs)) return;
     this.#hasAnswer = true;
     if (apartMs(sent, got) > APART_MS_MAX) return;
-    const lo = dateMs - got.steadyMs;
-    const hi = dateMs + DATE_GRAIN_MS - sent.steadyMs;
+    const lo: Bound = { offsetMs: dateMs - got.steadyMs, at: got };
+    const hi: Bound = { offsetMs: dateMs + DATE_GRAIN_MS - sent.steadyMs, at: sent };
     const seen = this.#seen;
     // What was known before a freeze would hide that time went on.
     const isContinued = seen !== undefined && apartMs(seen, got) <= APART_MS_MAX;
-    const drift = isContinued ? Math.max(0, got.steadyMs - seen.steadyMs) * DRIFT : Infinity;
-    const least = Math.max(this.#lo - drift, lo);
-    const most = Math.min(this.#hi + drift, hi);
+    const known = isContinued ? { lo: this.#lo ?? lo, hi: this.#hi ?? hi } : { lo, hi };
+    const least = leastAt(known.lo, got) > leastAt(lo, got) ? known.lo : lo;
+    const most = mostAt(known.hi, got) < mostAt(hi, got) ? known.hi : hi;
     // Answers that contradict each other: the newest alone.
-    [this.#lo, this.#hi] = least <= most ? [least, most] : [lo, hi];
+    const agree = leastAt(least, got) <= mostAt(most, got);
+    [this.#lo, this.#hi] = agree ? [least, most] : [lo, hi];
     if (seen === undefined || got.steadyMs > seen.steadyMs) this.#seen = got;
   }
 
@@ -120,18 +147,21 @@ export class MediumClock implements MediumTime {
   }
 
   get offsetMsMax(): number {
-    return this.#hi;
+    const [hi, seen] = [this.#hi, this.#seen];
+    return hi === undefined || seen === undefined ? Infinity : mostAt(hi, seen);
   }
 
   /** The wall clock where it may be right, else the middle of what is known; 0 before any answer. */
   estimateMs(): number {
-    if (this.#seen === undefined) return 0;
-    const { steadyMs, wallMs } = this.now();
-    const offset = wallMs - steadyMs;
-    // The steady clock drifts on while no answer comes.
-    const drift = Math.max(0, steadyMs - this.#seen.steadyMs) * DRIFT;
-    const isRight = this.#lo - drift <= offset && offset <= this.#hi + drift;
-    return plausible(steadyMs + (isRight ? offset : (this.#lo + this.#hi) / 2));
+    const [lo, hi, seen] = [this.#lo, this.#hi, this.#seen];
+    if (lo === undefined || hi === undefined || seen === undefined) return 0;
+    const now = this.now();
+    // A wall clock that was set by more than anybody overlooks is not followed.
+    const until = apartMs(seen, now) > APART_MS_MAX ? seen : now;
+    const [least, most] = [leastAt(lo, until), mostAt(hi, until)];
+    const offset = now.wallMs - now.steadyMs;
+    const isRight = least <= offset && offset <= most;
+    return plausible(now.steadyMs + (isRight ? offset : (least + most) / 2));
   }
 }
 

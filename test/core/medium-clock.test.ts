@@ -127,6 +127,63 @@ describe("a process that was frozen", () => {
     expect(Math.abs(errorMs())).toBeLessThan(0.001);
   });
 
+  test.each([1, 20, 49])(
+    "for %d ms, again and again, keeps the time of a right wall clock",
+    (ms) => {
+      const { clock, state, ask, pass, errorMs } = process();
+      for (let round = 0; round < 50; round++) {
+        pass(37);
+        ask();
+        state.wallMs += ms;
+        state.trueMs += ms;
+        expect(clock.isDoubtful).toBe(false);
+        expect(Math.abs(errorMs())).toBeLessThan(0.001);
+      }
+    },
+  );
+
+  test.each([1, 20, 49])(
+    "for %d ms during a request, keeps the time of a right wall clock",
+    (ms) => {
+      const { clock, state, ask, pass, errorMs } = process();
+      for (let round = 0; round < 50; round++) {
+        ask();
+        const sent = clock.now();
+        const dateMs = Math.floor(state.trueMs / 1_000) * 1_000;
+        state.wallMs += ms;
+        state.trueMs += ms;
+        pass(10);
+        clock.observe(dateMs, sent, clock.now());
+        expect(Math.abs(errorMs())).toBeLessThan(0.001);
+      }
+    },
+  );
+
+  test.each([1, 20, 49])(
+    "for %d ms, whose wall clock is wrong, errs by no more than half a second and that",
+    (ms) => {
+      const { state, ask, pass, errorMs } = process({ wallErrorMs: 7_000 });
+      for (let round = 0; round < 200; round++) {
+        ask();
+        pass(37);
+        state.wallMs += ms;
+        state.trueMs += ms;
+        expect(Math.abs(errorMs())).toBeLessThanOrEqual(510 + ms);
+      }
+    },
+  );
+
+  test.each([-3_600_000, 3_600_000])(
+    "while its clock was set by %d ms does not follow that",
+    (ms) => {
+      const { clock, state, ask, errorMs } = process();
+      ask();
+      state.wallMs += ms;
+      expect(clock.isDoubtful).toBe(true);
+      expect(Math.abs(errorMs())).toBeLessThanOrEqual(510);
+    },
+  );
+
   test("with a request under way learns nothing from its answer", () => {
     const { clock, state, ask } = process();
     ask();

@@ -1,7 +1,13 @@
 /** Every answer of the server tells its time, whatever else it says. */
+import { Readable } from "node:stream";
+import { setTimeout } from "node:timers/promises";
+import { S3Client } from "@aws-sdk/client-s3";
 import { describe, expect, test } from "vitest";
+import { Deferred } from "../../src/core/deferred.ts";
+import { UnavailableError } from "../../src/core/errors.ts";
 import { MediumClock } from "../../src/core/medium-clock.ts";
-import { bytes, CLIENTS, ok, rejection, s3Error, scriptedWith } from "./support.ts";
+import { S3Backend } from "../../src/s3/index.ts";
+import { bytes, CLIENTS, ok, rejection, s3Error, scriptedWith, virtualRuntime } from "./support.ts";
 
 /** What the server's clock is ahead of the client's, which is as far as it may be and still sign. */
 const AHEAD_MS = 240_000;
@@ -39,6 +45,32 @@ describe.each(CLIENTS)("the %s client", (name) => {
     await s3.backend.put("a", bytes("x"), { ifAbsent: true });
     expect([before, (s3.backend.clock?.estimateMs() ?? 0) > 0]).toEqual([0, true]);
   });
+});
+
+test("nothing is learnt from an answer that a client reports after it was given up", async () => {
+  const runtime = virtualRuntime();
+  const [asked, answer] = [new Deferred<void>(), new Deferred<void>()];
+  // Of those that a program may bring along, some take no notice of a signal.
+  const handle = async (): Promise<unknown> => {
+    asked.resolve();
+    await answer.promise;
+    const headers = { date: new Date(runtime.nowMs()).toUTCString() };
+    return { response: { statusCode: 200, reason: "OK", headers, body: Readable.from([]) } };
+  };
+  const requestHandler = { handle } as unknown as S3Client["config"]["requestHandler"];
+  const credentials = { accessKeyId: "id", secretAccessKey: "secret" };
+  const client = new S3Client({ region: "us-east-1", credentials, requestHandler });
+  const given = { client, bucket: "bucket", requestTimeoutMs: 100, attemptsMax: 1, runtime };
+  const backend = new S3Backend(given);
+  await backend.initialize("", { readOnly: false });
+  const failed = rejection(backend.get("a"));
+  await asked.promise;
+  runtime.advance(100);
+  expect(await failed).toBeInstanceOf(UnavailableError);
+  runtime.advance(20_000);
+  answer.resolve();
+  await setTimeout(20);
+  expect(backend.clock.estimateMs()).toBe(0);
 });
 
 function headersOf(answer: object): Record<string, string> {

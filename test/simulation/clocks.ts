@@ -93,6 +93,8 @@ const DRIFT_MS = 100;
 const PAUSE_MS = 12_000;
 /** Share of the awaits at which a process freezes, where that is its trouble. */
 const FREEZES = 0.03;
+/** Share of those that nobody notices. */
+const BRIEF = 0.3;
 const STEP_BACK_MS = 5_000;
 /** Fastest to slowest: up to 0.4 ms a second off. */
 const RATES = 0.8 / 1_000;
@@ -145,8 +147,10 @@ export function drawClocks(dice: Prng, drawn: Drawn, stormMs: number): Drawn & {
       };
       return { ...awake, clocks: { ...clocks, promise: within, wallErrorMs } };
     }
-    case "suspended":
-      return { ...right, hazards: { ...freezing(calm, 8_000), steadyStops: 1 }, clocks };
+    case "suspended": {
+      const hazards = { ...freezing(calm, 8_000), steadyStops: 1, briefFreezes: BRIEF };
+      return { ...right, hazards, clocks };
+    }
     case "paused": {
       const aheadMs = GRAIN_MS + longestTripMs(drawn.network) + DRIFT_MS;
       const promise = { ...EXACT, aheadMs, behindMs: PAUSE_MS + 2 * aheadMs, mayStandStill: true };

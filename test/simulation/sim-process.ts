@@ -3,6 +3,7 @@
  * may jump, and a steady clock; each may stand still while the process is frozen. It may freeze (answers and timers wait for the thaw, what it has sent goes on) and die
  * (nothing in it ever runs again).
  */
+import { APART_MS_MAX } from "../../src/core/medium-clock.ts";
 import type { Runtime } from "../../src/core/runtime.ts";
 import type { SchemaVersion } from "./form.ts";
 import type { Kernel, Timer } from "./kernel.ts";
@@ -18,12 +19,19 @@ export interface Hazards {
   readonly death: number;
   readonly freeze: number;
   readonly freezeMsMax: number;
+  /** Share of freezes that are too short for a process to doubt its clocks. Default 0. */
+  readonly briefFreezes?: number;
   readonly clockJump: number;
   /** How far a wall clock may be off. */
   readonly clockSkewMsMax: number;
   /** Shares of freezes in which only the steady clock stands still (suspended), or both (a snapshot). */
   readonly steadyStops: number;
   readonly bothStop: number;
+}
+
+export function drawFreezeMs(prng: Prng, { freezeMsMax, briefFreezes = 0 }: Hazards): number {
+  const isBrief = briefFreezes > 0 && prng.chance(briefFreezes);
+  return isBrief ? prng.between(1, APART_MS_MAX) : prng.between(500, freezeMsMax);
 }
 
 /** A time for which clocks of a process stand still. */
@@ -144,13 +152,13 @@ export class SimProcess implements Runtime {
       if (frozenMs > 0) {
         return this.#afterThaw(frozenMs + this.prng.below(20), arrive, timer);
       }
-      const { death, freeze, freezeMsMax, clockJump } = this.#hazards;
+      const { death, freeze, clockJump } = this.#hazards;
       if (this.prng.chance(death)) {
         this.#options.count?.("deaths");
         return this.kill();
       }
       if (this.prng.chance(freeze)) {
-        const ms = this.prng.between(500, freezeMsMax);
+        const ms = drawFreezeMs(this.prng, this.#hazards);
         this.#options.count?.("freezes");
         this.freeze(ms);
         return this.#afterThaw(ms, arrive, timer);

@@ -126,7 +126,8 @@ export class Exchange {
     this.dateMs = parseDate(headers["date"]);
     const { clock } = this.#listeners;
     const sentAt = this.#sentAt;
-    if (this.dateMs === undefined || sentAt === undefined) return;
+    // Whoever stopped waiting may do so long before an answer, of which a date then tells little.
+    if (this.dateMs === undefined || sentAt === undefined || this.signal.aborted) return;
     clock.observe(this.dateMs, sentAt, clock.now());
   }
 

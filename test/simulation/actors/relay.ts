@@ -3,6 +3,7 @@
  * before, without a look in between. Nothing but clocks tells which is the later one.
  */
 import { type Change, Client } from "../client.ts";
+import { drawFreezeMs } from "../sim-process.ts";
 import { IDS, type World } from "../world.ts";
 
 /**
@@ -22,13 +23,13 @@ export async function relay(world: World): Promise<void> {
   const { prng } = world;
   const id = prng.pick(IDS);
   const changeBy = ({ process }: Client): Change => ({ id, record: world.uniqueRecord(process) });
-  const { steadyStops, bothStop, freezeMsMax } = world.weather.hazards;
-  const stops = steadyStops + bothStop > 0;
+  const { hazards } = world.weather;
+  const stops = hazards.steadyStops + hazards.bothStop > 0;
   for (let turns = prng.between(2, 5); turns > 0 && !world.isCalm; turns--) {
     for (const [at, client] of clients.entries()) {
       const next = clients[at + 1] ?? clients[0];
       // Frozen while the other writes, so that its time lies behind that.
-      if (stops && prng.chance(0.3)) next?.process.freeze(prng.between(500, freezeMsMax));
+      if (stops && prng.chance(0.3)) next?.process.freeze(drawFreezeMs(prng, hazards));
       const writes = prng.pick([1, 1, 2, 5]);
       for (let left = writes; left > 0; left--) await client.write([changeBy(client)]);
       await next?.process.sleep(0);

@@ -101,8 +101,8 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "core/medium-clock.ts",
-        find: "least <= most ? [least, most] : [lo, hi]",
-        put: "least <= most || lo <= hi ? [least, most] : [lo, hi]",
+        find: "agree ? [least, most] : [lo, hi]",
+        put: "agree || known.lo !== lo ? [least, most] : [lo, hi]",
       },
     ],
   },
@@ -139,8 +139,8 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "core/medium-clock.ts",
-        find: "const lo = dateMs - got.steadyMs;",
-        put: "[sent, got] = [got, sent];\n    const lo = dateMs - got.steadyMs;",
+        find: "const lo: Bound = { offsetMs: dateMs - got.steadyMs, at: got };",
+        put: "[sent, got] = [got, sent];\n    const lo: Bound = { offsetMs: dateMs - got.steadyMs, at: got };",
       },
     ],
   },
@@ -151,8 +151,8 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "core/medium-clock.ts",
-        find: "const hi = dateMs + DATE_GRAIN_MS - sent.steadyMs;",
-        put: "const hi = dateMs - sent.steadyMs;",
+        find: "offsetMs: dateMs + DATE_GRAIN_MS - sent.steadyMs",
+        put: "offsetMs: dateMs - sent.steadyMs",
       },
     ],
   },
@@ -164,6 +164,44 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
       { file: "core/medium-clock.ts", find: "const DRIFT = 0.5 / 1_000;", put: "const DRIFT = 0;" },
     ],
     test: { file: MEDIUM, name: "follows a steady clock that is wrong" },
+  },
+  {
+    name: "a freeze too short for doubt",
+    breaks: ["ORDER", "H1"],
+    does: "keeps the bounds of the interval where the steady clock stood still for up to 50 ms",
+    edits: [
+      {
+        file: "core/medium-clock.ts",
+        find: "DRIFT + Math.max(0, gained)",
+        put: "DRIFT + Math.max(0, 0 * gained)",
+      },
+    ],
+  },
+  {
+    name: "a wall clock that was set is followed",
+    breaks: ["ORDER", "H2"],
+    does: "widens the interval by whatever the wall clock has gained since the last answer",
+    edits: [
+      {
+        file: "core/medium-clock.ts",
+        find: "apartMs(seen, now) > APART_MS_MAX ? seen : now",
+        put: "now",
+      },
+    ],
+    test: { file: MEDIUM, name: "does not follow that" },
+  },
+  {
+    name: "an answer to nobody",
+    breaks: ["ORDER", "H1"],
+    does: "takes in the date of an answer that came after the request was given up",
+    edits: [
+      {
+        file: "s3/requests/exchange.ts",
+        find: " || this.signal.aborted) return;",
+        put: ") return;",
+      },
+    ],
+    test: { file: "s3/medium-clock.test.ts", name: "after it was given up" },
   },
   {
     name: "no doubt after a freeze",
@@ -232,8 +270,8 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "core/medium-clock.ts",
-        find: "const { steadyMs, wallMs } = this.now();",
-        put: "const { steadyMs, wallMs } = this.#seen;",
+        find: "const now = this.now();",
+        put: "const now = seen;",
       },
     ],
   },
@@ -244,7 +282,7 @@ export const CLOCK_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "core/medium-clock.ts",
-        find: "(isRight ? offset : (this.#lo + this.#hi) / 2)",
+        find: "(isRight ? offset : (least + most) / 2)",
         put: "(isRight ? offset : offset)",
       },
     ],
