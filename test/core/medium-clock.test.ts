@@ -110,8 +110,16 @@ describe("an estimate", () => {
 });
 
 describe("a process that was frozen", () => {
-  test.each([60, 400, 90_000])("for %d ms is uncertain until an answer", (ms) => {
-    const { clock, state, ask, pass, errorMs } = process();
+  test.each([
+    [60, 0],
+    [400, 0],
+    [90_000, 0],
+    // What the wall clock gains is not what the steady clock missed.
+    [60, 120],
+    [400, 120],
+    [90_000, 120],
+  ])("for %d ms, and set right by %d ms, is uncertain until an answer", (ms, wallErrorMs) => {
+    const { clock, state, ask, pass, errorMs } = process({ wallErrorMs });
     for (let request = 0; request < 60; request++) {
       pass(37);
       ask();
@@ -119,7 +127,7 @@ describe("a process that was frozen", () => {
     // So that the next date does not contradict the ones before, although time went on.
     pass(1_300 - (state.trueMs % 1_000));
     // Its steady clock stood still.
-    state.wallMs += ms;
+    state.wallMs += ms - wallErrorMs;
     state.trueMs += ms;
     expect(clock.isDoubtful).toBe(true);
     ask();

@@ -49,7 +49,7 @@ describe.each(CLIENTS)("the %s client", (name) => {
 
 test("nothing is learnt from an answer that a client reports after it was given up", async () => {
   const runtime = virtualRuntime();
-  const [asked, answer] = [new Deferred<void>(), new Deferred<void>()];
+  const [asked, answer] = [new Deferred(), new Deferred()];
   // Of those that a program may bring along, some take no notice of a signal.
   const handle = async (): Promise<unknown> => {
     asked.resolve();
