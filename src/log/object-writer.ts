@@ -8,7 +8,7 @@ import { decodeFilter, segmentPath, streamName } from "../format/paths.ts";
 import { encodeBody, sealSegment, versionNonce } from "../format/segment.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import { Conditions } from "../storage/conditions.ts";
-import { beyondBudget } from "../storage/wrapped-backend.ts";
+import { createObject, type PutThrough } from "./create-object.ts";
 import type { LogSettings, LogWriter, SegmentDraft, WrittenSegment } from "./log.ts";
 
 /** How many clones of one process may have taken a name before we do. */
@@ -38,17 +38,6 @@ export interface WrittenObject<Draft> {
   readonly draft: Draft;
   /** Date of the response that made it durable. */
   readonly dateMs: number;
-}
-
-/** The medium, and how long it may take to learn an outcome. */
-export interface PutThrough {
-  readonly backend: StorageBackend;
-  /** Called before each attempt: how long it may take. */
-  readonly timeoutMs: () => number;
-  /** Aborts when no caller waits any more: nothing is sent after that. */
-  readonly signal?: AbortSignal;
-  /** Called with the object's path before it is sent. */
-  readonly onSend?: (path: string) => void;
 }
 
 /** The stream is named at its first flush: before that, a process may still be cloned. */
@@ -135,35 +124,16 @@ export class ObjectWriter implements LogWriter {
 
 /** Undefined if another writer's bytes are there. */
 async function create(
-  { backend, timeoutMs, signal }: PutThrough,
+  through: PutThrough,
   path: string,
   bytes: Buffer,
   conditions: Conditions,
 ): Promise<number | undefined> {
-  const options = { timeoutMs: timeoutMs(), signal };
-  const put = await backend.put(path, bytes, { ifAbsent: true }, options);
-  await conditions.confirm(backend, { path, bytes, options }, put);
-  return put.status === "written" ? put.dateMs : settle(backend, path, bytes);
-}
-
-/** Somebody's bytes are there: ours (an answer was lost), or a clone's. */
-async function settle(
-  backend: StorageBackend,
-  path: string,
-  bytes: Buffer,
-): Promise<number | undefined> {
-  const found = await beyondBudget(backend)
-    .get(path)
-    .catch((cause: unknown) => {
-      throw new WriteOutcomeUnknownError(`${path} exists, but could not be read back`, {
-        path,
-        cause,
-      });
-    });
-  if (found.status !== "found") {
+  const created = await createObject(through, path, bytes, conditions);
+  if (created.status === "gone") {
     throw new WriteOutcomeUnknownError(`${path} existed and is gone: it may have been compacted`, {
       path,
     });
   }
-  return bytes.equals(found.body) ? found.dateMs : undefined;
+  return created.status === "written" ? created.dateMs : undefined;
 }

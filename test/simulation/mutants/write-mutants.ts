@@ -72,7 +72,7 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "writes a segment whether its name is free or not",
     edits: [
       {
-        file: "log/object-writer.ts",
+        file: "log/create-object.ts",
         find: "backend.put(path, bytes, { ifAbsent: true }, options)",
         put: 'backend.put(path, bytes, "none", options)',
       },
@@ -88,9 +88,9 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "takes whatever lies under its name for its own",
     edits: [
       {
-        file: "log/object-writer.ts",
-        find: "return bytes.equals(found.body) ? found.dateMs : undefined;",
-        put: "return found.dateMs;",
+        file: "log/create-object.ts",
+        find: "if (bytes.equals(found.body)) return",
+        put: "if (bytes.length > 0) return",
       },
     ],
     test: {
@@ -104,9 +104,9 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "writes under a new name without reading back what may be its own",
     edits: [
       {
-        file: "log/object-writer.ts",
-        find: 'put.status === "written" ? put.dateMs : settle(backend, path, bytes)',
-        put: 'put.status === "written" ? put.dateMs : undefined',
+        file: "log/create-object.ts",
+        find: "if (bytes.equals(found.body)) return",
+        put: "if (bytes.length === 0) return",
       },
     ],
   },
@@ -179,9 +179,14 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     does: "reports that nothing was written when its segment could not be read back",
     edits: [
       {
-        file: "log/object-writer.ts",
+        file: "log/create-object.ts",
         find: "throw new WriteOutcomeUnknownError(`${path} exists, but could not be read back`, {\n        path,",
         put: "throw new UnavailableError(`${path} exists, but could not be read back`, {\n        path,",
+      },
+      {
+        file: "log/create-object.ts",
+        find: "import { WriteOutcomeUnknownError }",
+        put: "import { UnavailableError, WriteOutcomeUnknownError }",
       },
     ],
     test: {
