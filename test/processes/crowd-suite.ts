@@ -6,6 +6,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Deferred } from "../../src/core/deferred.ts";
+import { judgePlain } from "../histories/from-register.ts";
 import { checkRegister } from "../register/checker.ts";
 import { ONE_HOST } from "../register/history.ts";
 import { historyOf, readRegisterJournal, steadyMs } from "../register/journal.ts";
@@ -73,6 +74,7 @@ export function crowdSuite(openMedium: () => Promise<Medium>): void {
       expect(sent.size + refused.length).toBe(ROUNDS * PROCESSES * SHARED_IDS.length);
       expect(history.writes.length).toBe(sent.size);
       expect(checkRegister(history, ONE_HOST)).toEqual([]);
+      expect(judgePlain(history, ONE_HOST)).toMatchObject({ answer: "fine" });
 
       console.log(
         `rounds of ${PROCESSES} processes took ${roundsMs.map((ms) => ms.toFixed(0)).join(", ")} ms; ` +

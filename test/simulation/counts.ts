@@ -63,6 +63,8 @@ export function createCounts() {
     /** Batches whose clocks run ahead of their medium, and later writes that are below one for that alone. */
     bulkBatches: 0,
     outrun: 0,
+    /** Calls that the checker of histories found an order for (../histories). */
+    explained: 0,
     /** Freezes in which clocks stood still. */
     stoppedClocks: 0,
     /** Scans, looks of followers, and undos that were judged. */

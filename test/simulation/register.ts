@@ -1,5 +1,6 @@
 /** Records what the register checker is given: calls and reads with their times, versions as sent. */
 import { checkRegister, type Finding, knewOfDrag } from "../register/checker.ts";
+import { judgePlain } from "../histories/from-register.ts";
 import type { ClockPromise, History, ReadCall, SentWrite } from "../register/history.ts";
 import type { Kernel } from "./kernel.ts";
 import { type Intent, isUndo, type Ledger } from "./ledger.ts";
@@ -50,6 +51,8 @@ export interface RegisterReport {
   readonly findings: readonly Finding[];
   readonly dragged: number;
   readonly outrun: number;
+  /** Calls of which some order is known that explains them. */
+  readonly explained: number;
 }
 
 /** What was measured when a segment was sent first. */
@@ -151,13 +154,20 @@ export class Register {
     }
   }
 
-  /** @returns what is wrong, and how many writes knew of a drag, or were outrun by a batch */
+  /** @returns what is wrong, and how many writes knew of a drag, or were outrun by a batch, and how many calls are explained */
   check(given: Omit<ClockPromise, "epochMs">): RegisterReport {
     const promise = { ...given, epochMs: EPOCH_MS };
     const history = this.history();
     const findings = checkRegister(history, promise);
     const dragged = history.writes.filter((write) => knewOfDrag(write, promise)).length;
-    return { findings, dragged, outrun: outrunIn(history, promise, findings) };
+    const outrun = outrunIn(history, promise, findings);
+    const verdict = judgePlain(history, promise);
+    if (verdict.answer === "violated") {
+      const unexplained = { rule: "LINEARIZABLE", message: verdict.message };
+      return { findings: [...findings, unexplained], dragged, outrun, explained: 0 };
+    }
+    const orders = verdict.answer === "fine" ? verdict.orders : [];
+    return { findings, dragged, outrun, explained: orders.flat().length };
   }
 
   history(): History {

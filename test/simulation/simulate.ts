@@ -63,9 +63,10 @@ export async function simulate(seed: number): Promise<SimulationResult> {
 
 /** Of all that was called, per record: what the clocks promise holds (Q1 to Q8). */
 function checkRegister({ oracle, weather }: World): void {
-  const { findings, dragged, outrun } = oracle.register.check(weather.clocks.promise);
+  const { findings, dragged, outrun, explained } = oracle.register.check(weather.clocks.promise);
   oracle.counts.dragged += dragged;
   oracle.counts.outrun += outrun;
+  oracle.counts.explained += explained;
   for (const { rule, message } of findings) oracle.fail(rule, message);
 }
 

@@ -24,6 +24,7 @@ test(
     expect(report.kills).toBeGreaterThan(0);
     expect(report.disturbed).toBeGreaterThan(0);
     expect(report.sharedWrites).toBeGreaterThan(2);
+    expect(report.explained).toBe("fine");
     expect(report.sharedReads).toBeGreaterThan(0);
   },
 );

@@ -17,6 +17,7 @@ import { readStore } from "../processes/read-store.ts";
 import { bundleWorkers } from "../processes/worker-program.ts";
 import type { WorkerProcess, WorkerProgram } from "../processes/worker-program.ts";
 import type { Settings } from "../processes/worker.ts";
+import { judgePlain } from "../histories/from-register.ts";
 import { checkRegister } from "../register/checker.ts";
 import { ONE_HOST } from "../register/history.ts";
 import {
@@ -57,8 +58,9 @@ export interface TortureReport extends Verdict {
   /** Calls on the records that all write. */
   readonly sharedWrites: number;
   readonly sharedReads: number;
-  /** What the register checker finds among these. */
+  /** What the two checkers find among these, and the answer of the one that looks for an order. */
   readonly misordered: readonly string[];
+  readonly explained: "fine" | "violated" | "undecided";
   readonly generation: number;
   /** What processes that ended by themselves had to say. */
   readonly crashes: readonly string[];
@@ -260,9 +262,11 @@ export async function torture(options: TortureOptions): Promise<TortureReport> {
   const sessions = run.slots.flatMap(({ registers }) => registers.map(readRegisterJournal));
   const history = historyOf([...sessions, ...readers]);
   const shared = { sharedWrites: history.writes.length, sharedReads: history.reads.length };
-  const misordered = checkRegister(history, ONE_HOST).map(
-    ({ rule, message }) => `${rule}: ${message}`,
-  );
+  const explained = judgePlain(history, ONE_HOST);
+  const misordered = [
+    ...checkRegister(history, ONE_HOST).map(({ rule, message }) => `${rule}: ${message}`),
+    ...(explained.answer === "violated" ? [explained.message] : []),
+  ];
   const count = (outcome: JournaledCall["outcome"]): number =>
     slots.flatMap(({ calls }) => calls).filter((call) => call.outcome === outcome).length;
   const { kills, freezes, crashes } = run;
@@ -276,6 +280,7 @@ export async function torture(options: TortureOptions): Promise<TortureReport> {
     ...outcomes,
     ...shared,
     misordered,
+    explained: explained.answer,
     kills,
     freezes,
     requests,
