@@ -109,23 +109,24 @@ async function* mergeCursors<E extends RunEntry, P extends Part>(
         [batch, batchText] = [[], 0];
         yield top.part;
         await top.nextBatch();
-      } else await top.open();
-      heap.restoreTop();
+        heap.restoreTop();
+      } else await heap.open(top.part);
       continue;
     }
     let winner = top.entry;
     for (let same: Cursor<E, P> | undefined = top; same?.id === winner.id; same = heap.top) {
       // Its first id is this one, or above it.
-      if (same.part !== undefined) await same.open();
-      else {
-        if (same !== top && wins(same.entry, winner)) winner = same.entry;
-        if (!same.advance()) {
-          if (isPrompt && batch.length > 0) {
-            yield batch;
-            [batch, batchText] = [[], 0];
-          }
-          await same.nextBatch();
+      if (same.part !== undefined) {
+        await heap.open(same.part);
+        continue;
+      }
+      if (same !== top && wins(same.entry, winner)) winner = same.entry;
+      if (!same.advance()) {
+        if (isPrompt && batch.length > 0) {
+          yield batch;
+          [batch, batchText] = [[], 0];
         }
+        await same.nextBatch();
       }
       heap.restoreTop();
     }
@@ -225,16 +226,28 @@ function isPart<P extends Part>(batch: readonly unknown[] | P): batch is P {
 
 /** Binary heap by the id of each cursor's entry. */
 class CursorHeap<E extends RunEntry, P extends Part> {
-  readonly #cursors: Cursor<E, P>[];
+  #cursors: Cursor<E, P>[];
   readonly #isBefore: IsBefore;
 
   constructor(cursors: readonly Cursor<E, P>[], isBefore: IsBefore) {
     this.#isBefore = isBefore;
-    // A sorted array is a heap.
-    this.#cursors = cursors.toSorted((a, b) => {
+    this.#cursors = this.#sorted(cursors);
+  }
+
+  /** A sorted array is a heap. */
+  #sorted(cursors: readonly Cursor<E, P>[]): Cursor<E, P>[] {
+    const isBefore = this.#isBefore;
+    return cursors.toSorted((a, b) => {
       const [x, y] = [a.id, b.id];
       return isBefore(x, y) ? -1 : x === y ? 0 : 1;
     });
+  }
+
+  /** Opens the top's part and those that begin within it, at once: each waits for its source. */
+  async open({ to }: Part): Promise<void> {
+    const opened = this.#cursors.filter(({ part, id }) => part !== undefined && id < to);
+    await Promise.all(opened.map((cursor) => cursor.open()));
+    this.#cursors = this.#sorted(this.#cursors.filter(({ isDone }) => !isDone));
   }
 
   get top(): Cursor<E, P> | undefined {

@@ -2,7 +2,14 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { AssertionError } from "../../src/core/errors.ts";
 import { type Entry, type RunEntry, wins } from "../../src/core/version.ts";
-import { fromMap, fromSorted, inTurn, mergeSorted } from "../../src/runs/merge.ts";
+import {
+  fromMap,
+  fromSorted,
+  inTurn,
+  mergeParts,
+  mergeSorted,
+  type Part,
+} from "../../src/runs/merge.ts";
 import { propertyRuns } from "../support/effort.ts";
 import { collect, entriesOf, record, SEED, tombstone } from "./support.ts";
 
@@ -91,6 +98,60 @@ test("what is merged is returned before more is awaited, if the option says so",
   expect(asked).toBe(0);
   await merged.return(undefined);
   expect(await mergeSorted([slow()]).next()).toMatchObject({ value: [{}, {}, { id: "c" }] });
+});
+
+describe("parts", () => {
+  /** Of ids, each a source of one part; an opened one gives nothing before all of some are open. */
+  function sourcesOf(spans: readonly string[], waitFor: number): AsyncIterable<Part>[] {
+    let [open, openAll]: [number, () => void] = [0, () => {}];
+    const all = new Promise<void>((resolve) => (openAll = resolve));
+    return spans.map(async function* each(ids) {
+      async function* entries(): AsyncGenerator<RunEntry[]> {
+        if (++open === waitFor) openAll();
+        await all;
+        yield ids.split("").map((id) => record(id));
+      }
+      yield await Promise.resolve({ from: ids[0] ?? "", to: `${ids.at(-1)} `, entries });
+    });
+  }
+
+  test.each([
+    ["of one id", ["a", "a", "a"], 3, ["a"]],
+    ["that begin within the first", ["adg", "be", "cf"], 3, ["abcdefg"]],
+    ["that follow are given whole", ["ac", "b", "d"], 2, ["abc", { from: "d" }]],
+  ])("that overlap are opened at once, those %s", async (_, spans, opened, expected) => {
+    const given: unknown[] = [];
+    for await (const batch of mergeParts<RunEntry, Part>(sourcesOf(spans, opened))) {
+      given.push(Array.isArray(batch) ? batch.map(({ id }) => id).join("") : batch);
+    }
+    expect(given).toMatchObject(expected);
+  });
+
+  test("that overlap are closed when one of them fails", async () => {
+    const closed: string[] = [];
+    async function* failing(name: string): AsyncGenerator<Part> {
+      async function* entries(): AsyncGenerator<RunEntry[]> {
+        try {
+          yield await Promise.resolve([record("a")]);
+          if (name === "first") throw new Error("broken");
+          yield [record("b")];
+        } finally {
+          closed.push(`inside ${name}`);
+        }
+      }
+      try {
+        yield await Promise.resolve({ from: "a", to: "c", entries });
+      } finally {
+        closed.push(name);
+      }
+    }
+    const merged = mergeParts<RunEntry, Part>([failing("first"), failing("second")]);
+    const read = async (): Promise<void> => {
+      for await (const batch of merged) expect(batch).toBeInstanceOf(Array);
+    };
+    await expect(read()).rejects.toThrow("broken");
+    expect(closed.toSorted()).toEqual(["first", "inside first", "inside second", "second"]);
+  });
 });
 
 test("twenty sources of different lengths come out in order", async () => {
