@@ -1,7 +1,7 @@
 /** Merges listed segments into one map of winners: the delta of a compaction. */
 import type { CorruptionError } from "../core/errors.ts";
 import { compareVersions, type Entry, type Version, wins } from "../core/version.ts";
-import type { Segment } from "../format/segment.ts";
+import { type Segment, versionOf } from "../format/segment.ts";
 import type { Log, LogUnit, SegmentRead, LogRef } from "../log/log.ts";
 
 export interface MergedLog {
@@ -160,9 +160,10 @@ function mergeSegment(
   firsts: Map<string, FirstOperation>,
   segment: Segment,
 ): void {
-  const { agent, writerNonce, schemaVersion } = segment;
-  for (const { id, op, clock, data, prev, encoding } of segment.operations) {
-    const version = { clock, agent, writerNonce };
+  const { schemaVersion } = segment;
+  for (const operation of segment.operations) {
+    const { id, op, data, prev, encoding } = operation;
+    const version = versionOf(segment, operation);
     const first = firsts.get(id);
     if (first === undefined || compareVersions(version, first.version) < 0) {
       // A blind write has no `prev`; it counts as a create.

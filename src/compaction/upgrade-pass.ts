@@ -16,6 +16,7 @@ import {
   RUNS_PREFIX,
 } from "../format/paths.ts";
 import { encodeRetiredList } from "../format/retired-list.ts";
+import { versionOf } from "../format/segment.ts";
 import { lineBytes, type RunInfo } from "../format/run-info.ts";
 import { legacyPeriod, surveyArchive } from "../legacy/archive.ts";
 import type { LegacyStore } from "../legacy/legacy-store.ts";
@@ -121,10 +122,11 @@ export class UpgradePass {
     const logged = new Map<string, Entry>();
     // In the order of their versions: a later one wins.
     for (const segment of segments.flatMap((ref) => ref.segments ?? [])) {
-      const { agent, writerNonce, schemaVersion, operations } = segment;
-      for (const { id, clock, op, data } of operations) {
+      const { schemaVersion, operations } = segment;
+      for (const operation of operations) {
+        const { id, op, data } = operation;
         const text = op === "set" ? JSON.stringify(data) : undefined;
-        logged.set(id, { version: { clock, agent, writerNonce }, schemaVersion, text });
+        logged.set(id, { version: versionOf(segment, operation), schemaVersion, text });
       }
     }
     return [...runs, ...(await this.#writeRun(logged))];

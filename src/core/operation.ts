@@ -44,4 +44,6 @@ export interface LogOperation {
   readonly encoding?: "delta" | "value";
   /** The operation that this one undoes. */
   readonly undoes?: Version;
+  /** Of a guarded operation: the version that it was decided on, from which its own follows. */
+  readonly base?: Version;
 }

@@ -11,6 +11,11 @@ export interface Version {
   readonly agent: string;
   /** `w` in objects: 64 bits of a hash as 16 hex digits, others in every flush (`versionNonce`). */
   readonly writerNonce: string;
+  /**
+   * `rev` in objects: counts the guarded operations on one plain write, each of which was decided on
+   * the one before (VERSION). Absent is 0: the plain write.
+   */
+  readonly revision?: number;
 }
 
 /** Highest clock ever written: leaves room below 2^53 for exact arithmetic. */
@@ -24,13 +29,28 @@ export function compareText(a: string, b: string): number {
 /** Negative when `a` is the lower version. */
 export function compareVersions(a: Version, b: Version): number {
   return (
-    a.clock - b.clock || compareText(a.agent, b.agent) || compareText(a.writerNonce, b.writerNonce)
+    a.clock - b.clock ||
+    compareText(a.agent, b.agent) ||
+    compareText(a.writerNonce, b.writerNonce) ||
+    revisionOf(a) - revisionOf(b)
   );
 }
 
+/** 0 is a plain write. */
+export function revisionOf({ revision = 0 }: Version): number {
+  return revision;
+}
+
+/** VERSION: what a guarded operation on `base` has. Nothing lies between the two. */
+export function nextRevision({ clock, agent, writerNonce, revision = 0 }: Version): Version {
+  return { clock, agent, writerNonce, revision: revision + 1 };
+}
+
 /** A version as the key of a map. */
-export function keyOf({ clock, agent, writerNonce }: Version): string {
-  return JSON.stringify([clock, agent, writerNonce]);
+export function keyOf({ clock, agent, writerNonce, revision = 0 }: Version): string {
+  return JSON.stringify(
+    revision === 0 ? [clock, agent, writerNonce] : [clock, agent, writerNonce, revision],
+  );
 }
 
 /** What is known of one id at one version. */

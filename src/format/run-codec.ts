@@ -7,7 +7,7 @@
 import { isUtf8 } from "node:buffer";
 import { assert } from "../core/assert.ts";
 import type { Compression } from "../core/compression.ts";
-import { CLOCK_MAX, type RunEntry } from "../core/version.ts";
+import { CLOCK_MAX, type RunEntry, revisionOf, type Version } from "../core/version.ts";
 import {
   checkHeader,
   corrupt,
@@ -18,6 +18,7 @@ import {
   shorten,
 } from "./json-line.ts";
 import { methodOf } from "./run-block.ts";
+import { assertStorable, decodeVersion } from "./version-codec.ts";
 
 const KIND = "run";
 const LINE_FEED = 10;
@@ -28,7 +29,6 @@ const LINE_FEED = 10;
 const DATA = ',"data":';
 const DELETED = ',"deleted":true}';
 const COMPRESSIONS: readonly Compression[] = ["none", "deflate", "zstd"];
-const W_PATTERN = /^[0-9a-f]{16}$/;
 
 export interface RunHeader {
   /** Generation of the manifest its writer started from. */
@@ -58,9 +58,8 @@ export function decodeRunHeader(line: string, place: Place): RunHeader {
 /** One line, with its line feed. */
 export function encodeRunLine(entry: RunEntry): string {
   const { text, schemaVersion } = entry;
-  const { clock, writerNonce } = entry.version;
   assert(entry.id !== "", "a record id is never empty");
-  assert(Number.isInteger(clock) && clock >= 0 && clock <= CLOCK_MAX, `clock ${clock}`);
+  assertStorable(entry.version);
   assert(
     Number.isSafeInteger(schemaVersion) && schemaVersion >= 1,
     `schema version ${schemaVersion}`,
@@ -68,7 +67,6 @@ export function encodeRunLine(entry: RunEntry): string {
   const { since = 1 } = entry;
   assert(text === undefined || entry.since === undefined, "only a tombstone has a generation");
   assert(Number.isSafeInteger(since) && since >= 1, `generation ${since}`);
-  assert(W_PATTERN.test(writerNonce), `w must be 16 hex digits, found ${writerNonce}`);
   const head = encodeHead(entry);
   if (text === undefined) return `${head}${DELETED}\n`;
   assert(isTextWhole(text), `data of record '${entry.id}' is not one JSON value`);
@@ -88,9 +86,10 @@ export function decodeRunLine(line: string, place: Place): RunEntry {
     throw corrupt(`data is not one JSON value: ${shorten(text)}`, place);
   }
   if (PLAIN_HEAD.test(head)) {
-    const { id, clock, agent, w, v } = JSON.parse(`${head}}`) as PlainHead;
-    const version = { clock, agent, writerNonce: w };
-    if (clock <= CLOCK_MAX) return { id, version, schemaVersion: v, text };
+    const plain = JSON.parse(`${head}}`) as PlainHead;
+    const { id, v } = plain;
+    if (plain.clock <= CLOCK_MAX)
+      return { id, version: plainVersion(plain), schemaVersion: v, text };
   }
   const entry = decodeHead(head, text, place);
   if (entry.id === "") throw corrupt("an empty id", place);
@@ -154,33 +153,42 @@ export function findRunLine(bytes: Buffer, id: string, place: LinesPlace): RunEn
 
 function encodeHead({ id, version, schemaVersion, since }: RunEntry): string {
   const { clock, agent, writerNonce } = version;
+  const revision = revisionOf(version);
   const [idJson, agentJson] = [JSON.stringify(id), JSON.stringify(agent)];
+  const rev = revision === 0 ? "" : `,"rev":${revision}`;
   const noted = since === undefined ? "" : `,"since":${since}`;
-  return `{"id":${idJson},"clock":${clock},"agent":${agentJson},"w":"${writerNonce}","v":${schemaVersion}${noted}`;
+  return `{"id":${idJson},"clock":${clock},"agent":${agentJson},"w":"${writerNonce}"${rev},"v":${schemaVersion}${noted}`;
 }
 
 /** As heads are spelled whose strings need no escapes: the checks of any other would find nothing. */
 const PLAIN_HEAD =
-  /^\{"id":"[^"\\\0-\x1f\ud800-\udfff]+","clock":(?:0|[1-9]\d{0,15}),"agent":"[^"\\\0-\x1f\ud800-\udfff]*","w":"[0-9a-f]{16}","v":[1-9]\d{0,14}$/;
+  /^\{"id":"[^"\\\0-\x1f\ud800-\udfff]+","clock":(?:0|[1-9]\d{0,15}),"agent":(?:"[^"\\\0-\x1f\ud800-\udfff]*","w":"[0-9a-f]{16}"(?:,"rev":[1-9]\d{0,14})?|"","w":"","rev":[1-9]\d{0,14}),"v":[1-9]\d{0,14}$/;
 
-interface PlainHead {
-  readonly id: string;
+/** As the head of a line spells it. */
+export interface PlainVersion {
   readonly clock: number;
   readonly agent: string;
   readonly w: string;
+  readonly rev?: number;
+}
+
+interface PlainHead extends PlainVersion {
+  readonly id: string;
   readonly v: number;
+}
+
+/** Of a head that is spelled in the ordinary way. */
+export function plainVersion({ clock, agent, w, rev }: PlainVersion): Version {
+  const version = { clock, agent, writerNonce: w };
+  return rev === undefined ? version : { ...version, revision: rev };
 }
 
 function decodeHead(head: string, text: string | undefined, place: Place): RunEntry {
   const fields = new Fields(parseObject(`${head}}`, place), place);
   return {
     id: fields.string("id"),
-    version: {
-      // 0: it was in a legacy snapshot, below every operation.
-      clock: fields.integer("clock", 0, CLOCK_MAX),
-      agent: fields.string("agent"),
-      writerNonce: fields.matching("w", W_PATTERN, "16 hex digits"),
-    },
+    // 0: it was in a legacy snapshot, below every operation.
+    version: decodeVersion(fields, 0),
     schemaVersion: fields.integer("v", 1),
     text,
     ...(text === undefined && fields.has("since") ? { since: fields.integer("since", 1) } : {}),

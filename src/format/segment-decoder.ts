@@ -4,7 +4,7 @@
  */
 import { isDelta } from "../core/delta.ts";
 import type { LogOperation } from "../core/operation.ts";
-import { CLOCK_MAX, type Version } from "../core/version.ts";
+import { CLOCK_MAX } from "../core/version.ts";
 import {
   checkHeader,
   checkSealedLine,
@@ -16,6 +16,7 @@ import {
 } from "./json-line.ts";
 import { decodeFilter, type IdFilter } from "./paths.ts";
 import type { Segment } from "./segment.ts";
+import { decodeVersionArray } from "./version-codec.ts";
 
 /** What the header holds about the lines that follow it. */
 export interface SegmentHeader {
@@ -214,15 +215,6 @@ function decodeOperation(line: string, place: Place): LogOperation {
     ...(fields.has("data") ? { data: fields.get("data") } : {}),
     ...(fields.has("prev") ? { prev: fields.get("prev") } : {}),
     ...(encoding === undefined ? {} : { encoding }),
-    ...(fields.has("undoes") ? { undoes: decodeVersion(fields.array("undoes"), place) } : {}),
-  };
-}
-
-function decodeVersion([clock, agent, writerNonce]: readonly unknown[], place: Place): Version {
-  const fields = new Fields({ clock, agent, w: writerNonce }, place);
-  return {
-    clock: fields.integer("clock", 1, CLOCK_MAX),
-    agent: fields.string("agent"),
-    writerNonce: fields.matching("w", /^[0-9a-f]{16}$/, "16 hex digits"),
+    ...(fields.has("undoes") ? { undoes: decodeVersionArray(fields.array("undoes"), place) } : {}),
   };
 }

@@ -9,9 +9,10 @@
 import { hash } from "node:crypto";
 import { assert } from "../core/assert.ts";
 import type { LogOperation } from "../core/operation.ts";
-import type { Version } from "../core/version.ts";
+import { nextRevision, type Version } from "../core/version.ts";
 import { checksumOf, FORMAT, sealLine } from "./json-line.ts";
 import { clocksPlausible, encodeFilter } from "./paths.ts";
+import { encodeVersionArray } from "./version-codec.ts";
 
 export interface Segment {
   /** The agentId, "" in single-writer mode. */
@@ -22,24 +23,20 @@ export interface Segment {
   readonly operations: readonly LogOperation[];
 }
 
-/** What the header and the line of an operation hold together. */
+/** What the header and the line of an operation hold together; VERSION for a guarded one. */
 export function versionOf(
   { agent, writerNonce }: Pick<Segment, "agent" | "writerNonce">,
-  { clock }: Pick<LogOperation, "clock">,
+  { clock, base }: Pick<LogOperation, "clock" | "base">,
 ): Version {
-  return { clock, agent, writerNonce };
+  return base === undefined ? { clock, agent, writerNonce } : nextRevision(base);
 }
 
 /** One line of the log; `text` is the record's stored form, so that it is serialised once. */
 export function encodeOperation(operation: LogOperation, text: string | undefined): string {
   const { ts, op, id, clock, prev, encoding } = operation;
-  const undoes = operation.undoes && encodeVersion(operation.undoes);
+  const undoes = operation.undoes && encodeVersionArray(operation.undoes);
   const head = JSON.stringify({ ts, op, id, clock, undoes, prev, encoding });
   return text === undefined ? head : `${head.slice(0, -1)},"data":${text}}`;
-}
-
-function encodeVersion({ clock, agent, writerNonce }: Version): unknown[] {
-  return [clock, agent, writerNonce];
 }
 
 /** What a flush holds, before it has a name: the same under every name that it may get. */

@@ -5,14 +5,20 @@
 import { isUtf8 } from "node:buffer";
 import { CLOCK_MAX, type RunEntry, type Version } from "../core/version.ts";
 import { corrupt, shorten } from "./json-line.ts";
-import { decodeRunLine, type LinesPlace, placeWithin } from "./run-codec.ts";
+import {
+  decodeRunLine,
+  type LinesPlace,
+  placeWithin,
+  plainVersion,
+  type PlainVersion,
+} from "./run-codec.ts";
 
 const LINE_FEED = 10;
 /** Of a line, its head should lie in: a longer one is decoded. */
 const HEAD_BYTES = 256;
 /** As heads are spelled whose strings need no escapes and are ASCII. */
 const HEAD =
-  /^\{"id":"([^"\\\0-\x1f\x80-\xff]+)","clock":(0|[1-9]\d{0,15}),"agent":"[^"\\\0-\x1f\x80-\xff]*","w":"[0-9a-f]{16}","v":([1-9]\d{0,14}),"(?:data":|deleted":true\}$)/;
+  /^\{"id":"([^"\\\0-\x1f\x80-\xff]+)","clock":(0|[1-9]\d{0,15}),"agent":(?:"[^"\\\0-\x1f\x80-\xff]*","w":"[0-9a-f]{16}"(?:,"rev":[1-9]\d{0,14})?|"","w":"","rev":[1-9]\d{0,14}),"v":([1-9]\d{0,14}),"(?:data":|deleted":true\}$)/;
 const [QUOTE, BRACKET, BRACKET_END, BRACE, BRACE_END] = [0x22, 0x5b, 0x5d, 0x7b, 0x7d];
 
 /** An entry whose record is read only if it is asked for. */
@@ -41,20 +47,13 @@ export class StoredLine implements RunEntry {
   get version(): Version {
     if (this.#version !== undefined) return this.#version;
     const head = this.bytes.toString("latin1", this.start, this.#headEnd);
-    const { clock, agent, w } = JSON.parse(this.isDeleted ? head : `${head}0}`) as PlainHead;
-    this.#version = { clock, agent, writerNonce: w };
+    this.#version = plainVersion(JSON.parse(this.isDeleted ? head : `${head}0}`) as PlainVersion);
     return this.#version;
   }
 
   get text(): string | undefined {
     return this.isDeleted ? undefined : this.bytes.toString("utf8", this.#headEnd, this.end - 2);
   }
-}
-
-interface PlainHead {
-  readonly clock: number;
-  readonly agent: string;
-  readonly w: string;
 }
 
 interface Head {

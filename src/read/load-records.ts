@@ -14,7 +14,7 @@ import {
 } from "../core/version.ts";
 import type { Catalogue } from "../format/catalogue.ts";
 import { filterAdmits, filterHash, hashesIn } from "../format/paths.ts";
-import type { Segment } from "../format/segment.ts";
+import { type Segment, versionOf } from "../format/segment.ts";
 import type { LogRef } from "../log/log.ts";
 import type { Run } from "../runs/run.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
@@ -189,13 +189,12 @@ class Gathering {
   }
 
   #mergeSegments({ key }: LogRef, segments: readonly Segment[]): void {
-    for (const { agent, writerNonce, schemaVersion, operations } of segments) {
-      for (const { id, clock, data } of operations) {
+    for (const segment of segments) {
+      for (const operation of segment.operations) {
+        const { id, data } = operation;
         if (this.#wanted !== "all" && !this.#wanted.has(id)) continue;
-        this.#logged.push({
-          id,
-          entry: new ResidentEntry({ clock, agent, writerNonce }, schemaVersion, data),
-        });
+        const version = versionOf(segment, operation);
+        this.#logged.push({ id, entry: new ResidentEntry(version, segment.schemaVersion, data) });
       }
     }
     this.#segments.set(key, segments);

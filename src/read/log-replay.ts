@@ -7,7 +7,7 @@ import { CorruptionError } from "../core/errors.ts";
 import type { LogOperation } from "../core/operation.ts";
 import { compareVersions, keyOf, ResidentEntry, type Version, wins } from "../core/version.ts";
 import { openSegments } from "../format/segment-decoder.ts";
-import type { Segment } from "../format/segment.ts";
+import { type Segment, versionOf } from "../format/segment.ts";
 import { readSegmentBytes, type LogRef } from "../log/log.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -207,13 +207,8 @@ function take(segment: OpenSegment, taken: LiveOperation[]): void {
       return;
     }
     const operation = next.value;
-    const { clock } = operation;
-    taken.push({
-      segment: origin,
-      operation,
-      version: { clock, agent: origin.agent, writerNonce: origin.writerNonce },
-    });
-    segment.nextClock = clock + 1;
+    taken.push({ segment: origin, operation, version: versionOf(origin, operation) });
+    segment.nextClock = operation.clock + 1;
   }
 }
 

@@ -1,5 +1,5 @@
 /** What differs between the runs of two manifests, in id order and in bounded memory. */
-import type { RunEntry } from "../core/version.ts";
+import { compareVersions, type RunEntry } from "../core/version.ts";
 import { allRuns, levelsOf } from "../format/levels.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
 import type { RunInfo } from "../format/run-info.ts";
@@ -89,9 +89,7 @@ function takeChanges(went: Reader, came: Reader): RunChange[] {
 /** The tombstone of an archive has the version of what it stands for. */
 function isSame(a: RunEntry | undefined, b: RunEntry | undefined): boolean {
   if (a === undefined || b === undefined) return false;
-  const [x, y] = [a.version, b.version];
-  const isOfOneWrite =
-    x.clock === y.clock && x.agent === y.agent && x.writerNonce === y.writerNonce;
+  const isOfOneWrite = compareVersions(a.version, b.version) === 0;
   return isOfOneWrite && (a.text === undefined) === (b.text === undefined);
 }
 

@@ -8,6 +8,7 @@ import {
   compareVersions,
   keyOf,
   ResidentEntry,
+  revisionOf,
   type RunEntry,
   type Version,
   wins,
@@ -70,10 +71,22 @@ interface Candidate {
   readonly isInRuns: boolean;
 }
 
-/** A flush has a `w` of its own, which identifies its operations; those of a legacy log share one. */
+/**
+ * A flush has a `w` of its own, which identifies its operations; those of a legacy log share one, and a
+ * guarded operation has that of the plain write below it.
+ */
 export function writersOf({ segments: read }: LogRef, segments: readonly Segment[]): string[] {
-  if (read === undefined) return segments.map(writerKey);
-  return segments.flatMap((one) => one.operations.map((each) => keyOf(versionOf(one, each))));
+  return segments.flatMap((one) => {
+    const versions = one.operations.map((operation) => versionOf(one, operation));
+    const isPlain = read === undefined && versions.every((version) => revisionOf(version) === 0);
+    return isPlain ? [writerKey(one)] : versions.map(keyOf);
+  });
+}
+
+/** Whether an operation lies in what `writersOf` was made of. */
+export function isByWriter(writers: ReadonlySet<string>, version: Version): boolean {
+  if (revisionOf(version) === 0 && writers.has(writerKey(version))) return true;
+  return writers.has(keyOf(version));
 }
 
 function writerKey({ agent, writerNonce }: Pick<Version, "agent" | "writerNonce">): string {
@@ -166,9 +179,7 @@ export class ChangedObjects {
   }
 
   #isReported(version: Version): boolean {
-    return (
-      this.#reportedWriters.has(writerKey(version)) || this.#reportedWriters.has(keyOf(version))
-    );
+    return isByWriter(this.#reportedWriters, version);
   }
 
   #add(id: string, found: Partial<Candidate>): void {

@@ -10,7 +10,7 @@ import { DATE_SKEW_MS, lagMsMax } from "../core/settings.ts";
 import type { LogWriter, WrittenSegment } from "../log/log.ts";
 import type { Engine } from "../engine/engine.ts";
 import { ResidentEntry } from "../core/version.ts";
-import { encodeOperation } from "../format/segment.ts";
+import { encodeOperation, versionOf } from "../format/segment.ts";
 import type { StagedOperation } from "./memtable.ts";
 import type { LockedReplica, Replica } from "./replica.ts";
 
@@ -206,18 +206,17 @@ export class Flusher {
 
   #commitMemory(locked: LockedReplica, { built }: BuiltFlush, written: WrittenSegment): void {
     const { agentId: agent, schema } = this.#options;
-    const committed = built.flatMap(({ write, operations }) =>
-      operations.map(({ id, clock }, index) => {
-        const version = { clock, agent, writerNonce: written.writerNonce };
-        return { id, entry: new ResidentEntry(version, schema, write.operations[index]?.value) };
+    const { writerNonce } = written;
+    const operations = built.flatMap((one) => one.operations);
+    const segment = { agent, writerNonce, schemaVersion: schema, operations };
+    const committed = built.flatMap((one) =>
+      one.operations.map((operation, index) => {
+        const value = one.write.operations[index]?.value;
+        const entry = new ResidentEntry(versionOf(segment, operation), schema, value);
+        return { id: operation.id, entry };
       }),
     );
-    const operations = built.flatMap((one) => one.operations);
-    locked.commit(
-      committed,
-      { agent, writerNonce: written.writerNonce, schemaVersion: schema, operations },
-      written,
-    );
+    locked.commit(committed, segment, written);
     for (const { write } of built) write.resolve();
   }
 }

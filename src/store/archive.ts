@@ -20,6 +20,7 @@ import {
   ABSENT,
   compareVersions,
   ResidentEntry,
+  revisionOf,
   type RunEntry,
   type Version,
 } from "../core/version.ts";
@@ -272,7 +273,8 @@ function isSame(a: ResidentEntry, b: ResidentEntry): boolean {
 
 /** At clock 0 `w` is a part of a legacy snapshot: memory from before the upgrade lacks it. */
 function isOfOneWrite(a: Version, b: Version): boolean {
-  return compareVersions(a, b) === 0 || (a.clock === 0 && b.clock === 0);
+  if (compareVersions(a, b) === 0) return true;
+  return a.clock === 0 && b.clock === 0 && revisionOf(a) === revisionOf(b);
 }
 
 /** @throws InvalidArgumentError for an async predicate */

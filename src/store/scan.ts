@@ -4,7 +4,7 @@
  */
 import { parseRecord } from "../core/record.ts";
 import { compareText, type Entry, ResidentEntry, type RunEntry, wins } from "../core/version.ts";
-import type { Segment } from "../format/segment.ts";
+import { type Segment, versionOf } from "../format/segment.ts";
 import { type EntryBatches, fromMap, fromSorted } from "../runs/merge.ts";
 import { levelStretches } from "../view/level-stretches.ts";
 import { type Attempt, settleView, type View } from "../view/view.ts";
@@ -132,10 +132,11 @@ export class Scans<T> {
 }
 
 function mergeWithin(range: IdRange, segment: Segment, winners: Map<string, Entry>): void {
-  const { agent, writerNonce, schemaVersion, operations } = segment;
-  for (const { id, clock, data } of operations) {
+  const { schemaVersion, operations } = segment;
+  for (const operation of operations) {
+    const { id, data } = operation;
     if (!isWithin(range, id)) continue;
-    const entry = new ResidentEntry({ clock, agent, writerNonce }, schemaVersion, data);
+    const entry = new ResidentEntry(versionOf(segment, operation), schemaVersion, data);
     if (wins(entry, winners.get(id))) winners.set(id, entry);
   }
 }

@@ -1,6 +1,13 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { compareVersions, type Entry, wins } from "../../src/core/version.ts";
+import {
+  compareVersions,
+  type Entry,
+  keyOf,
+  nextRevision,
+  type Version,
+  wins,
+} from "../../src/core/version.ts";
 import { propertyRuns } from "../support/effort.ts";
 
 const SEED = 20_261_122;
@@ -11,6 +18,7 @@ const entries: fc.Arbitrary<Entry> = fc.record({
     clock: fc.integer({ min: 1, max: 3 }),
     agent: fc.constantFrom("", "a", "b", "\ud800", "\uffff", "\u{1f600}"),
     writerNonce: fc.constantFrom("0000000000000000", "ffffffffffffffff"),
+    revision: fc.constantFrom(0, 1, 2, 10),
   }),
   schemaVersion: fc.constant(1),
   text: fc.option(fc.constantFrom('"a"', '"b"', "{}"), { nil: undefined }),
@@ -57,6 +65,30 @@ test("winning is transitive", () => {
     }),
     { seed: SEED, numRuns: propertyRuns(3_000) },
   );
+});
+
+test("a revision lies between its base and the next plain write, and counts as a number", () => {
+  const base: Version = { clock: 2, agent: "a", writerNonce: "8" };
+  const guarded = Array.from({ length: 11 }).reduce<Version[]>(
+    (all) => [...all, nextRevision(all.at(-1) ?? base)],
+    [base],
+  );
+  const ascending = [
+    { clock: 2, agent: "a", writerNonce: "7", revision: 99 },
+    ...guarded,
+    { clock: 2, agent: "a", writerNonce: "9" },
+    { clock: 2, agent: "b", writerNonce: "0" },
+    { clock: 3, agent: "", writerNonce: "0" },
+  ];
+  ascending.forEach((low, n) => {
+    for (const high of ascending.slice(n + 1)) {
+      expect(compareVersions(low, high)).toBeLessThan(0);
+      expect(compareVersions(high, low)).toBeGreaterThan(0);
+    }
+  });
+  expect(new Set(ascending.map(keyOf)).size).toBe(ascending.length);
+  const plain = { ...base, revision: 0 };
+  expect([compareVersions(base, plain), keyOf(plain)]).toEqual([0, keyOf(base)]);
 });
 
 test("clock, then agent by UTF-16 code unit, then w, then a tombstone, then schema and text", () => {

@@ -45,7 +45,9 @@ const entries = fc
   .map((dictionary) =>
     Object.entries(dictionary)
       .map(([id, [text, clock, agent, schema]]): RunEntry => {
-        return { id, version: { clock, agent, writerNonce: W }, schemaVersion: schema, text };
+        const version = { clock, agent, writerNonce: W };
+        const guarded = schema > 5 ? { ...version, revision: schema } : version;
+        return { id, version: guarded, schemaVersion: schema, text };
       })
       .toSorted((a, b) => compareText(a.id, b.id)),
   );

@@ -35,6 +35,18 @@ test("a record and a tombstone have one fixed spelling", () => {
   expect(encodeRunLine({ ...tombstone("a"), since: 12 })).toBe(
     '{"id":"a","clock":7,"agent":"a","w":"0123456789abcdef","v":1,"since":12,"deleted":true}\n',
   );
+  const { version } = record("a");
+  const guarded = { ...record("a", "1"), version: { ...version, revision: 3 } };
+  expect(encodeRunLine(guarded)).toBe(
+    '{"id":"a","clock":7,"agent":"a","w":"0123456789abcdef","rev":3,"v":1,"data":1}\n',
+  );
+  const onNothing = { clock: 7, agent: "", writerNonce: "", revision: 1 };
+  expect(encodeRunLine({ ...tombstone("a"), version: onNothing, since: 2 })).toBe(
+    '{"id":"a","clock":7,"agent":"","w":"","rev":1,"v":1,"since":2,"deleted":true}\n',
+  );
+  expect(encodeRunLine({ ...record("a", "1"), version: { ...version, revision: 0 } })).toBe(
+    encodeRunLine(record("a", "1")),
+  );
   const begin = '{"format":1,"kind":"run","base":12';
   expect(encodeRunHeader({ base: 12, compression: "none" })).toBe(`${begin}}`);
   expect(encodeRunHeader({ base: 12, compression: "deflate" })).toBe(
@@ -120,6 +132,18 @@ test.each([
   ["an agent that is no string", good.replace('"agent":"a"', '"agent":null')],
   ["a short w", good.replace("0123456789abcdef", "0123456789abcde")],
   ["an upper-case w", good.replace("abcdef", "ABCDEF")],
+  ["revision 0", good.replace('"v":1', '"rev":0,"v":1')],
+  ["a revision below 0", good.replace('"v":1', '"rev":-1,"v":1')],
+  ["a revision with a fraction", good.replace('"v":1', '"rev":1.5,"v":1')],
+  ["a revision above 2^53-1", good.replace('"v":1', '"rev":9007199254740992,"v":1')],
+  ["a revision that is no number", good.replace('"v":1', '"rev":"1","v":1')],
+  ["no revision", good.replace('"v":1', '"rev":null,"v":1')],
+  ["a revision spelt as 1e0", good.replace('"v":1', '"rev":1e0,"v":1')],
+  ["two revisions", good.replace('"v":1', '"rev":1,"rev":1,"v":1')],
+  ["a revision behind the schema", good.replace('"v":1', '"v":1,"rev":1')],
+  ["a revision before w", good.replace('"w"', '"rev":1,"w"')],
+  ["no w", good.replace('"a","w":"0123456789abcdef"', '"","w":""')],
+  ["an agent on nothing", good.replace('"0123456789abcdef"', '"","rev":1')],
   ["schema version 0", good.replace('"v":1', '"v":0')],
   ["a field more", good.replace('"v":1', '"v":1,"x":1')],
   ["a field twice", good.replace('"v":1', '"v":1,"v":1')],
@@ -219,6 +243,11 @@ test("the encoder refuses what the decoder would", () => {
     { ...record("a"), version: { ...version, clock: -1 } },
     { ...record("a"), version: { ...version, clock: 2 ** 52 + 1 } },
     { ...record("a"), version: { ...version, writerNonce: "x" } },
+    { ...record("a"), version: { ...version, writerNonce: "", revision: 1 } },
+    { ...record("a"), version: { ...version, agent: "", writerNonce: "" } },
+    { ...record("a"), version: { ...version, revision: -1 } },
+    { ...record("a"), version: { ...version, revision: 1.5 } },
+    { ...record("a"), version: { ...version, revision: 2 ** 53 } },
   ]) {
     expect(caught(() => encodeRunLine(entry))).toBeInstanceOf(AssertionError);
   }

@@ -7,7 +7,8 @@ import {
   decodeSegments,
 } from "../../src/format/segment-decoder.ts";
 import { encodeSegment } from "../support/encode-segment.ts";
-import { encodeOperation } from "../../src/format/segment.ts";
+import { encodeOperation, versionOf } from "../../src/format/segment.ts";
+import type { Version } from "../../src/core/version.ts";
 import type { LogOperation } from "../../src/core/operation.ts";
 import { sealLine } from "../../src/format/json-line.ts";
 import { encodeAll, encoded, SEED, segments, W } from "../log/support.ts";
@@ -59,6 +60,38 @@ test("it is lines of JSON, and a record is written as it is stored", () => {
     filter,
     crc: expect.stringMatching(/^[0-9a-f]{8}$/),
   });
+});
+
+const UNDOES = '"undoes":[5,"a","0123456789abcdef"';
+
+test("an undo names the revision that it reverses, where that is not 0", () => {
+  const version = { clock: 5, agent: "a", writerNonce: "0123456789abcdef" };
+  const onNothing = { clock: 5, agent: "", writerNonce: "", revision: 2 };
+  for (const [undoes, text] of [
+    [version, `${UNDOES}]`],
+    [{ ...version, revision: 0 }, `${UNDOES}]`],
+    [{ ...version, revision: 12 }, `${UNDOES},12]`],
+    [onNothing, '"undoes":[5,"","",2]'],
+    // On a record of the original.
+    [{ ...version, clock: 0, revision: 1 }, '"undoes":[0,"a","0123456789abcdef",1]'],
+  ] as const) {
+    const operation = { ts: "t", op: "delete", id: "a", clock: 7, undoes } as const;
+    const line = encodeOperation(operation, undefined);
+    expect(line).toBe(`{"ts":"t","op":"delete","id":"a","clock":7,${text}}`);
+    const segment = { agent: "", writerNonce: W, schemaVersion: 1, operations: [operation] };
+    const { bytes } = encodeSegment(segment, [line]);
+    const [read] = decodeSegment(bytes, place).operations;
+    const { revision = 0, ...rest }: Version = read?.undoes ?? version;
+    const { revision: expected = 0, ...others }: Version = undoes;
+    expect([rest, revision]).toEqual([others, expected]);
+  }
+});
+
+test("an operation has the version of its segment, a guarded one the next above its base", () => {
+  const segment = { agent: "b", writerNonce: W };
+  expect(versionOf(segment, { clock: 7 })).toEqual({ clock: 7, agent: "b", writerNonce: W });
+  const base = { clock: 5, agent: "a", writerNonce: "0123456789abcdef", revision: 3 };
+  expect(versionOf(segment, { clock: 5, base })).toEqual({ ...base, revision: 4 });
 });
 
 describe("damage", () => {
@@ -144,6 +177,19 @@ describe("what this code never writes is refused although its checksum holds", (
     ["an empty id", LINE.replace('"a"', '""')],
     ["no id", LINE.replace('"id"', '"ID"')],
     ["a clock that is none", LINE.replace('"clock":7', '"clock":7.5')],
+    ["two members of what it undoes", LINE.replace('"data"', '"undoes":[5,"a"],"data"')],
+    ["five members of what it undoes", LINE.replace('"data"', `${UNDOES},1,1],"data"`)],
+    ["revision 0 undone", LINE.replace('"data"', `${UNDOES},0],"data"`)],
+    ["a revision below 0 undone", LINE.replace('"data"', `${UNDOES},-1],"data"`)],
+    ["a fraction of a revision undone", LINE.replace('"data"', `${UNDOES},1.5],"data"`)],
+    [
+      "a revision above 2^53-1 undone",
+      LINE.replace('"data"', `${UNDOES},9007199254740992],"data"`),
+    ],
+    ["a text as revision undone", LINE.replace('"data"', `${UNDOES},"1"],"data"`)],
+    ["no revision undone", LINE.replace('"data"', `${UNDOES},null],"data"`)],
+    ["clock 0 undone", LINE.replace('"data"', '"undoes":[0,"a","0123456789abcdef"],"data"')],
+    ["no w undone", LINE.replace('"data"', '"undoes":[5,"",""],"data"')],
     ["an encoding that is none", LINE.replace('"data"', '"encoding":"zip","data"')],
   ])("operation: %s", (_, line) => {
     expect(() => decodeSegment(sealed({}, [line]), place)).toThrow(CorruptionError);

@@ -45,14 +45,23 @@ test("whatever the lines are, and whichever bytes of them are damaged", () => {
         }
       },
     ),
-    { seed: SEED, numRuns: propertyRuns(1_000) },
+    { seed: SEED, numRuns: propertyRuns(1_500) },
   );
   expect(stored).toBeGreaterThan(20);
   expect(refused).toBeGreaterThan(30);
 });
 
 test("each byte of ordinary lines changed in each bit", () => {
-  const bytes = linesOf([record("a", '{"n":1}'), record("b", '["x"]'), tombstone("c")]);
+  const { version } = record("d");
+  const bytes = linesOf([
+    record("a", '{"n":1}'),
+    record("b", '["x"]'),
+    tombstone("c"),
+    { ...record("d", '"x"'), version: { ...version, revision: 12 } },
+    { ...record("e", '"x"'), version: { clock: 7, agent: "", writerNonce: "", revision: 1 } },
+  ]);
+  const stored = storedRunLines(bytes, PLACE).filter((entry) => entry instanceof StoredLine);
+  expect(stored).toHaveLength(5);
   for (const at of bytes.keys()) {
     for (let bit = 0; bit < 8; bit++) {
       const damaged = flip(bytes, at, 1 << bit);

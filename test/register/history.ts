@@ -6,6 +6,8 @@ export interface SentVersion {
   readonly clock: number;
   readonly agent: string;
   readonly w: string;
+  /** Absent is 0: a plain write. */
+  readonly rev?: number;
 }
 
 export interface SentWrite {
@@ -76,5 +78,6 @@ export const ONE_HOST: ClockPromise = {
 export function compareSent(a: SentVersion, b: SentVersion): number {
   if (a.clock !== b.clock) return a.clock - b.clock;
   if (a.agent !== b.agent) return a.agent < b.agent ? -1 : 1;
-  return a.w === b.w ? 0 : a.w < b.w ? -1 : 1;
+  if (a.w !== b.w) return a.w < b.w ? -1 : 1;
+  return (a.rev ?? 0) - (b.rev ?? 0);
 }

@@ -1,10 +1,11 @@
 /** A store whose calls on shared records are recorded, with the versions that its backend is given. */
 import { WriteOutcomeUnknownError } from "../../src/core/errors.ts";
 import { LOG_PREFIX } from "../../src/format/paths.ts";
+import { versionOf } from "../../src/format/segment.ts";
 import type { AppendFile, StorageBackend } from "../../src/storage/backend.ts";
 import type { Store } from "../../src/store/store.ts";
 import { isTransient } from "../processes/transient.ts";
-import { segmentsIn } from "../simulation/sent-segments.ts";
+import { numbersOf, segmentsIn } from "../simulation/sent-segments.ts";
 import { type RegisterJournal, type RegisterLine, steadyMs } from "./journal.ts";
 
 /** From now on the journal has the version of each tagged operation before its bytes are sent. */
@@ -34,11 +35,12 @@ export function recordSent(backend: StorageBackend, journal: RegisterJournal): v
 
 function recordBytes(path: string, body: Uint8Array, journal: RegisterJournal): void {
   const atMs = steadyMs();
-  for (const { agent, writerNonce: w, operations } of segmentsIn(path, body)) {
-    for (const { clock, data } of operations) {
-      const tag = tagOf(data);
+  for (const segment of segmentsIn(path, body)) {
+    const { operations } = segment;
+    for (const operation of operations) {
+      const tag = tagOf(operation.data);
       if (tag === undefined) continue;
-      const version = { clock, agent, w };
+      const version = numbersOf(versionOf(segment, operation));
       journal.append({ kind: "sent", tag, version, operations: operations.length, atMs });
     }
   }

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { type Compression, findZstd } from "../../src/core/compression.ts";
 import { CorruptionError } from "../../src/core/errors.ts";
-import { CLOCK_MAX, type RunEntry } from "../../src/core/version.ts";
+import { CLOCK_MAX, type RunEntry, type Version } from "../../src/core/version.ts";
 import { findBySeparator } from "../../src/format/run-index.ts";
 import type { RunInfo } from "../../src/format/run-info.ts";
 import { ByteCache } from "../../src/runs/byte-cache.ts";
@@ -172,14 +172,32 @@ export const texts: fc.Arbitrary<string | undefined> = fc.oneof(
   fc.integer({ min: 5_000, max: 90_000 }).map((length) => `"${"é".repeat(length / 2)}"`),
 );
 
+const clocks = fc.oneof(fc.integer({ min: 1, max: 9 }), fc.constant(CLOCK_MAX));
+const revisions = fc.oneof(
+  fc.integer({ min: 1, max: 12 }),
+  fc.constantFrom(10 ** 15 - 1, 10 ** 15, Number.MAX_SAFE_INTEGER),
+);
+const plainVersions = fc.record({
+  clock: clocks,
+  agent: fc.oneof(fc.constantFrom("", "a", '","data":', "\ud800"), fc.string()),
+  writerNonce: fc.constantFrom("0123456789abcdef", "ffffffffffffffff", "0000000000000000"),
+});
+const versions: fc.Arbitrary<Version> = fc.oneof(
+  { weight: 4, arbitrary: plainVersions },
+  fc.tuple(plainVersions, revisions).map(([version, revision]) => ({ ...version, revision })),
+  // On nothing.
+  fc.record({
+    clock: clocks,
+    agent: fc.constant(""),
+    writerNonce: fc.constant(""),
+    revision: revisions,
+  }),
+);
+
 export const entriesOf = (id: fc.Arbitrary<string>): fc.Arbitrary<RunEntry> =>
   fc.record({
     id,
-    version: fc.record({
-      clock: fc.oneof(fc.integer({ min: 1, max: 9 }), fc.constant(CLOCK_MAX)),
-      agent: fc.oneof(fc.constantFrom("", "a", '","data":', "\ud800"), fc.string()),
-      writerNonce: fc.constantFrom("0123456789abcdef", "ffffffffffffffff", "0000000000000000"),
-    }),
+    version: versions,
     schemaVersion: fc.integer({ min: 1, max: 5 }),
     text: texts,
   });

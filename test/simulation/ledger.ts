@@ -14,13 +14,14 @@ export interface Intent {
 }
 
 /** What is known of one id at one version, wherever it was found. */
-export type Versioned = Pick<Op, "clock" | "agent" | "w" | "schema" | "text">;
+export type Versioned = Pick<Op, "clock" | "agent" | "w" | "rev" | "schema" | "text">;
 
 /** PROTOCOL, "State", written down a second time on purpose: negative when `a` loses. */
 export function compareOps(a: Versioned, b: Versioned): number {
   if (a.clock !== b.clock) return a.clock - b.clock;
   if (a.agent !== b.agent) return a.agent < b.agent ? -1 : 1;
   if (a.w !== b.w) return a.w < b.w ? -1 : 1;
+  if (a.rev !== b.rev) return a.rev - b.rev;
   if (a.text === b.text) return 0;
   if (a.text === undefined) return 1;
   if (b.text === undefined) return -1;
@@ -150,7 +151,7 @@ export class Ledger {
         misformed: [],
         isRejected: false,
       };
-      const op = { id, text, clock, agent: "", w: FOUNDING_W, schema: 1, segment };
+      const op = { id, text, clock, agent: "", w: FOUNDING_W, rev: 0, schema: 1, segment };
       ops.push(op);
       push(this.#landedById, id, op);
       if (text !== undefined) push(this.#landedByText, text, op);
@@ -184,7 +185,7 @@ export class Ledger {
   }
 
   #checkUnique(op: Op): string[] {
-    const version = `${op.clock} ${op.agent} ${op.w}`;
+    const version = `${op.clock} ${op.agent} ${op.w} ${op.rev}`;
     const same = this.#byVersion.get(version);
     this.#byVersion.set(version, op);
     if (same === undefined) return [];
@@ -248,7 +249,8 @@ export function isUndo({ undoes }: Op): boolean {
 }
 
 export function isSameWriter(a: Op, b: Op): boolean {
-  return a.agent === b.agent && a.segment.process === b.segment.process;
+  // A guarded operation has the agent of the plain write below it in its version.
+  return a.segment.agent === b.segment.agent && a.segment.process === b.segment.process;
 }
 
 export function describeOp({ id, text, clock, segment }: Op): string {

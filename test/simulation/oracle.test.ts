@@ -1,7 +1,7 @@
 /** The oracle itself: damage done by hand must not go unseen. */
 import { expect, test } from "vitest";
 import { DEFAULT_LIMITS } from "../../src/compaction/plan.ts";
-import type { RunEntry } from "../../src/core/version.ts";
+import { nextRevision, type RunEntry } from "../../src/core/version.ts";
 import { encodeArchive } from "../../src/format/archive-codec.ts";
 import { encodeManifest } from "../../src/format/manifest-codec.ts";
 import {
@@ -175,6 +175,13 @@ test("a record that is archived and live, or archived twice, is noticed", async 
   expect(rules(world)).toContain("TWICE");
 });
 
+test("a version of another revision than was written is noticed", async () => {
+  const world = await worldWith([{ id: "a", record: record(3) }]);
+  const { version, ...entry } = written(world);
+  publishArchive(world, "0 of 3: hand", [{ ...entry, version: nextRevision(version) }]);
+  expect(rules(world)).toEqual(["INVENTED"]);
+});
+
 test("a tombstone that is nobody's deletion and no archive's is noticed", async () => {
   const world = await worldWith([{ id: "a", record: record(3) }]);
   const { version } = written(world);
@@ -185,6 +192,7 @@ test("a tombstone that is nobody's deletion and no archive's is noticed", async 
         clock: version.clock,
         agent: version.agent,
         w: version.writerNonce,
+        rev: 0,
         schema: 1,
         text: undefined,
       },

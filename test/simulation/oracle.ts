@@ -236,8 +236,8 @@ export class Oracle implements ServerObserver {
     }
     this.counts.undone++;
     const ops = this.acked(process, from, [{ id: undo.id, text: undo.text }], mark);
-    const { clock, writerNonce: w } = undo.undoes ?? {};
-    if (clock !== own.clock || w !== own.w) {
+    const { clock, writerNonce: w, revision: rev = 0 } = undo.undoes ?? {};
+    if (clock !== own.clock || w !== own.w || rev !== own.rev) {
       this.fail(
         "UNDO",
         `${process} undid the operation at ${clock}, its last is ${describeOp(own)}`,

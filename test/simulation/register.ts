@@ -207,12 +207,12 @@ export class Register {
     op: Op,
     call: Omit<SentWrite, "id" | "version" | "isDeletion" | "sentMs" | "operations">,
   ): SentWrite {
-    const { id, clock, agent, w, text, segment } = op;
+    const { id, clock, agent, w, rev, text, segment } = op;
     const { session, medium, invokedMs, endedMs, viewMs, outcome } = call;
     const sending = this.#sendings.get(segment);
     return {
       id,
-      version: { clock, agent, w },
+      version: { clock, agent, w, rev },
       isDeletion: text === undefined,
       session,
       medium,

@@ -1,8 +1,8 @@
 /** Segments as they were sent, each by itself, also where several share an object. */
-import type { Version } from "../../src/core/version.ts";
+import { revisionOf, type Version } from "../../src/core/version.ts";
 import { parseLogFilePath, parseSegmentPath } from "../../src/format/paths.ts";
 import { decodeSegment, decodeSegments } from "../../src/format/segment-decoder.ts";
-import type { Segment } from "../../src/format/segment.ts";
+import { type Segment, versionOf } from "../../src/format/segment.ts";
 import { hasForm, plainText } from "./form.ts";
 
 export interface Op {
@@ -12,6 +12,7 @@ export interface Op {
   readonly clock: number;
   readonly agent: string;
   readonly w: string;
+  readonly rev: number;
   /** Schema version it was written under. */
   readonly schema: number;
   readonly segment: SegmentRecord;
@@ -42,9 +43,10 @@ export interface SegmentRecord {
 
 /** What a segment is recorded as when it is sent first. */
 export function recordOf(
-  { agent, writerNonce: w, schemaVersion: v, operations }: Segment,
+  segment: Segment,
   sent: Pick<SegmentRecord, "path" | "etag" | "process" | "objectLo">,
 ): SegmentRecord {
+  const { agent, schemaVersion: v, operations } = segment;
   const misformed: string[] = [];
   const ops: Op[] = [];
   const record: SegmentRecord = {
@@ -59,13 +61,21 @@ export function recordOf(
     misformed,
     isRejected: false,
   };
-  for (const { id, op, data, clock, undoes } of operations) {
+  for (const operation of operations) {
+    const { id, op, data, undoes } = operation;
     const stored = op === "set" ? JSON.stringify(data) : undefined;
     if (stored !== undefined && !hasForm(stored, v)) misformed.push(stored);
     const text = stored && plainText(stored);
-    ops.push({ id, text, clock, agent, w, schema: v, segment: record, undoes });
+    const version = numbersOf(versionOf(segment, operation));
+    ops.push({ id, text, ...version, schema: v, segment: record, undoes });
   }
   return record;
+}
+
+/** A version as the ledger compares it. */
+export function numbersOf(version: Version): Pick<Op, "clock" | "agent" | "w" | "rev"> {
+  const { clock, agent, writerNonce: w } = version;
+  return { clock, agent, w, rev: revisionOf(version) };
 }
 
 /** All that an object holds, or one frame. */

@@ -11,12 +11,13 @@ import { isPacked, packedLength, unpackBlock } from "../../src/format/run-block.
 import { decodeRunLines } from "../../src/format/run-codec.ts";
 import { type ArchiveInfo, decodeArchiveList } from "../../src/format/archive-list.ts";
 import type { RunEntry } from "../../src/core/version.ts";
+import { versionOf } from "../../src/format/segment.ts";
 import { decodeSegment } from "../../src/format/segment-decoder.ts";
 import { hasForm, plainText } from "./form.ts";
 import { compareOps, type Versioned } from "./ledger.ts";
 import type { Op } from "./sent-segments.ts";
 import type { ObjectServer, StoredObject } from "./object-server.ts";
-import { segmentsIn } from "./sent-segments.ts";
+import { numbersOf, segmentsIn } from "./sent-segments.ts";
 
 type Winners = Map<string, Versioned>;
 
@@ -181,8 +182,7 @@ export class Truth {
       if (text !== undefined && !hasForm(text, schema)) {
         this.#fail("SCHEMA", `${path} holds ${text} under version ${schema}`);
       }
-      const { clock, agent, writerNonce: w } = version;
-      winners.set(id, { clock, agent, w, schema, text: text && plainText(text) });
+      winners.set(id, { ...numbersOf(version), schema, text: text && plainText(text) });
     }
     return winners;
   };
@@ -220,13 +220,13 @@ function* entriesIn(path: string, run: Buffer): Generator<RunEntry> {
 
 function decodeLog(path: string, body: Uint8Array): Winners {
   const winners: Winners = new Map();
-  for (const { agent, writerNonce: w, schemaVersion: schema, operations } of segmentsIn(
-    path,
-    body,
-  )) {
-    for (const { id, op, clock, data } of operations) {
+  for (const segment of segmentsIn(path, body)) {
+    const { schemaVersion: schema } = segment;
+    for (const operation of segment.operations) {
+      const { id, op, data } = operation;
       const text = op === "set" ? plainText(JSON.stringify(data)) : undefined;
-      mergeInto(winners, new Map([[id, { clock, agent, w, schema, text }]]));
+      const version = numbersOf(versionOf(segment, operation));
+      mergeInto(winners, new Map([[id, { ...version, schema, text }]]));
     }
   }
   return winners;

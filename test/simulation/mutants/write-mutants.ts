@@ -33,8 +33,8 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "core/version.ts",
-        find: "compareText(a.agent, b.agent) || compareText(a.writerNonce, b.writerNonce)",
-        put: "compareText(a.writerNonce, b.writerNonce)",
+        find: "    compareText(a.agent, b.agent) ||\n",
+        put: "",
       },
     ],
   },
@@ -61,8 +61,8 @@ export const WRITE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "read/load-records.ts",
-        find: "for (const { id, clock, data } of operations) {",
-        put: "for (const { id, clock, data } of operations.slice(0, Math.max(1, operations.length - 1))) {",
+        find: "for (const operation of segment.operations) {",
+        put: "for (const operation of segment.operations.slice(0, Math.max(1, segment.operations.length - 1))) {",
       },
     ],
   },
