@@ -7,6 +7,7 @@ import { countArchives } from "../format/archive-list.ts";
 import {
   LINEAGE_MAX,
   type HistoryEntry,
+  laneFloor,
   type Manifest,
   type Retired,
 } from "../format/manifest-codec.ts";
@@ -102,6 +103,9 @@ export function preparePublication(
     lastPurge: Math.max(manifest.lastPurge, purgedSince === "new" ? generation : purgedSince),
     segmentGraceMs,
     tombstoneGraceMs,
+    lanes: manifest.lanes,
+    guardGraceMs: guardGraceOf(manifest, settings),
+    sealed: manifest.sealed,
     history: thinHistory(nextHistory(loaded), change.dateMs, tombstoneGraceMs),
     retired: retired.filter((entry) => !due.includes(entry)),
     archive,
@@ -172,6 +176,13 @@ function checkSuccessor(before: Manifest, after: Manifest): void {
   assert(after.segmentGraceMs >= before.segmentGraceMs, "the segment grace is never shortened");
   const { tombstoneGraceMs } = before;
   assert(after.tombstoneGraceMs >= tombstoneGraceMs, "the tombstone grace is never shortened");
+  assert(after.guardGraceMs >= before.guardGraceMs, "the guard grace is never shortened");
+  assert(
+    (before.lanes ?? []).every((n, lane) => n <= laneFloor(after, lane)),
+    "no lane goes back",
+  );
+  const keepsLanes = before.lanes === undefined || after.lanes !== undefined;
+  assert(keepsLanes && after.sealed >= before.sealed, "lanes and seals stay");
   assert(after.collected >= before.collected, "what was given up stays so");
   assert(after.schema >= before.schema, "the schema never goes back");
   const areKept = countArchives(after).archives >= countArchives(before).archives;
@@ -271,6 +282,17 @@ export function tombstoneGraceOf(
   settings: Pick<ProtocolSettings, "tombstoneGraceMs">,
 ): number {
   return Math.max(tombstoneGraceMs, Math.ceil(settings.tombstoneGraceMs));
+}
+
+/** KEEP: how long claims stay that a publication has merged; 0 while there are no lanes. */
+export function guardGraceOf(
+  manifest: Manifest,
+  settings: Pick<ProtocolSettings, "guardGraceMs" | "segmentGraceMs">,
+): number {
+  if (manifest.lanes === undefined) return 0;
+  // FAST-VIEW reads claims as long as it reads segments.
+  const ownMs = Math.max(Math.ceil(settings.guardGraceMs), segmentGraceOf(manifest, settings));
+  return Math.max(manifest.guardGraceMs, ownMs);
 }
 
 /** Keeps the newest entry old enough to purge by, then at most 24 in a grace period (one an hour). */

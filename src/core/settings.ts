@@ -20,6 +20,12 @@ export interface ProtocolSettings {
    */
   readonly segmentGraceMs: number;
   /**
+   * How long merged guarded writes stay, on every medium; at least as long as `segmentGraceMs`, whatever
+   * is given. The longest that any process of a store was given counts, and is never shortened again.
+   * Default 60,000.
+   */
+  readonly guardGraceMs: number;
+  /**
    * How long a deletion is remembered; at least twice `writerLagMs`. The longest that any process of
    * a store was given counts, and is never shortened again; it is never less than `writerLagMs` and
    * the room for dates that are wrong (4 minutes) together. Default 86,400,000.
@@ -45,6 +51,7 @@ export const DEFAULT_SETTINGS: ProtocolSettings = {
   gcGraceMs: 3_600_000,
   eraseAfterMs: 604_800_000,
   segmentGraceMs: 60_000,
+  guardGraceMs: 60_000,
   tombstoneGraceMs: 86_400_000,
   writerLagMs: 3_600_000,
   writeTimeoutMs: 20_000,
@@ -82,6 +89,14 @@ export function resolveSettings(options: Readonly<Record<string, unknown>>): Pro
     );
   }
   return settings;
+}
+
+/**
+ * WINDOW: how long after a view a name in a lane means what the view says. Of the default grace these
+ * are 20 s, half of it without the 10 s by which dates of one medium may differ.
+ */
+export function guardWindowMs({ guardGraceMs }: Pick<ProtocolSettings, "guardGraceMs">): number {
+  return guardGraceMs / 3;
 }
 
 /** How far a date of the medium may be from the true time, where its backend does not say. */

@@ -1,5 +1,6 @@
 /** `manifest.json`: the root of a store (FORMAT, "Manifest"). Its size does not depend on traffic. */
 import type { ProofScope } from "../core/proof-scope.ts";
+import { LANES } from "../core/lane.ts";
 import { CLOCK_MAX } from "../core/version.ts";
 import {
   checkReadable,
@@ -17,7 +18,7 @@ import {
   type ListedArchives,
   NO_LISTED,
 } from "./archive-list.ts";
-import { MANIFEST_PATH } from "./paths.ts";
+import { LANE_NUMBER_MAX, MANIFEST_PATH } from "./paths.ts";
 import { type Catalogue, decodeCatalogueInfo, encodeCatalogueInfo } from "./catalogue.ts";
 import type { RunInfo } from "./run-info.ts";
 import { asObject, decodeRunInfo, encodeRunInfo } from "./run-info-codec.ts";
@@ -91,6 +92,15 @@ export interface Manifest {
   readonly segmentGraceMs: number;
   /** Purges wait at least this long after a publication (LATE), never less from here on. */
   readonly tombstoneGraceMs: number;
+  /**
+   * By lane: the number up to which everything is merged or void (LANE-FLOOR); those that are not
+   * listed have 0. Undefined: the store takes no guarded writes.
+   */
+  readonly lanes: readonly number[] | undefined;
+  /** Merged claims outlive their publication by so much (KEEP), never less from here on; 0: no lanes. */
+  readonly guardGraceMs: number;
+  /** Every lane has passed a seal that was made after this generation was published; 0: not yet. */
+  readonly sealed: number;
   readonly history: readonly HistoryEntry[];
   readonly retired: readonly Retired[];
   /** In the order of their publication; without those in lists, which are older. */
@@ -119,6 +129,9 @@ export const EMPTY_MANIFEST: Manifest = {
   lastPurge: 0,
   segmentGraceMs: 0,
   tombstoneGraceMs: 0,
+  lanes: undefined,
+  guardGraceMs: 0,
+  sealed: 0,
   history: [],
   retired: [],
   archive: [],
@@ -134,13 +147,15 @@ const TOMBSTONE_GRACE_MS = 86_400_000;
 /**
  * The newest one. Version 1 had no levels: a reader that does not know of excised spans would read
  * too much. Version 2 had no catalogues and no lists of archives: one that does not know of them would
- * read too little, and a publisher would forget them.
+ * read too little, and a publisher would forget them. Version 3 had no lanes: one that does not know of
+ * them would read too little, and purge what claims were decided on.
  */
-export const MANIFEST_FORMAT = 3;
+export const MANIFEST_FORMAT = 4;
 
 /** The oldest one whose programs understand the manifest. */
-function formatOf({ catalogues, listedArchives }: Manifest): number {
-  return catalogues.length + listedArchives.lists.length === 0 ? 2 : MANIFEST_FORMAT;
+function formatOf({ lanes, catalogues, listedArchives }: Manifest): number {
+  if (lanes !== undefined) return MANIFEST_FORMAT;
+  return catalogues.length + listedArchives.lists.length === 0 ? 2 : 3;
 }
 
 /** How many publications back a publisher can still find its own nonce. */
@@ -160,6 +175,8 @@ export function encodeManifest(manifest: Manifest): Buffer {
     uncollected: manifest.uncollected || undefined,
     segmentGraceMs: segmentGraceMs || undefined,
     tombstoneGraceMs: tombstoneGraceMs === TOMBSTONE_GRACE_MS ? undefined : tombstoneGraceMs,
+    guardGraceMs: manifest.guardGraceMs || undefined,
+    sealed: manifest.sealed || undefined,
     listedArchives: encodeListed(manifest.listedArchives),
     conditions: manifest.conditions.length === 0 ? undefined : manifest.conditions,
   });
@@ -198,6 +215,7 @@ export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
     tombstoneGraceMs: fields.has("tombstoneGraceMs")
       ? fields.integer("tombstoneGraceMs")
       : TOMBSTONE_GRACE_MS,
+    ...decodeLanes(fields, place),
     history: fields.array("history").map((entry) => {
       const f = nested(entry);
       return {
@@ -225,6 +243,28 @@ export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
       : [],
     stats: fields.has("stats") ? decodeStats(nested(fields.get("stats"))) : undefined,
   };
+}
+
+function decodeLanes(
+  fields: Fields,
+  place: Place,
+): Pick<Manifest, "lanes" | "guardGraceMs" | "sealed"> {
+  const lanes = fields.has("lanes")
+    ? fields.array("lanes").map((n) => new Fields({ n }, place).integer("n", 0, LANE_NUMBER_MAX))
+    : undefined;
+  if (lanes !== undefined && (lanes.length > LANES || lanes.at(-1) === 0)) {
+    throw corrupt("more lanes than there are, or zeros at their end", place);
+  }
+  const guardGraceMs = fields.has("guardGraceMs") ? fields.integer("guardGraceMs", 1) : 0;
+  const sealed = fields.has("sealed") ? fields.integer("sealed", 1) : 0;
+  if (lanes === undefined && guardGraceMs + sealed > 0) throw corrupt("seals without lanes", place);
+  if (sealed > fields.integer("generation")) throw corrupt("sealed is above the generation", place);
+  return { lanes, guardGraceMs, sealed };
+}
+
+/** LANE-FLOOR: claims of the lane count above this number only. */
+export function laneFloor({ lanes }: Pick<Manifest, "lanes">, lane: number): number {
+  return lanes?.[lane] ?? 0;
 }
 
 function decodeSummary(fields: Fields): SegmentSummary {

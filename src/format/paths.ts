@@ -3,6 +3,7 @@
  * except the labels of agents and archives, which are for people.
  */
 import { hashId } from "../core/hash.ts";
+import { LANES } from "../core/lane.ts";
 import { CLOCK_MAX } from "../core/version.ts";
 
 /** `manifest.json`: the root, replaced only by compare-and-swap. */
@@ -233,4 +234,62 @@ export function parseLogFilePath(path: string): { stream: string; k: number } | 
   const [, stream, k] = match ?? [];
   if (stream === undefined || !STREAM.test(stream) || Number(k) < 1) return;
   return { stream, k: Number(k) };
+}
+
+/** A number of a lane. */
+export interface LanePlace {
+  /** 0 to 255. */
+  readonly lane: number;
+  /** 1, 2, 3 … */
+  readonly n: number;
+}
+
+const LANE_NUMBER_DIGITS = 12;
+export const LANE_NUMBER_MAX = 10 ** LANE_NUMBER_DIGITS - 1;
+
+/** `3f`: a lane as names and lines hold it. */
+export function laneText(lane: number): string {
+  return lane.toString(16).padStart(2, "0");
+}
+
+/** Undefined when the text is no lane. */
+export function parseLane(text: string): number | undefined {
+  return /^[0-9a-f]{2}$/.test(text) ? Number.parseInt(text, 16) : undefined;
+}
+
+/** `ops/3/lane-3f/000000000012.jsonl`: the claim with number n of a lane. */
+export function claimPath({ lane, n }: LanePlace): string {
+  const text = laneText(lane);
+  const number = String(n).padStart(LANE_NUMBER_DIGITS, "0");
+  return `${LOG_PREFIX}${text[0]}/lane-${text}/${number}.jsonl`;
+}
+
+/** Undefined when the name is not one this code writes. */
+export function parseClaimPath(path: string): LanePlace | undefined {
+  const [, shard, text = "", number] =
+    /^ops\/([0-9a-f])\/lane-([0-9a-f]{2})\/(\d{12})\.jsonl$/.exec(path) ?? [];
+  const lane = parseLane(text);
+  if (lane === undefined || lane >= LANES || text[0] !== shard || Number(number) < 1) return;
+  return { lane, n: Number(number) };
+}
+
+/** What the name of a transaction holds: of two, the one with the lower name is the earlier one. */
+export interface TransactionName {
+  /** When its first attempt began, in seconds since 1970. */
+  readonly t: number;
+  /** 16 hex digits, new for every attempt. */
+  readonly rand: string;
+}
+
+/** `ops/a/txn-001795356093-a1b2c3d4e5f60718.jsonl`: says what became of a transaction. */
+export function txnPath({ t, rand }: TransactionName): string {
+  return `${LOG_PREFIX}${rand[0]}/txn-${String(t).padStart(LANE_NUMBER_DIGITS, "0")}-${rand}.jsonl`;
+}
+
+/** Undefined when the name is not one this code writes. */
+export function parseTxnPath(path: string): TransactionName | undefined {
+  const [, shard, t, rand] =
+    /^ops\/([0-9a-f])\/txn-(\d{12})-([0-9a-f]{16})\.jsonl$/.exec(path) ?? [];
+  if (rand === undefined || rand[0] !== shard) return;
+  return { t: Number(t), rand };
 }

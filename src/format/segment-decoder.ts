@@ -194,8 +194,16 @@ function* decodeOperations(
 }
 
 function decodeOperation(line: string, place: Place): LogOperation {
-  const object = parseObject(line, place);
-  const fields = new Fields(object, place);
+  const fields = new Fields(parseObject(line, place), place);
+  return operationOf(fields, { clock: fields.integer("clock", 1, CLOCK_MAX) }, place);
+}
+
+/** @param order what the line holds of the operation's version */
+export function operationOf<Order extends Pick<LogOperation, "clock">>(
+  fields: Fields,
+  order: Order,
+  place: Place,
+): LogOperation & Order {
   const op = fields.string("op");
   const encoding = fields.get("encoding");
   if (op !== "set" && op !== "delete") throw corrupt(`unknown op ${JSON.stringify(op)}`, place);
@@ -211,7 +219,7 @@ function decodeOperation(line: string, place: Place): LogOperation {
     ts: fields.string("ts"),
     op,
     id,
-    clock: fields.integer("clock", 1, CLOCK_MAX),
+    ...order,
     ...(fields.has("data") ? { data: fields.get("data") } : {}),
     ...(fields.has("prev") ? { prev: fields.get("prev") } : {}),
     ...(encoding === undefined ? {} : { encoding }),

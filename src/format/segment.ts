@@ -31,11 +31,18 @@ export function versionOf(
   return base === undefined ? { clock, agent, writerNonce } : nextRevision(base);
 }
 
-/** One line of the log; `text` is the record's stored form, so that it is serialised once. */
-export function encodeOperation(operation: LogOperation, text: string | undefined): string {
-  const { ts, op, id, clock, prev, encoding } = operation;
+/**
+ * One line of the log; `text` is the record's stored form, so that it is serialised once.
+ * @param order what the line holds of the operation's version
+ */
+export function encodeOperation(
+  operation: LogOperation,
+  text: string | undefined,
+  order: object = { clock: operation.clock },
+): string {
+  const { ts, op, id, prev, encoding } = operation;
   const undoes = operation.undoes && encodeVersionArray(operation.undoes);
-  const head = JSON.stringify({ ts, op, id, clock, undoes, prev, encoding });
+  const head = JSON.stringify({ ts, op, id, ...order, undoes, prev, encoding });
   return text === undefined ? head : `${head.slice(0, -1)},"data":${text}}`;
 }
 

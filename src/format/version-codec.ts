@@ -46,3 +46,24 @@ export function decodeVersionArray(members: readonly unknown[], place: Place): V
   const fields = members.length < 4 ? { clock, agent, w } : { clock, agent, w, rev };
   return decodeVersion(new Fields(fields, place), 1);
 }
+
+/** As `base` names what a guarded operation was decided on: also what is absent (STAND). */
+export function encodeBase(version: Version): unknown[] {
+  const { clock, agent, writerNonce } = version;
+  return [clock, agent, writerNonce, revisionOf(version)];
+}
+
+/** @throws CorruptionError */
+export function decodeBase(members: readonly unknown[], place: Place): Version {
+  const [clock, agent, w, rev] = members;
+  if (members.length !== 4) throw corrupt(`a base of ${members.length} members`, place);
+  if (rev === 0 && agent === "" && w === "") {
+    return {
+      clock: new Fields({ clock }, place).integer("clock", 1, CLOCK_MAX),
+      agent,
+      writerNonce: w,
+    };
+  }
+  const fields = rev === 0 ? { clock, agent, w } : { clock, agent, w, rev };
+  return decodeVersion(new Fields(fields, place), 0);
+}

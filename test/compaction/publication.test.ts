@@ -48,7 +48,7 @@ function publish(
   before: LoadedManifest,
   dateMs: number,
   change: Partial<Change> = {},
-  settings: { readonly segmentGraceMs?: number; readonly tombstoneGraceMs?: number } = {},
+  settings: Partial<typeof SETTINGS> = {},
 ): Publication {
   const full: Change = {
     nonce: "new",
@@ -312,4 +312,26 @@ test("publishing without deleting leaves everything to a compaction", () => {
   const { due, manifest: next } = publish(loaded(manifest, 5), 1e12, { keepsDue: () => true });
   expect(due).toEqual([]);
   expect(next.retired).toEqual(manifest.retired);
+});
+
+describe("lanes", () => {
+  const born = { ...EMPTY_MANIFEST, generation: 1, nonce: "b", lanes: [3, 0, 7], sealed: 1 };
+
+  test("are passed on with their seal; a store without them gets none", () => {
+    const first = publish(loaded(born, 1), 2);
+    expect(first.manifest).toMatchObject({ lanes: [3, 0, 7], sealed: 1 });
+    const plain = publish(loaded(EMPTY_MANIFEST, 0), 1).manifest;
+    expect(plain).toMatchObject({ lanes: undefined, guardGraceMs: 0, sealed: 0 });
+  });
+
+  test("have a grace that is never shortened, nor shorter than that of segments", () => {
+    const first = publish(loaded(born, 1), 2, {}, { guardGraceMs: 70_000.5 });
+    expect(first.manifest.guardGraceMs).toBe(70_001);
+    const next = { ...first.manifest, runs: [] };
+    const change = { levels: levels(run(998, 10)) };
+    const shorter = publish(loaded(next, 2), 3, change, { guardGraceMs: 0 });
+    expect(shorter.manifest.guardGraceMs).toBe(70_001);
+    const longer = publish(loaded(next, 2), 3, change, { segmentGraceMs: 90_000 });
+    expect(longer.manifest.guardGraceMs).toBe(90_000);
+  });
 });

@@ -15,6 +15,7 @@ test("the defaults are those of the protocol", () => {
     gcGraceMs: 3_600_000,
     eraseAfterMs: 604_800_000,
     segmentGraceMs: 60_000,
+    guardGraceMs: 60_000,
     tombstoneGraceMs: 86_400_000,
     writerLagMs: 3_600_000,
     writeTimeoutMs: 20_000,

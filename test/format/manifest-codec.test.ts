@@ -144,6 +144,16 @@ const manifests: fc.Arbitrary<Manifest> = fc
     purgeFloor: clocks,
     segmentGraceMs: fc.nat(),
     tombstoneGraceMs: fc.oneof(fc.nat(), fc.constant(86_400_000)),
+    guarded: fc.option(
+      fc.record({
+        lanes: fc
+          .array(fc.nat(10 ** 12 - 1), { maxLength: 256 })
+          .map((all) => all.slice(0, all.findLastIndex((n) => n > 0) + 1)),
+        guardGraceMs: fc.nat(),
+        sealed: fc.nat(),
+      }),
+      { nil: undefined },
+    ),
     collected: fc.nat(),
     uncollected: fc.boolean(),
     lastPurge: fc.nat(),
@@ -191,7 +201,12 @@ const manifests: fc.Arbitrary<Manifest> = fc
       { nil: undefined },
     ),
   })
-  .map((manifest) => ({ ...manifest, lastPurge: manifest.lastPurge % (manifest.generation + 1) }));
+  .map(({ guarded, ...manifest }) => {
+    const generations = manifest.generation + 1;
+    const { lanes, guardGraceMs = 0, sealed = 0 } = guarded ?? { lanes: undefined };
+    const lastPurge = manifest.lastPurge % generations;
+    return { ...manifest, lastPurge, lanes, guardGraceMs, sealed: sealed % generations };
+  });
 
 test("a manifest is read back as it was", () => {
   fc.assert(

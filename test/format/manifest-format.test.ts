@@ -1,8 +1,13 @@
 /** Manifests of other formats than the one that is written. */
 import { describe, expect, test } from "vitest";
 import { CorruptionError, FormatVersionError } from "../../src/core/errors.ts";
-import { sealLine } from "../../src/format/json-line.ts";
-import { decodeManifest, encodeManifest } from "../../src/format/manifest-codec.ts";
+import { decodeSealed, sealLine } from "../../src/format/json-line.ts";
+import {
+  decodeManifest,
+  encodeManifest,
+  laneFloor,
+  type Manifest,
+} from "../../src/format/manifest-codec.ts";
 import { EXAMPLE, runOf } from "./manifest-example.ts";
 
 const PATH = "manifest.json";
@@ -64,14 +69,70 @@ describe("a manifest of format 1", () => {
   );
 });
 
-test("a manifest of format 4 is refused as newer", () => {
+const objectOf = (manifest: Manifest): Record<string, unknown> => {
   const { crc: _, ...object }: Record<string, unknown> = JSON.parse(
-    String(encodeManifest(EXAMPLE)),
+    String(encodeManifest(manifest)),
   );
-  const newer = Buffer.from(`${sealLine(JSON.stringify({ ...object, format: 4 }))}\n`);
+  return object;
+};
+const sealed = (object: object): Buffer => Buffer.from(`${sealLine(JSON.stringify(object))}\n`);
+
+test("a manifest of format 5 is refused as newer", () => {
+  const newer = sealed({ ...objectOf(EXAMPLE), format: 5 });
   expect(() => decodeManifest(newer, PATH)).toThrow(FormatVersionError);
-  expect(() => decodeManifest(newer, PATH)).toThrow("has format 4");
-  expect(() => decodeManifest(newer, PATH)).toThrow("reads up to 3");
+  expect(() => decodeManifest(newer, PATH)).toThrow("has format 5");
+  expect(() => decodeManifest(newer, PATH)).toThrow("reads up to 4");
+});
+
+describe("lanes", () => {
+  const guarded = { ...EXAMPLE, lanes: [3, 0, 7], guardGraceMs: 60_000, sealed: 2 };
+
+  test("make a manifest one of format 4, which programs of before refuse as newer", () => {
+    const bytes = encodeManifest(guarded);
+    expect(String(bytes)).toMatch(/^\{"format":4,/);
+    expect(decodeManifest(bytes, PATH)).toEqual(guarded);
+    // As such a program reads it.
+    const older = (): unknown => decodeSealed(bytes, "manifest", { path: PATH, offset: 0 }, 3);
+    expect(older).toThrow(FormatVersionError);
+    expect(older).toThrow("has format 4");
+  });
+
+  test("that are all 0 are an empty list; a store without them has none, and stays in format 2", () => {
+    const born = { ...EXAMPLE, lanes: [], guardGraceMs: 60_000 };
+    expect(objectOf(born)).toMatchObject({ format: 4, lanes: [] });
+    expect(decodeManifest(encodeManifest(born), PATH)).toEqual(born);
+    const plain = objectOf(EXAMPLE);
+    expect(plain["format"]).toBe(2);
+    expect(["lanes", "guardGraceMs", "sealed"].filter((name) => name in plain)).toEqual([]);
+    expect(decodeManifest(encodeManifest(EXAMPLE), PATH)).toMatchObject({
+      lanes: undefined,
+      guardGraceMs: 0,
+      sealed: 0,
+    });
+  });
+
+  test("have a floor each", () => {
+    expect([0, 1, 2, 3, 255].map((lane) => laneFloor(guarded, lane))).toEqual([3, 0, 7, 0, 0]);
+    expect(laneFloor(EXAMPLE, 0)).toBe(0);
+  });
+
+  test.each([
+    ["more than there are", { lanes: Array.from({ length: 257 }, () => 1) }],
+    ["zeros at their end", { lanes: [1, 0] }],
+    ["a number that no name has", { lanes: [10 ** 12] }],
+    ["a negative number", { lanes: [-1, 1] }],
+    ["seals without lanes", { sealed: 1, lanes: undefined }],
+    ["a grace without lanes", { guardGraceMs: 1, lanes: undefined }],
+    ["a seal of the future", { sealed: EXAMPLE.generation + 1 }],
+  ])("are damaged: %s", (_, fields) => {
+    const bytes = sealed({
+      ...objectOf(guarded),
+      sealed: undefined,
+      guardGraceMs: undefined,
+      ...fields,
+    });
+    expect(() => decodeManifest(bytes, PATH)).toThrow(CorruptionError);
+  });
 });
 
 test("a newer format is distinguished from damage", () => {

@@ -96,7 +96,47 @@ test("archives are parsed back, and lie in archive/ whatever they are called", (
   expect(paths.archiveName("2026-Q4")).toBe("archive/archive-2026-Q4.json");
 });
 
+test("claims and transactions are parsed back", () => {
+  expect(paths.claimPath({ lane: 0x3f, n: 12 })).toBe("ops/3/lane-3f/000000000012.jsonl");
+  const t = 1_795_356_093;
+  const txn = "ops/a/txn-001795356093-a1b2c3d4e5f60718.jsonl";
+  expect(paths.txnPath({ t, rand: "a1b2c3d4e5f60718" })).toBe(txn);
+  fc.assert(
+    fc.property(fc.nat(255), fc.integer({ min: 1, max: 10 ** 12 - 1 }), hex, (lane, n, rand) => {
+      const path = paths.claimPath({ lane, n });
+      expect(paths.parseClaimPath(checkPath(path))).toEqual({ lane, n });
+      const name = paths.txnPath({ t: n, rand });
+      expect(paths.parseTxnPath(checkPath(name))).toEqual({ t: n, rand });
+      for (const other of [path, name]) {
+        expect(paths.parseSegmentPath(other) ?? paths.parseLogFilePath(other)).toBeUndefined();
+        expect(paths.isLegacyLog(other)).toBe(false);
+        // Programs that know of no lanes stop at it.
+        expect(paths.isLikeLog(other)).toBe(true);
+      }
+      expect(paths.parseTxnPath(path) ?? paths.parseClaimPath(name)).toBeUndefined();
+    }),
+    { seed: SEED, numRuns: propertyRuns(300) },
+  );
+});
+
 describe("a name that this code does not write", () => {
+  test.each([
+    "ops/3/lane-3f/000000000000.jsonl",
+    "ops/4/lane-3f/000000000012.jsonl",
+    "ops/3/lane-3F/000000000012.jsonl",
+    "ops/3/lane-3f/12.jsonl",
+    "ops/3/lane-3f/0000000000012.jsonl",
+    "ops/lane-3f/000000000012.jsonl",
+    "ops/3/lane-3f0/000000000012.jsonl",
+    "ops/3/lane-3f/000000000012.jsonl.tmp",
+    `ops/9/txn-1795356093-${RAND}.jsonl`,
+    `ops/8/txn-001795356093-${RAND}.jsonl`,
+    `ops/9/txn-001795356093-${RAND}0.jsonl`,
+    `ops/9/txn-001795356093-${RAND.toUpperCase()}.jsonl`,
+  ])("is no claim and no transaction: %s", (path) => {
+    expect(paths.parseClaimPath(path) ?? paths.parseTxnPath(path)).toBeUndefined();
+  });
+
   const good = `ops/9/${STREAM}/1-41-42-mfzwi4.jsonl`;
 
   test("differs from a good one in one character at most", () => {

@@ -30,8 +30,17 @@ import {
   encodeIndexHeader,
   encodePartition,
 } from "../../src/format/run-index.ts";
+import { decodeClaim, decodeTransaction } from "../../src/format/claim-decoder.ts";
 import { decodeSegment, decodeSegments } from "../../src/format/segment-decoder.ts";
 import { encodeSegment } from "../support/encode-segment.ts";
+import {
+  absentAt,
+  claimBytes,
+  dataClaim,
+  guarded,
+  idOf,
+  transactionBytes,
+} from "../support/claims.ts";
 import { encodeOperation } from "../../src/format/segment.ts";
 import { scanFrames } from "../../src/log/frames.ts";
 import { encodeAll, segments } from "../log/support.ts";
@@ -146,6 +155,38 @@ function encodeNested(operation: Parameters<typeof encodeOperation>[0]): string 
     throw error;
   }
 }
+
+test("a claim, and a transaction", () => {
+  const place = { lane: 0x3f, n: 12 };
+  const [id, other] = [idOf(0x3f), idOf(0x3f, 1)];
+  const base = { clock: 3, agent: "a", writerNonce: "0123456789abcdef", revision: 4 };
+  const all = [
+    guarded(id, base, { n: 1 }),
+    guarded(other, absentAt(3), undefined, {}, { agent: "b" }),
+  ];
+  const recent = { from: 2, ids: new Map([["u6bzuk", 9]]) };
+  const intent = { kind: "intent", ...place, nonce: "f".repeat(16), recent } as const;
+  const txn = "ops/a/txn-001795356093-a1b2c3d4e5f60718.jsonl";
+  const objects = fc.constantFrom(
+    claimBytes(dataClaim(place, all, { recent, reads: [idOf(0x3f, 0, "read")] })),
+    claimBytes({ ...intent, txn, reads: [id], writes: [other] }),
+    claimBytes({ ...intent, kind: "seal" }),
+    transactionBytes({ kind: "commit", nonce: intent.nonce, at: [place], operations: all }),
+    transactionBytes({ kind: "abort", nonce: intent.nonce }),
+  );
+  fuzz(objects, (bytes) => {
+    const claim = decoded(() => decodeClaim(bytes, PATH, place));
+    const transaction = decoded(() => decodeTransaction(bytes, PATH));
+    if (claim === undefined && transaction === undefined) return;
+    const again = decoded(() =>
+      claim === undefined ? transaction && transactionBytes(transaction) : claimBytes(claim),
+    );
+    if (again === undefined) return;
+    expect(
+      claim === undefined ? decodeTransaction(again, PATH) : decodeClaim(again, PATH, place),
+    ).toEqual(claim ?? transaction);
+  });
+});
 
 test("several frames, some of them damaged: what is found is what is there", () => {
   const files = fc

@@ -23,6 +23,8 @@ const VALID_NAMES = [
   `snapshots/snap-12-${RAND}.index`,
   `archive/archive-2026-Q4-12-${RAND}.jsonl`,
   "ops/agent-a-1766400000000/batch-1-2.jsonl",
+  "ops/3/lane-3f/000000000012.jsonl",
+  `ops/9/txn-001795356093-${RAND}.jsonl`,
   "manifests/0000000000000001.json",
   "compact.lease",
 ];
@@ -50,6 +52,10 @@ test("a name is parsed as what would be written, or not at all", () => {
       const file = decoded(() => paths.parseLogFilePath(name));
       // Leading zeros aside there is one name for each file.
       if (file !== undefined) expect(name).toContain(`ops/${file.stream}.`);
+      const claim = decoded(() => paths.parseClaimPath(name));
+      if (claim !== undefined) expect(paths.claimPath(claim)).toBe(name);
+      const txn = decoded(() => paths.parseTxnPath(name));
+      if (txn !== undefined) expect(paths.txnPath(txn)).toBe(name);
       for (const parse of [paths.parseRunBase, paths.parseArchiveBase]) {
         const base = decoded(() => parse(name));
         if (base !== undefined) expect(base >= 0).toBe(true);

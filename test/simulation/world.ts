@@ -26,6 +26,7 @@ export const SETTINGS: ProtocolSettings = {
   gcGraceMs: 8_000,
   eraseAfterMs: 60_000,
   segmentGraceMs: 4_000,
+  guardGraceMs: 4_000,
   tombstoneGraceMs: 30_000,
   writerLagMs: 15_000,
   writeTimeoutMs: 5_000,

@@ -122,9 +122,9 @@ describe.each(MEDIA)("on %s", (_, makeMedium) => {
 
     test("of a newer version is reported as such", async () => {
       const fixture = await fill();
-      const content = '{"format":4,"kind":"manifest","anything":true}\n';
+      const content = '{"format":5,"kind":"manifest","anything":true}\n';
       await fixture.files.write(await one(fixture.files, "manifest"), content);
-      await expectRefused(fixture, FormatVersionError, "format 4");
+      await expectRefused(fixture, FormatVersionError, "format 5");
     });
 
     test("that is cut short anywhere is refused", async () => {
