@@ -64,4 +64,5 @@ export { verify, type VerifyOptions, type VerifyReport } from "./store/verify.ts
 export type { ScanOptions } from "./store/scan-range.ts";
 export { Store } from "./store/store.ts";
 export type { StoreStats } from "./store/stats.ts";
+export type { VersionToken } from "./format/version-token.ts";
 export type { WriteMode } from "./session/commit-queue.ts";

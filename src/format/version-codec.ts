@@ -39,12 +39,16 @@ export function encodeVersionArray(version: Version): unknown[] {
   return revision === 0 ? [clock, agent, writerNonce] : [clock, agent, writerNonce, revision];
 }
 
-/** @throws CorruptionError */
-export function decodeVersionArray(members: readonly unknown[], place: Place): Version {
+/** @param clockLeast of a plain write @throws CorruptionError */
+export function decodeVersionArray(
+  members: readonly unknown[],
+  place: Place,
+  clockLeast: 0 | 1 = 1,
+): Version {
   if (members.length > 4) throw corrupt(`a version of ${members.length} members`, place);
   const [clock, agent, w, rev] = members;
   const fields = members.length < 4 ? { clock, agent, w } : { clock, agent, w, rev };
-  return decodeVersion(new Fields(fields, place), 1);
+  return decodeVersion(new Fields(fields, place), clockLeast);
 }
 
 /** As `base` names what a guarded operation was decided on: also what is absent (STAND). */

@@ -4,6 +4,7 @@ import { InvalidArgumentError, NotHydratedError, StoreNotFoundError } from "../c
 import type { Operation } from "../core/operation.ts";
 import { checkId, deepFreeze } from "../core/record.ts";
 import type { Candidate } from "./archive.ts";
+import { encodeVersionToken, type VersionToken } from "../format/version-token.ts";
 import { loadArchive } from "../read/archives.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import { ViewLimit } from "../view/view.ts";
@@ -66,6 +67,21 @@ export class ResidentReads<T> {
       if (value !== undefined) found.set(id, this.record(value));
     }
     return found;
+  }
+
+  /** Of the durable record: what is written has no version before its flush. */
+  async versionOf(id: string, { freshness }: ReadOptions = {}): Promise<VersionToken | undefined> {
+    const session = this.#session;
+    const wanted = [checkId(id)];
+    const required = freshness === undefined ? undefined : checkFreshness(freshness);
+    await session.lookup(wanted, required);
+    if (session.records.isStaged(id)) await session.flush();
+    if (!session.replica.isResident(id)) await session.lookup(wanted);
+    const entry = session.records.durable(id);
+    if (entry?.value === undefined) return undefined;
+    const { loaded, legacy } = session.replica.view;
+    const { created } = legacy?.manifest.stats ?? loaded.manifest.stats ?? {};
+    return encodeVersionToken(entry.version, { id, created });
   }
 
   /** Returns what a predicate can choose from now; the predicate is called when its answers are needed. */

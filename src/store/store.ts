@@ -1,6 +1,7 @@
 /** The public class: each method checks its arguments and makes one call into the open session. */
 import { InvalidArgumentError, NotOpenError, ReadOnlyError } from "../core/errors.ts";
 import type { Fields, Operation } from "../core/operation.ts";
+import type { VersionToken } from "../format/version-token.ts";
 import { systemRuntime } from "../core/runtime.ts";
 import { backendFor } from "../engine/resolve-backend.ts";
 import { archiveNames, type ManifestInfo } from "../read/manifest-info.ts";
@@ -148,6 +149,17 @@ export class Store<T = Fields> {
   /** Those of the records that exist, by id; looked up together, as of one view. */
   async readMany(ids: Iterable<string>, options?: ReadOptions): Promise<Map<string, T>> {
     return this.#open().reads.readMany(ids, options);
+  }
+
+  /**
+   * Names the version of a record as `read` would return it; undefined when there is none. Of a write
+   * that is not durable yet it waits for its flush. To go with a value, take the version first, then `get`.
+   * @throws as `read`, and what that flush fails with
+   * @example
+   * const before = await store.versionOf("task-1");
+   */
+  async versionOf(id: string, options?: ReadOptions): Promise<VersionToken | undefined> {
+    return this.#open().reads.versionOf(id, options);
   }
 
   /**

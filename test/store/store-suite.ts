@@ -34,6 +34,7 @@ import { schemaCases } from "./cases/schema.ts";
 import { streamRaceCases } from "./cases/stream-races.ts";
 import { streamCases } from "./cases/streams.ts";
 import { sharedObjectCases, togetherCases } from "./cases/together.ts";
+import { versionCases } from "./cases/versions.ts";
 import { watchCases } from "./cases/watch.ts";
 import { writeModeCases } from "./cases/write-modes.ts";
 import { writeCases } from "./cases/writes.ts";
@@ -44,6 +45,7 @@ export function storeSuite(name: string, makeMedium: MakeMedium): void {
     describe("the README of the original", () => readmeCases(makeMedium));
     describe("open and close", () => lifecycleCases(makeMedium));
     describe("reads", () => readCases(makeMedium));
+    describe("versions", () => versionCases(makeMedium));
     describe("order", () => orderCases(makeMedium));
     describe("writes", () => writeCases(makeMedium));
     describe("write modes", () => writeModeCases(makeMedium));

@@ -1,6 +1,7 @@
 /** A store of the original, read and written to as it is: not upgraded yet. */
 import { expect, test } from "vitest";
 import { CorruptionError } from "../../../src/core/errors.ts";
+import type { StoreOptions } from "../../../src/session/options.ts";
 import { verify } from "../../../src/store/verify.ts";
 import type { MakeMedium } from "../../store/fixture.ts";
 import {
@@ -64,6 +65,30 @@ export function readingCases(make: MakeMedium): void {
     await expect(verify(location, { backend: backend() })).rejects.toThrow(
       "Snapshot file not found",
     );
+  });
+
+  test("records of snapshot and log have versions, which the upgrade leaves as they are", async () => {
+    const fixture = await setUpObjects(make, {
+      [SNAPSHOT]: snapshotText([
+        ["a", 1],
+        ["b", 2],
+      ]),
+      [LOG]: lines([set("b", 3), set("c", 4)]),
+    });
+    const ids = ["a", "b", "c", "none"];
+    const versionsOf = async (options: StoreOptions<unknown>): Promise<unknown[]> => {
+      const store = await fixture.open({ checkpointOnClose: false, ...options });
+      return Promise.all(ids.map((id) => store.versionOf(id)));
+    };
+    const before = await versionsOf({ readOnly: true });
+    expect(new Set(before).size).toBe(4);
+    expect(before.map((version) => version === undefined)).toEqual([false, false, false, true]);
+    expect(await versionsOf({ readOnly: true, skipLoad: true })).toEqual(before);
+    const agent = await fixture.open({ agentId: "agent", checkpointOnClose: false });
+    await agent.compact();
+    expect(await versionsOf({ readOnly: true, skipLoad: true })).toEqual(before);
+    await agent.set("a", 1);
+    expect(await agent.versionOf("a")).not.toBe(before[0]);
   });
 
   test("batches count in the order of their numbers, whatever their names sort like", async () => {
