@@ -1,10 +1,73 @@
-/** Optimistic concurrency: a record's ETag is a hash of its JSON, and preconditions name one. */
-import { hash } from "node:crypto";
-import { Problem } from "./http.ts";
+/** Optimistic concurrency: a record's ETag is its version, and preconditions name one. */
+import type { Store, VersionToken } from "opslog-serverless";
+import { type JsonValue, Problem } from "./http.ts";
 
-/** Strong: equal for equal bytes of a representation, and for these alone. */
-export function etagOf(text: string): string {
-  return `"${hash("sha256", text, "base64url")}"`;
+/** A record, with the ETag of what it was then or is now: never of anything later. */
+export interface Tagged {
+  readonly value: JsonValue;
+  readonly etag: string;
+}
+
+/** Tags of records of one version of a program. */
+export class ETags {
+  readonly #suffix: string;
+
+  /** @param schema a migration changes what is shown of a record, not its version */
+  constructor(schema = 1) {
+    this.#suffix = schema === 1 ? "" : `.${schema}`;
+  }
+
+  /** Undefined: there is no such record. */
+  async read(store: Store<JsonValue>, id: string): Promise<Tagged | undefined> {
+    const version = await store.versionOf(id);
+    const value = store.get(id);
+    if (version === undefined || value === undefined) return undefined;
+    return { value, etag: this.#of(version) };
+  }
+
+  /**
+   * Changes the record if the preconditions hold. Not atomic across processes.
+   * @param change as `Store.update` takes it
+   * @throws Problem 412
+   */
+  async update(
+    store: Store<JsonValue>,
+    id: string,
+    headers: Headers,
+    change: (current: JsonValue | undefined) => JsonValue | undefined,
+  ): Promise<void> {
+    const isConditional = headers.has("if-match") || headers.has("if-none-match");
+    for (let isDone = false; !isDone;) {
+      const before = isConditional ? await this.read(store, id) : undefined;
+      // It throws where the record is another one by then: so nothing is written.
+      isDone = true;
+      await store
+        .update(id, (current) => {
+          if (isConditional) {
+            if (!isSame(current, before?.value)) throw new Moved();
+            checkPreconditions(headers, before?.etag);
+          }
+          return change(current);
+        })
+        .catch((error: unknown) => {
+          if (!(error instanceof Moved)) throw error;
+          isDone = false;
+        });
+    }
+  }
+
+  #of(version: VersionToken): string {
+    return `"${version}${this.#suffix}"`;
+  }
+}
+
+/** The record was changed between the look at its version and the update. */
+class Moved extends Error {
+  override readonly name = "Moved";
+}
+
+function isSame(a: JsonValue | undefined, b: JsonValue | undefined): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b);
 }
 
 /** Whether `If-None-Match` names the representation: a GET is answered 304. */
@@ -13,11 +76,10 @@ export function isUnchanged(headers: Headers, etag: string): boolean {
 }
 
 /**
- * @param text of the record as it is, undefined when there is none
+ * @param etag of the record as it is, undefined when there is none
  * @throws Problem 412 when `If-Match` or `If-None-Match` does not hold
  */
-export function checkPreconditions(headers: Headers, text: string | undefined): void {
-  const etag = text === undefined ? undefined : etagOf(text);
+function checkPreconditions(headers: Headers, etag: string | undefined): void {
   const answer = etag === undefined ? {} : { headers: { etag } };
   const wanted = headers.get("if-match");
   if (wanted !== null && !names(wanted, etag, false)) {

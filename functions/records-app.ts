@@ -6,7 +6,7 @@ import { Hono } from "hono";
 import { cors } from "hono/cors";
 import type { Store } from "opslog-serverless";
 import { type LambdaContext, withStore, type WithStoreOptions } from "opslog-serverless/lambda";
-import { checkPreconditions, etagOf, isUnchanged } from "./etag.ts";
+import { ETags, isUnchanged } from "./etag.ts";
 import { json, type JsonValue, Problem, problemOf, readJson } from "./http.ts";
 import { listPage, parsePage } from "./page.ts";
 
@@ -48,7 +48,7 @@ export function createRecordsApp(options: RecordsOptions): RecordsApp {
   app.notFound(() => new Problem(404, PATHS).toResponse());
   if (corsOrigins.length > 0) app.use("*", corsFor(corsOrigins));
   addCollection(app, run, check);
-  addRecord(app, run, check);
+  addRecord(app, run, check, new ETags(options.version));
   addHistory(app, run);
   refuseOthers(app);
   return app;
@@ -76,16 +76,17 @@ function addCollection(app: RecordsApp, run: Run, check: Check): void {
 }
 
 /** One record: read, written, deleted. */
-function addRecord(app: RecordsApp, run: Run, check: Check): void {
+function addRecord(app: RecordsApp, run: Run, check: Check, tags: ETags): void {
   app.get("/records/:id", ({ req, env }) => {
     const id = idOf(req.url);
     return run(async (store) => {
-      const value = await store.read(id);
-      if (value === undefined) throw notFound();
-      const text = JSON.stringify(value);
-      const etag = etagOf(text);
-      if (!isUnchanged(req.raw.headers, etag)) return json(200, text, { etag });
-      return new Response(null, { status: 304, headers: { etag } });
+      const found = await tags.read(store, id);
+      if (found === undefined) throw notFound();
+      const { value, etag } = found;
+      if (isUnchanged(req.raw.headers, etag)) {
+        return new Response(null, { status: 304, headers: { etag } });
+      }
+      return json(200, JSON.stringify(value), { etag });
     }, env.lambdaContext);
   });
   app.put("/records/:id", async ({ req, env }) => {
@@ -94,21 +95,22 @@ function addRecord(app: RecordsApp, run: Run, check: Check): void {
     check(id, value);
     return run(async (store) => {
       let status = 200;
-      await store.update(id, (current) => {
-        checkPreconditions(req.raw.headers, textOf(current));
+      await tags.update(store, id, req.raw.headers, (current) => {
         status = current === undefined ? 201 : 200;
         return value;
       });
       // Only now: the store has checked that it can be written as JSON.
       const text = JSON.stringify(value);
-      return json(status, text, { etag: etagOf(text) });
+      const written = await tags.read(store, id);
+      // Another may have written in between.
+      const isOwn = written !== undefined && JSON.stringify(written.value) === text;
+      return json(status, text, isOwn ? { etag: written.etag } : {});
     }, env.lambdaContext);
   });
   app.delete("/records/:id", ({ req, env }) => {
     const id = idOf(req.url);
     return run(async (store) => {
-      await store.update(id, (current) => {
-        checkPreconditions(req.raw.headers, textOf(current));
+      await tags.update(store, id, req.raw.headers, (current) => {
         if (current === undefined) throw notFound();
         return undefined;
       });
@@ -167,10 +169,6 @@ function idOf(url: string): string {
     if (error instanceof URIError) throw new Problem(400, "The id is not percent-encoded UTF-8.");
     throw error;
   }
-}
-
-function textOf(value: JsonValue | undefined): string | undefined {
-  return value === undefined ? undefined : JSON.stringify(value);
 }
 
 function notFound(): Problem {

@@ -14,7 +14,8 @@
  * Gateway HTTP API decodes the path before the function sees it: behind one, ids that hold "/", "?"
  * or "%" cannot be addressed.)
  *
- * A record's ETag is a hash of its JSON. PUT and DELETE with `If-Match`, or PUT with
+ * A record's ETag is its version: each write changes it, also one of the same JSON. GET with
+ * `If-None-Match` is answered 304 while it is the same. PUT and DELETE with `If-Match`, or PUT with
  * `If-None-Match: *`, fail with 412 when the record is not as expected. This is best effort, not
  * atomic: requests that look at the same moment may all find it so, in one process or several, and
  * then the later write wins. Where that must not happen, let the function run once at a time

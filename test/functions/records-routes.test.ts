@@ -1,6 +1,7 @@
 /** Beyond single records: pages, preconditions, batches, history, what browsers may. */
-import { compact, MemoryBackend } from "opslog-serverless";
+import { compact, MemoryBackend, Store } from "opslog-serverless";
 import { describe, expect, test, vi } from "vitest";
+import type { JsonValue } from "../../functions/http.ts";
 import type { HttpResult } from "../../functions/lambda-http.ts";
 import type { RecordsOptions } from "../../functions/records-app.ts";
 import { answer, api, etagOf, expectProblem, type Send } from "./records-api.ts";
@@ -62,14 +63,44 @@ describe("pages", () => {
 });
 
 describe("optimistic concurrency", () => {
-  test("a record's ETag changes with its value, and with nothing else", async () => {
-    const send = api();
+  test("a record's ETag changes with each write of it, and with nothing else", async () => {
+    const backend = new MemoryBackend();
+    const send = api(backend);
     const created = await send("PUT", "/records/a", { body: '{"n": 1}' });
     const read = await send("GET", "/records/a");
     expect(etagOf(read)).toMatch(/^"[\w-]+"$/);
     expect(etagOf(created)).toBe(etagOf(read));
     const replaced = await send("PUT", "/records/a", { body: '{"n": 2}' });
     expect(etagOf(replaced)).not.toBe(etagOf(created));
+    const same = await send("PUT", "/records/a", { body: '{"n": 2}' });
+    expect(etagOf(same)).not.toBe(etagOf(replaced));
+    await send("PUT", "/records/b", { body: '{"n": 2}' });
+    await compact("store", { backend });
+    const later = await send("GET", "/records/a");
+    expect(etagOf(later)).toBe(etagOf(same));
+    expect(etagOf(await send("GET", "/records/b"))).not.toBe(etagOf(same));
+  });
+
+  test("a migration changes the ETag, as it changes what is shown", async () => {
+    const backend = new MemoryBackend();
+    const etag = etagOf(await api(backend)("PUT", "/records/a", { body: "1" }));
+    const migrate = (value: unknown): JsonValue => ({ n: Number(value) });
+    const send = api(backend, { version: 2, migrate });
+    const headers = { "if-none-match": etag };
+    const shown = await send("GET", "/records/a", { headers });
+    expect(shown).toMatchObject({ statusCode: 200, body: '{"n":1}' });
+    expect(etagOf(shown)).toMatch(/^"[\w-]+\.2"$/);
+    const same = await send("GET", "/records/a", { headers: { "if-none-match": etagOf(shown) } });
+    expect(same.statusCode).toBe(304);
+  });
+
+  test("If-Match holds for one write, also of the same JSON", async () => {
+    const send = api();
+    const etag = etagOf(await send("PUT", "/records/a", { body: "1" }));
+    const put = (): Promise<HttpResult> =>
+      send("PUT", "/records/a", { headers: { "if-match": etag }, body: "1" });
+    expect(await put()).toMatchObject({ statusCode: 200 });
+    await expectProblem(put(), 412, /If-Match/);
   });
 
   test("GET answers 304 while the record is the same", async () => {
@@ -96,6 +127,19 @@ describe("optimistic concurrency", () => {
     const done = await call(`"x", ${etag}`);
     expect(done.statusCode).toBe(method === "PUT" ? 200 : 204);
     await expectProblem(call(etag), 412, /If-Match/);
+  });
+
+  test("If-Match is of the record that is replaced, not of an older view", async () => {
+    const backend = new MemoryBackend();
+    const send = api(backend, { freshness: { maxStaleMs: 60_000 } });
+    const etag = etagOf(await send("PUT", "/records/a", { body: "1" }));
+    await using other = await Store.open<JsonValue>("store", { backend, agentId: "other" });
+    await other.set("a", 2);
+    const call = send("PUT", "/records/a", { headers: { "if-match": etag }, body: "3" });
+    const refused = await expectProblem(call, 412, /If-Match/);
+    expect(etagOf(refused)).not.toBe(etag);
+    const headers = { "if-match": etagOf(refused) };
+    expect(await send("PUT", "/records/a", { headers, body: "3" })).toMatchObject({ body: "3" });
   });
 
   test("If-Match: * needs a record, If-None-Match: * none", async () => {
