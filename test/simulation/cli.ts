@@ -1,11 +1,13 @@
 /**
- * `npm run simulate -- --seeds N [--seed S] [--jobs J] [--seconds T] [--trace L]`: N simulations from
- * seed S on (default 1) in J threads (default: one for each core), fewer when the time is up first.
+ * `npm run simulate -- --seeds N [--seed S] [--jobs J] [--seconds T] [--trace L] [--schedule uniform|PCT]`:
+ * N simulations from seed S on (default 1) in J threads (default: one for each core), fewer when the
+ * time is up first, each under the schedule that its seed says, unless one is given for all.
  * Prints the trace of the lowest seed that fails, and what a seed costs. The same file is the thread's program.
  */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { isMainThread, parentPort, Worker } from "node:worker_threads";
+import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
+import { isSchedule } from "./simulate.ts";
 import { runSeeds, Tally, type TallyState } from "./tally.ts";
 
 /** So many seeds at a time: the threads end at about the same time. */
@@ -22,6 +24,7 @@ async function main(): Promise<void> {
       jobs: { type: "string", default: String(availableParallelism()) },
       seconds: { type: "string", default: "Infinity" },
       trace: { type: "string", default: "60" },
+      schedule: { type: "string" },
     },
   });
   const first = Number(values.seed);
@@ -44,11 +47,13 @@ async function main(): Promise<void> {
     console.error(`${total.seeds} seeds in ${secondsSince().toFixed(0)} s`);
   };
   const jobs = Math.max(1, Number(values.jobs));
-  await Promise.all(Array.from({ length: jobs }, () => runThread(takeTurn, take)));
+  await Promise.all(Array.from({ length: jobs }, () => runThread(takeTurn, take, values.schedule)));
   const lowest = total.lowestFailure();
   const lines = Number(values.trace);
   if (lowest !== undefined && lines > 0) {
-    console.log([`seed ${lowest.seed}:`, ...lowest.trace.slice(-lines)].join("\n"));
+    console.log(
+      [`seed ${lowest.seed} (${lowest.schedule}):`, ...lowest.trace.slice(-lines)].join("\n"),
+    );
   }
   const seconds = secondsSince();
   const rate = (total.seeds / seconds).toFixed(1);
@@ -67,9 +72,10 @@ async function main(): Promise<void> {
 function runThread(
   takeTurn: () => readonly number[],
   take: (state: TallyState) => void,
+  schedule: string | undefined,
 ): Promise<void> {
   const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB };
-  const worker = new Worker(new URL(import.meta.url), { resourceLimits });
+  const worker = new Worker(new URL(import.meta.url), { resourceLimits, workerData: schedule });
   return new Promise((resolve, reject) => {
     const next = (): void => {
       const seeds = takeTurn();
@@ -88,8 +94,10 @@ function runThread(
 
 if (isMainThread) await main();
 else {
+  const schedule: unknown = workerData;
+  const given = isSchedule(schedule) ? schedule : undefined;
   parentPort?.on("message", (seeds: readonly number[]) => {
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
-    void runSeeds(seeds).then((tally) => parentPort?.postMessage(tally.state()));
+    void runSeeds(seeds, given).then((tally) => parentPort?.postMessage(tally.state()));
   });
 }

@@ -210,6 +210,8 @@ function freezing(hazards: Hazards, freezeMsMax: number): Hazards {
 }
 
 /** What comes later is not waited for. */
-function longestTripMs({ latencyMsMax, slow, slowMsMax }: Network): number {
-  return Math.min(2 * Math.max(latencyMsMax, slow > 0 ? slowMsMax : 0), ATTEMPT_TIMEOUT_MS);
+function longestTripMs({ latencyMsMax, slow, slowMsMax, heldBackMs }: Network): number {
+  const legMs = Math.max(latencyMsMax, slow > 0 ? slowMsMax : 0) + heldBackMs;
+  // Whoever waits for it gives up late, too.
+  return Math.min(2 * legMs, ATTEMPT_TIMEOUT_MS + heldBackMs);
 }

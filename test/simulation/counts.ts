@@ -44,6 +44,8 @@ export function createCounts() {
     deaths: 0,
     freezes: 0,
     clockJumps: 0,
+    /** Runs in which processes have priorities (priorities.ts). */
+    scheduledByPriority: 0,
     /** Worlds by what their clocks do (clocks.ts). */
     anyClocks: 0,
     rightClocks: 0,

@@ -1,9 +1,10 @@
 /**
  * Virtual time: a queue of events and nothing else that can make anything happen. Between two
  * events every microtask is drained, so which completion comes before which is decided by the
- * queue, and the queue by the seed.
+ * queue, and the queue by the seed: by time, or by time and the priorities of tasks.
  */
 import { createHash } from "node:crypto";
+import type { Priorities } from "./priorities.ts";
 
 interface Event {
   readonly atMs: number;
@@ -11,7 +12,12 @@ interface Event {
   readonly order: number;
   readonly run: () => void;
   readonly timer: Timer | undefined;
+  /** Whose it is; undefined: of the surroundings, which nothing holds back. */
+  readonly task: string | undefined;
 }
+
+/** What an event belongs to. */
+type Of = Pick<Event, "timer" | "task">;
 
 /** Of an event that may be called off. */
 export interface Timer {
@@ -30,6 +36,17 @@ export class Kernel {
   #nowMs = 0;
   #scheduled = 0;
   #events = 0;
+  #priorities: Priorities | undefined;
+
+  /** @param priorities undefined: events happen when they are due */
+  constructor(priorities?: Priorities) {
+    this.#priorities = priorities;
+  }
+
+  /** From now on events happen when they are due. */
+  dropPriorities(): void {
+    this.#priorities = undefined;
+  }
 
   /** ms since the simulation began. */
   get nowMs(): number {
@@ -67,8 +84,9 @@ export class Kernel {
   }
 
   /** Schedules an event `delayMs` from now. */
-  after(delayMs: number, run: () => void, timer?: Timer): void {
-    this.#push({ atMs: this.#nowMs + Math.max(0, delayMs), order: this.#scheduled++, run, timer });
+  after(delayMs: number, run: () => void, { timer, task }: Partial<Of> = {}): void {
+    const atMs = this.#nowMs + Math.max(0, delayMs);
+    this.#push({ atMs, order: this.#scheduled++, run, timer, task });
   }
 
   /** Runs events until none is left before `untilMs`, or `isDone`; then it is `untilMs`. */
@@ -88,22 +106,57 @@ export class Kernel {
 
   /** False: there is no event until then. */
   #runNext(untilMs: number): boolean {
-    while (this.#heap[0]?.timer?.isOff === true) this.#pop();
-    const next = this.#heap[0];
-    if (next === undefined || next.atMs > untilMs) {
+    while (this.#heap[0]?.timer?.isOff === true) this.#remove(0);
+    const first = this.#heap[0];
+    if (first === undefined || first.atMs > untilMs) {
       this.#nowMs = untilMs;
       return false;
     }
-    this.#pop();
-    this.#nowMs = next.atMs;
+    const next = this.#removeNext(first, untilMs);
+    // What was held back is late.
+    this.#nowMs = Math.max(this.#nowMs, next.atMs);
     this.#events++;
     next.run();
     return true;
   }
 
-  #push(event: Event): void {
+  /** @param first of all events */
+  #removeNext(first: Event, untilMs: number): Event {
+    const priorities = this.#priorities;
+    if (priorities === undefined) return this.#remove(0) ?? first;
+    const dueMs = Math.min(untilMs, first.atMs + priorities.windowMs);
+    for (;;) {
+      const at = this.#highest(priorities, dueMs);
+      if (!priorities.falls(this.#heap[at]?.task)) return this.#remove(at) ?? first;
+    }
+  }
+
+  /** Where in the heap the event of the highest priority is among those that are due by then. */
+  #highest(priorities: Priorities, dueMs: number): number {
     const heap = this.#heap;
-    let at = heap.push(event) - 1;
+    let [best, highest] = [0, -1];
+    const due = [0];
+    for (let at = due.pop(); at !== undefined; at = due.pop()) {
+      const event = heap[at];
+      if (event === undefined || event.atMs > dueMs) continue;
+      due.push(2 * at + 1, 2 * at + 2);
+      if (event.timer?.isOff === true) continue;
+      const priority = priorities.of(event.task);
+      const chosen = heap[best];
+      if (priority < highest) continue;
+      if (priority === highest && chosen !== undefined && !isBefore(event, chosen)) continue;
+      [best, highest] = [at, priority];
+    }
+    return best;
+  }
+
+  #push(event: Event): void {
+    this.#rise(this.#heap.push(event) - 1, event);
+  }
+
+  #rise(from: number, event: Event): void {
+    const heap = this.#heap;
+    let at = from;
     while (at > 0) {
       const parent = (at - 1) >> 1;
       const above = heap[parent];
@@ -114,11 +167,12 @@ export class Kernel {
     heap[at] = event;
   }
 
-  #pop(): void {
+  #remove(from: number): Event | undefined {
     const heap = this.#heap;
+    const removed = heap[from];
     const last = heap.pop();
-    if (last === undefined || heap.length === 0) return;
-    let at = 0;
+    if (last === undefined || from === heap.length) return removed;
+    let at = from;
     for (;;) {
       const [left, right] = [heap[2 * at + 1], heap[2 * at + 2]];
       if (left === undefined) break;
@@ -128,7 +182,8 @@ export class Kernel {
       heap[at] = least;
       at = 2 * at + (isRight ? 2 : 1);
     }
-    heap[at] = last;
+    this.#rise(at, last);
+    return removed;
   }
 }
 

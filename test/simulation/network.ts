@@ -28,6 +28,8 @@ export interface Network {
   readonly stalledListMsMax: number;
   /** A repeated write answers "conflict" without reading back, as the contract allows. */
   readonly plainConflict: number;
+  /** Whatever is under way may be held back for so long besides (priorities.ts). */
+  readonly heldBackMs: number;
 }
 
 export const CALM_NETWORK: Network = {
@@ -48,6 +50,7 @@ export const CALM_NETWORK: Network = {
   stalledList: 0,
   stalledListMsMax: 0,
   plainConflict: 0,
+  heldBackMs: 0,
 };
 
 export interface Fate {

@@ -87,6 +87,7 @@ export class SimHttp {
       kernel.trace(`${process.name} ${label} ${"error" in reply ? reply.error.name : ""}`);
       return reply;
     };
+    const task = process.requestTask;
     return new Promise((resolve, reject) => {
       const answer = (ms: number, reply: Reply<T>): void => {
         const date = server.dateMs();
@@ -104,7 +105,7 @@ export class SimHttp {
       }
       if (fate.duplicateMs !== undefined) {
         count(fate.duplicateMs > LATE_MS ? "lateDuplicates" : "duplicates");
-        kernel.after(fate.duplicateMs, effect);
+        kernel.after(fate.duplicateMs, effect, { task });
       }
       if (fate.freezeMs !== undefined) {
         count("frozenWrites");
@@ -117,12 +118,13 @@ export class SimHttp {
       const errorMs = prng.between(2, 400);
       const isError = prng.chance(0.4);
       if (fate.backMs === undefined) count("answersLost");
-      kernel.after(outMs, () => {
+      const arrive = (): void => {
         const reply = effect();
         if (fate.backMs !== undefined) answer(fate.backMs, reply);
         else if (isError) answer(errorMs, this.#brokenAnswer());
         else lose(errorMs);
-      });
+      };
+      kernel.after(outMs, arrive, { task });
     });
   }
 

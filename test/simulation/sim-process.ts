@@ -61,6 +61,8 @@ export interface ProcessOptions {
   readonly hasSteps?: boolean | undefined;
   /** Its program knows no time: it counts on from what it sees. */
   readonly isOld?: boolean | undefined;
+  /** It starts the others, and waits for nobody. */
+  readonly isPlatform?: boolean | undefined;
   /** A clock that stands still, so that clones name their streams alike. */
   readonly isClockStopped?: boolean | undefined;
 }
@@ -110,7 +112,7 @@ export class SimProcess implements Runtime {
       .filter(({ fromMs }) => fromMs < nowMs)
       .map((stop) => ({ ...stop, untilMs: Math.min(stop.untilMs, nowMs) }));
     // Its clocks go on: a request that waited on would last longer than any attempt may.
-    for (const [waiting, timer] of this.#waiting) this.kernel.after(0, waiting, timer);
+    for (const [waiting, timer] of this.#waiting) this.kernel.after(0, waiting, this.#event(timer));
   }
 
   kill(): void {
@@ -170,7 +172,7 @@ export class SimProcess implements Runtime {
       }
       continuation();
     };
-    this.kernel.after(delayMs, arrive, timer);
+    this.kernel.after(delayMs, arrive, this.#event(timer));
   }
 
   #afterThaw(ms: number, arrive: () => void, timer: Timer | undefined): void {
@@ -178,7 +180,16 @@ export class SimProcess implements Runtime {
       if (this.#waiting.delete(waiting)) arrive();
     };
     this.#waiting.set(waiting, timer);
-    this.kernel.after(ms, waiting, timer);
+    this.kernel.after(ms, waiting, this.#event(timer));
+  }
+
+  #event(timer: Timer | undefined): { timer: Timer | undefined; task: string | undefined } {
+    return { timer, task: this.#options.isPlatform === true ? undefined : this.name };
+  }
+
+  /** The task of what it has sent and what is under way without it. */
+  get requestTask(): string {
+    return `${this.name}'s requests`;
   }
 
   #drawOffset(): number {

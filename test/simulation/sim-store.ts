@@ -259,15 +259,17 @@ export class SimBackend extends BaseBackend {
         const dateMs = dateNow();
         return process.deliver(prng.between(2, 40), () => end({ kind: "refused" }, dateMs));
       }
+      const task = process.requestTask;
       if (outMs !== undefined) {
-        kernel.after(outMs, () => {
+        const arrive = (): void => {
           const value = effect();
           if (backMs === undefined) return;
           const dateMs = dateNow();
           process.deliver(backMs, () => end({ kind: "answered", value }, dateMs));
-        });
+        };
+        kernel.after(outMs, arrive, { task });
       }
-      if (duplicateMs !== undefined) kernel.after(duplicateMs, effect);
+      if (duplicateMs !== undefined) kernel.after(duplicateMs, effect, { task });
       if (freezeMs !== undefined) process.freeze(freezeMs);
       const answerMs = (outMs ?? Infinity) + (backMs ?? Infinity);
       if (answerMs < ATTEMPT_TIMEOUT_MS && freezeMs === undefined) return;

@@ -13,6 +13,7 @@ import { type Comer, COMERS } from "./crowd.ts";
 import { Client } from "./client.ts";
 import type { ObjectServer } from "./object-server.ts";
 import type { Violation } from "./oracle.ts";
+import { Priorities } from "./priorities.ts";
 import { Prng } from "./prng.ts";
 import { SimProcess } from "./sim-process.ts";
 import { drawWeather } from "./weather.ts";
@@ -20,6 +21,8 @@ import { CALM_HAZARDS, IDS, SETTINGS, World } from "./world.ts";
 
 export interface SimulationResult {
   readonly seed: number;
+  /** How the next event was chosen. */
+  readonly schedule: string;
   /** Empty when everything held. */
   readonly violations: readonly Violation[];
   /** Hash of the whole trace. */
@@ -36,16 +39,34 @@ const PASSES_MAX = 6;
 /** Of those that end early. */
 const SHORT_PASSES_MIN = 8;
 
-export async function simulate(seed: number): Promise<SimulationResult> {
-  const world = new World(
-    String(seed),
-    drawWeather(
-      new Prng(`${seed} weather`),
-      new Prng(`${seed} extras`),
-      new Prng(`${seed} clocks`),
-    ),
+/** How the next event is chosen. */
+export type Schedule = "uniform" | "PCT";
+
+export function isSchedule(text: unknown): text is Schedule {
+  return text === "uniform" || text === "PCT";
+}
+
+/** One seed in so many goes by priorities. */
+const PCT_EVERY = 5;
+
+function scheduleOf(seed: number): Schedule {
+  return seed % PCT_EVERY === 1 ? "PCT" : "uniform";
+}
+
+export async function simulate(
+  seed: number,
+  schedule = scheduleOf(seed),
+): Promise<SimulationResult> {
+  const priorities = schedule === "PCT" ? new Priorities(new Prng(`${seed} PCT`)) : undefined;
+  const weather = drawWeather(
+    new Prng(`${seed} weather`),
+    new Prng(`${seed} extras`),
+    new Prng(`${seed} clocks`),
+    priorities?.windowMs,
   );
+  const world = new World(String(seed), weather, priorities);
   const { kernel, oracle } = world;
+  if (priorities !== undefined) oracle.counts.scheduledByPriority++;
   const clients: Client[] = [];
   const isOver = (): boolean => oracle.violations.length > 0;
   startActors(world, clients);
@@ -58,7 +79,8 @@ export async function simulate(seed: number): Promise<SimulationResult> {
   if (!isOver()) checkRegister(world);
   const { violations, counts } = oracle;
   const { tail: trace, events } = kernel;
-  return { seed, violations, hash: kernel.digest(), events, counts, trace };
+  const described = priorities?.describe() ?? "uniform";
+  return { seed, schedule: described, violations, hash: kernel.digest(), events, counts, trace };
 }
 
 /** Of all that was called, per record: what the clocks promise holds (Q1 to Q8). */
@@ -79,6 +101,7 @@ export function startActors(world: World, clients: Client[]): void {
     prng,
     hazards: CALM_HAZARDS,
     digits: ["0"],
+    isPlatform: true,
   });
   const { limits, shortPasses: short, crowd } = world.weather;
   const { powerCutGapMs, replacedGapMs } = world.weather;
@@ -239,9 +262,10 @@ function isEmptyLog({ objects }: ObjectServer, path: string): boolean {
 }
 
 /** What a failed seed says: enough to run it again and to see how it came about. */
-export function describeFailure({ seed, violations, trace }: SimulationResult): string {
+export function describeFailure({ seed, schedule, violations, trace }: SimulationResult): string {
   const [first] = violations;
   if (first === undefined) return "";
   const again = `npm run simulate -- --seeds 1 --seed ${seed}`;
-  return [`seed ${seed}: ${first.rule}: ${first.message}`, ...trace.slice(-60), again].join("\n");
+  const says = `seed ${seed} (${schedule}): ${first.rule}: ${first.message}`;
+  return [says, ...trace.slice(-60), again].join("\n");
 }

@@ -17,7 +17,7 @@ test("what threads counted adds up to what one would have counted", async () => 
 test("the lowest seed that failed is the one to look at, whichever job ran it", () => {
   const total = new Tally();
   for (const seed of [7, 3, 5]) {
-    const failures = [{ seed, says: "ACKED: gone", trace: [] }];
+    const failures = [{ seed, says: "ACKED: gone", schedule: "uniform", trace: [] }];
     total.add({ seeds: 1, totals: new Map(), failures });
   }
   expect(total.lowestFailure()?.seed).toBe(3);

@@ -1,11 +1,13 @@
 /** What many simulations came to, added up over threads. */
-import { simulate } from "./simulate.ts";
+import { type Schedule, simulate } from "./simulate.ts";
 
 /** One seed with a violation. */
 export interface Failure {
   readonly seed: number;
   /** Rule and message of the first violation. */
   readonly says: string;
+  /** How the next event was chosen. */
+  readonly schedule: string;
   readonly trace: readonly string[];
 }
 
@@ -49,15 +51,16 @@ export class Tally {
   }
 }
 
-export async function runSeeds(seeds: readonly number[]): Promise<Tally> {
+/** @param chosen default: as each seed says */
+export async function runSeeds(seeds: readonly number[], chosen?: Schedule): Promise<Tally> {
   const tally = new Tally();
   for (const seed of seeds) {
-    const { events, counts, violations, trace } = await simulate(seed);
+    const { events, counts, violations, schedule, trace } = await simulate(seed, chosen);
     const [violation] = violations;
     const failures =
       violation === undefined
         ? []
-        : [{ seed, says: `${violation.rule}: ${violation.message}`, trace }];
+        : [{ seed, says: `${violation.rule}: ${violation.message}`, schedule, trace }];
     const totals = new Map([["events", events], ...Object.entries(counts)]);
     tally.add({ seeds: 1, totals, failures });
   }

@@ -26,12 +26,14 @@ type Theme = (typeof THEMES)[number];
 /**
  * @param extras draws what only a share of the seeds has: the others stay as they are without it
  * @param dice draws the clocks, in the same way
+ * @param heldBackMs for how long priorities hold back what is due
  */
-export function drawWeather(prng: Prng, extras: Prng, dice: Prng): Weather {
+export function drawWeather(prng: Prng, extras: Prng, dice: Prng, heldBackMs = 0): Weather {
   const crowd = drawCrowd(prng);
   const theme = prng.pick(THEMES);
   const disk = prng.chance(DIRECTORIES) ? drawDisk(prng) : undefined;
-  const common = drawCommon(prng, theme, disk);
+  const drawnCommon = drawCommon(prng, theme, disk);
+  const common = { ...drawnCommon, network: { ...drawnCommon.network, heldBackMs } };
   const rolloutMs = extras.chance(0.3) ? extras.random() * crowd.stormMs : Infinity;
   const isOriginal = extras.chance(0.15);
   const http = extras.chance(HTTP) ? drawForms(extras) : undefined;

@@ -11,6 +11,7 @@ import { Kernel } from "./kernel.ts";
 import { CALM_NETWORK, type Network } from "./network.ts";
 import { ObjectServer, storedObject } from "./object-server.ts";
 import { Oracle } from "./oracle.ts";
+import type { Priorities } from "./priorities.ts";
 import { Prng } from "./prng.ts";
 import { CALM_DISK, type DiskFault, type DiskFaults, SimDirectory } from "./sim-directory.ts";
 import { SimBackend } from "./sim-store.ts";
@@ -102,7 +103,7 @@ export interface SpawnOptions {
 }
 
 export class World {
-  readonly kernel = new Kernel();
+  readonly kernel: Kernel;
   readonly prng: Prng;
   readonly weather: Weather;
   readonly server: ObjectServer;
@@ -119,7 +120,9 @@ export class World {
   #texts = 0;
   #sessions = 0;
 
-  constructor(seed: string, weather: Weather) {
+  /** @param priorities of the processes; undefined: each event happens when it is due */
+  constructor(seed: string, weather: Weather, priorities?: Priorities) {
+    this.kernel = new Kernel(priorities);
     this.#seed = seed;
     this.weather = weather;
     this.prng = new Prng(`${seed} world`);
@@ -141,6 +144,7 @@ export class World {
 
   calm(): void {
     this.#isCalm = true;
+    this.kernel.dropPriorities();
     for (const process of this.processes) process.calm(CALM_HAZARDS);
     this.kernel.trace("calm");
   }

@@ -19,6 +19,12 @@ export interface Find {
 const HUNT_MS_MAX = 20 * 60_000;
 const TEST_MS_MAX = 180_000;
 
+export interface Hunting {
+  readonly limitMs?: number;
+  /** "uniform" or "PCT". Default: as each seed says. */
+  readonly schedule?: string | undefined;
+}
+
 /**
  * Runs the seeds in their order until one fails.
  * @returns undefined when none does
@@ -28,13 +34,14 @@ export async function hunt(
   root: URL,
   mutant: Mutant | undefined,
   seeds: readonly number[],
-  limitMs = HUNT_MS_MAX,
+  { limitMs = HUNT_MS_MAX, schedule }: Hunting = {},
 ): Promise<Find | undefined> {
   const directory = await mkdtemp(join(tmpdir(), "opslog-mutant-"));
   try {
     const outfile = join(directory, "hunt.mjs");
     await buildHunt(root, mutant, outfile);
-    const args = [outfile, "--seeds", JSON.stringify(seeds)];
+    const chosen = schedule === undefined ? [] : ["--schedule", schedule];
+    const args = [outfile, "--seeds", JSON.stringify(seeds), ...chosen];
     const { stdout } = await run(process.execPath, args, { timeout: limitMs });
     return parseFind(stdout.trim().split("\n").at(-1) ?? "");
   } finally {

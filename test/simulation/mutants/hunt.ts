@@ -3,20 +3,23 @@
  * is what it found, as JSON.
  */
 import { parseArgs } from "node:util";
-import { simulate } from "../simulate.ts";
+import { isSchedule, simulate } from "../simulate.ts";
 import type { Find } from "./find.ts";
 
 const { values } = parseArgs({
   options: {
     /** As JSON. */
     seeds: { type: "string", default: "[]" },
+    /** "uniform" or "PCT"; default: as each seed says. */
+    schedule: { type: "string" },
   },
 });
+const schedule = isSchedule(values.schedule) ? values.schedule : undefined;
 const parsed: unknown = JSON.parse(values.seeds);
 const seeds = Array.isArray(parsed) ? parsed.map(Number) : [];
 let found: Find | undefined;
 for (const seed of seeds) {
-  const { violations, events } = await simulate(seed);
+  const { violations, events } = await simulate(seed, schedule);
   const [violation] = violations;
   if (violation === undefined) continue;
   found = { seed, rule: violation.rule, message: violation.message, events };

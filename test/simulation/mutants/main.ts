@@ -1,6 +1,8 @@
 /**
- * `npm run simulate:mutants -- [--only TEXT] [--seeds N] [--jobs N] [--pin]`: switches each mechanism
- * off and looks for what notices: its pinned seed, seeds 1 to N (default 300), or its named test.
+ * `npm run simulate:mutants -- [--only TEXT] [--seeds N] [--first S] [--schedule uniform|PCT] [--jobs N]
+ * [--pin]`: switches each mechanism
+ * off and looks for what notices: its pinned seed, seeds 1 to N (default 300), or its named test. With
+ * `--first` or `--schedule` only seeds are tried, from S on, and those under that schedule.
  * Ends with 1 when a mutant is not found. `--pin` writes what was found to pins.json.
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -15,6 +17,8 @@ const { values } = parseArgs({
   options: {
     only: { type: "string", default: "" },
     seeds: { type: "string", default: "300" },
+    first: { type: "string" },
+    schedule: { type: "string" },
     jobs: { type: "string", default: String(availableParallelism()) },
     pin: { type: "boolean", default: false },
   },
@@ -34,9 +38,11 @@ async function find(mutant: Mutant): Promise<string | undefined> {
     return fails ? `test/${test.file}: "${test.name}"` : undefined;
   }
   const pinned = pins.get(name);
-  const first = typeof pinned === "number" ? [pinned] : [];
-  const seeds = [...first, ...Array.from({ length: count }, (_, at) => at + 1)];
-  const found = await hunt(root, mutant, seeds);
+  const { schedule, first = "1" } = values;
+  const isFresh = schedule !== undefined || values.first !== undefined;
+  const known = typeof pinned === "number" && !isFresh ? [pinned] : [];
+  const seeds = [...known, ...Array.from({ length: count }, (_, at) => at + Number(first))];
+  const found = await hunt(root, mutant, seeds, { schedule });
   if (found === undefined) return undefined;
   if (values.pin && pinned !== found.seed) {
     pins.set(name, found.seed);
