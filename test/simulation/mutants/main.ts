@@ -1,8 +1,8 @@
 /**
- * `npm run simulate:mutants -- [--only TEXT] [--seeds N] [--first S] [--schedule uniform|PCT] [--jobs N]
- * [--pin]`: switches each mechanism
- * off and looks for what notices: its pinned seed, seeds 1 to N (default 300), or its named test. With
- * `--first` or `--schedule` only seeds are tried, from S on, and those under that schedule.
+ * `npm run simulate:mutants -- [--only TEXT] [--seeds N] [--first S] [--schedule uniform|PCT] [--jobs N] [--pin]`:
+ * switches each mechanism off and looks for what notices: its pinned seed, seeds 1 to N (default
+ * 300), or its named test. With `--first` or `--schedule` its pinned seed is not tried, but the seeds
+ * from S on, all of them under that schedule.
  * Ends with 1 when a mutant is not found. `--pin` writes what was found to pins.json.
  */
 import { readFileSync, writeFileSync } from "node:fs";
