@@ -35,9 +35,8 @@ export class Priorities {
     this.windowMs = prng.pick(WINDOWS_MS);
     this.#depth = prng.between(DEPTH_MIN, DEPTH_MAX);
     const steps = prng.pick(STEPS);
-    this.#changes = Array.from({ length: this.#depth - 1 }, () => prng.between(1, steps)).sort(
-      (a, b) => a - b,
-    );
+    const changes = Array.from({ length: this.#depth - 1 }, () => prng.between(1, steps));
+    this.#changes = changes.toSorted((a, b) => a - b);
   }
 
   /** What belongs to no task is never held back by one. */
