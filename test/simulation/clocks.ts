@@ -89,8 +89,8 @@ const LYING: Promised = { ...EXACT, hasLies: true };
 const GRAIN_MS = 1_000;
 /** What an interval has become wider by without an answer. */
 const DRIFT_MS = 100;
-/** What a process may stand still for, and not be noticed (H6), with the grain of two dates. */
-const PAUSE_MS = 12_000;
+/** What a process may stand still for, and not be noticed (H6). */
+const PAUSE_MS = 10_000;
 /** Share of the awaits at which a process freezes, where that is its trouble. */
 const FREEZES = 0.03;
 /** Share of those that nobody notices. */
@@ -152,8 +152,11 @@ export function drawClocks(dice: Prng, drawn: Drawn, stormMs: number): Drawn & {
       return { ...right, hazards, clocks };
     }
     case "paused": {
-      const aheadMs = GRAIN_MS + longestTripMs(drawn.network) + DRIFT_MS;
-      const promise = { ...EXACT, aheadMs, behindMs: PAUSE_MS + 2 * aheadMs, mayStandStill: true };
+      // Time went on while its clocks stood still: a bound from below stays true, and the estimate
+      // is the wall clock, which is behind, or the middle. That lies behind what an acknowledged
+      // write's answer says (H6: PAUSE_MS above the upper bound), dated to a second, within a trip.
+      const behindMs = PAUSE_MS + 2 * widthMs;
+      const promise = { ...EXACT, aheadMs: widthMs / 2, behindMs, mayStandStill: true };
       return {
         ...right,
         hazards: { ...freezing(calm, 60_000), bothStop: 1 },
