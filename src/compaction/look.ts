@@ -1,8 +1,8 @@
 /** What there is to do, before a compaction takes a lease (PROTOCOL, C1). */
 import type { Manifest } from "../format/manifest-codec.ts";
 import type { RunInfo } from "../format/run-info.ts";
-import type { IsEnough, LogListing, LogRef } from "../log/log.ts";
-import { isIgnored, namesIn, sortListing, type SortedListing } from "../view/live-segments.ts";
+import { TextSet } from "../core/text-set.ts";
+import type { Log, LogPart } from "../log/log.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
 import { shapeOf } from "./measures.ts";
 import { isOutdated } from "./migrate.ts";
@@ -17,17 +17,11 @@ import {
 } from "./publication.ts";
 import { purgeFloorAt, wantsPurge } from "./purge.ts";
 import type { CompactorParts, Found, FoundBacklog, PassOptions } from "./report.ts";
+import { Survey, type Waiting } from "./survey.ts";
 import { isForDue } from "./tasks.ts";
 
 /** Of a pass that has nothing to do with the log. */
-const NO_LISTING: LogListing = {
-  segments: [],
-  corrupt: [],
-  writtenMs: () => new Map(),
-  firstDateMs: 0,
-  lastDateMs: 0,
-  isCut: false,
-};
+const NOTHING: Listed = { survey: new Survey(), isCut: false };
 
 /** More of a backlog is not counted: it would take longer than it is worth. */
 const BACKLOG_COUNTED_MAX = 200_000;
@@ -51,18 +45,18 @@ export async function look(parts: CompactorParts, options: PassOptions): Promise
   const { task } = options;
   const isNothing = task?.kind === "units" && task.index > 0;
   const part = task?.kind === "log" ? task : undefined;
-  const [first, listing] = await Promise.all([
+  const [first, listed] = await Promise.all([
     manifests.load(),
-    isNothing ? NO_LISTING : log.list(enough(options), part),
+    isNothing ? NOTHING : survey(log, part, options),
   ]);
-  const loaded = await manifests.confirm(first, listing.legacyLog);
+  const loaded = await manifests.confirm(first, listed.survey.legacyLog);
   const { manifest } = loaded;
   // A look reads no catalogue.
   const summary = summaryOf(manifest);
-  const live = await liveOf(parts, manifest, listing);
+  const waiting = await waitingOf(parts, manifest, listed.survey);
   const overdueMs = overdueAt(loaded.dateMs, settings);
   const units = planAnyUnit({ manifest: summary, limits, overdueMs });
-  const backlog = describeBacklog(live, listing, loaded);
+  const backlog = describeBacklog(waiting, listed, loaded);
   const found = {
     ...shapeOf(manifest, loaded.dateMs),
     generation: manifest.generation,
@@ -71,11 +65,11 @@ export async function look(parts: CompactorParts, options: PassOptions): Promise
     waiting: { runs: countWaiting(manifest, units.waiting), bytes: runBytes(units.waiting) },
   };
   const isWhole = part === undefined && !isNothing;
-  const floor = isWhole ? floorOf(parts, loaded, listing, live) : undefined;
-  const arriving = isWhole ? pace.arrivals.looked(backlog, listing.lastDateMs) : 0;
+  const floor = isWhole ? floorOf(parts, loaded, listed, waiting) : undefined;
+  const arriving = isWhole ? pace.arrivals.looked(backlog, listed.survey.lastDateMs) : 0;
   const seen = { manifest, found, floor, arriving };
   if (loaded.legacyManifest !== undefined) return { ...seen, wanted: true };
-  const hasLog = live.length > 0 || listing.corrupt.length > 0 || listing.isCut;
+  const hasLog = waiting.segments > 0 || listed.survey.isDamaged || listed.isCut;
   const hasUnits =
     units.step !== undefined ||
     (options.full === true && found.levels > 1) ||
@@ -102,50 +96,70 @@ function isDue({ settings }: CompactorParts, loaded: LoadedManifest): boolean {
   return dueRetired(dated, dateMs, graces).length > 0 || isCollectable(loaded, settings);
 }
 
+/** What was listed. */
+interface Listed {
+  readonly survey: Survey;
+  /** More follows: it was enough. */
+  readonly isCut: boolean;
+}
+
+/** A backlog is counted, but not at the expense of merging it. */
+async function survey(
+  log: Pick<Log, "pages">,
+  part: LogPart | undefined,
+  { leftMs = () => Infinity }: PassOptions,
+): Promise<Listed> {
+  const untilMs = leftMs() * (1 - LOOK_SHARE);
+  const found = new Survey();
+  for await (const page of log.pages(part)) {
+    found.add(page);
+    const isEnough = found.count >= BACKLOG_COUNTED_MAX || leftMs() < untilMs;
+    if (isEnough && !page.isLast) return { survey: found, isCut: true };
+  }
+  return { survey: found, isCut: false };
+}
+
 /** C9: F, if all was listed and nothing that begins at or below it is left to be merged. */
 function floorOf(
   { settings }: CompactorParts,
   loaded: LoadedManifest,
-  { isCut, corrupt, firstDateMs }: LogListing,
-  live: readonly LogRef[],
+  { survey: { isDamaged, firstDateMs = 0 }, isCut }: Listed,
+  { lo }: Waiting,
 ): number | undefined {
-  if (isCut || corrupt.length > 0) return undefined;
+  if (isCut || isDamaged) return undefined;
   const graceMs = tombstoneGraceOf(loaded.manifest, settings);
   const floor = purgeFloorAt(loaded.manifest, nextHistory(loaded), firstDateMs, graceMs);
-  const isClear = live.every((ref) => ref.lo > floor || isIgnored(ref, loaded.manifest));
-  return isClear ? floor : undefined;
+  return lo > floor ? floor : undefined;
 }
 
-/** A backlog is counted, but not at the expense of merging it. */
-function enough({ leftMs = () => Infinity }: PassOptions): IsEnough {
-  const untilMs = leftMs() * (1 - LOOK_SHARE);
-  return (segments) => segments >= BACKLOG_COUNTED_MAX || leftMs() < untilMs;
-}
-
-/** What waits to be merged: not what the runs hold and only waits to be deleted. */
-async function liveOf(
+async function waitingOf(
   { manifests, onWarning }: CompactorParts,
   manifest: Manifest,
-  { segments }: LogListing,
-): Promise<readonly LogRef[]> {
-  const waiting = ({ live, ignored }: SortedListing): LogRef[] => [...live, ...ignored];
-  const sorted = sortListing(manifest, segments);
-  if (sorted.unread.length === 0) return waiting(sorted);
-  const lists = await manifests.readLists(sorted.unread, ({ message }) => onWarning(message));
-  return waiting(sortListing(manifest, segments, namesIn(lists)));
+  found: Survey,
+): Promise<Waiting> {
+  const waiting = found.waiting(manifest);
+  if (waiting.unread.length === 0) return waiting;
+  const merged = new TextSet();
+  // One after the other: each takes some megabytes while it is decoded.
+  for (const path of waiting.unread) {
+    const lists = await manifests.readLists([path], ({ message }) => onWarning(message));
+    for (const name of lists.get(path)?.names() ?? []) merged.add(name);
+  }
+  return found.waiting(manifest, merged);
 }
 
 function describeBacklog(
-  live: readonly LogRef[],
-  listing: LogListing,
+  { segments, oldestMs }: Waiting,
+  { survey: { lastDateMs }, isCut }: Listed,
   { lastModifiedMs }: LoadedManifest,
 ): FoundBacklog {
-  const { lastDateMs, isCut } = listing;
-  if (live.length === 0) return { segments: 0, isCut, ageMs: 0, lagMs: 0 };
+  if (segments === 0) return { segments, isCut, ageMs: 0, lagMs: 0 };
   const since = (thenMs: number): number => Math.max(0, lastDateMs - thenMs);
-  const dates = listing.writtenMs();
-  const written = live.map(({ path }) => dates.get(path) ?? lastDateMs);
-  const ageMs = since(written.reduce((oldest, ms) => Math.min(oldest, ms), lastDateMs));
-  const lagMs = lastModifiedMs === undefined ? ageMs : since(lastModifiedMs);
-  return { segments: live.length, isCut, ageMs, lagMs };
+  const ageMs = since(oldestMs);
+  return {
+    segments,
+    isCut,
+    ageMs,
+    lagMs: lastModifiedMs === undefined ? ageMs : since(lastModifiedMs),
+  };
 }

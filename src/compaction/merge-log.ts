@@ -1,11 +1,13 @@
 /** Merges listed segments into one map of winners: the delta of a compaction. */
 import type { CorruptionError } from "../core/errors.ts";
-import { compareVersions, type Entry, type Version, wins } from "../core/version.ts";
+import { compareVersions, type RunEntry, type Version, wins } from "../core/version.ts";
+import { HeldLines } from "../format/held-lines.ts";
 import { type Segment, versionOf } from "../format/segment.ts";
+import { isTombstone } from "../format/stored-line.ts";
 import type { Log, LogUnit, SegmentRead, LogRef } from "../log/log.ts";
 
 export interface MergedLog {
-  readonly entries: ReadonlyMap<string, Entry>;
+  readonly entries: ReadonlyMap<string, RunEntry>;
   /** Units that were read, as far as they could be. */
   readonly taken: readonly LogUnit[];
   /** Of these, those whose every segment was merged, dropped or gone: they may be deleted. */
@@ -39,6 +41,11 @@ export const NO_LOG: MergedLog = {
   schema: 0,
 };
 
+/** Lines and entries that one step holds at most, but for what was begun. */
+const HELD_BYTES_MAX = 24 * 1024 * 1024;
+/** Of an entry in memory, beside its line. */
+const ENTRY_BYTES = 240;
+
 export interface LogMergeOptions {
   /** Whether a segment is merged; the others of a unit are dropped whole (FLOOR). */
   readonly isLive: (ref: LogRef) => boolean;
@@ -50,8 +57,7 @@ export interface LogMergeOptions {
 export class LogMerge {
   readonly #log: Log;
   readonly #options: LogMergeOptions;
-  readonly #entries = new Map<string, Entry>();
-  readonly #firsts = new Map<string, FirstOperation>();
+  readonly #winners = new Winners();
   readonly #corrupt: CorruptionError[] = [];
   readonly #unreadable = new Set<string>();
   readonly #merged: string[] = [];
@@ -75,6 +81,11 @@ export class LogMerge {
     return this.#corrupt;
   }
 
+  /** No unit but the first is begun any more: the time is over, or what is held is enough. */
+  get isOver(): boolean {
+    return this.#options.isOver() || this.#winners.heldBytes >= HELD_BYTES_MAX;
+  }
+
   /** @returns units that were not begun @throws the signal's reason once it has aborted */
   async add(units: readonly LogUnit[]): Promise<readonly LogUnit[]> {
     const rest = units.toReversed();
@@ -89,14 +100,14 @@ export class LogMerge {
     const taken = this.#taken;
     const isReadable = ({ key }: LogRef): boolean => !this.#unreadable.has(key);
     return {
-      entries: this.#entries,
+      entries: this.#winners.entries,
       taken,
       done: taken.filter(({ segments }) => segments.every(isReadable)),
       corrupt: this.#corrupt,
       merged: this.#merged,
       gone: this.#gone,
       operations: this.#operations,
-      created: countCreated(this.#entries, this.#firsts),
+      created: this.#winners.countCreated(),
       lo: this.#lo,
       clock: this.#clock,
       schema: this.#schema,
@@ -105,8 +116,8 @@ export class LogMerge {
 
   /** Takes what it returns from the end of `rest`. */
   *#begin(rest: LogUnit[]): Generator<LogRef> {
-    const { isLive, isOver } = this.#options;
-    while (this.#taken.length === 0 || !isOver()) {
+    const { isLive } = this.#options;
+    while (this.#taken.length === 0 || !this.isOver) {
       const unit = rest.pop();
       if (unit === undefined) return;
       this.#taken.push(unit);
@@ -126,7 +137,7 @@ export class LogMerge {
       return;
     }
     for (const segment of read.segments) {
-      mergeSegment(this.#entries, this.#firsts, segment);
+      this.#winners.merge(segment);
       this.#operations += segment.operations.length;
       this.#schema = Math.max(this.#schema, segment.schemaVersion);
     }
@@ -136,42 +147,48 @@ export class LogMerge {
   }
 }
 
-/** The lowest operation on a record shows whether it existed before. */
-interface FirstOperation {
-  readonly version: Version;
-  readonly existed: boolean;
-}
+/** The merge of segments, id by id. */
+class Winners {
+  readonly entries = new Map<string, RunEntry>();
+  readonly #lines = new HeldLines();
+  /** Lowest version of the operations on an id, where that is not the winner's. */
+  readonly #lowest = new Map<string, Version>();
+  /** Ids whose lowest operation shows that the record existed before it. */
+  readonly #existing = new Set<string>();
 
-function countCreated(
-  entries: ReadonlyMap<string, Entry>,
-  firsts: ReadonlyMap<string, FirstOperation>,
-): number {
-  let created = 0;
-  for (const [id, { text }] of entries) {
-    const existed = firsts.get(id)?.existed === true;
-    created += Number(text !== undefined) - Number(existed);
+  /** What is held, about. */
+  get heldBytes(): number {
+    return this.#lines.bytes + this.entries.size * ENTRY_BYTES;
   }
-  return created;
-}
 
-/** Data is taken over as its stored JSON (VERBATIM): JSON.stringify of what JSON.parse made of it. */
-function mergeSegment(
-  entries: Map<string, Entry>,
-  firsts: Map<string, FirstOperation>,
-  segment: Segment,
-): void {
-  const { schemaVersion } = segment;
-  for (const operation of segment.operations) {
-    const { id, op, data, prev, encoding } = operation;
-    const version = versionOf(segment, operation);
-    const first = firsts.get(id);
-    if (first === undefined || compareVersions(version, first.version) < 0) {
-      // A blind write has no `prev`; it counts as a create.
-      const existed = prev !== undefined && (prev !== null || encoding === "value");
-      firsts.set(id, { version, existed });
+  countCreated(): number {
+    let created = 0;
+    for (const entry of this.entries.values()) {
+      created += Number(!isTombstone(entry)) - Number(this.#existing.has(entry.id));
     }
-    const text = op === "set" ? JSON.stringify(data) : undefined;
-    const entry = { version, schemaVersion, text };
-    if (wins(entry, entries.get(id))) entries.set(id, entry);
+    return created;
+  }
+
+  /** Data is taken over as its stored JSON (VERBATIM): JSON.stringify of what JSON.parse made of it. */
+  merge(segment: Segment): void {
+    const { schemaVersion } = segment;
+    for (const operation of segment.operations) {
+      const { id, op, data, prev, encoding } = operation;
+      const version = versionOf(segment, operation);
+      const current = this.entries.get(id);
+      const lowest = current && (this.#lowest.get(id) ?? current.version);
+      if (lowest === undefined || compareVersions(version, lowest) < 0) {
+        // A blind write has no `prev`; it counts as a create.
+        const existed = prev !== undefined && (prev !== null || encoding === "value");
+        if (existed) this.#existing.add(id);
+        else this.#existing.delete(id);
+        if (current !== undefined) this.#lowest.set(id, version);
+      }
+      const text = op === "set" ? JSON.stringify(data) : undefined;
+      const entry = { id, version, schemaVersion, text };
+      if (!wins(entry, current)) continue;
+      if (current !== undefined && !this.#lowest.has(id)) this.#lowest.set(id, current.version);
+      this.entries.set(id, this.#lines.add(entry));
+    }
   }
 }

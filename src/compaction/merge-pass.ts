@@ -11,7 +11,8 @@ import type { Lease } from "../storage/lease.ts";
 import { warnOfLists } from "../view/archive-lists.ts";
 import { checkManifestPresent, lacksManifest, listReferable } from "../view/lost-manifest.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
-import { namesIn, segmentLists, standingOf } from "../view/live-segments.ts";
+import { standingOf } from "../view/live-segments.ts";
+import { KnownLists } from "./known-lists.ts";
 import { LogCursor, NO_OFFER } from "./log-cursor.ts";
 import { LogMerge, type MergedLog, NO_LOG } from "./merge-log.ts";
 import { MergeStep, type PublishedStep, type StepInput, type StepResult } from "./merge-step.ts";
@@ -60,10 +61,8 @@ interface Begun {
   readonly floor: number;
   /** Whether it may rise by now: all log up to it is merged. */
   readonly mayRaise: () => boolean;
-  /** What lists that the manifest names hold, by the list. */
-  readonly lists: Map<string, ReadonlySet<string>>;
-  /** What they hold of others, which the cursor leaves out. */
-  readonly merged: Set<string>;
+  /** What they hold, the cursor leaves out. */
+  readonly known: KnownLists;
 }
 
 /** What is to be merged, and how long it took to read the log of it. */
@@ -78,7 +77,7 @@ export class MergePass {
   readonly #lease: Lease;
   readonly #options: PassOptions;
   readonly #listedFloor: number | undefined;
-  readonly #totals = new PassTotals();
+  readonly #totals: PassTotals;
   #listed: readonly string[] | undefined;
   #lastWriteMs = 0;
   #hasActed = false;
@@ -96,6 +95,7 @@ export class MergePass {
     this.#lease = lease;
     this.#options = options;
     this.#listedFloor = listedFloor;
+    this.#totals = new PassTotals(options.keepsReplaced === true);
   }
 
   /** C3 to C10. @throws RunGoneError when a run was replaced meanwhile */
@@ -135,23 +135,23 @@ export class MergePass {
     const { manifest } = loaded;
     const { backend, settings } = this.#parts;
     const { task } = this.#options;
-    const [, listed, lists] = await Promise.all([
+    const known = new KnownLists(this.#parts);
+    const [, listed] = await Promise.all([
       cursor.open(),
       isForDue(task) ? listReferable(backend) : undefined,
-      this.#readLists(manifest),
+      known.read(manifest),
     ]);
     this.#listed = listed;
-    const merged = namesIn(lists);
-    cursor.leaveOut((ref) => merged.has(ref.path));
-    const known = { cursor, lists, merged };
+    cursor.leaveOut((ref) => known.names.has(ref.path));
     if (task !== undefined) {
       const floor = isForDue(task) ? this.#listedFloor : undefined;
-      return { ...known, floor: floor ?? manifest.purgeFloor, mayRaise: () => floor !== undefined };
+      const mayRaise = (): boolean => floor !== undefined;
+      return { cursor, known, floor: floor ?? manifest.purgeFloor, mayRaise };
     }
     const graceMs = tombstoneGraceOf(manifest, settings);
     const floor = purgeFloorAt(manifest, nextHistory(loaded), cursor.firstDateMs, graceMs);
     const mayRaise = (): boolean => cursor.isClearOf(floor) && !cursor.leftOut;
-    return { ...known, floor, mayRaise };
+    return { cursor, known, floor, mayRaise };
   }
 
   /**
@@ -279,17 +279,17 @@ export class MergePass {
   /** A portion of the log: what can be read in the time, and published after it. */
   async #readLog(
     manifest: Manifest,
-    { cursor, merged }: Begun,
+    { cursor, known }: Begun,
     hasTime: boolean,
   ): Promise<MergedLog> {
     const { log, limits, pace, runtime } = this.#parts;
     const { signal } = this.#options;
     const untilMs = runtime.steadyMs() + pace.readMs(this.#leftMs());
     const isOver = (): boolean => runtime.steadyMs() >= untilMs;
-    const isLive = (ref: LogRef): boolean => standingOf(ref, manifest, merged) === "live";
+    const isLive = (ref: LogRef): boolean => standingOf(ref, manifest, known.names) === "live";
     const merge = new LogMerge(log, { isLive, isOver, signal });
     if (!hasTime) return merge.result();
-    while (merge.taken.length === 0 || !isOver()) {
+    while (merge.taken.length === 0 || !merge.isOver) {
       const units = await cursor.next();
       signal?.throwIfAborted();
       const count = countUnits(merge.taken, units, limits);
@@ -304,7 +304,7 @@ export class MergePass {
 
   async #carryOut(
     loaded: LoadedManifest,
-    { floor, mayRaise, lists }: Begun,
+    { floor, mayRaise, known }: Begun,
     { plan, merged, raises = false, readMs }: PlannedStep,
   ): Promise<StepResult> {
     const { pace, runtime } = this.#parts;
@@ -319,7 +319,7 @@ export class MergePass {
         merged,
         floor: mayPurge ? floor : loaded.manifest.purgeFloor,
         raises,
-        lists,
+        lists: known.lists,
         listed: this.#listed,
         untilMs: startedMs + this.#leftMs() * share,
       });
@@ -338,19 +338,19 @@ export class MergePass {
     if (result.status === "published") {
       if (!isLog) this.#totals.unitsMs += writeMs;
       if (!isLog && result.readBytes > 0) pace.mergedRuns(result.readBytes, writeMs, startedMs);
-      this.#count(result, merged, lists);
+      this.#count(result, merged, known);
     }
     return result;
   }
 
-  #count(step: PublishedStep, merged: MergedLog, lists: Begun["lists"]): void {
+  #count(step: PublishedStep, merged: MergedLog, known: KnownLists): void {
     this.#totals.count(step, merged);
     const { newRuns, list, garbage } = step;
     // What this pass makes may be retired by a later step of it.
     const made = newRuns.flatMap(({ path, index }) => [path, index]);
     const deleted = new Set(garbage);
     this.#listed &&= [...this.#listed, ...made].filter((path) => !deleted.has(path));
-    if (list !== undefined) lists.set(list.path, list.keys);
+    if (list !== undefined) known.add(list.path, list.names);
   }
 
   #leftMs(): number {
@@ -372,22 +372,8 @@ export class MergePass {
   }
 
   /** What others merge of the whole log meanwhile is not merged again, as far as lists show it. */
-  async #learn(manifest: Manifest, { cursor, lists, merged }: Begun): Promise<void> {
-    const isNew = segmentLists(manifest).some(({ path }) => !lists.has(path));
-    if (!isNew || this.#options.task !== undefined) return;
-    for (const [path, names] of await this.#readLists(manifest)) {
-      lists.set(path, names);
-      for (const name of names) merged.add(name);
-    }
-    cursor.leaveOut((ref) => merged.has(ref.path));
-  }
-
-  /** What the runs hold already. A list that cannot be read costs a second, harmless merge. */
-  async #readLists(manifest: Manifest): Promise<Map<string, ReadonlySet<string>>> {
-    const paths = segmentLists(manifest).map(({ path }) => path);
-    const lists = await this.#parts.manifests.readLists(paths, ({ message }) => {
-      this.#parts.onWarning(`a list of merged segments cannot be read: ${message}`);
-    });
-    return new Map(paths.map((path) => [path, lists.get(path) ?? new Set()]));
+  async #learn(manifest: Manifest, { cursor, known }: Begun): Promise<void> {
+    if (this.#options.task !== undefined || !(await known.read(manifest))) return;
+    cursor.leaveOut((ref) => known.names.has(ref.path));
   }
 }

@@ -1,10 +1,12 @@
 /** One step of a pass (C5 to C10): merges what was planned, publishes it, then deletes. */
 import { ConflictError } from "../core/errors.ts";
-import { maxOf, minOf } from "../core/bulk.ts";
+import { append, maxOf, minOf } from "../core/bulk.ts";
+import { NameList } from "../core/name-list.ts";
 import type { Manifest, Retired } from "../format/manifest-codec.ts";
 import { retiredListPath, runPaths } from "../format/paths.ts";
 import { encodeRetiredList } from "../format/retired-list.ts";
 import { allRuns, type Level } from "../format/levels.ts";
+import { isTombstone } from "../format/stored-line.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import type { LogRef } from "../log/log.ts";
 import { writeRuns } from "../runs/run-cutter.ts";
@@ -35,7 +37,7 @@ export interface StepInput {
   /** The floor rises even if nothing is merged. */
   readonly raises?: boolean;
   /** What the lists that the manifest names hold, by the list. */
-  readonly lists: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly lists: ReadonlyMap<string, NameList>;
   /** Objects in `snapshots/` and `archive/`; undefined: they are not listed, and none is collected. */
   readonly listed: readonly string[] | undefined;
   /** When a merge of a plan that is not whole ends, by the steady clock. */
@@ -52,7 +54,7 @@ export interface PublishedStep {
   /** Bytes of runs that were read. */
   readonly readBytes: number;
   /** A list of segments that this step retires. */
-  readonly list: { readonly path: string; readonly keys: ReadonlySet<string> } | undefined;
+  readonly list: { readonly path: string; readonly names: NameList } | undefined;
   /** Deleted of `listed`. */
   readonly garbage: readonly string[];
   /** How many objects, and how many of them were merged log. */
@@ -74,6 +76,8 @@ export type StepResult =
 
 /** How often what was merged is published over what others have published meanwhile. */
 const ATTEMPTS_MAX = 50;
+/** Of merged segments, held to be deleted together. */
+const NAMES_MAX = 10_000;
 /** How often log is written anew, for a later manifest: what was merged of it is in memory. */
 const REWRITES_MAX = 3;
 
@@ -164,16 +168,16 @@ export class MergeStep {
     published: LoadedManifest,
     { next, runs, merge }: Made & CleanOptions,
   ): Promise<PublishedStep> {
-    const { merged, lists, listed = [] } = this.#input;
+    const { merged, listed = [] } = this.#input;
     const list = this.#list;
     const { backend, log } = this.#parts;
     const deletesNow = this.#deletesNow;
     if (deletesNow) await log.deleteUnits(merged.done);
-    const due = next.due.flatMap(({ path }) => [...(lists.get(path) ?? [])]);
+    const due = await this.#deleteDue(next);
     const collected = next.due.map(({ path }) => path);
     const garbage = [...new Set([...collected, ...orphans(published.manifest, listed)])];
-    await backend.delete([...due, ...garbage]);
-    const mergedDeleted = (deletesNow ? merged.done.length : 0) + due.length;
+    await backend.delete([...due.rest, ...garbage]);
+    const mergedDeleted = (deletesNow ? merged.done.length : 0) + due.count;
     const named = new Set(allRuns(published.manifest).map(({ path }) => path));
     const taken = takenRuns(edit).map(({ path }) => path);
     const sources = [...taken, ...merged.merged];
@@ -183,15 +187,28 @@ export class MergeStep {
       newRuns: runs,
       runsRetired: taken.filter((path) => !named.has(path)).length,
       readBytes: merge.readBytes,
-      list: list && {
-        path: list.retired.path,
-        keys: new Set(this.#refsToRetire().map((ref) => ref.path)),
-      },
+      list: list && { path: list.retired.path, names: list.names },
       garbage,
       deleted: this.#listedDeleted + garbage.length + mergedDeleted,
       mergedDeleted,
       replaced: runs.length === 0 ? undefined : { runs: runs.map(({ path }) => path), sources },
     };
+  }
+
+  /** What lists name that are due, but for the rest. @returns how many names there are */
+  async #deleteDue({
+    due,
+  }: Publication): Promise<{ readonly count: number; readonly rest: string[] }> {
+    let count = 0;
+    let rest: string[] = [];
+    for (const { path } of due) {
+      append(rest, this.#input.lists.get(path)?.names() ?? []);
+      if (rest.length < NAMES_MAX) continue;
+      await this.#parts.backend.delete(rest);
+      count += rest.length;
+      rest = [];
+    }
+    return { count: count + rest.length, rest };
   }
 
   /** Empty files only: nothing of theirs needs publishing. */
@@ -276,7 +293,7 @@ export class MergeStep {
     const { purgeFloor } = loaded.manifest;
     const hasTombstones =
       allRuns(loaded.manifest).some((run) => run.tombstones > 0) ||
-      [...merged.entries.values()].some(({ text }) => text === undefined);
+      [...merged.entries.values()].some(isTombstone);
     return hasTombstones ? Math.max(floor, purgeFloor) : purgeFloor;
   }
 
@@ -324,12 +341,14 @@ export class MergeStep {
     const refs = this.#refsToRetire();
     if (refs.length === 0) return undefined;
     const path = retiredListPath(loaded.manifest.generation, runtime.randomHex(16));
-    const body = encodeRetiredList(refs.map((ref) => ref.path));
+    const paths = refs.map((ref) => ref.path);
+    const body = encodeRetiredList(paths);
     const timeoutMs = settings.writeTimeoutMs;
     const put = await backend.put(path, body, { ifAbsent: true }, { timeoutMs });
     if (put.status === "conflict") throw new ConflictError(`${path} exists already`, { path });
     const dateMs = Math.max(loaded.dateMs, put.dateMs);
-    return { retired: { path, list: true, segments: summarize(refs) }, dateMs };
+    const retired = { path, list: true, segments: summarize(refs) } as const;
+    return { retired, names: new NameList(paths), dateMs };
   }
 
   #refsToRetire(): LogRef[] {
@@ -347,6 +366,7 @@ interface Made {
 /** A list of merged segments, with the date of the answer to its PUT. */
 interface WrittenList {
   readonly retired: Retired;
+  readonly names: NameList;
   readonly dateMs: number;
 }
 

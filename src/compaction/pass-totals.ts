@@ -29,7 +29,13 @@ export class PassTotals {
     collected: 0,
   };
   readonly #replaced: Replaced[] = [];
+  readonly #keepsReplaced: boolean;
   #current: Pick<LoadedManifest, "manifest" | "dateMs"> = { manifest: EMPTY_MANIFEST, dateMs: 0 };
+
+  /** @param keepsReplaced whether anybody asks for it: it names all log that was merged */
+  constructor(keepsReplaced: boolean) {
+    this.#keepsReplaced = keepsReplaced;
+  }
 
   begin(loaded: LoadedManifest): void {
     this.#current = loaded;
@@ -50,7 +56,7 @@ export class PassTotals {
     this.deleted += deleted;
     totals.collected += deleted - mergedDeleted;
     this.#current = loaded;
-    if (replaced !== undefined) this.#replaced.push(replaced);
+    if (replaced !== undefined && this.#keepsReplaced) this.#replaced.push(replaced);
   }
 
   /** @param more whether there is work left */

@@ -151,7 +151,7 @@ export interface Replaced {
 /** A report, and for a store that holds memory: which runs now stand for what. */
 export interface PassResult {
   readonly report: CompactionReport;
-  /** One for each publication, in their order. */
+  /** One for each publication, in their order; none without `keepsReplaced`. */
   readonly replaced: readonly Replaced[];
 }
 
@@ -205,6 +205,8 @@ export interface PassOptions {
   readonly leftMs?: (() => number) | undefined;
   /** Rewrites records of older schema versions. Default: they are copied as they are. */
   readonly migration?: Migration | undefined;
+  /** The result is to say what new runs stand for, which names all log that was merged. Default false. */
+  readonly keepsReplaced?: boolean | undefined;
 }
 
 /** What a pass came to, without what is always reported. */

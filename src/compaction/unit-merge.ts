@@ -1,9 +1,9 @@
 /** What a step merges: the log's winners and the runs of some levels, as far as time and bytes last. */
-import type { Entry, RunEntry } from "../core/version.ts";
+import { compareText, type RunEntry } from "../core/version.ts";
 import type { Runtime } from "../core/runtime.ts";
 import { type IdSpan, lineBytes, type RunInfo } from "../format/run-info.ts";
 import { isTombstone } from "../format/stored-line.ts";
-import { fromMap, inTurn, mergeParts } from "../runs/merge.ts";
+import { fromSorted, inTurn, mergeParts } from "../runs/merge.ts";
 import type { PartsOptions, RunStore } from "../runs/run-reader.ts";
 import type { RunBatch, RunBatches } from "../runs/run-writer.ts";
 import { WholePartition } from "../runs/whole-partition.ts";
@@ -19,7 +19,7 @@ const SPAN_BYTES_MAX = 2 * 1024 * 1024;
 
 export interface UnitMergeOptions {
   readonly plan: CompactionPlan;
-  readonly logged: ReadonlyMap<string, Entry>;
+  readonly logged: ReadonlyMap<string, RunEntry>;
   /** Generation of the manifest: whatever its runs hold was published by then. */
   readonly generation: number;
   /** Tombstones at or below it are left out; undefined: none may be. */
@@ -72,7 +72,7 @@ export class UnitMerge {
   async *entries(): AsyncGenerator<RunBatch> {
     const { logged, plan, signal } = this.#options;
     let bytes = 0;
-    const sources = [fromMap(logged), ...this.#sources()];
+    const sources = [fromSorted(inOrder(logged)), ...this.#sources()];
     // Prompt: the time may be over while it waits for slow runs of few records.
     for await (const batch of mergeParts<RunEntry, WholePartition>(sources, { isPrompt: true })) {
       signal?.throwIfAborted();
@@ -165,6 +165,10 @@ export class UnitMerge {
       return isKept;
     });
   }
+}
+
+function inOrder(entries: ReadonlyMap<string, RunEntry>): RunEntry[] {
+  return [...entries.values()].sort((a, b) => compareText(a.id, b.id));
 }
 
 /** A tombstone keeps the generation that held it first. */

@@ -15,6 +15,12 @@ export function hashWords(id: string): readonly [number, number, number] {
   return [wordAt(text, 0), wordAt(text, 4), wordAt(text, 8)];
 }
 
+/** The first 128 bits of a text's SHA-256, as words, big-endian. @param text well-formed */
+export function digestWords(text: string): readonly [number, number, number, number] {
+  const bytes = hash("sha256", text, "binary");
+  return [wordAt(bytes, 0), wordAt(bytes, 4), wordAt(bytes, 8), wordAt(bytes, 12)];
+}
+
 function wordAt(bytes: string, at: number): number {
   const low = (bytes.charCodeAt(at + 1) << 16) | (bytes.charCodeAt(at + 2) << 8);
   return bytes.charCodeAt(at) * 0x100_0000 + (low | bytes.charCodeAt(at + 3));

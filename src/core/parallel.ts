@@ -1,4 +1,6 @@
 /** Bounded parallelism, because a socket pool and a file table are bounded. */
+import { append } from "./bulk.ts";
+
 /**
  * Maps with at most `limit` calls under way; results in the order of `items`. After a failure no
  * further call starts, the running ones are awaited, and the first failure is thrown.
@@ -37,11 +39,19 @@ export type Source<T> = () => Promise<{
  * The items of sources and of those that these lead to, in the order of arrival. What a source leads
  * to is called when its item is taken. The first failure is thrown when its turn comes; left early,
  * this awaits the calls that are under way.
+ * @param aheadMax of items that are under way, or have arrived and were not taken
  */
-export async function* asTheyBranch<T>(sources: readonly Source<T>[]): AsyncGenerator<T, void> {
+export async function* asTheyBranch<T>(
+  sources: readonly Source<T>[],
+  aheadMax = Infinity,
+): AsyncGenerator<T, void> {
+  const waiting = [...sources];
   const arrived: (() => Awaited<ReturnType<Source<T>>>)[] = [];
   const underWay = new Set<Promise<void>>();
-  const begin = (source: Source<T>): void => {
+  const begin = (): void => {
+    if (underWay.size + arrived.length >= aheadMax) return;
+    const source = waiting.shift();
+    if (source === undefined) return;
     const ended: Promise<void> = source()
       .then(
         (found) => arrived.push(() => found),
@@ -52,9 +62,10 @@ export async function* asTheyBranch<T>(sources: readonly Source<T>[]): AsyncGene
       )
       .then(() => void underWay.delete(ended));
     underWay.add(ended);
+    begin();
   };
   try {
-    for (const source of sources) begin(source);
+    begin();
     while (arrived.length > 0 || underWay.size > 0) {
       const next = arrived.shift();
       if (next === undefined) {
@@ -62,7 +73,8 @@ export async function* asTheyBranch<T>(sources: readonly Source<T>[]): AsyncGene
         continue;
       }
       const { item, rest } = next();
-      for (const source of rest) begin(source);
+      append(waiting, rest);
+      begin();
       if (item !== undefined) yield item;
     }
   } finally {
@@ -73,9 +85,11 @@ export async function* asTheyBranch<T>(sources: readonly Source<T>[]): AsyncGene
 /**
  * The items of several sources, in the order of arrival: each is read one item ahead. The first failure is
  * thrown when its turn comes; every source is closed, also when this is left early.
+ * @param aheadMax as of `asTheyBranch`
  */
 export async function* asTheyCome<T>(
   sources: readonly AsyncIterable<T>[],
+  aheadMax?: number,
 ): AsyncGenerator<T, void> {
   const iterators = sources.map((source) => source[Symbol.asyncIterator]());
   const read = (from: AsyncIterator<T>): Source<T> => {
@@ -85,7 +99,7 @@ export async function* asTheyCome<T>(
     };
   };
   try {
-    yield* asTheyBranch(iterators.map(read));
+    yield* asTheyBranch(iterators.map(read), aheadMax);
   } finally {
     await Promise.allSettled(iterators.map(async (iterator) => iterator.return?.()));
   }

@@ -46,7 +46,7 @@ export class StoredLine implements RunEntry {
 
   get version(): Version {
     if (this.#version !== undefined) return this.#version;
-    const head = this.bytes.toString("latin1", this.start, this.#headEnd);
+    const head = this.bytes.toString("utf8", this.start, this.#headEnd);
     this.#version = plainVersion(JSON.parse(this.isDeleted ? head : `${head}0}`) as PlainVersion);
     return this.#version;
   }
@@ -60,7 +60,7 @@ interface Head {
   readonly id: string;
   readonly v: number;
   /** Where the record begins; undefined: it is a tombstone. */
-  readonly headEnd: number | undefined;
+  readonly headEnd?: number | undefined;
 }
 
 /** Whether an entry is a tombstone, without reading its record. */

@@ -21,9 +21,9 @@ import { scanFrames } from "./frames.ts";
 import {
   isFilledLegacyLog,
   readSegmentBytes,
-  type IsEnough,
   type Log,
   type LogListing,
+  type LogPage,
   type LogPart,
   type LogUnit,
   type LogWriter,
@@ -32,10 +32,13 @@ import {
   type LogRef,
 } from "./log.ts";
 
-const READS_PARALLEL = 8;
-const READ_BYTES_MAX = 4 * 1024 * 1024;
-/** Files, of about 1 MB at most, that are sealed or scanned before the caller receives them. */
+const READS_PARALLEL = 4;
+const READ_BYTES_MAX = 1024 * 1024;
+/** Of files that are sealed or scanned before the caller receives them. */
 const PART_FILES = 64;
+const PART_BYTES = 4 * 1024 * 1024;
+/** Frames of a longer log are not kept from page to page: they are scanned again when they are offered. */
+const FRAMES_KEPT_MAX = 20_000;
 /** An empty file may be one that its owner is about to append to: leave it that long. */
 const EMPTY_FILE_MS = 3_600_000;
 
@@ -45,6 +48,8 @@ interface ScannedFile {
   readonly corrupt: CorruptionError[];
   consumedBytes: number;
 }
+
+type Frames = Pick<ScannedFile, "frames" | "corrupt">;
 
 interface LogFile extends ListedObject {
   readonly stream: string;
@@ -69,29 +74,43 @@ export class FileLog implements Log {
     this.#runtime = runtime;
   }
 
-  async list(isEnough: IsEnough = () => false, part?: LogPart): Promise<LogListing> {
-    const { files, dateMs, legacyLog } = await this.#listFiles(part);
-    const present = new Set(files.map(({ path }) => path));
-    const known: Pick<ScannedFile, "frames" | "corrupt">[] = [];
-    let segments = 0;
-    for (const some of inParts(files)) {
-      if (known.length > 0 && isEnough(segments)) break;
-      const scanned = await mapParallel(some, READS_PARALLEL, async (file) =>
-        asOfListing(file, await this.#scan(file), present),
-      );
-      for (const file of scanned) known.push(file);
-      segments = scanned.reduce((sum, { frames }) => sum + frames.length, segments);
-    }
-    if (part === undefined) this.#forgetAllBut(present);
+  async list(): Promise<LogListing> {
+    const { files, dateMs, legacyLog } = await this.#listFiles(undefined);
+    const present = pathsOf(files);
+    const known: Frames[] = [];
+    for (const some of inParts(files)) append(known, await this.#scanAll(some, present));
+    this.#forgetAllBut(present);
     return {
       segments: known.flatMap(({ frames }) => frames),
       corrupt: known.flatMap(({ corrupt }) => corrupt),
-      writtenMs: () => new Map(files.map(({ path, lastModifiedMs }) => [path, lastModifiedMs])),
+      writtenMs: () => datesOf(files),
       legacyLog,
       firstDateMs: dateMs,
       lastDateMs: dateMs,
-      isCut: known.length < files.length,
     };
+  }
+
+  async *pages(part?: LogPart): AsyncGenerator<LogPage, void> {
+    const { files, dateMs, legacyLog } = await this.#listFiles(part);
+    const present = pathsOf(files);
+    let [count, kept] = [0, 0];
+    for (const some of inParts(files)) {
+      const known = await this.#scanAll(some, present);
+      count += some.length;
+      const segments = known.flatMap(({ frames }) => frames);
+      const corrupt = known.flatMap((each) => each.corrupt);
+      kept += segments.length;
+      if (kept > FRAMES_KEPT_MAX) for (const { path } of some) this.#scanned.delete(path);
+      const isLast = count === files.length;
+      yield { segments, corrupt, writtenMs: () => datesOf(some), legacyLog, dateMs, isLast };
+    }
+    if (part === undefined) this.#forgetAllBut(present);
+  }
+
+  #scanAll(files: readonly LogFile[], present: ReadonlySet<string>): Promise<Frames[]> {
+    return mapParallel(files, READS_PARALLEL, async (file) =>
+      asOfListing(file, await this.#scan(file), present),
+    );
   }
 
   async #listFiles(part: LogPart | undefined): Promise<ListedFiles> {
@@ -162,7 +181,7 @@ export class FileLog implements Log {
 
   async *offer(part?: LogPart): AsyncGenerator<OfferedLog, void> {
     const { files, dateMs } = await this.#listFiles(part);
-    const present = new Set(files.map(({ path }) => path));
+    const present = pathsOf(files);
     const ordered = files.toSorted((a, b) => compareText(a.stream, b.stream) || a.k - b.k);
     for (const some of inParts(ordered)) {
       const corrupt: CorruptionError[] = [];
@@ -197,6 +216,8 @@ export class FileLog implements Log {
       if (seal !== undefined) paths.push(successor);
     }
     const { frames, corrupt } = await this.#scan({ path, bytes: Number.MAX_SAFE_INTEGER });
+    // Whoever it is offered to holds them, and then deletes it.
+    this.#scanned.delete(path);
     return { unit: { paths, segments: [...frames], corrupt: corrupt.length > 0 }, errors: corrupt };
   }
 
@@ -214,7 +235,7 @@ function asOfListing(
   { stream, k, bytes }: LogFile,
   scanned: ScannedFile,
   present: ReadonlySet<string>,
-): Pick<ScannedFile, "frames" | "corrupt"> {
+): Frames {
   const { frames, corrupt } = scanned;
   const last = frames.at(-1);
   if (last?.range === undefined) return scanned;
@@ -225,9 +246,24 @@ function asOfListing(
 
 /** Always one, also of no files: an empty directory is offered too. */
 function* inParts(files: readonly LogFile[]): Generator<readonly LogFile[]> {
-  for (let at = 0; at === 0 || at < files.length; at += PART_FILES) {
-    yield files.slice(at, at + PART_FILES);
+  let some: LogFile[] = [];
+  let bytes = 0;
+  for (const file of files) {
+    some.push(file);
+    bytes += file.bytes;
+    if (some.length < PART_FILES && bytes < PART_BYTES) continue;
+    yield some;
+    [some, bytes] = [[], 0];
   }
+  if (some.length > 0 || files.length === 0) yield some;
+}
+
+function pathsOf(files: readonly LogFile[]): Set<string> {
+  return new Set(files.map(({ path }) => path));
+}
+
+function datesOf(files: readonly LogFile[]): Map<string, number> {
+  return new Map(files.map(({ path, lastModifiedMs }) => [path, lastModifiedMs]));
 }
 
 /** Frames that lie one behind the other are read together; refs come file by file. */

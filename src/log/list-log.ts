@@ -15,16 +15,23 @@ import {
   WHOLE_LOG,
 } from "./log-ranges.ts";
 
-/** Pages in the order of arrival, the first one first; at least one. @param part default: all */
+export interface ListLogOptions {
+  /** Default: the whole log. */
+  readonly part?: LogPart | undefined;
+  /** Of pages that are under way, or wait to be taken. Default: as many as there are parts. */
+  readonly aheadMax?: number;
+}
+
+/** Pages in the order of arrival, the first one first; at least one. */
 export async function* listLog(
   backend: StorageBackend,
-  part?: LogPart,
+  { part, aheadMax }: ListLogOptions = {},
 ): AsyncGenerator<ListPage, void> {
   if (part !== undefined) {
-    yield* asTheyCome(listShards(backend, shardsOf(part)));
+    yield* asTheyCome(listShards(backend, shardsOf(part)), aheadMax);
     return;
   }
-  const listing = new PartedListing(backend);
+  const listing = new PartedListing(backend, aheadMax);
   try {
     yield* listing.pages();
   } finally {
@@ -34,12 +41,14 @@ export async function* listLog(
 
 class PartedListing {
   readonly #backend: StorageBackend;
+  readonly #aheadMax: number | undefined;
   readonly #opened: AsyncIterator<ListPage>[] = [];
   /** Where a decorator drops the option, parts only repeat each other. */
   #ignoresAfter = false;
 
-  constructor(backend: StorageBackend) {
+  constructor(backend: StorageBackend, aheadMax: number | undefined) {
     this.#backend = backend;
+    this.#aheadMax = aheadMax;
   }
 
   async *pages(): AsyncGenerator<ListPage, void> {
@@ -49,11 +58,11 @@ class PartedListing {
       yield first ?? { objects: [], truncated: false, dateMs: 0 };
     } else if (this.#backend.listsInOrder === true && isInOrder(first)) {
       yield first;
-      yield* asTheyBranch(this.#behind(WHOLE_LOG, first, pages));
+      yield* asTheyBranch(this.#behind(WHOLE_LOG, first, pages), this.#aheadMax);
     } else {
       // A legacy log lies in no shard; its date is the one that the listing began.
       yield { ...first, objects: first.objects.filter(isFilledLegacyLog) };
-      yield* asTheyCome(listShards(this.#backend, SHARDS));
+      yield* asTheyCome(listShards(this.#backend, SHARDS), this.#aheadMax);
     }
   }
 

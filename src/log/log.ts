@@ -40,8 +40,16 @@ export interface LogListing {
   /** Date of the first and of the last page, by the medium's clock. */
   readonly firstDateMs: number;
   readonly lastDateMs: number;
-  /** More follows: it was enough. */
-  readonly isCut: boolean;
+}
+
+/** A part of a listing, as long as it is worked on: a long log is never held as a whole. */
+export interface LogPage extends Pick<
+  LogListing,
+  "segments" | "corrupt" | "legacyLog" | "writtenMs"
+> {
+  readonly dateMs: number;
+  /** It is known that no page follows. */
+  readonly isLast: boolean;
 }
 
 export type SegmentRead =
@@ -78,12 +86,10 @@ export interface LogPart {
   readonly of: number;
 }
 
-/** Whether a listing that is only to be counted may end. @param segments that it holds so far */
-export type IsEnough = (segments: number) => boolean;
-
 export interface Log {
-  /** @param isEnough default: never, all of it is wanted @param part default: the whole log */
-  list(isEnough?: IsEnough, part?: LogPart): Promise<LogListing>;
+  list(): Promise<LogListing>;
+  /** The same page by page, at least one; may be left early. @param part default: the whole log */
+  pages(part?: LogPart): AsyncGenerator<LogPage, void>;
   /**
    * Reads with bounded parallelism; results come in no order. Takes a segment from `refs` not long
    * before it is read; what was taken is also given.

@@ -9,9 +9,9 @@ import { listLog } from "./list-log.ts";
 import {
   isFilledLegacyLog,
   readSegmentBytes,
-  type IsEnough,
   type Log,
   type LogListing,
+  type LogPage,
   type LogPart,
   type LogSettings,
   type LogUnit,
@@ -22,6 +22,9 @@ import {
 } from "./log.ts";
 import { ObjectWriter } from "./object-writer.ts";
 import { readAhead } from "./read-ahead.ts";
+
+/** Of a long listing that is not held as a whole: each takes about a megabyte. */
+const PAGES_MAX = 4;
 
 export class ObjectLog implements Log {
   readonly #backend: StorageBackend;
@@ -42,25 +45,33 @@ export class ObjectLog implements Log {
     this.#join = join;
   }
 
-  async list(isEnough: IsEnough = () => false, part?: LogPart): Promise<LogListing> {
+  async list(): Promise<LogListing> {
     const objects: ListedObject[] = [];
     const dates: number[] = [];
-    let isCut = false;
     let legacyLog: string | undefined;
-    for await (const page of listLog(this.#backend, part)) {
+    for await (const page of listLog(this.#backend)) {
       append(objects, page.objects);
       dates.push(page.dateMs);
       legacyLog ??= page.objects.find(isFilledLegacyLog)?.path;
-      isCut = isEnough(objects.length);
-      if (isCut) break;
     }
     const [firstDateMs = 0] = dates;
     const lastDateMs = maxOf([firstDateMs, ...dates]);
-    return { ...sortOut(objects), legacyLog, firstDateMs, lastDateMs, isCut };
+    return { ...sortOut(objects), legacyLog, firstDateMs, lastDateMs };
   }
 
-  read(refs: Iterable<LogRef>): AsyncGenerator<SegmentRead> {
-    return readAhead(refs, (ref) => readObject(this.#backend, ref));
+  async *pages(part?: LogPart): AsyncGenerator<LogPage, void> {
+    for await (const { objects, dateMs } of listLog(this.#backend, { part, aheadMax: PAGES_MAX })) {
+      const legacyLog = objects.find(isFilledLegacyLog)?.path;
+      yield { ...sortOut(objects), legacyLog, dateMs, isLast: false };
+    }
+  }
+
+  async *read(refs: Iterable<LogRef>): AsyncGenerator<SegmentRead> {
+    for await (const { ref, bytes } of readAhead(refs, (next) =>
+      readSegmentBytes(this.#backend, next),
+    )) {
+      yield decode(ref, bytes);
+    }
   }
 
   createWriter(agentId: string): LogWriter {
@@ -69,7 +80,7 @@ export class ObjectLog implements Log {
   }
 
   async *offer(part?: LogPart): AsyncGenerator<OfferedLog, void> {
-    for await (const { objects, dateMs } of listLog(this.#backend, part)) {
+    for await (const { objects, dateMs } of listLog(this.#backend, { part, aheadMax: PAGES_MAX })) {
       const { segments, corrupt } = sortOut(objects);
       const units = segments.map((ref) => ({ paths: [ref.path], segments: [ref], corrupt: false }));
       yield { units, leftOut: corrupt.length > 0, corrupt, dateMs };
@@ -108,8 +119,7 @@ function sortOut(
   return { segments, corrupt, writtenMs };
 }
 
-async function readObject(backend: StorageBackend, ref: LogRef): Promise<SegmentRead> {
-  const bytes = await readSegmentBytes(backend, ref);
+function decode(ref: LogRef, bytes: Uint8Array | undefined): SegmentRead {
   if (bytes === undefined) return { status: "gone", ref };
   try {
     return { status: "found", ref, segments: decodeSegments(bytes, ref) };

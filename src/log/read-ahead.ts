@@ -1,24 +1,30 @@
 /** Segments of an object store read in parallel, handed over as they arrive. */
 import { Deferred } from "../core/deferred.ts";
-import type { SegmentRead, LogRef } from "./log.ts";
+import type { LogRef } from "./log.ts";
 
 const READS_PARALLEL = 32;
-/** Of what is read or waits to be taken; decoded it takes several times as much. */
-const READ_AHEAD_BYTES_MAX = 16 * 1024 * 1024;
+/** Of what is read or waits to be taken. */
+const READ_AHEAD_BYTES_MAX = 4 * 1024 * 1024;
+
+export interface ReadBytes {
+  readonly ref: LogRef;
+  /** Undefined: it is gone. */
+  readonly bytes: Uint8Array | undefined;
+}
 
 interface Arrival {
   readonly ref: LogRef;
-  readonly outcome: PromiseSettledResult<SegmentRead>;
+  readonly outcome: PromiseSettledResult<Uint8Array | undefined>;
 }
 
 /**
- * Reads each segment once; in no order, so that one slow answer delays no other. The first failure
+ * Reads each segment once, as it is stored: decoded it takes several times as much. In no order, so that one slow answer delays no other. The first failure
  * is thrown when all that is under way has ended.
  */
 export async function* readAhead(
   refs: Iterable<LogRef>,
-  read: (ref: LogRef) => Promise<SegmentRead>,
-): AsyncGenerator<SegmentRead> {
+  read: (ref: LogRef) => Promise<Uint8Array | undefined>,
+): AsyncGenerator<ReadBytes> {
   const rest = refs[Symbol.iterator]();
   const arrived: Arrival[] = [];
   /** Settled by the next arrival. */
@@ -53,7 +59,7 @@ export async function* readAhead(
       }
       underWay.bytes -= first.ref.bytes;
       if (first.outcome.status === "rejected") throw first.outcome.reason;
-      yield first.outcome.value;
+      yield { ref: first.ref, bytes: first.outcome.value };
     }
   } finally {
     while (underWay.reads > 0) await nextArrival();

@@ -45,7 +45,11 @@ export class Checkpoints {
     const within = deadline && { signal: deadline.signal, leftMs: () => deadline.leftMs };
     const compactor = new Compactor({ ...this.#session.engine, limits: DEFAULT_LIMITS });
     for (let pass = 1; ; pass++) {
-      const { report, replaced } = await compactor.pass({ migration, ...within });
+      const { report, replaced } = await compactor.pass({
+        migration,
+        keepsReplaced: true,
+        ...within,
+      });
       for (const step of replaced) this.#session.replica.recordCompaction(step);
       const isUnfinished = report.outcome === "lost" || report.more;
       if (isUnfinished && deadline?.hasPassed !== true && pass < COMPACTIONS_MAX) continue;

@@ -3,7 +3,8 @@
  * deletion: the manifest names lists of them, with a digest of each, so that a listing is usually
  * sorted out without reading the lists. Pure.
  */
-import { hash } from "node:crypto";
+import { digestWords } from "../core/hash.ts";
+import type { NameList } from "../core/name-list.ts";
 import type { Manifest, SegmentSummary } from "../format/manifest-codec.ts";
 import type { LogRef } from "../log/log.ts";
 
@@ -17,7 +18,7 @@ export type Standing = "live" | "merged" | "ignored";
 export function standingOf(
   ref: Pick<LogRef, "path" | "lo">,
   manifest: Pick<Manifest, "purgeFloor">,
-  merged: ReadonlySet<string>,
+  merged: Pick<ReadonlySet<string>, "has">,
 ): Standing {
   // A store's own part of an object stands for the object. Log files are in no list.
   if (merged.has(ref.path)) return "merged";
@@ -78,23 +79,21 @@ function namesWithoutLists(
   manifest: Manifest,
   segments: readonly LogRef[],
 ): ReadonlySet<string> | undefined {
-  const lists = segmentLists(manifest);
-  if (lists.length === 0) return new Set();
-  const highest = lists.reduce((max, { segments: { hi } }) => Math.max(max, hi), 0);
+  const named = summaryOfLists(manifest);
+  if (named === undefined) return new Set();
+  const { count, digest } = named;
   // A segment that was read with its listing belongs to a legacy store: in no list.
   const candidates = segments.filter(
-    ({ hi, segments: read }) => read === undefined && hi <= highest,
+    ({ hi, segments: read }) => read === undefined && hi <= named.hi,
   );
   if (candidates.length === 0) return new Set();
-  const count = lists.reduce((sum, list) => sum + list.segments.count, 0);
-  const digest = lists.map((list) => list.segments.digest).reduce(xorHex);
   const paths = new Set(candidates.map(({ path }) => path));
   return paths.size === count && digestOf(paths) === digest ? paths : undefined;
 }
 
 /** @param lists what each list names, by the path of the list */
-export function namesIn(lists: ReadonlyMap<string, ReadonlySet<string>>): Set<string> {
-  return new Set([...lists.values()].flatMap((names) => [...names]));
+export function namesIn(lists: ReadonlyMap<string, NameList>): Set<string> {
+  return new Set([...lists.values()].flatMap((list) => list.names()));
 }
 
 /** Lists of segments that are in the runs of this manifest. */
@@ -110,11 +109,27 @@ export function segmentLists({
 function digestOf(paths: Iterable<string>): string {
   let [high, low] = [0, 0];
   for (const path of paths) {
-    const bytes = hash("sha256", path, "buffer");
-    high ^= bytes.readInt32BE(0);
-    low ^= bytes.readInt32BE(4);
+    const [first, second] = digestWords(path);
+    high ^= first;
+    low ^= second;
   }
+  return toDigest(high, low);
+}
+
+/** @param high XOR of the first words, @param low of the second ones */
+export function toDigest(high: number, low: number): string {
   return toHex(high) + toHex(low);
+}
+
+/** What the manifest's lists name together; undefined: there are none. */
+export function summaryOfLists(manifest: Manifest): SegmentSummary | undefined {
+  const summaries = segmentLists(manifest).map(({ segments }) => segments);
+  if (summaries.length === 0) return undefined;
+  return summaries.reduce((sum, { count, hi, digest }) => ({
+    count: sum.count + count,
+    hi: Math.max(sum.hi, hi),
+    digest: xorHex(sum.digest, digest),
+  }));
 }
 
 function xorHex(a: string, b: string): string {

@@ -27,6 +27,7 @@ import {
   withContents,
   writeCatalogues,
 } from "./catalogues.ts";
+import { NameList } from "../core/name-list.ts";
 import { type ArchiveListCache, readArchiveLists, withKnownLists } from "./archive-lists.ts";
 import { checkManifestPresent, lacksManifest, listRuns } from "./lost-manifest.ts";
 
@@ -49,7 +50,7 @@ export interface WarmManifest {
   /** The highest generation that any of them has seen: a store that had one never has none again. */
   generation: number;
   /** Lists of published segments by path: immutable, as everything but the manifest. */
-  readonly lists: ByteCache<ReadonlySet<string>>;
+  readonly lists: ByteCache<NameList>;
   readonly catalogues: CatalogueCache;
   readonly archiveLists: ArchiveListCache;
   readonly conditions: Conditions;
@@ -175,7 +176,7 @@ export class ManifestStore {
   async readLists(
     paths: readonly string[],
     onCorrupt: (error: CorruptionError) => void,
-  ): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+  ): Promise<ReadonlyMap<string, NameList>> {
     const found = await Promise.all(
       paths.map(async (path) => {
         try {
@@ -193,10 +194,11 @@ export class ManifestStore {
     return new Map(found.filter((entry) => entry !== undefined));
   }
 
-  async #readList(path: string): Promise<Sized<ReadonlySet<string>>> {
+  async #readList(path: string): Promise<Sized<NameList>> {
     const found = await this.#backend.get(path);
     if (found.status !== "found") throw new RunGoneError(`${path} is gone`, { path });
-    return { value: new Set(decodeRetiredList(found.body, path)), bytes: found.body.length };
+    const value = new NameList(decodeRetiredList(found.body, path));
+    return { value, bytes: value.bytes };
   }
 
   /**

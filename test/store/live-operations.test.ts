@@ -51,6 +51,7 @@ function openLog({ refs, backend, log }: TestLog): LiveOperations {
     list: unused,
     createWriter: unused,
     offer: unused,
+    pages: unused,
     deleteUnits: unused,
   };
   const engine = {

@@ -46,11 +46,11 @@ async function looks(manifest: Manifest | undefined, elapsedMs: number): Promise
       writtenMs: () => new Map(),
       firstDateMs: lastDateMs,
       lastDateMs,
-      isCut: false,
     }),
     read: unused,
     createWriter: unused,
     offer: unused,
+    pages: unused,
     deleteUnits: unused,
   };
   await makeView(new ManifestStore(watched.backend), log);

@@ -48,12 +48,12 @@ function listing(list: () => Promise<Partial<LogListing>>): Log {
       writtenMs: () => new Map(),
       firstDateMs: 1,
       lastDateMs: 1,
-      isCut: false,
       ...(await list()),
     }),
     read: unused,
     createWriter: unused,
     offer: unused,
+    pages: unused,
     deleteUnits: unused,
   };
 }

@@ -69,7 +69,7 @@ export async function* pagesBelow(
 
 function toObjects({ place }: S3Bucket, { objects }: ListedPage, dateMs: number): ListedObject[] {
   return objects.flatMap(({ key, bytes, lastModifiedMs = dateMs }) => {
-    const path = key.slice(place.prefix.length);
+    const path = ownText(key.slice(place.prefix.length));
     return isPath(path) ? [{ path, bytes, lastModifiedMs }] : [];
   });
 }
@@ -105,6 +105,11 @@ function decodeName(encoded: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** A copy: V8 makes a part of a text by pointing into it, which would keep the whole answer in memory. */
+function ownText(text: string): string {
+  return Buffer.from(text).toString();
 }
 
 /** Whether a path of a store can name it. */

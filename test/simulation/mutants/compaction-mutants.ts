@@ -150,8 +150,8 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "compaction/merge-pass.ts",
-        find: 'standingOf(ref, manifest, merged) === "live";',
-        put: 'standingOf(ref, { purgeFloor: 0 }, merged) === "live";',
+        find: 'standingOf(ref, manifest, known.names) === "live";',
+        put: 'standingOf(ref, { purgeFloor: 0 }, known.names) === "live";',
       },
     ],
   },

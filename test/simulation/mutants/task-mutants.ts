@@ -9,8 +9,8 @@ export const TASK_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "compaction/look.ts",
-        find: "return isClear ? floor : undefined;",
-        put: "return isClear || !isClear ? floor : undefined;",
+        find: "return lo > floor ? floor : undefined;",
+        put: "return lo > 0 ? floor : undefined;",
       },
     ],
     test: {
