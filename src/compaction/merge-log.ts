@@ -1,7 +1,7 @@
 /** Merges listed segments into one map of winners: the delta of a compaction. */
 import type { CorruptionError } from "../core/errors.ts";
 import { compareVersions, type RunEntry, type Version, wins } from "../core/version.ts";
-import { HeldLines } from "../format/held-lines.ts";
+import type { HeldLines } from "../format/held-lines.ts";
 import { type Segment, versionOf } from "../format/segment.ts";
 import { isTombstone } from "../format/stored-line.ts";
 import type { Log, LogUnit, SegmentRead, LogRef } from "../log/log.ts";
@@ -52,12 +52,14 @@ export interface LogMergeOptions {
   /** No unit but the first is begun then; what was begun is read to its end. */
   readonly isOver: () => boolean;
   readonly signal: AbortSignal | undefined;
+  /** Takes what is merged; what it holds from before is not needed any more. */
+  readonly lines: HeldLines;
 }
 
 export class LogMerge {
   readonly #log: Log;
   readonly #options: LogMergeOptions;
-  readonly #winners = new Winners();
+  readonly #winners: Winners;
   readonly #corrupt: CorruptionError[] = [];
   readonly #unreadable = new Set<string>();
   readonly #merged: string[] = [];
@@ -71,6 +73,8 @@ export class LogMerge {
   constructor(log: Log, options: LogMergeOptions) {
     this.#log = log;
     this.#options = options;
+    options.lines.clear();
+    this.#winners = new Winners(options.lines);
   }
 
   get taken(): readonly LogUnit[] {
@@ -150,11 +154,15 @@ export class LogMerge {
 /** The merge of segments, id by id. */
 class Winners {
   readonly entries = new Map<string, RunEntry>();
-  readonly #lines = new HeldLines();
+  readonly #lines: HeldLines;
   /** Lowest version of the operations on an id, where that is not the winner's. */
   readonly #lowest = new Map<string, Version>();
   /** Ids whose lowest operation shows that the record existed before it. */
   readonly #existing = new Set<string>();
+
+  constructor(lines: HeldLines) {
+    this.#lines = lines;
+  }
 
   /** What is held, about. */
   get heldBytes(): number {

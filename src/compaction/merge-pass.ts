@@ -3,6 +3,7 @@
  * there is work and time. From objects only, never from a Store's memory.
  */
 import type { CorruptionError } from "../core/errors.ts";
+import { HeldLines } from "../format/held-lines.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
 import { countLevels } from "../format/levels.ts";
 import type { IdSpan } from "../format/run-info.ts";
@@ -78,6 +79,7 @@ export class MergePass {
   readonly #options: PassOptions;
   readonly #listedFloor: number | undefined;
   readonly #totals: PassTotals;
+  readonly #lines = new HeldLines();
   #listed: readonly string[] | undefined;
   #lastWriteMs = 0;
   #hasActed = false;
@@ -287,7 +289,7 @@ export class MergePass {
     const untilMs = runtime.steadyMs() + pace.readMs(this.#leftMs());
     const isOver = (): boolean => runtime.steadyMs() >= untilMs;
     const isLive = (ref: LogRef): boolean => standingOf(ref, manifest, known.names) === "live";
-    const merge = new LogMerge(log, { isLive, isOver, signal });
+    const merge = new LogMerge(log, { isLive, isOver, signal, lines: this.#lines });
     if (!hasTime) return merge.result();
     while (merge.taken.length === 0 || !merge.isOver) {
       const units = await cursor.next();

@@ -33,7 +33,8 @@ import {
 } from "./log.ts";
 
 const READS_PARALLEL = 4;
-const READ_BYTES_MAX = 1024 * 1024;
+/** Small: what outlives a few cycles of the collector costs the process more than that. */
+const READ_BYTES_MAX = 256 * 1024;
 /** Of files that are sealed or scanned before the caller receives them. */
 const PART_FILES = 64;
 const PART_BYTES = 4 * 1024 * 1024;

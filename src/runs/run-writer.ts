@@ -138,6 +138,7 @@ class RunEncoder {
   #block: (string | StoredLine)[] = [];
   #blockIds: string[] = [];
   #blockBytes = 0;
+  #scratch: Buffer | undefined;
   #piece: Buffer[] = [];
   #bytes = 0;
   #rawBytes: number;
@@ -237,9 +238,10 @@ class RunEncoder {
 
   #closeBlock(): void {
     if (this.#block.length === 0) return;
-    const lines = joinLines(this.#block, this.#blockBytes);
+    const isPacked = this.#compression !== "none";
+    const lines = joinLines(this.#block, this.#roomFor(this.#blockBytes, isPacked));
     this.#rawBytes += lines.length;
-    const bytes = this.#compression === "none" ? lines : packBlock(lines, this.#compression);
+    const bytes = isPacked ? packBlock(lines, this.#compression) : lines;
     const [tombstones, minSchema] = [this.#blockTombstones, this.#blockSchema];
     const sizes = { length: bytes.length, crc32: crc32(bytes) };
     this.#index.addBlock({ ids: this.#blockIds, ...sizes, tombstones, minSchema });
@@ -250,6 +252,13 @@ class RunEncoder {
     this.#blockBytes = 0;
     this.#blockTombstones = 0;
     this.#blockSchema = Infinity;
+  }
+
+  /** Lines that are packed are copied: the next block takes their place. */
+  #roomFor(bytes: number, isPacked: boolean): Buffer {
+    if (!isPacked || bytes > this.#blockBytesMax) return Buffer.allocUnsafe(bytes);
+    this.#scratch ??= Buffer.allocUnsafeSlow(this.#blockBytesMax);
+    return this.#scratch.subarray(0, bytes);
   }
 
   #count(tombstones: number, minSchema: number): void {
@@ -266,8 +275,7 @@ class RunEncoder {
 }
 
 /** Lines that follow each other where they are stored are copied together. */
-function joinLines(lines: readonly (string | StoredLine)[], length: number): Buffer {
-  const joined = Buffer.allocUnsafe(length);
+function joinLines(lines: readonly (string | StoredLine)[], joined: Buffer): Buffer {
   let at = 0;
   for (let next = 0; next < lines.length;) {
     const line = lines[next++];
@@ -283,6 +291,6 @@ function joinLines(lines: readonly (string | StoredLine)[], length: number): Buf
     }
     at += line.bytes.copy(joined, at, line.start, end);
   }
-  assert(at === length, "lines are as long as they were counted");
+  assert(at === joined.length, "lines are as long as they were counted");
   return joined;
 }
