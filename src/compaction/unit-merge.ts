@@ -168,7 +168,7 @@ export class UnitMerge {
 }
 
 function inOrder(entries: ReadonlyMap<string, RunEntry>): RunEntry[] {
-  return [...entries.values()].sort((a, b) => compareText(a.id, b.id));
+  return [...entries.values()].toSorted((a, b) => compareText(a.id, b.id));
 }
 
 /** A tombstone keeps the generation that held it first. */
