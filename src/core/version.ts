@@ -53,6 +53,14 @@ export function keyOf({ clock, agent, writerNonce, revision = 0 }: Version): str
   );
 }
 
+/**
+ * What names an operation on a record: versions alone do not, since guarded operations on nothing have
+ * one version for all ids (STAND).
+ */
+export function operationKey(id: string, version: Version): string {
+  return revisionOf(version) === 0 ? keyOf(version) : JSON.stringify([keyOf(version), id]);
+}
+
 /** What is known of one id at one version. */
 export interface Entry {
   readonly version: Version;

@@ -16,6 +16,7 @@ import {
 } from "../format/paths.ts";
 import { decodeSegment } from "../format/segment-decoder.ts";
 import type { AppendableStorage, ListedObject, StorageBackend } from "../storage/backend.ts";
+import { type ClaimRef, type ListedLanes, takeLaneObject } from "./claims.ts";
 import { FileLogWriter } from "./file-log-writer.ts";
 import { scanFrames } from "./frames.ts";
 import {
@@ -61,6 +62,7 @@ interface ListedFiles {
   readonly files: LogFile[];
   readonly dateMs: number;
   readonly legacyLog: string | undefined;
+  readonly lanes: ListedLanes | undefined;
 }
 
 export class FileLog implements Log {
@@ -76,13 +78,14 @@ export class FileLog implements Log {
   }
 
   async list(): Promise<LogListing> {
-    const { files, dateMs, legacyLog } = await this.#listFiles(undefined);
+    const { files, dateMs, legacyLog, lanes } = await this.#listFiles(undefined);
     const present = pathsOf(files);
     const known: Frames[] = [];
     for (const some of inParts(files)) append(known, await this.#scanAll(some, present));
     this.#forgetAllBut(present);
     return {
       segments: known.flatMap(({ frames }) => frames),
+      ...(lanes === undefined ? {} : { lanes }),
       corrupt: known.flatMap(({ corrupt }) => corrupt),
       writtenMs: () => datesOf(files),
       legacyLog,
@@ -92,18 +95,20 @@ export class FileLog implements Log {
   }
 
   async *pages(part?: LogPart): AsyncGenerator<LogPage, void> {
-    const { files, dateMs, legacyLog } = await this.#listFiles(part);
+    const { files, dateMs, legacyLog, lanes } = await this.#listFiles(part);
     const present = pathsOf(files);
     let [count, kept] = [0, 0];
     for (const some of inParts(files)) {
       const known = await this.#scanAll(some, present);
+      const ofFirst = count === 0 && lanes !== undefined ? { lanes } : {};
       count += some.length;
       const segments = known.flatMap(({ frames }) => frames);
       const corrupt = known.flatMap((each) => each.corrupt);
       kept += segments.length;
       if (kept > FRAMES_KEPT_MAX) for (const { path } of some) this.#scanned.delete(path);
       const isLast = count === files.length;
-      yield { segments, corrupt, writtenMs: () => datesOf(some), legacyLog, dateMs, isLast };
+      const writtenMs = (): Map<string, number> => datesOf(some);
+      yield { segments, ...ofFirst, corrupt, writtenMs, legacyLog, dateMs, isLast };
     }
     if (part === undefined) this.#forgetAllBut(present);
   }
@@ -116,7 +121,10 @@ export class FileLog implements Log {
 
   async #listFiles(part: LogPart | undefined): Promise<ListedFiles> {
     const files: LogFile[] = [];
-    if (part !== undefined && part.index > 0) return { files, dateMs: 0, legacyLog: undefined };
+    const lanes: { claims: ClaimRef[]; transactions: string[] } = { claims: [], transactions: [] };
+    if (part !== undefined && part.index > 0) {
+      return { files, dateMs: 0, legacyLog: undefined, lanes: undefined };
+    }
     let legacyLog: string | undefined;
     let dateMs = 0;
     for await (const page of this.#backend.list(LOG_PREFIX)) {
@@ -126,6 +134,7 @@ export class FileLog implements Log {
         if (!object.path.endsWith(".jsonl")) continue;
         const name = parseLogFilePath(object.path);
         if (name === undefined) {
+          if (takeLaneObject(object, lanes)) continue;
           if (isLegacyLog(object.path)) continue; // Its manifest decides whether it counts.
           if (!isLikeLog(object.path)) continue; // Of something else that uses the place.
           throw new FormatVersionError(
@@ -137,7 +146,8 @@ export class FileLog implements Log {
         files.push({ ...object, ...name });
       }
     }
-    return { files, dateMs, legacyLog };
+    const hasLanes = lanes.claims.length + lanes.transactions.length > 0;
+    return { files, dateMs, legacyLog, lanes: hasLanes ? lanes : undefined };
   }
 
   /** Reads what the file has grown by since the last look. */

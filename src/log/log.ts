@@ -4,10 +4,11 @@
  */
 import type { CorruptionError } from "../core/errors.ts";
 import type { LogOperation } from "../core/operation.ts";
-import { type IdFilter, isLegacyLog } from "../format/paths.ts";
+import { type IdFilter, isLegacyLog, type LanePlace } from "../format/paths.ts";
 import type { Segment } from "../format/segment.ts";
 import type { ByteRange, ListedObject, StorageBackend } from "../storage/backend.ts";
 import type { Conditions } from "../storage/conditions.ts";
+import type { ListedLanes } from "./claims.ts";
 
 /**
  * Where segments lie that are listed, read and deleted as one, and what is known of them without
@@ -25,12 +26,16 @@ export interface LogRef {
   readonly bytes: number;
   /** It may lie behind its file's seal: then it goes with the file, and its owner repeats it. */
   readonly mayVanish?: boolean;
+  /** It is a claim, at this place: `claims.ts` reads it, and its clocks say nothing. */
+  readonly claim?: LanePlace;
   /** Where it was read already: a legacy log is read whole, at once. */
   readonly segments?: readonly Segment[];
 }
 
 export interface LogListing {
   readonly segments: readonly LogRef[];
+  /** Claims and transactions; undefined where there are none. */
+  readonly lanes?: ListedLanes | undefined;
   /** What cannot be read as a segment; left out of `segments`. */
   readonly corrupt: readonly CorruptionError[];
   /** A legacy log object that is not empty, when there is one. */
@@ -45,7 +50,7 @@ export interface LogListing {
 /** A part of a listing, as long as it is worked on: a long log is never held as a whole. */
 export interface LogPage extends Pick<
   LogListing,
-  "segments" | "corrupt" | "legacyLog" | "writtenMs"
+  "segments" | "lanes" | "corrupt" | "legacyLog" | "writtenMs"
 > {
   readonly dateMs: number;
   /** It is known that no page follows. */

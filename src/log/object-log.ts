@@ -5,6 +5,7 @@ import type { Runtime } from "../core/runtime.ts";
 import { clocksPlausible, isLikeLog, isLegacyLog, parseSegmentPath } from "../format/paths.ts";
 import { decodeSegments } from "../format/segment-decoder.ts";
 import type { ListedObject, StorageBackend } from "../storage/backend.ts";
+import { type ClaimRef, takeLaneObject } from "./claims.ts";
 import { listLog } from "./list-log.ts";
 import {
   isFilledLegacyLog,
@@ -94,13 +95,16 @@ export class ObjectLog implements Log {
 
 function sortOut(
   objects: readonly ListedObject[],
-): Pick<LogListing, "segments" | "corrupt" | "writtenMs"> {
+): Pick<LogListing, "segments" | "lanes" | "corrupt" | "writtenMs"> {
   const segments: LogRef[] = [];
+  const lanes: { claims: ClaimRef[]; transactions: string[] } = { claims: [], transactions: [] };
   const corrupt: CorruptionError[] = [];
-  for (const { path, bytes } of objects) {
+  for (const object of objects) {
+    const { path, bytes } = object;
     if (!path.endsWith(".jsonl")) continue; // Folder markers and the like.
     const name = parseSegmentPath(path);
     if (name === undefined) {
+      if (takeLaneObject(object, lanes)) continue;
       if (isLegacyLog(path)) continue; // Its manifest decides whether it counts.
       if (!isLikeLog(path)) continue; // Of something else that uses the place.
       throw new FormatVersionError(
@@ -116,7 +120,8 @@ function sortOut(
   }
   const writtenMs = (): Map<string, number> =>
     new Map(objects.map(({ path, lastModifiedMs }) => [path, lastModifiedMs]));
-  return { segments, corrupt, writtenMs };
+  const hasLanes = lanes.claims.length + lanes.transactions.length > 0;
+  return { segments, ...(hasLanes ? { lanes } : {}), corrupt, writtenMs };
 }
 
 function decode(ref: LogRef, bytes: Uint8Array | undefined): SegmentRead {

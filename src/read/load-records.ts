@@ -15,6 +15,7 @@ import {
 import type { Catalogue } from "../format/catalogue.ts";
 import { filterAdmits, filterHash, hashesIn } from "../format/paths.ts";
 import { type Segment, versionOf } from "../format/segment.ts";
+import { type ClaimRef, isClaim } from "../log/claims.ts";
 import type { LogRef } from "../log/log.ts";
 import type { Run } from "../runs/run.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
@@ -30,6 +31,7 @@ import {
   type View,
 } from "../view/view.ts";
 import type { Engine } from "../engine/engine.ts";
+import { readRecentClaims } from "./claims.ts";
 import { SegmentReader } from "./segment-reader.ts";
 import { migrateRecord } from "../core/schema.ts";
 
@@ -82,6 +84,8 @@ class Gathering {
   readonly #onCorrupt: (error: CorruptionError) => void;
   readonly #settles: boolean;
   readonly #segments = new Map<string, readonly Segment[]>();
+  /** What cannot be read of the view that it began on, which was reported. */
+  readonly #known: ReadonlySet<CorruptionError>;
   #view: View;
   /** Of the runs; the log is merged last. */
   #entries = new Map<string, ResidentEntry>();
@@ -93,6 +97,7 @@ class Gathering {
   constructor(engine: Engine, options: GatherOptions) {
     this.#engine = engine;
     this.#view = options.view;
+    this.#known = new Set(options.view.corrupt);
     this.#wanted = options.wanted;
     this.#hashes = new Set(options.wanted === "all" ? [] : [...options.wanted].map(filterHash));
     this.#merged = new Set(options.merged);
@@ -116,6 +121,7 @@ class Gathering {
   /** Reads what is missing, as far as it is there. */
   async read(attempt: Attempt): Promise<void> {
     this.#view = attempt.view;
+    for (const error of this.#view.corrupt) if (!this.#known.has(error)) this.#onCorrupt(error);
     this.#reloadIfOutdated();
     await this.#settleIfNeeded();
     attempt.view = this.#view;
@@ -170,15 +176,33 @@ class Gathering {
     const isNeeded = (ref: LogRef): boolean => !this.#merged.has(ref.key) && this.#admits(ref);
     const needed = this.#view.segments.filter(isNeeded);
     if (needed.length === 0) return;
-    const reader = new SegmentReader(this.#engine, {
+    // Of claims, a lookup needs few (R4).
+    const claims = this.#wanted === "all" ? [] : needed.filter(isClaim);
+    const rest = claims.length === 0 ? needed : needed.filter((ref) => !isClaim(ref));
+    const reader = new SegmentReader(this.#engine, this.#view, {
       // A read of everything does not repeat; point reads may meet a segment many times.
       keeps: this.#wanted !== "all",
       onCorrupt: this.#onCorrupt,
     });
-    const missing = await reader.read(needed, (ref, segments) =>
-      this.#mergeSegments(ref, segments),
-    );
-    for (const key of missing) gone.add(key);
+    const missing = await Promise.all([
+      reader.read(rest, (ref, segments) => this.#mergeSegments(ref, segments)),
+      claims.length === 0 ? [] : this.#readClaims(claims),
+    ]);
+    for (const key of missing.flatMap((keys) => [...keys])) gone.add(key);
+  }
+
+  async #readClaims(refs: readonly ClaimRef[]): Promise<ReadonlySet<string>> {
+    const { claims, gone } = await readRecentClaims({
+      sources: this.#engine,
+      view: this.#view,
+      refs,
+      wanted: this.#wanted,
+      onCorrupt: this.#onCorrupt,
+    });
+    for (const { ref, segments } of claims) {
+      if (segments !== undefined) this.#mergeSegments(ref, segments);
+    }
+    return gone;
   }
 
   #admits({ filter }: LogRef): boolean {

@@ -5,12 +5,19 @@
 import { append } from "../core/bulk.ts";
 import { CorruptionError } from "../core/errors.ts";
 import type { LogOperation } from "../core/operation.ts";
-import { compareVersions, keyOf, ResidentEntry, type Version, wins } from "../core/version.ts";
+import {
+  compareVersions,
+  operationKey,
+  ResidentEntry,
+  type Version,
+  wins,
+} from "../core/version.ts";
 import { openSegments } from "../format/segment-decoder.ts";
 import { type Segment, versionOf } from "../format/segment.ts";
 import { readSegmentBytes, type LogRef } from "../log/log.ts";
 import type { StorageBackend } from "../storage/backend.ts";
-import type { Engine } from "../engine/engine.ts";
+import { isClaim } from "../log/claims.ts";
+import type { View } from "../view/view.ts";
 import { SegmentReader, type SegmentSources } from "./segment-reader.ts";
 
 /** What the header of its segment holds of an operation. */
@@ -42,6 +49,13 @@ interface OpenSegment {
   readonly rest: Iterator<LogOperation>;
   /** No operation to come has a lower clock. */
   nextClock: number;
+  /** Its operations are in the order in which they were made, not of their clocks. */
+  readonly isClaim: boolean;
+}
+
+/** No operation has a lower clock. Names of claims do not show theirs. */
+function lowestOf({ lo, claim }: LogRef): number {
+  return claim === undefined ? lo : 0;
 }
 
 /** Taken of a segment at a time. */
@@ -66,14 +80,14 @@ export class LiveOperations {
   readonly #gone = new Set<string>();
   readonly #unreadable = new Set<string>();
 
-  constructor(
-    engine: Pick<Engine, "backend" | keyof SegmentSources>,
-    refs: readonly LogRef[],
-    onCorrupt: (error: CorruptionError) => void,
-  ) {
+  constructor(engine: SegmentSources, view: View, onCorrupt: (error: CorruptionError) => void) {
     this.#backend = engine.backend;
-    this.#reader = new SegmentReader(engine, { held: (key) => this.#held.get(key), onCorrupt });
-    this.#refs = refs.toSorted((a, b) => a.lo - b.lo);
+    this.#reader = new SegmentReader(engine, view, {
+      held: (key) => this.#held.get(key),
+      onCorrupt,
+    });
+    const refs = view.segments;
+    this.#refs = refs.toSorted((a, b) => lowestOf(a) - lowestOf(b));
     this.#onCorrupt = onCorrupt;
     this.#holds = bytesOf(refs) <= HELD_BYTES_MAX;
   }
@@ -83,9 +97,9 @@ export class LiveOperations {
     return this.#gone;
   }
 
-  /** Whether an operation of a live segment undoes this version; known after `survey`. */
-  isUndone(version: Version): boolean {
-    return this.#undone.has(keyOf(version));
+  /** Whether an operation of a live segment undoes this one; known after `survey`. */
+  isUndone({ operation, version }: LiveOperation): boolean {
+    return this.#undone.has(operationKey(operation.id, version));
   }
 
   /** By id: how many undos there are; known after `survey`. */
@@ -106,7 +120,7 @@ export class LiveOperations {
       for (let next = rest.next(); next.done !== true; next = rest.next()) {
         const { id, undoes } = next.value;
         if (undoes === undefined) continue;
-        this.#undone.add(keyOf(undoes));
+        this.#undone.add(operationKey(id, undoes));
         this.#undos.set(id, (this.#undos.get(id) ?? 0) + 1);
       }
     } catch (error) {
@@ -155,7 +169,7 @@ export class LiveOperations {
         ahead = bytesOf(next) <= WINDOW_BYTES_MAX ? start(at + 1) : undefined;
         if (outcome?.status === "rejected") throw outcome.reason;
         if (outcome !== undefined)
-          yield { segments: outcome.value, nextLo: next[0]?.lo ?? Infinity };
+          yield { segments: outcome.value, nextLo: next[0] ? lowestOf(next[0]) : Infinity };
       }
     } finally {
       await ahead;
@@ -166,13 +180,16 @@ export class LiveOperations {
     const segments: OpenSegment[] = [];
     const whole: LogRef[] = [];
     for (const ref of refs) {
-      if (ref.bytes <= WINDOW_BYTES_MAX || this.#reader.held(ref) !== undefined) whole.push(ref);
+      const isSmall = ref.bytes <= WINDOW_BYTES_MAX || isClaim(ref);
+      if (isSmall || this.#reader.held(ref) !== undefined) whole.push(ref);
       else if (!this.#unreadable.has(ref.key)) append(segments, await this.#readLarge(ref));
     }
-    const gone = await this.#reader.read(whole, ({ key, lo }, found) => {
+    const gone = await this.#reader.read(whole, (ref, found) => {
+      const { key } = ref;
       if (this.#holds) this.#held.set(key, found);
       for (const origin of found) {
-        segments.push({ key, origin, rest: origin.operations.values(), nextClock: lo });
+        const rest = origin.operations.values();
+        segments.push({ key, origin, rest, nextClock: lowestOf(ref), isClaim: isClaim(ref) });
       }
     });
     for (const key of gone) this.#gone.add(key);
@@ -188,7 +205,13 @@ export class LiveOperations {
     }
     try {
       return openSegments(bytes, ref).map(({ header, operations }) => {
-        return { key: ref.key, origin: header, rest: operations, nextClock: header.lo };
+        return {
+          key: ref.key,
+          origin: header,
+          rest: operations,
+          nextClock: header.lo,
+          isClaim: false,
+        };
       });
     } catch (error) {
       if (!(error instanceof CorruptionError)) throw error;
@@ -200,7 +223,7 @@ export class LiveOperations {
 
 function take(segment: OpenSegment, taken: LiveOperation[]): void {
   const { origin, rest } = segment;
-  for (let count = 0; count < TAKEN_MAX; count++) {
+  for (let count = 0; count < TAKEN_MAX || segment.isClaim; count++) {
     const next = rest.next();
     if (next.done === true) {
       segment.nextClock = Infinity;

@@ -3,6 +3,9 @@ import type { CorruptionError } from "../core/errors.ts";
 import type { Segment } from "../format/segment.ts";
 import type { LogRef } from "../log/log.ts";
 import type { Engine } from "../engine/engine.ts";
+import { type ClaimRef, isClaim } from "../log/claims.ts";
+import type { View } from "../view/view.ts";
+import { type ClaimSources, readClaims, takenOnce } from "./claims.ts";
 
 export interface SegmentReaderOptions {
   /** Segments that the caller has in memory beside the cache, by key. Default: none. */
@@ -13,15 +16,22 @@ export interface SegmentReaderOptions {
   readonly onCorrupt: (error: CorruptionError) => void;
 }
 
+/** @param isIntent they are of a transaction, which was read for the view */
+export type TakeSegments = (ref: LogRef, segments: readonly Segment[], isIntent?: boolean) => void;
+
 /** What a segment reader needs of an engine. */
-export type SegmentSources = Pick<Engine, "log" | "segmentCache">;
+export type SegmentSources = ClaimSources & Pick<Engine, "log" | "segmentCache">;
 
 export class SegmentReader {
   readonly #sources: SegmentSources;
   readonly #options: SegmentReaderOptions;
 
-  constructor(sources: SegmentSources, options: SegmentReaderOptions) {
+  readonly #view: View;
+
+  /** @param view whose segments are read: it decides what is in force of claims */
+  constructor(sources: SegmentSources, view: View, options: SegmentReaderOptions) {
     this.#sources = sources;
+    this.#view = view;
     this.#options = options;
   }
 
@@ -31,20 +41,35 @@ export class SegmentReader {
   }
 
   /**
-   * Calls `take` once for each ref that can be read, in no order.
+   * Calls `take` once for each ref that can be read, in no order; not for intents that are not decided.
    * @returns keys of those that were deleted since they were listed
    */
-  async read(
-    refs: Iterable<LogRef>,
-    take: (ref: LogRef, segments: readonly Segment[]) => void,
-  ): Promise<ReadonlySet<string>> {
+  async read(refs: Iterable<LogRef>, take: TakeSegments): Promise<ReadonlySet<string>> {
     const missing: LogRef[] = [];
     for (const ref of refs) {
       const held = this.held(ref);
       if (held === undefined) missing.push(ref);
       else take(ref, held);
     }
-    return missing.length === 0 ? new Set() : this.#readLog(missing, take);
+    const claims = missing.filter(isClaim);
+    const rest = claims.length === 0 ? missing : missing.filter((ref) => !isClaim(ref));
+    const gone = rest.length === 0 ? new Set<string>() : await this.#readLog(rest, take);
+    if (claims.length === 0) return gone;
+    return new Set([...gone, ...(await this.#readClaims(claims, take))]);
+  }
+
+  async #readClaims(refs: readonly ClaimRef[], take: TakeSegments): Promise<ReadonlySet<string>> {
+    const { onCorrupt, keeps = false } = this.#options;
+    const from = { sources: this.#sources, view: this.#view, onCorrupt };
+    const { claims, gone } = await readClaims(from, refs);
+    for (const { ref, claim, segments } of takenOnce(this.#view, claims)) {
+      if (segments === undefined) continue;
+      take(ref, segments, claim.kind === "intent");
+      // What became of a transaction is known for one view.
+      if (!keeps || claim.kind === "intent") continue;
+      this.#sources.segmentCache.keep(ref.key, { value: segments, bytes: ref.bytes });
+    }
+    return gone;
   }
 
   async #readLog(

@@ -198,7 +198,7 @@ export class Follower {
     const known = new Map<string, KnownSegment>();
     const segments: Segment[] = [];
     const wanted: LogRef[] = [];
-    const reader = new SegmentReader(this.#engine, {
+    const reader = new SegmentReader(this.#engine, state.view, {
       held: (key) => state.segments(key),
       onCorrupt: state.onCorrupt,
     });
@@ -217,10 +217,13 @@ export class Follower {
       // What a complete store does not hold cannot be read, which was reported.
       if (!base.isWhole || reader.held(ref) !== undefined) wanted.push(ref);
     }
-    const gone = await reader.read(wanted, (ref, found) => {
-      if (!base.known.has(ref.key)) for (const segment of found) segments.push(segment);
+    const gone = await reader.read(wanted, (ref, found, isIntent) => {
+      // Whether an intent was decided in that view is not known.
+      const isNew = isIntent === true || !base.known.has(ref.key);
+      if (isNew) for (const segment of found) segments.push(segment);
       known.set(ref.key, { ref, writers: writersOf(ref, found) });
     });
+    for (const key of state.view.decisions.undecided) known.delete(key);
     return gone.size > 0 ? undefined : { segments, known };
   }
 
@@ -249,7 +252,8 @@ export class Follower {
 /** What a follower has to which everything in view was reported. */
 function baseOf({ view, complete }: FollowedState, known: Map<string, KnownSegment>): Base {
   for (const ref of view.segments) {
-    if (!known.has(ref.key)) known.set(ref.key, { ref, writers: undefined });
+    const isMerged = !view.decisions.undecided.has(ref.key);
+    if (isMerged && !known.has(ref.key)) known.set(ref.key, { ref, writers: undefined });
   }
   return { view, known, clock: view.clock, isWhole: complete };
 }

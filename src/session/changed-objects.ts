@@ -3,10 +3,11 @@
  * that came into view, and by the runs that only one of the two names (PROTOCOL, T5 to T7).
  */
 import { FollowerExpiredError } from "../core/errors.ts";
+import { laneOf } from "../core/lane.ts";
 import { parseRecord } from "../core/record.ts";
 import {
   compareVersions,
-  keyOf,
+  operationKey,
   ResidentEntry,
   revisionOf,
   type RunEntry,
@@ -77,16 +78,16 @@ interface Candidate {
  */
 export function writersOf({ segments: read }: LogRef, segments: readonly Segment[]): string[] {
   return segments.flatMap((one) => {
-    const versions = one.operations.map((operation) => versionOf(one, operation));
-    const isPlain = read === undefined && versions.every((version) => revisionOf(version) === 0);
-    return isPlain ? [writerKey(one)] : versions.map(keyOf);
+    const isPlain = read === undefined && one.operations.every(({ base }) => base === undefined);
+    if (isPlain) return [writerKey(one)];
+    return one.operations.map((operation) => operationKey(operation.id, versionOf(one, operation)));
   });
 }
 
 /** Whether an operation lies in what `writersOf` was made of. */
-export function isByWriter(writers: ReadonlySet<string>, version: Version): boolean {
+export function isByWriter(writers: ReadonlySet<string>, id: string, version: Version): boolean {
   if (revisionOf(version) === 0 && writers.has(writerKey(version))) return true;
-  return writers.has(keyOf(version));
+  return writers.has(operationKey(id, version));
 }
 
 function writerKey({ agent, writerNonce }: Pick<Version, "agent" | "writerNonce">): string {
@@ -136,7 +137,7 @@ export class ChangedObjects {
     const lost = this.#whatIsLost();
     if (lost !== undefined) return expired(lost);
     for (const [id, all] of operations) {
-      const fresh = all.filter(({ version }) => !this.#isReported(version));
+      const fresh = all.filter(({ version }) => !this.#isReported(id, version));
       if (fresh.length > 0 && !memory.isSettled(id)) this.#add(id, { operations: fresh });
     }
     for (const id of requested) if (!this.#candidates.has(id)) this.#add(id, {});
@@ -178,8 +179,8 @@ export class ChangedObjects {
     return low ? "deletions were purged" : undefined;
   }
 
-  #isReported(version: Version): boolean {
-    return isByWriter(this.#reportedWriters, version);
+  #isReported(id: string, version: Version): boolean {
+    return isByWriter(this.#reportedWriters, id, version);
   }
 
   #add(id: string, found: Partial<Candidate>): void {
@@ -196,7 +197,7 @@ export class ChangedObjects {
       for (const { id, before, after } of changes) {
         if (isSettled(id)) continue;
         if (after === undefined && before?.text === undefined) continue;
-        const isReported = after !== undefined && this.#isReported(after.version);
+        const isReported = after !== undefined && this.#isReported(id, after.version);
         if (isReported && !(mayArchive && after.text === undefined)) continue;
         const { operations = [] } = this.#candidates.get(id) ?? {};
         this.#add(id, { operations, entry: after, before, isInRuns: true });
@@ -284,12 +285,15 @@ export class ChangedObjects {
     const stayed = runsWithin(before, isNeeded).filter(({ path }) => current.has(path));
     const runs = stayed.map((run) => this.#engine.runs.open(run));
     const held = await lookUpRuns(runs, ids);
-    const filters = [...known.values()].map(({ ref }) => ref.filter);
+    const refs = [...known.values()].map(({ ref }) => ref);
     return [...ids].filter((id) => {
-      const hash = filterHash(id);
-      return held.get(id)?.text === undefined && !filters.some((one) => filterAdmits(one, hash));
+      return held.get(id)?.text === undefined && !refs.some((ref) => mayHold(ref, id));
     });
   }
+}
+
+function mayHold({ filter, claim }: LogRef, id: string): boolean {
+  return claim === undefined ? filterAdmits(filter, filterHash(id)) : claim.lane === laneOf(id);
 }
 
 /** Whether what the store holds is one of the new things: else they had lost to what was there. */

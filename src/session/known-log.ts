@@ -6,7 +6,7 @@
 import type { Replaced } from "../compaction/report.ts";
 import { applyDelta } from "../core/delta.ts";
 import type { Delta, LogOperation, Operation } from "../core/operation.ts";
-import { compareVersions, keyOf, type Version } from "../core/version.ts";
+import { compareVersions, operationKey, type Version } from "../core/version.ts";
 import { type Segment, versionOf } from "../format/segment.ts";
 import type { LogRef } from "../log/log.ts";
 import { type MemoryBase, memoryBase, runNames, type View } from "../view/view.ts";
@@ -68,7 +68,8 @@ export class KnownLog {
 
   /** Runs by name and segments by key that the resident records stand for. */
   get merged(): ReadonlySet<string> {
-    return this.#merged;
+    // Also of what was looked up since it was installed.
+    return withoutUndecided(this.#merged, this.#view);
   }
 
   /** Of the view; without the legacy store that memory was loaded from once it was upgraded. */
@@ -135,7 +136,14 @@ export class KnownLog {
 
 /** Runs by name and segments by key that what was gathered of a view stands for. */
 export function mergedNames(view: View): Set<string> {
-  return new Set([...runNames(view), ...view.segments.map(({ key }) => key)]);
+  const merged = new Set([...runNames(view), ...view.segments.map(({ key }) => key)]);
+  return withoutUndecided(merged, view);
+}
+
+/** R3: the next refresh looks again whether they are decided. */
+function withoutUndecided(merged: Set<string>, { decisions }: View): Set<string> {
+  for (const key of decisions.undecided) merged.delete(key);
+  return merged;
 }
 
 function countOperations(segments: readonly Segment[] | undefined): number | undefined {
@@ -226,10 +234,13 @@ export class History {
       this.#own.push({ segment, operation, version, before });
       return;
     }
-    const index = this.#own.findLastIndex((own) => compareVersions(own.version, undoes) === 0);
+    const { id } = operation;
+    const isUndone = (own: OwnOperation): boolean =>
+      own.operation.id === id && compareVersions(own.version, undoes) === 0;
+    const index = this.#own.findLastIndex(isUndone);
     if (index < 0) return;
     const [undone] = this.#own.splice(index, 1);
-    this.#restored.set(keyOf(version), undone?.before);
+    this.#restored.set(operationKey(id, version), undone?.before);
   }
 
   /**
@@ -245,7 +256,7 @@ export class History {
     if (own === undefined) return undefined;
     const { id, prev, encoding } = own.operation;
     const winner = current(id);
-    const standsFor = this.#standsFor(winner.version);
+    const standsFor = this.#standsFor(id, winner.version);
     if (standsFor === undefined || compareVersions(standsFor, own.version) !== 0) return undefined;
     if (prev === undefined) return undefined;
     // The tombstone of an archive has the version of what it stands for.
@@ -255,10 +266,10 @@ export class History {
     return { id, value: prev === null && encoding !== "value" ? undefined : prev, undoes };
   }
 
-  #standsFor(version: Version): Version | undefined {
+  #standsFor(id: string, version: Version): Version | undefined {
     let found: Version | undefined = version;
-    while (found !== undefined && this.#restored.has(keyOf(found))) {
-      found = this.#restored.get(keyOf(found));
+    while (found !== undefined && this.#restored.has(operationKey(id, found))) {
+      found = this.#restored.get(operationKey(id, found));
     }
     return found;
   }
@@ -267,11 +278,14 @@ export class History {
   operations<T>(since?: string): Operation<T>[] {
     const sorted = this.#sorted();
     const undone = new Set(
-      sorted.flatMap(({ operation: { undoes } }) => (undoes === undefined ? [] : [keyOf(undoes)])),
+      sorted.flatMap(({ operation: { id, undoes } }) =>
+        undoes === undefined ? [] : [operationKey(id, undoes)],
+      ),
     );
     return sorted
       .filter(({ operation, version }) => {
-        const hidden = operation.undoes !== undefined || undone.has(keyOf(version));
+        const hidden =
+          operation.undoes !== undefined || undone.has(operationKey(operation.id, version));
         return !hidden && (since === undefined || operation.ts > since);
       })
       .map(({ segment, operation }) => publicOperation<T>(segment, operation));

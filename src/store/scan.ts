@@ -104,7 +104,7 @@ export class Scans<T> {
    */
   async #readLog({ view, gone }: Attempt, range: IdRange): Promise<EntryBatches> {
     const { replica, engine } = this.#session;
-    const reader = new SegmentReader(engine, {
+    const reader = new SegmentReader(engine, view, {
       held: (key) => replica.history.segments(key),
       keeps: true,
       onCorrupt: (error) => replica.onCorrupt(error),

@@ -123,7 +123,8 @@ export class Streams<T> {
     const settled = await settleView(manifests, attempt.view);
     const view = (attempt.view = await openView(manifests, settled));
     checkTellable(base, view);
-    const live = new LiveOperations(this.#engine, view.segments, (error) =>
+    for (const error of view.corrupt) this.#session.replica.onCorrupt(error);
+    const live = new LiveOperations(this.#engine, view, (error) =>
       this.#session.replica.onCorrupt(error),
     );
     yield* this.#ofLive(view, base.loaded.manifest, live, progress);
@@ -145,9 +146,7 @@ export class Streams<T> {
       const rest = batch.filter(({ version }) => compareVersions(version, progress.after) > 0);
       const above = await aboveRuns(runs, view.loaded.manifest.clock, rest);
       await beginUndone(runs, above, progress);
-      const shown = above.filter((each) =>
-        progress.undone.shows(each, live.isUndone(each.version)),
-      );
+      const shown = above.filter((each) => progress.undone.shows(each, live.isUndone(each)));
       progress.after = rest.at(-1)?.version ?? progress.after;
       yield shown.map(({ segment, operation }) => this.#operation(segment, operation));
     }

@@ -24,7 +24,7 @@ import { RunReader } from "../runs/run-reader.ts";
 import type { StorageBackend } from "../storage/backend.ts";
 import { segmentLists } from "../view/live-segments.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
-import { makeView, runsOf, settleView, type View, ViewLimit } from "../view/view.ts";
+import { makeView, renewView, runsOf, settleView, type View, ViewLimit } from "../view/view.ts";
 import { checkArchives } from "../read/archives.ts";
 import { SegmentReader } from "../read/segment-reader.ts";
 import { BackendClaim } from "../engine/backend-claim.ts";
@@ -131,21 +131,34 @@ async function checkView(engine: Engine): Promise<VerifyReport | "overtaken"> {
     lists.filter(({ message }) => !reported.has(message)),
   );
   append(problems, await checkRetired(engine.backend, view.loaded.manifest));
-  const reader = new SegmentReader(engine, { onCorrupt: (error) => problems.push(error) });
+  const reader = new SegmentReader(engine, view, { onCorrupt: (error) => problems.push(error) });
   let [segments, operations] = [0, 0];
   // What is gone was compacted meanwhile.
-  await reader.read(view.segments, (ref, found) => {
+  const gone = await reader.read(view.segments, (ref, found) => {
     for (const segment of found) {
       append(problems, checkFilter(ref, segment));
       segments++;
       operations += segment.operations.length;
     }
   });
+  append(problems, await lostClaims(engine, view, gone));
   const { manifest } = archives.loaded;
   const garbage = read.problems.length > 0 ? [] : await findGarbage(engine.backend, manifest);
   const clocksAheadMs = clocksAhead(view);
   const counts = { runs: countRuns(manifest), records, segments, operations };
   return { problems, generation: manifest.generation, ...counts, garbage, clocksAheadMs };
+}
+
+/** R2: a claim that is gone is at or below the floor of its lane by now, as the runs hold it. */
+async function lostClaims(
+  { manifests }: Engine,
+  view: View,
+  gone: ReadonlySet<string>,
+): Promise<readonly CorruptionError[]> {
+  const isLost = ({ key, claim }: LogRef): boolean => claim !== undefined && gone.has(key);
+  if (!view.segments.some(isLost)) return [];
+  const { corrupt: known } = view;
+  return (await renewView(manifests, view, gone)).corrupt.filter((one) => !known.includes(one));
 }
 
 /** H7 */

@@ -4,6 +4,8 @@
  * a compaction deletes what it names (V4).
  */
 import { type CorruptionError, UnavailableError } from "../core/errors.ts";
+import type { Transaction } from "../format/claim.ts";
+import { isClaim, type LaneRead } from "../log/claims.ts";
 import type { Log, LogListing, LogRef } from "../log/log.ts";
 import type { LegacyStore } from "../legacy/legacy-store.ts";
 import type { Catalogue } from "../format/catalogue.ts";
@@ -14,10 +16,11 @@ import type { Run } from "../runs/run.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import type { RunStore } from "../runs/run-reader.ts";
 import type { LoadedManifest, ManifestStore } from "./manifest-store.ts";
+import { liveClaims } from "./lanes.ts";
 import { namesIn, sortListing } from "./live-segments.ts";
 
 /** What a view takes from a listing of the log. */
-export type ViewListing = Pick<LogListing, "segments" | "corrupt" | "legacyLog">;
+export type ViewListing = Pick<LogListing, "segments" | "lanes" | "corrupt" | "legacyLog">;
 
 /** For a view of the manifest alone. */
 export const NOT_LISTED: ViewListing = { segments: [], corrupt: [] };
@@ -27,9 +30,14 @@ export interface View {
   readonly loaded: LoadedManifest;
   /**
    * Live segments: those above the purge floor (FLOOR) that the runs do not hold. While
-   * `unreadLists` names lists, segments that these name are among them.
+   * `unreadLists` names lists, segments that these name are among them. Then live claims (R1), by lane
+   * and number.
    */
   readonly segments: readonly LogRef[];
+  /** What became of transactions, once for all readers of the view (R3). */
+  readonly decisions: Decisions;
+  /** Keys of claims that are not there although they must be: each is reported in `corrupt`. */
+  readonly lost: ReadonlySet<string>;
   /** Paths of listed segments that the runs hold. */
   readonly published: readonly string[];
   /** Lists to be read before it is known which of `segments` the runs hold: `settleView`. */
@@ -41,6 +49,14 @@ export interface View {
   readonly legacy: LegacyStore | undefined;
   /** A legacy log object, where the listing shows one. */
   readonly legacyLog: string | undefined;
+}
+
+/** What is known of the transactions that intents of a view name. */
+export interface Decisions {
+  /** By path. */
+  readonly found: Map<string, Promise<LaneRead<Transaction>>>;
+  /** Keys of intents that count as not merged (V6), because nothing is decided yet. */
+  readonly undecided: Set<string>;
 }
 
 /** What memory that was built from a view depends on: with another it is built anew (RELOAD). */
@@ -125,10 +141,14 @@ export async function renewView(
 ): Promise<View> {
   const loaded = await manifests.load(view.loaded);
   const base = await withLegacy(manifests, loaded, view.legacy);
-  const segments = view.segments.filter((ref) => ref.segments === undefined && !gone.has(ref.key));
+  const listed = view.segments.filter((ref) => ref.segments === undefined && !gone.has(ref.key));
   const { legacyLog } = view;
   const corrupt = view.corrupt.filter((error) => view.legacy?.corrupt.includes(error) !== true);
-  const renewed = viewOf(base, { segments, corrupt, legacyLog });
+  const claims = view.segments.filter(isClaim);
+  const segments = claims.length === 0 ? listed : listed.filter((ref) => !isClaim(ref));
+  const lanes = claims.length === 0 ? undefined : { claims, transactions: [] };
+  const lost = lanes === undefined ? view.lost : new Set([...view.lost, ...gone]);
+  const renewed = viewOf(base, { segments, lanes, corrupt, legacyLog }, lost);
   return { ...renewed, clock: Math.max(view.clock, renewed.clock) };
 }
 
@@ -156,15 +176,29 @@ async function withLegacy(
   }
 }
 
-/** Decides what of the listing is live under this manifest. */
-export function viewOf({ loaded, legacy }: ViewBase, listing: ViewListing): View {
+/**
+ * Decides what of the listing is live under this manifest.
+ * @param lost keys of claims that were found not to be there, under an earlier manifest
+ */
+export function viewOf(
+  { loaded, legacy }: ViewBase,
+  listing: ViewListing,
+  lost: ReadonlySet<string> = new Set(),
+): View {
   const { manifest } = loaded;
   const listed = [...(legacy?.segments ?? []), ...listing.segments];
   const clock = listed.reduce((max, { hi }) => Math.max(max, hi), manifest.clock);
   const corrupt = legacy === undefined ? listing.corrupt : [...legacy.corrupt, ...listing.corrupt];
   const { live: segments, published, unread: unreadLists } = sortListing(manifest, listed);
-  const { legacyLog } = listing;
-  return { loaded, legacy, segments, published, unreadLists, corrupt, clock, legacyLog };
+  const { legacyLog, lanes } = listing;
+  const decisions = { found: new Map(), undecided: new Set<string>() };
+  const common = { loaded, legacy, published, unreadLists, clock, legacyLog, decisions, lost };
+  if (lanes === undefined) return { ...common, segments, corrupt };
+  const live = liveClaims(manifest, lanes.claims, lost);
+  const known = new Set(corrupt.map(({ message }) => message));
+  const found = live.corrupt.filter(({ message }) => !known.has(message));
+  const all = [...segments, ...live.claims];
+  return { ...common, segments: all, corrupt: [...corrupt, ...found] };
 }
 
 /**

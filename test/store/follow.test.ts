@@ -11,11 +11,12 @@ import type { Operation } from "../../src/core/operation.ts";
 import { resolveSettings } from "../../src/core/settings.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import type { StoreOptions } from "../../src/session/options.ts";
-import { createEngine } from "../../src/engine/engine.ts";
+import { createEngine, type Engine } from "../../src/engine/engine.ts";
 import { Store } from "../../src/store/store.ts";
 import { dice, type Dice } from "../processes/random.ts";
 import { scaleDateSkew } from "../support/date-skew.ts";
 import { repeat } from "../support/effort.ts";
+import { type Begun, LaneClient } from "../support/lane-client.ts";
 import { type ManualRuntime, manualRuntime } from "../support/manual-runtime.ts";
 import { SHORT_GRACES } from "./fixture.ts";
 
@@ -57,12 +58,19 @@ class Scene {
   readonly #random: Dice;
   /** With runs that stay most is told; without, what they held is lost at once. */
   readonly #graces: typeof SHORT_GRACES;
+  readonly #lanes: LaneClient | undefined;
+  #begun: Begun | undefined;
+  #merged: string[] = [];
   #value = 0;
 
-  constructor(seed: number) {
+  /** @param isGuarded some writes are guarded, and nothing is purged: that takes a seal */
+  constructor(seed: number, isGuarded = false) {
     this.#random = dice(seed);
     const gcGraceMs = seed % 3 === 0 ? 0 : 30_000;
-    this.#graces = { ...SHORT_GRACES, gcGraceMs, segmentGraceMs: seed % 2 === 0 ? 0 : 5_000 };
+    const tombstoneGraceMs = isGuarded ? 1_000_000_000 : SHORT_GRACES.tombstoneGraceMs;
+    const segmentGraceMs = seed % 2 === 0 ? 0 : 5_000;
+    this.#graces = { ...SHORT_GRACES, gcGraceMs, tombstoneGraceMs, segmentGraceMs };
+    this.#lanes = isGuarded ? new LaneClient(this.#engine()) : undefined;
   }
 
   async open(options: StoreOptions<unknown>): Promise<Store<unknown>> {
@@ -94,6 +102,7 @@ class Scene {
 
   async run(): Promise<void> {
     const single = await this.open({});
+    await this.#lanes?.giveBirth();
     const other = await this.open({ agentId: "other" });
     const followers = [
       await this.#follower("agent", { agentId: "follower" }),
@@ -117,11 +126,13 @@ class Scene {
           busy.push(this.#becomeResident(follower));
       }
       await Promise.all(busy);
+      if (this.#random.chance(0.5)) await this.#guard();
       for (const follower of followers) {
         if (follower.isLazy && this.#random.chance(0.3)) await this.#compare(follower, step);
       }
       if (this.#random.chance(0.3)) await this.#runtime.advance(this.#random.below(6_000));
     }
+    await this.#decide();
     for (const follower of followers) await this.#look(follower, STEPS + 1);
     for (const follower of followers) await this.#compare(follower, STEPS + 1);
     for (const follower of followers) {
@@ -201,6 +212,39 @@ class Scene {
     else await store.set(a, this.#nextValue());
   }
 
+  /** A guarded write, a step of a transaction, or a merge of claims. */
+  async #guard(): Promise<void> {
+    const lanes = this.#lanes;
+    if (lanes === undefined) return;
+    const random = this.#random;
+    const [a = "a", b = "b"] = random.pick(IDS, 2);
+    const value = (): unknown => (random.chance(0.2) ? undefined : this.#nextValue());
+    const choice = random.below(10);
+    if (this.#begun !== undefined) {
+      // Whoever writes decides it first.
+      if (choice < 5) await this.#decide();
+    } else if (choice < 5) {
+      await lanes.write({ [a]: value() });
+    } else if (choice < 8) {
+      this.#begun = await lanes.begin({ [a]: value(), [b]: value() });
+    } else {
+      await this.#deleteMerged();
+      this.#merged = await lanes.merge();
+      if (random.chance(0.5)) await this.#deleteMerged();
+    }
+  }
+
+  async #decide(): Promise<void> {
+    const begun = this.#begun;
+    this.#begun = undefined;
+    await (this.#random.chance(0.7) ? begun?.commit() : begun?.abort());
+  }
+
+  async #deleteMerged(): Promise<void> {
+    await this.#backend.delete(this.#merged);
+    this.#merged = [];
+  }
+
   #batch(store: Store<unknown>, a: string, b: string): Promise<void> {
     return store.batch(() => {
       void store.set(a, this.#nextValue());
@@ -214,8 +258,8 @@ class Scene {
     return { n: ++this.#value % 5, text: "some text that makes a reverse patch worth it" };
   }
 
-  async #compact(): Promise<void> {
-    const engine = createEngine({
+  #engine(): Engine {
+    return createEngine({
       backend: this.#backend,
       location: "memory",
       runtime: this.#runtime,
@@ -223,7 +267,10 @@ class Scene {
       onWarning: (message) => expect.unreachable(message),
       schema: { version: 1, migrate: undefined },
     });
-    const compactor = new Compactor({ ...engine, limits: DEFAULT_LIMITS });
+  }
+
+  async #compact(): Promise<void> {
+    const compactor = new Compactor({ ...this.#engine(), limits: DEFAULT_LIMITS });
     await compactor.pass({ full: this.#random.chance(0.5) });
   }
 }
@@ -238,4 +285,8 @@ afterAll(() => {
 
 test.each(SEEDS)("what is reported is what changed, seed %i", async (seed) => {
   await new Scene(seed).run();
+});
+
+test.each(SEEDS)("also where some writes are guarded, seed %i", async (seed) => {
+  await new Scene(seed, true).run();
 });

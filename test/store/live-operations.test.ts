@@ -4,6 +4,9 @@ import { encodeSegment } from "../support/encode-segment.ts";
 import { encodeOperation, type Segment } from "../../src/format/segment.ts";
 import type { LogOperation } from "../../src/core/operation.ts";
 import type { SegmentRead, LogRef } from "../../src/log/log.ts";
+import { EMPTY_MANIFEST } from "../../src/format/manifest-codec.ts";
+import { ManifestStore } from "../../src/view/manifest-store.ts";
+import { NOT_LISTED, viewOf } from "../../src/view/view.ts";
 import { ByteCache } from "../../src/runs/byte-cache.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import { LiveOperations } from "../../src/read/log-replay.ts";
@@ -58,8 +61,11 @@ function openLog({ refs, backend, log }: TestLog): LiveOperations {
     backend,
     log: { ...rest, ...log },
     segmentCache: new ByteCache<readonly Segment[]>(),
+    manifests: new ManifestStore(backend),
   };
-  return new LiveOperations(engine, refs, (error) => {
+  const loaded = { manifest: EMPTY_MANIFEST, etag: undefined, lastModifiedMs: 0, dateMs: 0 };
+  const view = viewOf({ loaded, legacy: undefined }, { ...NOT_LISTED, segments: refs });
+  return new LiveOperations(engine, view, (error) => {
     throw error;
   });
 }

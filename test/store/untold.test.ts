@@ -73,17 +73,19 @@ test("that a flush was reported says nothing of guarded operations on what it wr
   const plain = { ts: TS, op: "set", id: "x", clock: 5, data: 1 } as const;
   const writers = new Set(writersOf(REF, [{ ...flush, operations: [plain] }]));
   const first = nextRevision(at(5));
-  expect(isByWriter(writers, at(5))).toBe(true);
-  expect(isByWriter(writers, { ...at(5), revision: 0 })).toBe(true);
-  expect(isByWriter(writers, first)).toBe(false);
+  expect(isByWriter(writers, "x", at(5))).toBe(true);
+  expect(isByWriter(writers, "x", { ...at(5), revision: 0 })).toBe(true);
+  expect(isByWriter(writers, "x", first)).toBe(false);
   const guarded = { ...plain, base: at(5), data: 2 };
   const others = { ...flush, agent: "b", writerNonce: "1".repeat(16), operations: [guarded] };
   const both = new Set(writersOf(REF, [others]));
-  expect([at(5), first, nextRevision(first)].map((one) => isByWriter(both, one))).toEqual([
+  expect([at(5), first, nextRevision(first)].map((one) => isByWriter(both, "x", one))).toEqual([
     false,
     true,
     false,
   ]);
+  // Guarded operations on nothing have one version for all ids.
+  expect(isByWriter(both, "y", first)).toBe(false);
   const other = { ...at(9), agent: "b", writerNonce: "1".repeat(16) };
-  expect(isByWriter(both, other), "a plain write of the same flush").toBe(false);
+  expect(isByWriter(both, "x", other), "a plain write of the same flush").toBe(false);
 });
