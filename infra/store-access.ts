@@ -58,7 +58,8 @@ export function compactAccess(place: StorePlace): Access {
       get(place),
       // In `archive/` it deletes what an archive that was cut off left behind; it makes none.
       list(place, LOG, RUNS, ARCHIVES),
-      put(place, MANIFEST, LEASE, WORKER_LEASES, RUNS),
+      // In `ops/` it seals lanes, and aborts transactions that nobody decides.
+      put(place, MANIFEST, LEASE, WORKER_LEASES, LOG, RUNS),
       permission("s3:AbortMultipartUpload", objects(place, RUNS)),
       permission("s3:DeleteObject", objects(place, LOG, RUNS, ARCHIVES)),
     ],

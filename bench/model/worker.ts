@@ -159,7 +159,7 @@ export class Worker {
       levels: store.levels,
       perLevel: [],
       retired: manifest.retired.length,
-      backlog: { segments, isCut: keys > most, ageMs: 0, lagMs: 0 },
+      backlog: { segments, claims: 0, isCut: keys > most, ageMs: 0, lagMs: 0 },
       quietMs: 0,
       waiting: { runs: units.waiting.length, bytes: runBytes(units.waiting) },
     };

@@ -57,6 +57,6 @@ export async function deleteListed(
   return deleted;
 }
 
-function isLegacyList({ list, segments }: Retired): boolean {
-  return list === true && segments === undefined;
+function isLegacyList({ list, segments, claims }: Retired): boolean {
+  return list === true && segments === undefined && claims === undefined;
 }

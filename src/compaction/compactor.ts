@@ -15,6 +15,7 @@ import { checkTask, leasePathOf } from "./tasks.ts";
 const NOTHING = {
   publications: 0,
   segments: 0,
+  claims: 0,
   operations: 0,
   runsMerged: 0,
   records: 0,
@@ -58,7 +59,13 @@ export class Compactor {
     const path = leasePathOf(task);
     const lease = await Lease.take(backend, runtime, { path, ttlMs: settings.leaseTtlMs });
     if (lease === undefined) return result({ outcome: "busy", generation });
-    const pass = new MergePass(this.#parts, lease, { ...options, task }, current.floor);
+    const pass = new MergePass(
+      this.#parts,
+      lease,
+      { ...options, task },
+      current.floor,
+      current.seen,
+    );
     try {
       return result(await pass.run());
     } catch (error) {

@@ -6,6 +6,8 @@ import type { Manifest } from "../format/manifest-codec.ts";
 import { allRuns, type Level, levelsOf } from "../format/levels.ts";
 import type { IdSpan, RunInfo } from "../format/run-info.ts";
 import { excise, intersection, visibleSpans } from "../runs/visible.ts";
+import type { LanesChange } from "./claims.ts";
+import { isSameLanes } from "./lanes.ts";
 import type { CompactionPlan } from "./plan.ts";
 
 export interface Edit {
@@ -21,6 +23,8 @@ export interface Edit {
   readonly purgeFloor: number | undefined;
   /** Merged log is deleted once this is published, not a grace later. */
   readonly deletesLog: boolean;
+  /** Default: the lanes stay as they are. */
+  readonly lanes?: LanesChange | undefined;
 }
 
 /** Runs of the base that the span is taken over from. */
@@ -63,15 +67,24 @@ export function wasPublished({ made }: Pick<Edit, "made">, current: Manifest): b
   return made.some(({ path }) => known.has(path));
 }
 
-/** ORPHAN, FLOOR and C9, over what was published since. */
+/**
+ * LANE-FLOOR: what another has passed since may have been deleted, and its numbers taken by late
+ * requests. So what was read of the lanes counts only over those that it was read on.
+ */
+export function isLanesOutrun(lanes: LanesChange | undefined, current: Manifest): boolean {
+  return lanes !== undefined && !isSameLanes(lanes.before, current.lanes ?? []);
+}
+
+/** ORPHAN, FLOOR, LANE-FLOOR and C9, over what was published since. */
 function isPublishable(edit: Edit, current: Manifest): boolean {
-  const { base, plan, made, lo = Infinity, purgeFloor = 0 } = edit;
+  const { base, plan, made, lo = Infinity, purgeFloor = 0, lanes } = edit;
   // Log that was merged under a lower floor may bring back what was purged under this one.
   if (lo <= current.purgeFloor) return false;
   if (current.generation === base.generation) return true;
   // What was made on the base may have been collected.
   if (current.collected > base.generation) return false;
   if (wasPublished(edit, current)) return false;
+  if (isLanesOutrun(lanes, current)) return false;
   // Readers rely on a grace that was promised since.
   if (edit.deletesLog && current.segmentGraceMs > 0) return false;
   if (purgeFloor <= base.purgeFloor) return true;

@@ -7,15 +7,12 @@ import type { LoadedManifest } from "../view/manifest-store.ts";
 import { shapeOf } from "./measures.ts";
 import { isOutdated } from "./migrate.ts";
 import { overdueAt, planAnyUnit, runBytes, summaryOf } from "./plan.ts";
-import {
-  dueRetired,
-  fillIn,
-  isCollectable,
-  nextHistory,
-  segmentGraceOf,
-  tombstoneGraceOf,
-} from "./publication.ts";
-import { purgeFloorAt, wantsPurge } from "./purge.ts";
+import { nextHistory, tombstoneGraceOf } from "./publication.ts";
+import type { SeenLanes } from "./lanes-work.ts";
+import { liveClaims } from "./lanes.ts";
+import { isAnythingDue } from "./plan-input.ts";
+import { purgeFloorAt, wantsPurge, wantsSeal } from "./purge.ts";
+import { isSealDue } from "./seals.ts";
 import type { CompactorParts, Found, FoundBacklog, PassOptions } from "./report.ts";
 import { Survey, type Waiting } from "./survey.ts";
 import { isForDue } from "./tasks.ts";
@@ -37,6 +34,7 @@ export interface Look {
   readonly arriving: number;
   /** What the floor may rise to by what is listed; undefined: it was not all listed, or stays. */
   readonly floor: number | undefined;
+  readonly seen: SeenLanes;
 }
 
 /** Whether log, retired objects or the caller require a pass: two requests if none does. */
@@ -56,7 +54,8 @@ export async function look(parts: CompactorParts, options: PassOptions): Promise
   const waiting = await waitingOf(parts, manifest, listed.survey);
   const overdueMs = overdueAt(loaded.dateMs, settings);
   const units = planAnyUnit({ manifest: summary, limits, overdueMs });
-  const backlog = describeBacklog(waiting, listed, loaded);
+  const claims = liveClaims(manifest, listed.survey.lanes.claims).length;
+  const backlog = describeBacklog(waiting, claims, listed, loaded);
   const found = {
     ...shapeOf(manifest, loaded.dateMs),
     generation: manifest.generation,
@@ -67,33 +66,29 @@ export async function look(parts: CompactorParts, options: PassOptions): Promise
   const isWhole = part === undefined && !isNothing;
   const floor = isWhole ? floorOf(parts, loaded, listed, waiting) : undefined;
   const arriving = isWhole ? pace.arrivals.looked(backlog, listed.survey.lastDateMs) : 0;
-  const seen = { manifest, found, floor, arriving };
-  if (loaded.legacyManifest !== undefined) return { ...seen, wanted: true };
+  const looked = { manifest, found, floor, arriving, seen: listed.survey };
+  if (loaded.legacyManifest !== undefined) return { ...looked, wanted: true };
   const hasLog = waiting.segments > 0 || listed.survey.isDamaged || listed.isCut;
   const hasUnits =
     units.step !== undefined ||
     (options.full === true && found.levels > 1) ||
     summary.runs.some((run) => isOutdated(run, options));
   // Log comes all the time where work is divided, so no other pass would look for it.
-  const isPurge = task !== undefined && floor !== undefined && wantsPurge(manifest, floor);
+  const isPurge =
+    task !== undefined &&
+    floor !== undefined &&
+    (wantsPurge(manifest, floor) || (wantsSeal(manifest, floor) && isSealDue(loaded, settings)));
   const wanted =
     (hasLog && task?.kind !== "units") ||
     ((hasUnits || isPurge) && task?.kind !== "log") ||
-    (isDue(parts, loaded) && isForDue(task));
-  return { ...seen, wanted };
+    ((claims > 0 || isAnythingDue(loaded, settings)) && isForDue(task));
+  return { ...looked, wanted };
 }
 
 /** @param waiting of the summary, where a catalogue stands for its runs */
 function countWaiting({ catalogues }: Manifest, waiting: readonly RunInfo[]): number {
   const counts = new Map(catalogues.map(({ path, runs }) => [path, runs]));
   return waiting.reduce((sum, { path }) => sum + (counts.get(path) ?? 1), 0);
-}
-
-function isDue({ settings }: CompactorParts, loaded: LoadedManifest): boolean {
-  const { manifest, lastModifiedMs, dateMs } = loaded;
-  const dated = fillIn(manifest.retired, lastModifiedMs);
-  const graces = { ...settings, segmentGraceMs: segmentGraceOf(manifest, settings) };
-  return dueRetired(dated, dateMs, graces).length > 0 || isCollectable(loaded, settings);
 }
 
 /** What was listed. */
@@ -150,14 +145,16 @@ async function waitingOf(
 
 function describeBacklog(
   { segments, oldestMs }: Waiting,
+  claims: number,
   { survey: { lastDateMs }, isCut }: Listed,
   { lastModifiedMs }: LoadedManifest,
 ): FoundBacklog {
-  if (segments === 0) return { segments, isCut, ageMs: 0, lagMs: 0 };
+  if (segments === 0) return { segments, claims, isCut, ageMs: 0, lagMs: 0 };
   const since = (thenMs: number): number => Math.max(0, lastDateMs - thenMs);
   const ageMs = since(oldestMs);
   return {
     segments,
+    claims,
     isCut,
     ageMs,
     lagMs: lastModifiedMs === undefined ? ageMs : since(lastModifiedMs),

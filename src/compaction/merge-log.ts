@@ -151,8 +151,8 @@ export class LogMerge {
   }
 }
 
-/** The merge of segments, id by id. */
-class Winners {
+/** The merge of segments, and of claims, which are read as such, id by id. */
+export class Winners {
   readonly entries = new Map<string, RunEntry>();
   readonly #lines: HeldLines;
   /** Lowest version of the operations on an id, where that is not the winner's. */

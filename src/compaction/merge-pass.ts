@@ -13,12 +13,13 @@ import { warnOfLists } from "../view/archive-lists.ts";
 import { checkManifestPresent, lacksManifest, listReferable } from "../view/lost-manifest.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
 import { standingOf } from "../view/live-segments.ts";
+import type { PassedClaims } from "./claims.ts";
 import { KnownLists } from "./known-lists.ts";
+import { LanesWork, type SeenLanes } from "./lanes-work.ts";
 import { LogCursor, NO_OFFER } from "./log-cursor.ts";
 import { LogMerge, type MergedLog, NO_LOG } from "./merge-log.ts";
 import { MergeStep, type PublishedStep, type StepInput, type StepResult } from "./merge-step.ts";
 import { PassTotals } from "./pass-totals.ts";
-import { isOutdated } from "./migrate.ts";
 import { TooSlow } from "../engine/pace.ts";
 import {
   ALL_IDS,
@@ -26,21 +27,14 @@ import {
   countUnits,
   hasTooManyLevels,
   mergedLevels,
-  overdueAt,
   planAlone,
   type PlanInput,
   planLog,
   planUnit,
 } from "./plan.ts";
-import { countTombstones, purgeFloorAt, wantsPurge } from "./purge.ts";
-import {
-  dueRetired,
-  fillIn,
-  isCollectable,
-  nextHistory,
-  segmentGraceOf,
-  tombstoneGraceOf,
-} from "./publication.ts";
+import { countSealed, purgeFloorAt } from "./purge.ts";
+import { planInputOf } from "./plan-input.ts";
+import { nextHistory, tombstoneGraceOf } from "./publication.ts";
 import type { CompactorParts, PartialResult, PassOptions } from "./report.ts";
 import { goesOn, isForDue, spanOf } from "./tasks.ts";
 import { UpgradePass } from "./upgrade-pass.ts";
@@ -67,7 +61,7 @@ interface Begun {
 }
 
 /** What is to be merged, and how long it took to read the log of it. */
-interface PlannedStep extends Pick<StepInput, "plan" | "merged" | "raises"> {
+interface PlannedStep extends Pick<StepInput, "plan" | "merged" | "claims" | "raises"> {
   readonly readMs: number;
 }
 
@@ -80,24 +74,30 @@ export class MergePass {
   readonly #listedFloor: number | undefined;
   readonly #totals: PassTotals;
   readonly #lines = new HeldLines();
+  readonly #lanes: LanesWork;
   #listed: readonly string[] | undefined;
   #lastWriteMs = 0;
   #hasActed = false;
   /** Of a task, once there was a merge of levels: its ids, or none. */
   #span: { readonly ids: IdSpan | undefined } | undefined;
 
-  /** @param listedFloor of a look: what the floor may rise to although this pass merges no log */
+  /**
+   * @param listedFloor of a look: what the floor may rise to although this pass merges no log
+   * @param seen of the look, too
+   */
   constructor(
     parts: CompactorParts,
     lease: Lease,
     options: PassOptions,
     listedFloor: number | undefined,
+    seen: SeenLanes,
   ) {
     this.#parts = parts;
     this.#lease = lease;
     this.#options = options;
     this.#listedFloor = listedFloor;
     this.#totals = new PassTotals(options.keepsReplaced === true);
+    this.#lanes = new LanesWork(parts, options, isForDue(options.task) ? seen : undefined);
   }
 
   /** C3 to C10. @throws RunGoneError when a run was replaced meanwhile */
@@ -137,7 +137,7 @@ export class MergePass {
     const { manifest } = loaded;
     const { backend, settings } = this.#parts;
     const { task } = this.#options;
-    const known = new KnownLists(this.#parts);
+    const known = new KnownLists(this.#parts, isForDue(task));
     const [, listed] = await Promise.all([
       cursor.open(),
       isForDue(task) ? listReferable(backend) : undefined,
@@ -174,10 +174,14 @@ export class MergePass {
       if (this.#isCrowded(loaded.manifest)) return this.#totals.ended(!cursor.isDrained);
       const hasTime = isFirst || pace.hasTime(this.#leftMs(), this.#lastWriteMs);
       const isLog: boolean = !cursor.isDrained && (isLogNext || !hasTooManyLevels(loaded.manifest));
+      const claims: PlannedStep | undefined = await this.#planClaims(loaded, begun, hasTime);
       const log: PlannedStep | "unreadable" | undefined =
-        isLog || isFirst ? await this.#takeLog(loaded, begun, hasTime) : undefined;
+        claims === undefined && (isLog || isFirst)
+          ? await this.#takeLog(loaded, begun, hasTime)
+          : claims;
       if (log === "unreadable") continue;
-      const planned: PlannedStep | undefined = log ?? this.#planUnit(loaded, begun);
+      const planned: PlannedStep | undefined =
+        log ?? (await this.#planSeals(loaded, begun, hasTime)) ?? this.#planUnit(loaded, begun);
       if (planned === undefined || !hasTime || (log === undefined && this.#hasHadItsUnits())) {
         this.#totals.isDrained = cursor.isDrained && this.#options.task?.kind !== "units";
         return this.#totals.ended(planned !== undefined || !cursor.isDrained);
@@ -225,6 +229,34 @@ export class MergePass {
     return merged.taken.length > 0 ? "unreadable" : undefined;
   }
 
+  /** Before all log: guarded writes wait for nothing in it. */
+  async #planClaims(
+    loaded: LoadedManifest,
+    begun: Begun,
+    hasTime: boolean,
+  ): Promise<PlannedStep | undefined> {
+    const claims = hasTime ? await this.#lanes.next(loaded, begun.known.claims) : undefined;
+    return claims && this.#planPassed(loaded, begun, claims);
+  }
+
+  /** After all log: what was deleted in it can be purged, too, once the lanes are sealed. */
+  async #planSeals(
+    loaded: LoadedManifest,
+    begun: Begun,
+    hasTime: boolean,
+  ): Promise<PlannedStep | undefined> {
+    const { cursor, floor, mayRaise } = begun;
+    if (!hasTime || cursor.leftOut || !mayRaise()) return undefined;
+    const claims = await this.#lanes.seal(loaded, floor);
+    return claims && this.#planPassed(loaded, begun, claims);
+  }
+
+  #planPassed(loaded: LoadedManifest, begun: Begun, claims: PassedClaims): PlannedStep {
+    const input = { ...this.#planInput(loaded, begun, []), wantsFull: false, wantsPurge: false };
+    const plan = claims.merged.entries.size > 0 ? planLog(input) : planAlone(loaded.manifest, []);
+    return { plan, merged: claims.merged, claims, readMs: 0 };
+  }
+
   /** A pass for units, and for the log that nobody else merges. */
   #planUnit(loaded: LoadedManifest, begun: Begun): PlannedStep | undefined {
     const { task } = this.#options;
@@ -241,7 +273,7 @@ export class MergePass {
     if (step === undefined) return undefined;
     const { manifest } = loaded;
     const { floor, mayRaise } = begun;
-    const isPurge = step.taken.length === step.levels.length && countTombstones(manifest) > 0;
+    const isPurge = step.taken.length === step.levels.length && countSealed(manifest) > 0;
     const raises = isPurge && floor > manifest.purgeFloor && mayRaise();
     // A publication of its own: what a unit has merged must not be lost for its sake.
     const { draining } = step;
@@ -249,33 +281,10 @@ export class MergePass {
     return { plan, merged: NO_LOG, raises, readMs: 0 };
   }
 
-  #planInput(
-    loaded: LoadedManifest,
-    { cursor, floor }: Begun,
-    units: readonly LogUnit[],
-  ): PlanInput {
-    const { manifest, lastModifiedMs, dateMs } = loaded;
-    const { settings, limits, pace, runtime } = this.#parts;
-    const { gcGraceMs } = settings;
-    const graces = { gcGraceMs, segmentGraceMs: segmentGraceOf(manifest, settings) };
-    const retired = fillIn(manifest.retired, lastModifiedMs);
-    const isCollecting = isCollectable(loaded, settings);
-    return {
-      manifest,
-      limits,
-      time: { leftMs: this.#leftMs(), runBytesPerMs: pace.runBytesPerMs(runtime.steadyMs()) },
-      units,
-      isDrained: cursor.isDrained,
-      isDue:
-        !this.#hasActed &&
-        isForDue(this.#options.task) &&
-        (isCollecting || dueRetired(retired, dateMs, graces).length > 0),
-      wantsFull: this.#options.full === true,
-      wantsPurge: !cursor.leftOut && wantsPurge(manifest, floor),
-      overdueMs: overdueAt(dateMs, settings),
-      isAsked: (run) => isOutdated(run, this.#options),
-      isShared: this.#options.task?.kind === "log",
-    };
+  #planInput(loaded: LoadedManifest, begun: Begun, units: readonly LogUnit[]): PlanInput {
+    const isDue = !this.#hasActed && isForDue(this.#options.task);
+    const state = { ...begun, units, isDue, leftMs: this.#leftMs() };
+    return planInputOf(this.#parts, this.#options, loaded, state);
   }
 
   /** A portion of the log: what can be read in the time, and published after it. */
@@ -307,18 +316,20 @@ export class MergePass {
   async #carryOut(
     loaded: LoadedManifest,
     { floor, mayRaise, known }: Begun,
-    { plan, merged, raises = false, readMs }: PlannedStep,
+    { plan, merged, claims, raises = false, readMs }: PlannedStep,
   ): Promise<StepResult> {
     const { pace, runtime } = this.#parts;
     const startedMs = runtime.steadyMs();
     const isLog = plan.units.length > 0;
-    const mayPurge = plan.isWhole && mayRaise();
+    const mayPurge = plan.isWhole && mayRaise() && claims === undefined;
     const run = (attempt: CompactionPlan): Promise<StepResult> => {
       const share = attempt.isWhole ? JOIN_SHARE : UNIT_SHARE;
       const step = new MergeStep(this.#parts, this.#lease, this.#options, {
         loaded,
         plan: attempt,
         merged,
+        claims,
+        strays: this.#lanes.strays,
         floor: mayPurge ? floor : loaded.manifest.purgeFloor,
         raises,
         lists: known.lists,
@@ -338,21 +349,27 @@ export class MergePass {
     this.#hasActed = true;
     if (result.status === "unchanged") this.#totals.deleted += result.deleted;
     if (result.status === "published") {
-      if (!isLog) this.#totals.unitsMs += writeMs;
-      if (!isLog && result.readBytes > 0) pace.mergedRuns(result.readBytes, writeMs, startedMs);
-      this.#count(result, merged, known);
+      const isUnit = !isLog && claims === undefined;
+      if (isUnit) this.#totals.unitsMs += writeMs;
+      if (isUnit && result.readBytes > 0) pace.mergedRuns(result.readBytes, writeMs, startedMs);
+      this.#count(result, { merged, claims }, known);
     }
     return result;
   }
 
-  #count(step: PublishedStep, merged: MergedLog, known: KnownLists): void {
-    this.#totals.count(step, merged);
-    const { newRuns, list, garbage } = step;
+  #count(
+    step: PublishedStep,
+    { merged, claims }: Pick<PlannedStep, "merged" | "claims">,
+    known: KnownLists,
+  ): void {
+    this.#totals.count(step, merged, claims?.count ?? 0);
+    this.#lanes.published();
+    const { newRuns, garbage } = step;
     // What this pass makes may be retired by a later step of it.
     const made = newRuns.flatMap(({ path, index }) => [path, index]);
     const deleted = new Set(garbage);
     this.#listed &&= [...this.#listed, ...made].filter((path) => !deleted.has(path));
-    if (list !== undefined) known.add(list.path, list.names);
+    for (const { path, names } of step.lists) known.add(path, names);
   }
 
   #leftMs(): number {

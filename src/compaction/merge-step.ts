@@ -1,10 +1,8 @@
 /** One step of a pass (C5 to C10): merges what was planned, publishes it, then deletes. */
-import { ConflictError } from "../core/errors.ts";
 import { append, maxOf, minOf } from "../core/bulk.ts";
-import { NameList } from "../core/name-list.ts";
+import type { NameList } from "../core/name-list.ts";
 import type { Manifest, Retired } from "../format/manifest-codec.ts";
-import { retiredListPath, runPaths } from "../format/paths.ts";
-import { encodeRetiredList } from "../format/retired-list.ts";
+import { runPaths } from "../format/paths.ts";
 import { allRuns, type Level } from "../format/levels.ts";
 import { isTombstone } from "../format/stored-line.ts";
 import type { RunInfo } from "../format/run-info.ts";
@@ -12,12 +10,14 @@ import type { LogRef } from "../log/log.ts";
 import { writeRuns } from "../runs/run-cutter.ts";
 import type { Lease } from "../storage/lease.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
-import { summarize } from "../view/live-segments.ts";
 import { deleteListed, orphans } from "./collector.ts";
-import { type Edit, levelsAfter, takenRuns, wasPublished } from "./edit.ts";
+import type { PassedClaims } from "./claims.ts";
+import { type Edit, isLanesOutrun, levelsAfter, takenRuns, wasPublished } from "./edit.ts";
 import type { MergedLog } from "./merge-log.ts";
 import { migrateEntries } from "./migrate.ts";
 import { type CompactionPlan, planAlone } from "./plan.ts";
+import { countSealed } from "./purge.ts";
+import { writeClaimList, writeSegmentList, type WrittenList } from "./retired-lists.ts";
 import { UnitMerge } from "./unit-merge.ts";
 import {
   preparePublication,
@@ -32,6 +32,10 @@ export interface StepInput {
   readonly plan: CompactionPlan;
   /** What `plan.units` hold. */
   readonly merged: MergedLog;
+  /** Of the lanes, what is merged in place of log. */
+  readonly claims?: PassedClaims | undefined;
+  /** K4: deleted after the publication. */
+  readonly strays: readonly string[];
   /** What a purge may raise the floor to: F, once all log up to it is merged; else the floor. */
   readonly floor: number;
   /** The floor rises even if nothing is merged. */
@@ -53,8 +57,8 @@ export interface PublishedStep {
   readonly runsRetired: number;
   /** Bytes of runs that were read. */
   readonly readBytes: number;
-  /** A list of segments that this step retires. */
-  readonly list: { readonly path: string; readonly names: NameList } | undefined;
+  /** Lists that this step retires. */
+  readonly lists: readonly { readonly path: string; readonly names: NameList }[];
   /** Deleted of `listed`. */
   readonly garbage: readonly string[];
   /** How many objects, and how many of them were merged log. */
@@ -93,6 +97,7 @@ export class MergeStep {
   readonly #options: PassOptions;
   #input: StepInput;
   #list: WrittenList | undefined;
+  #claimList: WrittenList | undefined;
   #listedDeleted = 0;
 
   constructor(parts: CompactorParts, lease: Lease, options: PassOptions, input: StepInput) {
@@ -105,20 +110,30 @@ export class MergeStep {
   async run(): Promise<StepResult> {
     for (let rewrites = 0; ; rewrites++) {
       const made = await this.#writeRuns();
-      if (!this.#deletesNow) this.#list ??= await this.#writeList();
+      const { loaded } = this.#input;
+      const refs = this.#deletesNow ? [] : this.#refsToRetire();
+      this.#list ??= await writeSegmentList(this.#parts, loaded, refs);
+      this.#claimList ??= await writeClaimList(this.#parts, loaded, this.#input.claims?.paths);
       const result = await this.#publish(made);
       if (result.status !== "outrun") return result;
-      const { units } = this.#input.plan;
-      if (units.length === 0 || rewrites === REWRITES_MAX) return { status: "lost", more: true };
-      // Levels that joined were merged by others meanwhile: the log does without them.
+      const { plan: before, merged, claims } = this.#input;
+      const { units } = before;
       const { current } = result;
-      if (this.#input.merged.lo <= current.manifest.purgeFloor)
-        return { status: "lost", more: true };
+      const isAlone = units.length > 0 || claims !== undefined;
+      const isOutrun =
+        merged.lo <= current.manifest.purgeFloor || isLanesOutrun(claims?.change, current.manifest);
+      if (!isAlone || isOutrun || rewrites === REWRITES_MAX) return { status: "lost", more: true };
+      // Levels that joined were merged by others meanwhile: the log does without them.
       const plan = planAlone(current.manifest, units);
-      // The list was made on the base, too, and may have been collected (ORPHAN).
+      // The lists were made on the base, too, and may have been collected (ORPHAN).
       this.#list = undefined;
+      this.#claimList = undefined;
       this.#input = { ...this.#input, loaded: current, plan, floor: current.manifest.purgeFloor };
     }
+  }
+
+  get #written(): WrittenList[] {
+    return [this.#list, this.#claimList].filter((list) => list !== undefined);
   }
 
   get #deletesNow(): boolean {
@@ -168,26 +183,25 @@ export class MergeStep {
     published: LoadedManifest,
     { next, runs, merge }: Made & CleanOptions,
   ): Promise<PublishedStep> {
-    const { merged, listed = [] } = this.#input;
-    const list = this.#list;
+    const { merged, listed = [], claims, strays } = this.#input;
     const { backend, log } = this.#parts;
     const deletesNow = this.#deletesNow;
     if (deletesNow) await log.deleteUnits(merged.done);
     const due = await this.#deleteDue(next);
     const collected = next.due.map(({ path }) => path);
     const garbage = [...new Set([...collected, ...orphans(published.manifest, listed)])];
-    await backend.delete([...due.rest, ...garbage]);
+    await backend.delete([...due.rest, ...garbage, ...strays]);
     const mergedDeleted = (deletesNow ? merged.done.length : 0) + due.count;
     const named = new Set(allRuns(published.manifest).map(({ path }) => path));
     const taken = takenRuns(edit).map(({ path }) => path);
-    const sources = [...taken, ...merged.merged];
+    const sources = [...taken, ...merged.merged, ...(claims?.paths ?? [])];
     return {
       status: "published",
       loaded: published,
       newRuns: runs,
       runsRetired: taken.filter((path) => !named.has(path)).length,
       readBytes: merge.readBytes,
-      list: list && { path: list.retired.path, names: list.names },
+      lists: this.#written.map(({ retired, names }) => ({ path: retired.path, names })),
       garbage,
       deleted: this.#listedDeleted + garbage.length + mergedDeleted,
       mergedDeleted,
@@ -224,36 +238,47 @@ export class MergeStep {
     { due, manifest }: Publication,
   ): boolean {
     const { merged, done } = this.#input.merged;
-    const isMerge = made.length > 0 || plan.taken.length > 0 || merged.length > 0;
-    const isCleaning = due.length > 0 || (before.uncollected && !manifest.uncollected);
+    const { claims } = this.#input;
+    const isLogMerge = merged.length > 0 || claims !== undefined;
+    const isMerge = made.length > 0 || plan.taken.length > 0 || isLogMerge;
+    const isCleaning =
+      due.length > 0 ||
+      (before.uncollected && !manifest.uncollected) ||
+      (before.lanes === undefined && before.generation > 0);
     const isRaising = this.#input.raises === true && manifest.purgeFloor > before.purgeFloor;
     const hasLog = done.some((unit) => unit.segments.length > 0);
     return isMerge || isCleaning || isRaising || hasLog;
   }
 
   #edit({ runs: made, merge: { span } }: Made): Edit {
-    const { loaded, plan, merged } = this.#input;
+    const { loaded, plan, merged, claims } = this.#input;
+    const { manifest: base } = loaded;
     const purgeFloor = this.#purgeFloor();
     const deletesLog = this.#deletesNow;
-    return { base: loaded.manifest, plan, made, lo: merged.lo, span, purgeFloor, deletesLog };
+    const lanes = claims?.change;
+    return { base, plan, made, lo: merged.lo, span, purgeFloor, deletesLog, lanes };
   }
 
   /** Undefined: what was merged does not hold over this manifest. */
   #prepare(edit: Edit, { current, nonce, merge }: PrepareOptions): Publication | undefined {
     const { merged, lists } = this.#input;
-    const list = this.#list;
+    const written = this.#written;
     const levels = levelsAfter(edit, current.manifest);
     if (levels === undefined) return undefined;
     const isRebased = current.manifest.generation !== edit.base.generation;
     const change = {
       nonce,
-      dateMs: Math.max(current.dateMs, list?.dateMs ?? 0),
+      dateMs: maxOf(
+        written.map(({ dateMs }) => dateMs),
+        current.dateMs,
+      ),
       levels,
       purgeFloor:
         edit.purgeFloor === undefined
           ? undefined
           : Math.max(edit.purgeFloor, current.manifest.purgeFloor),
       purgedSince: merge.purgedSince,
+      lanes: edit.lanes,
       clock: merged.clock,
       schema: Math.max(
         merged.schema,
@@ -263,20 +288,23 @@ export class MergeStep {
         ),
       ),
       activeRecords: countActive(current.manifest, levels, merged.created),
-      retired: list === undefined ? [] : [list.retired],
+      retired: written.map(({ retired }) => retired),
       listed: this.#input.listed,
       limits: this.#parts.limits,
       // What lists of others name is not known here.
-      keepsDue: ({ path, list: isList, segments }: Retired) =>
-        segments === undefined ? isRebased && isList === true : !lists.has(path),
+      keepsDue: ({ path, list: isList, segments, claims }: Retired) =>
+        segments === undefined && claims === undefined
+          ? isRebased && isList === true
+          : !lists.has(path),
     };
     return preparePublication(current, change, this.#parts.settings);
   }
 
   /** Bound to what the publication permits to delete. */
   #nonce(edit: Edit): string {
-    const { merged } = this.#input;
+    const { merged, claims } = this.#input;
     const paths = [
+      ...(claims?.paths ?? []),
       ...merged.done.flatMap((unit) => unit.paths),
       ...takenRuns(edit).map(({ path }) => path),
     ];
@@ -290,10 +318,10 @@ export class MergeStep {
     const { loaded, plan, merged, floor } = this.#input;
     if (this.#input.raises === true) return Math.max(floor, loaded.manifest.purgeFloor);
     if (plan.taken.length < plan.levels.length) return undefined;
-    const { purgeFloor } = loaded.manifest;
+    const { purgeFloor, lanes } = loaded.manifest;
     const hasTombstones =
-      allRuns(loaded.manifest).some((run) => run.tombstones > 0) ||
-      [...merged.entries.values()].some(isTombstone);
+      countSealed(loaded.manifest) > 0 ||
+      (lanes === undefined && [...merged.entries.values()].some(isTombstone));
     return hasTombstones ? Math.max(floor, purgeFloor) : purgeFloor;
   }
 
@@ -307,6 +335,7 @@ export class MergeStep {
       logged: merged.entries,
       generation: base,
       purgeFloor: this.#purgeFloor(),
+      sealing: loaded.manifest,
       unitBytesMax: limits.unitBytesMax,
       indexBytesMin: limits.copiedIndexBytesMin,
       schemaMin: migration?.version ?? 0,
@@ -330,27 +359,6 @@ export class MergeStep {
     return { runs: made.map((run) => ({ ...run, oldestMs })), merge };
   }
 
-  /**
-   * FAST-VIEW: names what the new run stands for, to be deleted by a later pass; undefined for
-   * nothing. By the date of the answer, which is later than the manifest's, a list of the pass
-   * before is due where the grace is as long as the time from pass to pass.
-   */
-  async #writeList(): Promise<WrittenList | undefined> {
-    const { backend, runtime, settings } = this.#parts;
-    const { loaded } = this.#input;
-    const refs = this.#refsToRetire();
-    if (refs.length === 0) return undefined;
-    const path = retiredListPath(loaded.manifest.generation, runtime.randomHex(16));
-    const paths = refs.map((ref) => ref.path);
-    const body = encodeRetiredList(paths);
-    const timeoutMs = settings.writeTimeoutMs;
-    const put = await backend.put(path, body, { ifAbsent: true }, { timeoutMs });
-    if (put.status === "conflict") throw new ConflictError(`${path} exists already`, { path });
-    const dateMs = Math.max(loaded.dateMs, put.dateMs);
-    const retired = { path, list: true, segments: summarize(refs) } as const;
-    return { retired, names: new NameList(paths), dateMs };
-  }
-
   #refsToRetire(): LogRef[] {
     const { done, gone } = this.#input.merged;
     return done.flatMap(({ segments }) => segments.filter(({ key }) => !gone.has(key)));
@@ -361,13 +369,6 @@ export class MergeStep {
 interface Made {
   readonly runs: readonly RunInfo[];
   readonly merge: UnitMerge;
-}
-
-/** A list of merged segments, with the date of the answer to its PUT. */
-interface WrittenList {
-  readonly retired: Retired;
-  readonly names: NameList;
-  readonly dateMs: number;
 }
 
 interface PrepareOptions {

@@ -19,6 +19,7 @@ export class PassTotals {
   readonly #merged = {
     publications: 0,
     segments: 0,
+    claims: 0,
     operations: 0,
     runsMerged: 0,
     records: 0,
@@ -41,12 +42,14 @@ export class PassTotals {
     this.#current = loaded;
   }
 
-  count(step: PublishedStep, { merged, operations, done }: MergedLog): void {
+  /** @param claims how many of them were passed */
+  count(step: PublishedStep, { merged, operations, done }: MergedLog, claims: number): void {
     const { loaded, newRuns, runsRetired, deleted, mergedDeleted, replaced } = step;
     const totals = this.#merged;
     totals.publications++;
     totals.segments += merged.length;
     totals.operations += operations;
+    totals.claims += claims;
     totals.runsMerged += runsRetired;
     totals.records += newRuns.reduce((sum, { records }) => sum + records, 0);
     totals.bytes += newRuns.reduce((sum, { bytes }) => sum + bytes, 0);

@@ -15,6 +15,7 @@ import { allRuns, flatLevels, type Level, levelsOf } from "../format/levels.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import { piecesOf, takenOver } from "../runs/visible.ts";
 import { cataloguePath, parseArchiveBase, parseRunBase } from "../format/paths.ts";
+import type { LanesChange } from "./claims.ts";
 import { orphans } from "./collector.ts";
 import { type CatalogueLimits, DEFAULT_CATALOGUE_LIMITS, foldRuns } from "./fold.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
@@ -33,6 +34,8 @@ export interface Change {
    * one of the publication itself has. Default: none was purged.
    */
   readonly purgedSince?: number | "new" | undefined;
+  /** Default: the lanes stay as they are. */
+  readonly lanes?: Pick<LanesChange, "after" | "sealed"> | undefined;
   /** Records that are there afterwards. */
   readonly activeRecords: number;
   /** Default: as they are. */
@@ -84,7 +87,8 @@ export function preparePublication(
   ];
   const segmentGraceMs = segmentGraceOf(manifest, settings);
   const tombstoneGraceMs = tombstoneGraceOf(manifest, settings);
-  const graces = { gcGraceMs: settings.gcGraceMs, segmentGraceMs };
+  const guards = guardsAfter(manifest, change, settings);
+  const graces = { ...settings, segmentGraceMs, guardGraceMs: guards.guardGraceMs };
   const { keepsDue = () => false } = change;
   const due = dueRetired(retired, change.dateMs, graces).filter((entry) => !keepsDue(entry));
   const date = new Date(change.dateMs).toISOString();
@@ -103,9 +107,7 @@ export function preparePublication(
     lastPurge: Math.max(manifest.lastPurge, purgedSince === "new" ? generation : purgedSince),
     segmentGraceMs,
     tombstoneGraceMs,
-    lanes: manifest.lanes,
-    guardGraceMs: guardGraceOf(manifest, settings),
-    sealed: manifest.sealed,
+    ...guards,
     history: thinHistory(nextHistory(loaded), change.dateMs, tombstoneGraceMs),
     retired: retired.filter((entry) => !due.includes(entry)),
     archive,
@@ -128,6 +130,23 @@ export function preparePublication(
   const noted = { ...next, uncollected };
   checkSuccessor(manifest, noted);
   return { manifest: noted, due };
+}
+
+/**
+ * Every publication gives lanes to a store that has none (G0). All claims will have been decided on views
+ * of that generation or a later one, so that it counts as a seal of all of them.
+ */
+function guardsAfter(
+  before: Manifest,
+  { lanes: change }: Change,
+  settings: Pick<ProtocolSettings, "guardGraceMs" | "segmentGraceMs">,
+): Pick<Manifest, "lanes" | "guardGraceMs" | "sealed"> {
+  const { generation, lanes, sealed } = before;
+  return {
+    lanes: change?.after ?? lanes ?? [],
+    guardGraceMs: guardGraceOf(before, settings),
+    sealed: lanes === undefined ? generation + 1 : Math.max(sealed, change?.sealed ?? 0),
+  };
 }
 
 /** What the manifest notes of a run when it names it: when its data came, and when it did first. */
@@ -254,12 +273,24 @@ export function fillIn(retired: readonly Retired[], lastModifiedMs: number | und
 export function dueRetired(
   retired: readonly Retired[],
   dateMs: number,
-  { gcGraceMs, segmentGraceMs }: Pick<ProtocolSettings, "gcGraceMs" | "segmentGraceMs">,
+  { gcGraceMs, segmentGraceMs, guardGraceMs }: Graces,
 ): Retired[] {
-  return retired.filter(({ at, segments }) => {
-    const graceMs = segments === undefined ? gcGraceMs : segmentGraceMs;
+  return retired.filter(({ at, segments, claims }) => {
+    const plainMs = segments === undefined ? gcGraceMs : segmentGraceMs;
+    const graceMs = claims === true ? guardGraceMs : plainMs;
     return at !== undefined && dateMs - at >= graceMs;
   });
+}
+
+type Graces = Pick<ProtocolSettings, "gcGraceMs" | "segmentGraceMs" | "guardGraceMs">;
+
+/** By which the deletions of a publication over this manifest wait. */
+export function gracesOf(manifest: Manifest, settings: ProtocolSettings): Graces {
+  return {
+    gcGraceMs: settings.gcGraceMs,
+    segmentGraceMs: segmentGraceOf(manifest, settings),
+    guardGraceMs: guardGraceOf(manifest, settings),
+  };
 }
 
 /**
@@ -284,12 +315,11 @@ export function tombstoneGraceOf(
   return Math.max(tombstoneGraceMs, Math.ceil(settings.tombstoneGraceMs));
 }
 
-/** KEEP: how long claims stay that a publication has merged; 0 while there are no lanes. */
+/** KEEP: how long claims stay that a publication has merged. */
 export function guardGraceOf(
   manifest: Manifest,
   settings: Pick<ProtocolSettings, "guardGraceMs" | "segmentGraceMs">,
 ): number {
-  if (manifest.lanes === undefined) return 0;
   // FAST-VIEW reads claims as long as it reads segments.
   const ownMs = Math.max(Math.ceil(settings.guardGraceMs), segmentGraceOf(manifest, settings));
   return Math.max(manifest.guardGraceMs, ownMs);

@@ -26,7 +26,9 @@ export interface CompactionReport {
   readonly publications: number;
   /** Log segments and operations merged. */
   readonly segments: number;
-  /** Operations in the merged segments. */
+  /** Claims of guarded writes, and seals, that the lanes have passed. */
+  readonly claims: number;
+  /** Operations in the merged segments and claims. */
   readonly operations: number;
   /** Runs replaced by the new ones. */
   readonly runsMerged: number;
@@ -134,6 +136,8 @@ export interface WaitingRuns {
 export interface FoundBacklog {
   /** At least so many, where `isCut`: there were more than could be listed in good time. */
   readonly segments: number;
+  /** Claims of guarded writes. */
+  readonly claims: number;
   /** Whether the listing ended before the log did. */
   readonly isCut: boolean;
   /** Since the oldest of them was written (in a directory: its file, last); 0 without any. */

@@ -1,7 +1,9 @@
 /** What a look keeps of the log that is listed: numbers, however many names there are and how long. */
+import { append } from "../core/bulk.ts";
 import { digestWords } from "../core/hash.ts";
 import type { TextSet } from "../core/text-set.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
+import type { ClaimRef } from "../log/claims.ts";
 import type { LogPage } from "../log/log.ts";
 import { isIgnored, segmentLists, summaryOfLists, toDigest } from "../view/live-segments.ts";
 
@@ -26,6 +28,11 @@ export class Survey {
   firstDateMs: number | undefined;
   lastDateMs = 0;
   legacyLog: string | undefined;
+  /** Claims and transactions, as they are. */
+  readonly lanes: { readonly claims: ClaimRef[]; readonly transactions: string[] } = {
+    claims: [],
+    transactions: [],
+  };
   /** Something of it cannot be read. */
   isDamaged = false;
 
@@ -34,11 +41,13 @@ export class Survey {
     return this.#count;
   }
 
-  add({ segments, corrupt, legacyLog, dateMs, writtenMs }: LogPage): void {
+  add({ segments, lanes, corrupt, legacyLog, dateMs, writtenMs }: LogPage): void {
     this.firstDateMs ??= dateMs;
     this.lastDateMs = Math.max(this.lastDateMs, dateMs);
     this.legacyLog ??= legacyLog;
     this.isDamaged ||= corrupt.length > 0;
+    append(this.lanes.claims, lanes?.claims ?? []);
+    append(this.lanes.transactions, lanes?.transactions ?? []);
     const dates = writtenMs();
     this.#makeRoom(this.#count + segments.length);
     for (const { path, lo, hi, range } of segments) {

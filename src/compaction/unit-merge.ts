@@ -1,6 +1,7 @@
 /** What a step merges: the log's winners and the runs of some levels, as far as time and bytes last. */
 import { compareText, type RunEntry } from "../core/version.ts";
 import type { Runtime } from "../core/runtime.ts";
+import type { Manifest } from "../format/manifest-codec.ts";
 import { type IdSpan, lineBytes, type RunInfo } from "../format/run-info.ts";
 import { isTombstone } from "../format/stored-line.ts";
 import { fromSorted, inTurn, mergeParts } from "../runs/merge.ts";
@@ -11,6 +12,7 @@ import { entryBytes } from "../runs/run-cutter.ts";
 import { behind, intersection, piecesOf } from "../runs/visible.ts";
 import { TooSlow } from "../engine/pace.ts";
 import type { CompactionPlan } from "./plan.ts";
+import { isSealed } from "./purge.ts";
 
 /** Of what is read ahead of all levels together; each holds about three spans. */
 const SPANS_BYTES_MAX = 4 * 1024 * 1024;
@@ -24,6 +26,8 @@ export interface UnitMergeOptions {
   readonly generation: number;
   /** Tombstones at or below it are left out; undefined: none may be. */
   readonly purgeFloor: number | undefined;
+  /** Of these, what the lanes have not passed a seal of is kept. */
+  readonly sealing: Pick<Manifest, "lanes" | "sealed">;
   /** The bound of a plan that is not whole. */
   readonly unitBytesMax: number;
   /** As `CopyOptions` documents. */
@@ -156,11 +160,12 @@ export class UnitMerge {
   }
 
   #withoutPurged(batch: readonly RunEntry[]): readonly RunEntry[] {
-    const { purgeFloor } = this.#options;
+    const { purgeFloor, sealing } = this.#options;
     if (purgeFloor === undefined) return batch;
     return batch.filter((entry) => {
-      const isKept = !isTombstone(entry) || entry.version.clock > purgeFloor;
       const { since } = entry;
+      const isKept =
+        !isTombstone(entry) || entry.version.clock > purgeFloor || !isSealed(since, sealing);
       if (!isKept) this.#purgedSince = later(this.#purgedSince, since ?? "new");
       return isKept;
     });

@@ -13,6 +13,8 @@ const SAFETY = 2;
 
 export class Pace {
   readonly arrivals = new Arrivals();
+  /** When this process began to seal the lanes last, by the steady clock. */
+  lastSealMs = -Infinity;
   #runs: { readonly bytesPerMs: number; readonly atMs: number } | undefined;
   #writeRatio = WRITE_RATIO;
 

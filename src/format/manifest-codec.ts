@@ -49,6 +49,8 @@ export interface Retired {
   readonly list?: true;
   /** What it lists are segments that the runs hold: its grace period is `segmentGraceMs`. */
   readonly segments?: SegmentSummary;
+  /** What it lists are claims and transactions that were passed: its grace is `guardGraceMs` (KEEP). */
+  readonly claims?: true;
   /** LastModified of the manifest that retired it; filled in by the next one. */
   readonly at?: number;
 }
@@ -230,6 +232,7 @@ export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
         path: f.string("path"),
         ...(f.has("list") ? { list: true } : {}),
         ...(f.has("segments") ? { segments: decodeSummary(nested(f.get("segments"))) } : {}),
+        ...(f.has("claims") ? { claims: true } : {}),
         ...(f.has("at") ? { at: f.integer("at") } : {}),
       };
     }),

@@ -3,7 +3,7 @@ import type { CompactorReport } from "./store-compaction.ts";
 
 /** Names that alarms are set on; each with its unit. */
 const UNITS = {
-  /** Flushes that no snapshot held when the invocation began. */
+  /** Flushes and guarded writes that no snapshot held when the invocation began. */
   BacklogSegments: "Count",
   /** Age of the oldest of them. */
   BacklogAgeMs: "Milliseconds",
@@ -51,7 +51,7 @@ type Values = Partial<Record<keyof typeof UNITS, number>>;
 function storeValues({ backlog, forecast, runs, levels, waiting }: CompactorReport): Values {
   const { outlook, doneInMs } = forecast;
   return {
-    BacklogSegments: backlog.segments,
+    BacklogSegments: backlog.segments + backlog.claims,
     BacklogAgeMs: backlog.ageMs,
     CompactionLagMs: backlog.lagMs,
     FallingBehind: outlook === "fallingBehind" ? 1 : 0,

@@ -45,7 +45,7 @@ export function takeLaneObject(
 /** What a read of a name of a lane, or of a transaction, found. */
 export type LaneRead<T> = Dated &
   (
-    | { readonly status: "found"; readonly value: T }
+    | { readonly status: "found"; readonly value: T; readonly lastModifiedMs: number }
     | { readonly status: "absent" }
     | { readonly status: "corrupt"; readonly error: CorruptionError }
   );
@@ -75,7 +75,8 @@ async function readAs<T>(
   const { dateMs } = found;
   if (found.status !== "found") return { status: "absent", dateMs };
   try {
-    return { status: "found", value: decode(found.body), dateMs };
+    const { body, lastModifiedMs } = found;
+    return { status: "found", value: decode(body), dateMs, lastModifiedMs };
   } catch (error) {
     if (error instanceof CorruptionError) return { status: "corrupt", error, dateMs };
     throw error;

@@ -105,6 +105,11 @@ export function segmentLists({
   );
 }
 
+/** Paths of lists of claims and transactions that were passed. */
+export function claimLists({ retired }: Manifest): string[] {
+  return retired.flatMap(({ path, claims }) => (claims === true ? [path] : []));
+}
+
 /** XOR of the first 64 bits of each key's SHA-256: whatever the order, and of several lists at once. */
 function digestOf(paths: Iterable<string>): string {
   let [high, low] = [0, 0];

@@ -9,7 +9,7 @@ test("how many workers a backlog is worth", () => {
     wantedWorkers(
       {
         generation: 7,
-        backlog: { segments, isCut, ageMs: 0, lagMs: 0 },
+        backlog: { segments, claims: 0, isCut, ageMs: 0, lagMs: 0 },
         waiting: { runs: 1, bytes: units * DEFAULT_LIMITS.unitBytesMax },
       },
       { parallel },

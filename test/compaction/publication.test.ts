@@ -260,9 +260,9 @@ test("what a manifest retired has been so since that manifest was written", () =
     { path: "b", at: 5 },
   ]);
   expect(fillIn(retired, undefined)).toEqual(retired);
-  const graces = { gcGraceMs: 10, segmentGraceMs: 0 };
+  const graces = { gcGraceMs: 10, segmentGraceMs: 0, guardGraceMs: 60_000 };
   expect(dueRetired(fillIn(retired, 9), 15, graces)).toEqual([{ path: "b", at: 5 }]);
-  const none = { gcGraceMs: 0, segmentGraceMs: 0 };
+  const none = { gcGraceMs: 0, segmentGraceMs: 0, guardGraceMs: 60_000 };
   expect(dueRetired(retired, 1e12, none)).toEqual([{ path: "b", at: 5 }]);
 });
 
@@ -273,7 +273,9 @@ test("a list of segments is due by the grace for segments", () => {
     { path: "b", at: 5 },
   ];
   const due = (dateMs: number): string[] =>
-    dueRetired(retired, dateMs, { gcGraceMs: 10, segmentGraceMs: 20 }).map(({ path }) => path);
+    dueRetired(retired, dateMs, { gcGraceMs: 10, segmentGraceMs: 20, guardGraceMs: 60_000 }).map(
+      ({ path }) => path,
+    );
   expect([due(14), due(15), due(24), due(25)]).toEqual([[], ["b"], ["b"], ["a", "b"]]);
 });
 
@@ -317,11 +319,27 @@ test("publishing without deleting leaves everything to a compaction", () => {
 describe("lanes", () => {
   const born = { ...EMPTY_MANIFEST, generation: 1, nonce: "b", lanes: [3, 0, 7], sealed: 1 };
 
-  test("are passed on with their seal; a store without them gets none", () => {
+  test("are passed on with their seal; a store without them is given some, and needs no seal", () => {
     const first = publish(loaded(born, 1), 2);
     expect(first.manifest).toMatchObject({ lanes: [3, 0, 7], sealed: 1 });
-    const plain = publish(loaded(EMPTY_MANIFEST, 0), 1).manifest;
-    expect(plain).toMatchObject({ lanes: undefined, guardGraceMs: 0, sealed: 0 });
+    const plain = { ...born, generation: 6, lanes: undefined, guardGraceMs: 0, sealed: 0 };
+    const given = publish(loaded(plain, 1), 2).manifest;
+    expect(given).toMatchObject({ generation: 7, lanes: [], guardGraceMs: 60_000, sealed: 7 });
+  });
+
+  test("of a change and its seal replace those of the manifest, and never go back", () => {
+    const lanes = { after: [3, 5, 8], sealed: 1 };
+    const next = publish(loaded({ ...born, generation: 4, sealed: 3 }, 1), 2, { lanes });
+    expect(next.manifest).toMatchObject({ lanes: [3, 5, 8], sealed: 3 });
+    const back = { lanes: { after: [2, 5, 8] } };
+    expect(() => publish(loaded(born, 1), 2, back)).toThrow(/no lane goes back/);
+  });
+
+  test("of passed claims wait for their own grace on every medium", () => {
+    const retired = [{ path: "c", list: true as const, claims: true as const, at: 5 }];
+    const due = (dateMs: number): number =>
+      dueRetired(retired, dateMs, { gcGraceMs: 1, segmentGraceMs: 0, guardGraceMs: 20 }).length;
+    expect([due(24), due(25)]).toEqual([0, 1]);
   });
 
   test("have a grace that is never shortened, nor shorter than that of segments", () => {

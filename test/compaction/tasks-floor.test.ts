@@ -59,6 +59,7 @@ test("a write that lands too late, and that a reader sees before the floor rises
   await held.write([
     ["d", "kept"],
     ["e", "gone"],
+    ["g", "gone"],
   ]);
   const before = await held.paths("ops/");
   await held.write([["d", "landed too late"]]);
@@ -66,7 +67,10 @@ test("a write that lands too late, and that a reader sees before the floor rises
   const found = await held.backend.get(late);
   if (found.status !== "found") throw new Error("no segment");
   await held.backend.delete([late]);
-  await held.write([["e", undefined]]);
+  await held.write([
+    ["e", undefined],
+    ["g", undefined],
+  ]);
   await held.pass(undefined, {});
   await held.runtime.advance(10 * 60_000);
   await held.write([["f", "fresh"]]);

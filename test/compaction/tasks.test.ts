@@ -118,6 +118,10 @@ test("four workers of any tasks race over one store: nothing that is read change
     expect(await held.contents(), `round ${round}`).toEqual(sorted(expected));
     await held.runtime.advance(9_000 + round * 400);
   }
+  await held.runtime.advance(10 * 60_000);
+  await held.write([["last", "to merge everything for"]]);
+  expected.set("last", "to merge everything for");
+  await held.compactor().pass({ full: true });
   for (let passes = 0; passes < 6; passes++) {
     await held.pass();
     await held.runtime.advance(DEFAULT_SETTINGS.gcGraceMs + 1_000);

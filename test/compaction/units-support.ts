@@ -6,7 +6,7 @@ import type { CompactionReport, CompactionTask } from "../../src/compaction/repo
 import { DEFAULT_SETTINGS } from "../../src/core/settings.ts";
 import { createEngine } from "../../src/engine/engine.ts";
 import { levelsOf } from "../../src/format/levels.ts";
-import { decodeManifest, type Manifest } from "../../src/format/manifest-codec.ts";
+import { decodeManifest, encodeManifest, type Manifest } from "../../src/format/manifest-codec.ts";
 import type { RunInfo } from "../../src/format/run-info.ts";
 import type { Log, LogUnit } from "../../src/log/log.ts";
 import type { StoreOptions } from "../../src/session/options.ts";
@@ -38,6 +38,12 @@ export class Medium extends MemoryBackend {
     const isRun = args[0].startsWith("snapshots/");
     if (isRun && result.status === "found") this.readBytes += result.body.length;
     return result;
+  }
+
+  /** Takes the lanes away, which no version does that knows of them. */
+  async withoutLanes(): Promise<void> {
+    const before = { ...(await this.manifest()), lanes: undefined, guardGraceMs: 0, sealed: 0 };
+    await super.put(MANIFEST, encodeManifest(before), "none");
   }
 
   async manifest(): Promise<Manifest> {

@@ -1,4 +1,5 @@
 /** A compactor whose limits are tiny, so that small stores are merged in many units. */
+import { LANES } from "../../src/core/lane.ts";
 import { expect, test } from "vitest";
 import { LEVELS_MAX } from "../../src/compaction/tiers.ts";
 import { visibleBytes } from "../../src/runs/visible.ts";
@@ -152,6 +153,11 @@ test("a purge goes by range: its units raise the floor once, and drop what they 
   await runtime.advance(GRACE_MS);
   const from = backend.published.length;
   let tombstones = Infinity;
+  // First all lanes pass a seal, which is made after the deletions were published.
+  expect((await scene.pass(UNITS, { steps: 1 })).claims).toBe(LANES);
+  const sealed = await backend.manifest();
+  expect(sealed).toMatchObject({ purgeFloor: 0, lastPurge: 0, sealed: before.generation });
+  expect(sealed.runs).toEqual(before.runs);
   // The floor rises by itself, so that no unit is lost for its sake; nothing is dropped yet.
   expect((await scene.pass(UNITS, { steps: 1 })).publications).toBe(1);
   const raised = await backend.manifest();

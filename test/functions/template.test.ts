@@ -106,6 +106,7 @@ test("no role may do more than it needs", async () => {
     `s3:PutObject ${store}manifest.json`,
     `s3:PutObject ${store}compact.lease`,
     `s3:PutObject ${store}compact-*.lease`,
+    `s3:PutObject ${store}ops/*`,
     `s3:PutObject ${store}snapshots/*`,
     `s3:AbortMultipartUpload ${store}snapshots/*`,
     `s3:DeleteObject ${store}ops/*`,

@@ -1,10 +1,13 @@
 /** The library at work, and each of its requests held against the policies of the construct. */
+import { setTimeout } from "node:timers/promises";
 import { Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { Function, Runtime } from "aws-cdk-lib/aws-lambda";
 import { MemoryBackend, type StorageBackend, Store, StoreNotFoundError } from "opslog-serverless";
 import { createCompactor, startCompactor, withStore } from "opslog-serverless/lambda";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { OpslogStore } from "../../infra/opslog-store.ts";
+import { claimPath, txnPath } from "../../src/format/paths.ts";
+import { claimBytes, idOf, NO_RECENT, nonce } from "../support/claims.ts";
 import { lambdaContext } from "../lambda/support.ts";
 import {
   type AwsRequest,
@@ -86,7 +89,7 @@ function oneByOne(statement: Statement): Statement[] {
   return conditions.map((Condition) => ({ ...statement, Condition }));
 }
 
-const settings = { gcGraceMs: 0, segmentGraceMs: 0 };
+const settings = { gcGraceMs: 0, segmentGraceMs: 0, guardGraceMs: 0 };
 
 async function write(backend: StorageBackend, count: number): Promise<void> {
   const handler = withStore<{ n: number }, number, number>(
@@ -109,6 +112,16 @@ async function write(backend: StorageBackend, count: number): Promise<void> {
   for (let n = 0; n < count; n++) {
     expect(await handler(n, lambdaContext(`request-${n}`))).toBeGreaterThan(0);
   }
+}
+
+/** Of a transaction that nobody decides, so that a compaction does. */
+async function leaveIntent(memory: MemoryBackend): Promise<void> {
+  const place = { lane: 0x3f, n: 1 };
+  const txn = txnPath({ t: 1_795_356_093, rand: "a".repeat(16) });
+  const head = { ...place, nonce: nonce(), recent: NO_RECENT(1), txn, reads: [] };
+  const bytes = claimBytes({ kind: "intent", ...head, writes: [idOf(place.lane)] });
+  await memory.put(claimPath(place), bytes, { ifAbsent: true });
+  await setTimeout(5);
 }
 
 /** As a worker, which takes a lease of its own. */
@@ -148,6 +161,7 @@ describe("each request is allowed, and each permission is used, of", () => {
     await memory.initialize(LOCATION, { readOnly: false });
     await memory.put("archive/archive-2026-Q4-1-0123456789abcdef.jsonl", Buffer.from(""), "none");
     await write(handler.backend, 1);
+    await leaveIntent(memory);
     await compactOnce({}, lambdaContext());
     await write(handler.backend, 1);
 

@@ -327,7 +327,7 @@ describe("a division", () => {
     levels: 1,
     perLevel: [],
     retired: 0,
-    backlog: { segments, isCut: false, ageMs: 0, lagMs: 0 },
+    backlog: { segments, claims: 0, isCut: false, ageMs: 0, lagMs: 0 },
     quietMs: 0,
     waiting: { runs: 0, bytes: 0 },
   });

@@ -114,15 +114,6 @@ test("readers see every archive, and read lists only where archives are read", a
   }
 });
 
-test("a manifest is of format 3 with lists, of format 2 without", async () => {
-  const format = async (backend: Medium): Promise<string> =>
-    String(await backend.readBlob(MANIFEST)).slice(0, 11);
-  const { backend } = await fill(2);
-  expect(await format(backend)).toBe('{"format":2');
-  await archive(await open(backend), 3, 3);
-  expect(await format(backend)).toBe('{"format":3');
-});
-
 test("the manifest does not grow with the number of archives", async () => {
   const backend = new Medium();
   const store = await open(backend);

@@ -255,8 +255,8 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "compaction/unit-merge.ts",
-        find: "!isTombstone(entry) || entry.version.clock > purgeFloor;",
-        put: "!isTombstone(entry) || entry.version.clock > purgeFloor * 1e9;",
+        find: "!isTombstone(entry) || entry.version.clock > purgeFloor ||",
+        put: "!isTombstone(entry) || entry.version.clock > purgeFloor * 1e9 ||",
       },
     ],
   },

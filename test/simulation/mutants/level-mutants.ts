@@ -25,6 +25,10 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
         put: "later(this.#purgedSince, since ?? 0);",
       },
     ],
+    test: {
+      file: "compaction/units-readers.test.ts",
+      name: "deletions that only the log held",
+    },
   },
   {
     name: "what was taken over is found",

@@ -116,8 +116,8 @@ export const TASK_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "compaction/merge-step.ts",
-        find: "isRebased && isList === true : !lists.has(path),",
-        put: "isRebased && isList === true : lists.size < 0,",
+        find: ": !lists.has(path),",
+        put: ": lists.size < 0,",
       },
     ],
     test: { file: "compaction/tasks.test.ts", name: "a list of merged log that others published" },

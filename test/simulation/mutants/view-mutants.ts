@@ -96,8 +96,8 @@ export const VIEW_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "compaction/publication.ts",
-        find: "const graceMs = segments === undefined ? gcGraceMs : segmentGraceMs;",
-        put: "const graceMs = segments === undefined ? gcGraceMs : segmentGraceMs / 10;",
+        find: "const plainMs = segments === undefined ? gcGraceMs : segmentGraceMs;",
+        put: "const plainMs = segments === undefined ? gcGraceMs : segmentGraceMs / 10;",
       },
     ],
     test: {
