@@ -4,10 +4,9 @@ import type { Claim, Transaction } from "../format/claim.ts";
 import { decodeClaim, decodeTransaction } from "../format/claim-decoder.ts";
 import { claimPath, type LanePlace, parseClaimPath, parseTxnPath } from "../format/paths.ts";
 import type { Dated, ListedObject, StorageBackend } from "../storage/backend.ts";
-import type { LogRef } from "./log.ts";
+import type { ClaimRef } from "./log.ts";
 
-/** The reference of a claim. */
-export type ClaimRef = LogRef & { readonly claim: LanePlace };
+export { type ClaimRef, isClaim } from "./log.ts";
 
 /**
  * FLOOR and RELOAD do not apply to a claim, whose versions are those of records long before it, and
@@ -17,10 +16,6 @@ export type ClaimRef = LogRef & { readonly claim: LanePlace };
 export function claimRef(claim: LanePlace, bytes = 0): ClaimRef {
   const path = claimPath(claim);
   return { key: path, path, range: undefined, lo: Infinity, hi: 0, filter: "any", bytes, claim };
-}
-
-export function isClaim(ref: LogRef): ref is ClaimRef {
-  return ref.claim !== undefined;
 }
 
 /** What a listing shows of lanes. */

@@ -32,6 +32,13 @@ export interface LogRef {
   readonly segments?: readonly Segment[];
 }
 
+/** The reference of a claim. */
+export type ClaimRef = LogRef & { readonly claim: LanePlace };
+
+export function isClaim(ref: LogRef): ref is ClaimRef {
+  return ref.claim !== undefined;
+}
+
 export interface LogListing {
   readonly segments: readonly LogRef[];
   /** Claims and transactions; undefined where there are none. */
