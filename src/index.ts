@@ -13,6 +13,7 @@ export {
   AccessDeniedError,
   AssertionError,
   BudgetExceededError,
+  ConditionFailedError,
   ConflictError,
   CorruptionError,
   type ErrorAction,
@@ -59,6 +60,12 @@ export { compact, type CompactOptions, type CompactReport } from "./compaction/c
 export type { ManifestInfo } from "./read/manifest-info.ts";
 export type { Freshness } from "./view/freshness.ts";
 export type { StoreOptions } from "./session/options.ts";
+export type {
+  DeleteOptions,
+  SetOptions,
+  UpdateOptions,
+  WrittenVersion,
+} from "./store/conditions.ts";
 export type { ReadOptions } from "./store/reads.ts";
 export { verify, type VerifyOptions, type VerifyReport } from "./store/verify.ts";
 export type { ScanOptions } from "./store/scan-range.ts";

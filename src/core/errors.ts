@@ -178,6 +178,39 @@ export class FollowerExpiredError extends OpslogError {
   override readonly action = "retry";
 }
 
+/** What `ConditionFailedError` tells. */
+export interface FailedCondition {
+  readonly id: string;
+  readonly expected: string | undefined;
+  readonly found: string | undefined;
+  readonly value: unknown;
+}
+
+/**
+ * `ifVersion` or `ifAbsent` does not hold: another has written the record. Nothing was written. The
+ * error holds what a read at this moment returned: decide by that, or read again.
+ */
+export class ConditionFailedError extends OpslogError {
+  static override readonly name = "ConditionFailedError";
+  override readonly code = "CONDITION_FAILED";
+  override readonly action = "fix-call";
+  /** The version that the call required; undefined: that there is no record. */
+  readonly expected: string | undefined;
+  /** The version of the record; undefined: there is none. */
+  readonly found: string | undefined;
+  /** The record; undefined: there is none. Not enumerable: logs do not show it. */
+  declare readonly value: unknown;
+
+  constructor({ id, expected, found, value }: FailedCondition) {
+    const name = (token: string | undefined): string =>
+      token === undefined ? "no record" : `version ${token}`;
+    super(`Record '${id}': expected ${name(expected)}, found ${name(found)}`, { id });
+    this.expected = expected;
+    this.found = found;
+    Object.defineProperty(this, "value", { value });
+  }
+}
+
 /** Lost a race that is decided by compare-and-swap; nothing of this attempt took effect. */
 export class ConflictError extends OpslogError {
   static override readonly name = "ConflictError";
@@ -192,11 +225,25 @@ export class UnavailableError extends OpslogError {
   override readonly action = "retry";
 }
 
+/** How `WriteOutcomeUnknownError` may still be decided. */
+export type SettleOutcome = () => Promise<"written" | "nothing">;
+
 /** A write without a known outcome: it may have landed, or may still land. */
 export class WriteOutcomeUnknownError extends OpslogError {
   static override readonly name = "WriteOutcomeUnknownError";
   override readonly code = "OUTCOME_UNKNOWN";
   override readonly action = "outcome-unknown";
+  /**
+   * Of a conditional write: sends the same bytes once more, which tells whether it was written, or never
+   * will be. Rejects with this class while that cannot be told. Undefined: read the record instead.
+   */
+  declare readonly settle: SettleOutcome | undefined;
+
+  constructor(message: string, details: ErrorDetails & { readonly settle?: SettleOutcome } = {}) {
+    super(message, details);
+    const { settle } = details;
+    if (settle !== undefined) Object.defineProperty(this, "settle", { value: settle });
+  }
 }
 
 /** Stored bytes that no version of this package writes. */

@@ -10,6 +10,7 @@ import type { Runtime } from "../core/runtime.ts";
 import { DATE_SKEW_MS, type ProtocolSettings, purgeGraceMs } from "../core/settings.ts";
 import type { Segment } from "../format/segment.ts";
 import { FileLog } from "../log/file-log.ts";
+import { ClaimWriter } from "../log/claim-writer.ts";
 import type { FlushGroup, FlushGroupSettings } from "../log/flush-group.ts";
 import type { Log, LogWriter } from "../log/log.ts";
 import { ObjectLog } from "../log/object-log.ts";
@@ -36,6 +37,8 @@ export interface Engine {
   /** How far a date of the medium may be from the true time, in ms. */
   readonly dateSkewMs: number;
   readonly log: Log;
+  /** Numbers of lanes, to be created. */
+  readonly claims: ClaimWriter;
   readonly manifests: ManifestStore;
   /** Of the stores over this backend and location. */
   readonly warmLooks: WarmLooks;
@@ -100,14 +103,10 @@ export function createEngine(given: EngineOptions): Engine {
   const { dateSkewMs = DATE_SKEW_MS } = backend;
   const settings = settingsOn(backend, given.settings, dateSkewMs);
   const warm = warmOf(given.backend, location);
+  const writing = { ...settings, conditions: warm.manifest.conditions };
   const log =
     appendable === undefined
-      ? new ObjectLog(
-          backend,
-          runtime,
-          { ...settings, conditions: warm.manifest.conditions },
-          joinGroup(given, warm, meter, guard),
-        )
+      ? new ObjectLog(backend, runtime, writing, joinGroup(given, warm, meter, guard))
       : new FileLog(backend, appendable, runtime);
   return {
     backend,
@@ -118,6 +117,7 @@ export function createEngine(given: EngineOptions): Engine {
     archivesInlineMax,
     dateSkewMs,
     log,
+    claims: new ClaimWriter(backend, writing),
     manifests: new ManifestStore(backend, warm.manifest),
     warmLooks: warm.looks,
     clock: new HybridClock(runtime, given.backend.clock ?? new WallClock(runtime), warm.lastClock),

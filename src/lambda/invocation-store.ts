@@ -2,24 +2,34 @@
  * A store for one invocation: it records every write that was begun, so that none can fail unnoticed
  * because the handler did not await it.
  */
+import type {
+  DeleteOptions,
+  SetOptions,
+  UpdateOptions,
+  WrittenVersion,
+} from "../store/conditions.ts";
 import { Store } from "../store/store.ts";
 
 export class InvocationStore<T> extends Store<T> {
   readonly #begun = new Set<Write<unknown>>();
 
-  override set(id: string, value: T): Promise<void> {
-    return this.#track(super.set(id, value));
+  override set(id: string, value: T, options: SetOptions): Promise<WrittenVersion>;
+  override set(id: string, value: T): Promise<void>;
+  override set(id: string, value: T, options?: SetOptions): Promise<WrittenVersion | void> {
+    const written = options === undefined ? super.set(id, value) : super.set(id, value, options);
+    return this.#track<WrittenVersion | void>(written);
   }
 
-  override delete(id: string): Promise<void> {
-    return this.#track(super.delete(id));
+  override delete(id: string, options?: DeleteOptions): Promise<void> {
+    return this.#track(super.delete(id, options));
   }
 
   override update(
     id: string,
     change: (current: T | undefined) => T | undefined,
+    options?: UpdateOptions,
   ): Promise<T | undefined> {
-    return this.#track(super.update(id, change));
+    return this.#track(super.update(id, change, options));
   }
 
   override batch(fn: () => void): Promise<void> {

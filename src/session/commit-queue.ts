@@ -8,6 +8,7 @@ import { Deferred } from "../core/deferred.ts";
 import { InvalidArgumentError } from "../core/errors.ts";
 import type { Runtime } from "../core/runtime.ts";
 import { SILENT_ABORT } from "../core/silent-abort.ts";
+import type { Version } from "../core/version.ts";
 import type { Flusher, QueuedWrite } from "./flusher.ts";
 import type { StagedOperation } from "./memtable.ts";
 import type { LockedReplica, Replica } from "./replica.ts";
@@ -35,7 +36,7 @@ const LINE_BYTES = 200;
 interface Pending extends QueuedWrite {
   readonly bytes: number;
   /** Settled as the write is. */
-  readonly promise: Promise<void>;
+  readonly promise: Promise<readonly Version[]>;
 }
 
 export class CommitQueue {
@@ -79,11 +80,12 @@ export class CommitQueue {
   /**
    * Makes staged operations durable, all or nothing. Resolves as the write mode promises: when they
    * are durable, or when they are buffered.
+   * @returns the versions of the operations, where they are durable
    * @throws InvalidArgumentError above 64 MiB, RecordNotFoundError for a delete of nothing,
    *   UnavailableError when nothing was written, WriteOutcomeUnknownError when it may have been;
    *   in each case memory is as without them; with what an earlier, buffered write failed with
    */
-  async commit(operations: readonly StagedOperation[]): Promise<void> {
+  async commit(operations: readonly StagedOperation[]): Promise<readonly Version[] | undefined> {
     const { writeMode, groupCommitSize } = this.#options;
     if (writeMode === "immediate") {
       const durable = this.#enqueue(operations);
@@ -100,6 +102,7 @@ export class CommitQueue {
     const waits = writeMode === "group" ? isFull : this.#queuedBytes > BUFFER_BYTES_MAX;
     if (waits) return durable;
     this.#reportLater(durable);
+    return undefined;
   }
 
   /** Background work that a write triggers; awaited except in "async" mode, which never waits. */
@@ -125,7 +128,7 @@ export class CommitQueue {
     await this.#flusher.close();
   }
 
-  #reportLater(work: Promise<void>): void {
+  #reportLater(work: Promise<unknown>): void {
     work.catch((error: unknown) => {
       this.#failure ??= { error };
     });
@@ -154,21 +157,21 @@ export class CommitQueue {
   }
 
   /** @returns settled when the operations are durable, or not */
-  #enqueue(operations: readonly StagedOperation[]): Promise<void> {
+  #enqueue(operations: readonly StagedOperation[]): Promise<readonly Version[]> {
     const bytes = operations.reduce((sum, { id, text }) => sum + sizeOf(id, text), 0);
     if (bytes > BATCH_BYTES_MAX) {
       this.unstage(operations);
       const found = `found ${bytes} bytes in ${operations.length} operations`;
       throw new InvalidArgumentError(`one write holds at most ${BATCH_BYTES_MAX} bytes, ${found}`);
     }
-    const done = new Deferred();
+    const done = new Deferred<readonly Version[]>();
     const write: Pending = {
       operations,
       bytes,
       calledMs: this.#runtime.steadyMs(),
       promise: done.promise,
-      resolve: () => {
-        if (this.#settle(write)) done.resolve();
+      resolve: (versions) => {
+        if (this.#settle(write)) done.resolve(versions);
       },
       reject: (error) => {
         if (this.#settle(write)) done.reject(error);

@@ -2,16 +2,16 @@
  * Builds and writes one flush: brings the view up to date, takes the clocks, sends the segment, and
  * makes memory agree with what became durable (PROTOCOL, W2 to W5, and H3 to H6 of its time).
  */
-import { createDelta, isDeltaSmaller } from "../core/delta.ts";
 import { RecordNotFoundError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import type { TakenClocks } from "../core/hybrid-clock.ts";
 import type { LogOperation } from "../core/operation.ts";
 import { DATE_SKEW_MS, lagMsMax } from "../core/settings.ts";
 import type { LogWriter, WrittenSegment } from "../log/log.ts";
 import type { Engine } from "../engine/engine.ts";
-import { ResidentEntry } from "../core/version.ts";
+import { ResidentEntry, type Version } from "../core/version.ts";
 import { encodeOperation, versionOf } from "../format/segment.ts";
 import type { StagedOperation } from "./memtable.ts";
+import { type Before, previous } from "./previous.ts";
 import type { LockedReplica, Replica } from "./replica.ts";
 
 /** A process that is frozen again and again does not look for ever. */
@@ -35,8 +35,8 @@ export interface QueuedWrite {
   readonly operations: readonly StagedOperation[];
   /** When the call came, by the steady clock. */
   readonly calledMs: number;
-  /** The write is durable, and memory holds it. */
-  resolve(): void;
+  /** The write is durable, and memory holds it. @param versions of its operations */
+  resolve(versions: readonly Version[]): void;
   /** Nothing of it counts, or that is not known; memory is as without it. */
   reject(error: unknown): void;
 }
@@ -58,7 +58,7 @@ interface FlushContext {
   readonly first: number;
   readonly ts: string;
   /** The durable record; undefined when there is none; "unknown" under blind writes. */
-  durable(id: string): { readonly value: unknown } | "unknown";
+  durable(id: string): Before;
 }
 
 export class Flusher {
@@ -217,7 +217,9 @@ export class Flusher {
       }),
     );
     locked.commit(committed, segment, written);
-    for (const { write } of built) write.resolve();
+    for (const { write, operations: own } of built) {
+      write.resolve(own.map((operation) => versionOf(segment, operation)));
+    }
   }
 }
 
@@ -269,7 +271,7 @@ function valueBefore(
   id: string,
   current: ReadonlyMap<string, unknown>,
   context: FlushContext,
-): { readonly value: unknown } | "unknown" {
+): Before {
   return current.has(id) ? { value: current.get(id) } : context.durable(id);
 }
 
@@ -283,17 +285,4 @@ function buildOperation(
   const data = op === "set" ? { data: value } : {};
   const mark = undoes === undefined ? {} : { undoes };
   return { ts: context.ts, op, id, clock, ...mark, ...previous(before, value), ...data };
-}
-
-/** `prev`: the record before, null for a create, a reverse patch where that is shorter. */
-function previous(
-  before: { readonly value: unknown } | "unknown",
-  next: unknown,
-): Pick<LogOperation, "prev" | "encoding"> {
-  if (before === "unknown") return {};
-  if (before.value === undefined) return { prev: null };
-  if (before.value === null) return { prev: null, encoding: "value" };
-  const delta = next === undefined ? null : createDelta(before.value, next);
-  if (delta === null || !isDeltaSmaller(delta, before.value)) return { prev: before.value };
-  return { prev: delta, encoding: "delta" };
 }

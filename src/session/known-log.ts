@@ -28,6 +28,8 @@ export interface Undo {
   readonly id: string;
   readonly value: unknown;
   readonly undoes: Version;
+  /** Of the record now: the same, or of an undo that restored it. */
+  readonly current: Version;
 }
 
 export interface HistoryOptions {
@@ -261,9 +263,10 @@ export class History {
     if (prev === undefined) return undefined;
     // The tombstone of an archive has the version of what it stands for.
     if (own.operation.op === "set" && winner.value === undefined) return undefined;
-    const undoes = own.version;
-    if (encoding === "delta") return { id, value: applyDelta(winner.value, asDelta(prev)), undoes };
-    return { id, value: prev === null && encoding !== "value" ? undefined : prev, undoes };
+    const versions = { undoes: own.version, current: winner.version };
+    if (encoding === "delta")
+      return { id, value: applyDelta(winner.value, asDelta(prev)), ...versions };
+    return { id, value: prev === null && encoding !== "value" ? undefined : prev, ...versions };
   }
 
   #standsFor(id: string, version: Version): Version | undefined {

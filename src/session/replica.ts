@@ -8,6 +8,7 @@ import { type CorruptionError, UnavailableError } from "../core/errors.ts";
 import type { WrittenSegment } from "../log/log.ts";
 import { isRecent, momentOf } from "../core/medium-clock.ts";
 import { Mutex } from "../core/mutex.ts";
+import { parseClaimPath } from "../format/paths.ts";
 import type { Segment } from "../format/segment.ts";
 import type { View } from "../view/view.ts";
 import { type FollowedState, Follower, type TakeChanges } from "./change-feed.ts";
@@ -58,7 +59,7 @@ export interface LockedReplica {
   commit(
     operations: readonly CommittedOperation[],
     segment: Segment,
-    written: WrittenSegment,
+    written: Pick<WrittenSegment, "ref">,
   ): void;
   /** After a failed write: memory may lack what landed all the same, until the next strong refresh. */
   distrust(): void;
@@ -76,6 +77,7 @@ export class Replica {
   readonly #engine: Engine;
   readonly #options: ReplicaOptions;
   readonly #reported = new Set<string>();
+  readonly #damagedLanes = new Map<number, CorruptionError>();
   #times: LookTimes;
   /** This store has made a look of its own: what it writes orders above all acknowledged before. */
   #hasLooked: boolean;
@@ -337,7 +339,7 @@ export class Replica {
   #commit(
     operations: readonly CommittedOperation[],
     segment: Segment,
-    { ref }: WrittenSegment,
+    { ref }: Pick<WrittenSegment, "ref">,
   ): void {
     this.#log.add(ref, segment, (id) => this.records.durable(id)?.version);
     for (const { id, entry } of operations) this.records.merge(id, entry);
@@ -356,8 +358,15 @@ export class Replica {
     return gather(this.#engine, { view, wanted, merged, base, onCorrupt, settles });
   }
 
+  /** Why nothing may be decided by the claims of a lane: one of them was found to be unreadable. */
+  damageOf(lane: number): CorruptionError | undefined {
+    return this.#damagedLanes.get(lane);
+  }
+
   /** What cannot be read and is left out: reported once, or thrown under `onCorrupt: "throw"`. */
   onCorrupt(error: CorruptionError): void {
+    const claim = error.path === undefined ? undefined : parseClaimPath(error.path);
+    if (claim !== undefined) this.#damagedLanes.set(claim.lane, error);
     if (this.#options.onCorrupt === "throw") throw error;
     if (this.#reported.has(error.message)) return;
     this.#reported.add(error.message);

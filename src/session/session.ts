@@ -16,6 +16,7 @@ import { createEngine, type Engine, type EngineOptions } from "../engine/engine.
 import { FlushGroup } from "../log/flush-group.ts";
 import type { Memtable } from "./memtable.ts";
 import { Checkpoints } from "./checkpoints.ts";
+import { ConditionalWrites } from "./conditional-writes.ts";
 import { Replica } from "./replica.ts";
 import { checkSchema } from "../core/schema.ts";
 import { CommitQueue } from "./commit-queue.ts";
@@ -53,6 +54,7 @@ export class Session {
   readonly replica: Replica;
   readonly engine: Engine;
   readonly #writes: CommitQueue | undefined;
+  readonly #conditional: ConditionalWrites | undefined;
   readonly #claim: BackendClaim;
   readonly #lock: WriterLock | undefined;
   readonly #backlog: BacklogAlarm;
@@ -128,6 +130,7 @@ export class Session {
     if (readOnly) return;
     const flusher = new Flusher(engine, replica, writing);
     this.#writes = new CommitQueue(flusher, replica, engine.runtime, options);
+    this.#conditional = new ConditionalWrites(engine, replica, this.#writes, writing);
   }
 
   get records(): Memtable {
@@ -138,6 +141,12 @@ export class Session {
   get writes(): CommitQueue {
     if (this.#writes === undefined) throw new ReadOnlyError();
     return this.#writes;
+  }
+
+  /** @throws ReadOnlyError */
+  get conditional(): ConditionalWrites {
+    if (this.#conditional === undefined) throw new ReadOnlyError();
+    return this.#conditional;
   }
 
   /** Operations that no snapshot holds yet: in the log, as far as it was seen, or buffered. */
@@ -209,6 +218,7 @@ export class Session {
     this.#closed = true;
     const { checkpointOnClose, readOnly } = this.options;
     const steps = [
+      async () => this.#conditional?.settle(),
       () => this.flush(),
       () => this.checkpoints.settle(),
       async () => {

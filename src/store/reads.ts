@@ -4,12 +4,13 @@ import { InvalidArgumentError, NotHydratedError, StoreNotFoundError } from "../c
 import type { Operation } from "../core/operation.ts";
 import { checkId, deepFreeze } from "../core/record.ts";
 import type { Candidate } from "./archive.ts";
-import { encodeVersionToken, type VersionToken } from "../format/version-token.ts";
+import type { VersionToken } from "../format/version-token.ts";
 import { loadArchive } from "../read/archives.ts";
 import { RunGoneError } from "../runs/run-gone.ts";
 import { ViewLimit } from "../view/view.ts";
 import { checkFreshness, type Freshness } from "../view/freshness.ts";
 import type { Session } from "../session/session.ts";
+import { tokenOf } from "./tokens.ts";
 
 /** Options of a read. */
 export interface ReadOptions {
@@ -79,9 +80,7 @@ export class ResidentReads<T> {
     if (!session.replica.isResident(id)) await session.lookup(wanted);
     const entry = session.records.durable(id);
     if (entry?.value === undefined) return undefined;
-    const { loaded, legacy } = session.replica.view;
-    const { created } = legacy?.manifest.stats ?? loaded.manifest.stats ?? {};
-    return encodeVersionToken(entry.version, { id, created });
+    return tokenOf(session, id, entry.version);
   }
 
   /** Returns what a predicate can choose from now; the predicate is called when its answers are needed. */

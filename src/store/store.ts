@@ -8,6 +8,7 @@ import { archiveNames, type ManifestInfo } from "../read/manifest-info.ts";
 import type { Mutations } from "./mutations.ts";
 import { type OpenState, openState, type State } from "./open-state.ts";
 import { type StoreInternals } from "../session/session.ts";
+import type { DeleteOptions, SetOptions, UpdateOptions, WrittenVersion } from "./conditions.ts";
 import { resolveOptions, type StoreOptions } from "../session/options.ts";
 import type { ReadOptions } from "./reads.ts";
 import type { ScanOptions } from "./scan-range.ts";
@@ -178,35 +179,70 @@ export class Store<T = Fields> {
   }
 
   /**
+   * Creates or replaces a record where a condition holds: over exactly one version (`ifVersion`), or where there is no record
+   * (`ifAbsent`). Of any number of processes that try at once, one succeeds.
+   * @returns the version written, for the next `ifVersion`
+   * @throws ConditionFailedError, which holds the record that was found; NotSupportedError in a store that
+   *   has no lanes yet; ConflictError; otherwise as without options
+   * @example
+   * const { version } = await store.set("task-1", { title: "Build API" }, { ifAbsent: true });
+   */
+  set(id: string, value: T, options: SetOptions): Promise<WrittenVersion>;
+  /**
    * Creates or replaces a record. Resolves when it is durable.
    * @throws InvalidArgumentError (also for what JSON would lose, see `Storable`), UnavailableError
    *   (nothing written), WriteOutcomeUnknownError
    * @example
    * await store.set("task-1", { title: "Build API" });
    */
-  set(id: string, value: T): Promise<void> {
-    return this.#mutations().set(id, value);
+  set(id: string, value: T): Promise<void>;
+  set(id: string, value: T, options?: SetOptions): Promise<WrittenVersion | void> {
+    const { reads } = this.#open();
+    const mutations = this.#mutations();
+    if (options === undefined) return mutations.set(id, value);
+    return mutations
+      .setIf(id, value, options, (found) => reads.handOut(found))
+      .then((version) => ({ version }));
   }
 
-  /** @throws RecordNotFoundError when there is no such record; otherwise as `set` */
-  delete(id: string): Promise<void> {
-    return this.#mutations().delete(id);
+  /**
+   * @param options a condition, as for `set`
+   * @throws RecordNotFoundError when there is no such record; otherwise as `set`
+   */
+  delete(id: string, options?: DeleteOptions): Promise<void> {
+    const { reads } = this.#open();
+    const mutations = this.#mutations();
+    if (options === undefined) return mutations.delete(id);
+    return mutations.deleteIf(id, options, (value) => reads.handOut(value)).then(() => undefined);
   }
 
   /**
    * Reads a record, changes it, writes what `change` returns; `undefined` deletes it (or leaves it
-   * absent). Atomic within this process only: of two processes that update, the later write wins.
+   * absent). With an `agentId` exact also beside other processes: `change` is called again where others
+   * were faster, and must not do anything else. In a store that has no lanes yet, atomic within this
+   * process only, with a warning.
    * @returns what it wrote, as a read returns it; undefined where there is no record now
+   * @throws ConflictError when others were faster for `deadlineMs` (nothing was written); as `set`
    * @example
    * const visits = await store.update("visits", (current) => ({ count: (current?.count ?? 0) + 1 }));
    */
-  async update(
+  update(
     id: string,
     change: (current: T | undefined) => T | undefined,
+    options?: UpdateOptions,
+  ): Promise<T | undefined> {
+    if (this.#state.name === "open") this.#state.mutations.checkNoBatch("an update");
+    return this.#update(id, change, options);
+  }
+
+  async #update(
+    id: string,
+    change: (current: T | undefined) => T | undefined,
+    options: UpdateOptions | undefined,
   ): Promise<T | undefined> {
     const { reads } = this.#open();
-    const next = await this.#mutations().update(id, (current) => change(reads.handOut(current)));
-    return reads.handOut(next);
+    const ofStored = (current: unknown): unknown => change(reads.handOut(current));
+    return reads.handOut(await this.#mutations().update(id, ofStored, options));
   }
 
   /**

@@ -20,7 +20,8 @@ import { liveClaims } from "./lanes.ts";
 import { namesIn, sortListing } from "./live-segments.ts";
 
 /** What a view takes from a listing of the log. */
-export type ViewListing = Pick<LogListing, "segments" | "lanes" | "corrupt" | "legacyLog">;
+export type ViewListing = Pick<LogListing, "segments" | "lanes" | "corrupt" | "legacyLog"> &
+  Partial<Pick<LogListing, "firstDateMs" | "lastDateMs">>;
 
 /** For a view of the manifest alone. */
 export const NOT_LISTED: ViewListing = { segments: [], corrupt: [] };
@@ -43,6 +44,9 @@ export interface View {
   /** Lists to be read before it is known which of `segments` the runs hold: `settleView`. */
   readonly unreadLists: readonly string[];
   readonly corrupt: readonly CorruptionError[];
+  /** Dates of the earliest and of the latest response that it is made of, by the medium's clock. */
+  readonly firstDateMs: number;
+  readonly lastDateMs: number;
   /** Highest clock of the manifest and of every listed segment. */
   readonly clock: number;
   /** Until the first compaction of a legacy store; `segments` hold its log too. */
@@ -142,13 +146,17 @@ export async function renewView(
   const loaded = await manifests.load(view.loaded);
   const base = await withLegacy(manifests, loaded, view.legacy);
   const listed = view.segments.filter((ref) => ref.segments === undefined && !gone.has(ref.key));
-  const { legacyLog } = view;
+  const { legacyLog, firstDateMs, lastDateMs } = view;
   const corrupt = view.corrupt.filter((error) => view.legacy?.corrupt.includes(error) !== true);
   const claims = view.segments.filter(isClaim);
   const segments = claims.length === 0 ? listed : listed.filter((ref) => !isClaim(ref));
   const lanes = claims.length === 0 ? undefined : { claims, transactions: [] };
   const lost = lanes === undefined ? view.lost : new Set([...view.lost, ...gone]);
-  const renewed = viewOf(base, { segments, lanes, corrupt, legacyLog }, lost);
+  const renewed = viewOf(
+    base,
+    { segments, lanes, corrupt, legacyLog, firstDateMs, lastDateMs },
+    lost,
+  );
   return { ...renewed, clock: Math.max(view.clock, renewed.clock) };
 }
 
@@ -185,14 +193,19 @@ export function viewOf(
   listing: ViewListing,
   lost: ReadonlySet<string> = new Set(),
 ): View {
-  const { manifest } = loaded;
+  const { manifest, dateMs } = loaded;
   const listed = [...(legacy?.segments ?? []), ...listing.segments];
   const clock = listed.reduce((max, { hi }) => Math.max(max, hi), manifest.clock);
   const corrupt = legacy === undefined ? listing.corrupt : [...legacy.corrupt, ...listing.corrupt];
   const { live: segments, published, unread: unreadLists } = sortListing(manifest, listed);
   const { legacyLog, lanes } = listing;
   const decisions = { found: new Map(), undecided: new Set<string>() };
-  const common = { loaded, legacy, published, unreadLists, clock, legacyLog, decisions, lost };
+  const dates = {
+    firstDateMs: Math.min(dateMs, listing.firstDateMs ?? dateMs),
+    lastDateMs: Math.max(dateMs, listing.lastDateMs ?? dateMs),
+  };
+  const base = { loaded, legacy, published, unreadLists, clock, legacyLog, ...dates };
+  const common = { ...base, decisions, lost };
   if (lanes === undefined) return { ...common, segments, corrupt };
   const live = liveClaims(manifest, lanes.claims, lost);
   const known = new Set(corrupt.map(({ message }) => message));

@@ -10,11 +10,14 @@ import { checkRecords, type Verdict } from "./checker.ts";
 import type { Operation } from "./history.ts";
 
 const CLOCK_DIGITS = 16;
+const REVISION_DIGITS = 8;
 const CLOCKS_PER_MS = 1_024;
 
 /** Ordered as versions are. */
-export function versionText({ clock, agent, w }: SentVersion): string {
-  return [String(clock).padStart(CLOCK_DIGITS, "0"), agent, w].join("\0");
+export function versionText({ clock, agent, w, rev = 0 }: SentVersion): string {
+  // What an archive leaves is half a revision above what it archived.
+  const halves = String(rev * 2).padStart(REVISION_DIGITS, "0");
+  return [String(clock).padStart(CLOCK_DIGITS, "0"), agent, w, halves].join("\0");
 }
 
 /** Whether each record is linearizable, as far as plain writes are. */
@@ -40,7 +43,9 @@ export function operationsOf(history: History, promise?: ClockPromise): Operatio
     ...writes.map((write): Operation => {
       const { id, isDeletion, session, invokedMs, endedMs, outcome, viewMs } = write;
       const value = isDeletion ? undefined : values.get(write);
-      const sinceMs = Math.max(viewMs, invokedMs - skewMs);
+      // A guarded write sees what was acknowledged before its call, whatever the clocks show.
+      const isGuarded = (write.version.rev ?? 0) >= 1;
+      const sinceMs = isGuarded ? invokedMs : Math.max(viewMs, invokedMs - skewMs);
       const action = {
         kind: "plain",
         id,

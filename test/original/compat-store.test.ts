@@ -212,7 +212,8 @@ test("types: a store whose records nobody described holds objects of any fields"
 test("types: what the original returns at once is no promise here either", () => {
   const store = new Store<{ readonly name: string }>();
   expectTypeOf(store.get).returns.toEqualTypeOf<{ readonly name: string } | undefined>();
-  expectTypeOf(store.set).returns.resolves.toEqualTypeOf<void>();
+  const set = (value: { readonly name: string }) => store.set("a", value);
+  expectTypeOf(set).returns.resolves.toEqualTypeOf<void>();
   expectTypeOf(store.entries).returns.toEqualTypeOf<[string, { readonly name: string }][]>();
   expectTypeOf(store.listArchiveSegments).returns.toEqualTypeOf<string[]>();
   expectTypeOf(store.loadArchive).returns.resolves.toExtend<ReadonlyMap<string, unknown>>();

@@ -1,6 +1,7 @@
 /** A store open in a process, with the oracle looking over its shoulder. */
 import {
   ConflictError,
+  RecordNotFoundError,
   StoreNotFoundError,
   WriteOutcomeUnknownError,
 } from "../../src/core/errors.ts";
@@ -128,6 +129,18 @@ export class Client extends Viewer {
     );
   }
 
+  /** Replaces a record as it is now, or creates it; deletes it where nothing is given. */
+  async writeIf(id: string, record: PlainDoc | undefined): Promise<boolean> {
+    return this.#commit([{ id, text: record && JSON.stringify(record) }], async () => {
+      const ifVersion = await this.store.versionOf(id);
+      if (record !== undefined) {
+        const condition = ifVersion === undefined ? { ifAbsent: true } : { ifVersion };
+        await this.store.set(id, this.form(record), condition);
+      } else if (ifVersion === undefined) throw new RecordNotFoundError(id);
+      else await this.store.delete(id, { ifVersion });
+    });
+  }
+
   async #commit(intents: readonly Intent[], call: () => Promise<unknown>): Promise<boolean> {
     const { oracle } = this.world;
     const name = this.#writer;
@@ -150,8 +163,9 @@ export class Client extends Viewer {
     this.know(ops);
     // Several calls may share a flush, and so its segment.
     this.#written.push(...ops.filter((op) => !this.#written.includes(op)));
-    // A write that made a checkpoint necessary is acknowledged after later ones.
-    this.#written.sort(compareOps);
+    // A write that made a checkpoint necessary is acknowledged after later ones. The versions of
+    // guarded ones do not tell.
+    this.#written.sort((a, b) => landedMsOf(a) - landedMsOf(b) || compareOps(a, b));
     return true;
   }
 
@@ -211,6 +225,10 @@ export class Client extends Viewer {
   async close(): Promise<void> {
     await this.attempt("close", () => this.store.close());
   }
+}
+
+function landedMsOf({ segment }: Op): number {
+  return segment.landedMs ?? Infinity;
 }
 
 /** The program's own version, and how it takes older records. */

@@ -2,6 +2,8 @@
 export function createCounts() {
   return {
     acked: 0,
+    /** Of these: by claims. */
+    guarded: 0,
     failed: 0,
     unknown: 0,
     views: 0,

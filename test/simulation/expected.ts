@@ -1,7 +1,10 @@
 /** Which errors and warnings the faults explain; every other one is a violation. */
 import {
+  ConditionFailedError,
+  ConflictError,
   FollowerExpiredError,
   LockedError,
+  NotSupportedError,
   OpslogError,
   RecordNotFoundError,
   SchemaTooNewError,
@@ -32,12 +35,19 @@ export function checkExpected(
   }
   const isExpired = error instanceof FollowerExpiredError && what === "tail of a lazy store";
   if (isExpired) world.oracle.counts.followersExpired++;
+  const isEarly =
+    error instanceof NotSupportedError &&
+    what === "write" &&
+    /needs? a store with lanes/.test(error.message);
   const isExpected =
     isTooNew ||
+    isEarly ||
     isExpired ||
     error instanceof UnavailableError ||
     error instanceof WriteOutcomeUnknownError ||
     error instanceof LockedError ||
+    (error instanceof ConflictError && what === "write") ||
+    (error instanceof ConditionFailedError && what === "write") ||
     error instanceof RecordNotFoundError;
   if (isExpected) return;
   const detail = error instanceof Error ? `${error.message} ${error.stack ?? ""}` : String(error);

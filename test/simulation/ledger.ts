@@ -2,7 +2,8 @@
  * Every operation that was ever sent, with the version it was sent under: read from the segments
  * themselves, in the moment they are sent and in the moment they land.
  */
-import { parseLogFilePath, parseSegmentPath } from "../../src/format/paths.ts";
+import { laneFloor, type Manifest } from "../../src/format/manifest-codec.ts";
+import { parseClaimPath, parseLogFilePath, parseSegmentPath } from "../../src/format/paths.ts";
 import { FOUNDING_W, type FoundingOp } from "./founding.ts";
 import { etagOf } from "./object-server.ts";
 import { type Op, recordOf, type SegmentRecord, segmentsIn } from "./sent-segments.ts";
@@ -93,10 +94,20 @@ export class Ledger {
   }
 
   /** An object took its place; gives the complaints, if any. */
-  landed(path: string, body: Uint8Array, nowMs: number, purgeFloor: number): string[] {
+  landed(
+    path: string,
+    body: Uint8Array,
+    nowMs: number,
+    { purgeFloor, lanes }: Pick<Manifest, "purgeFloor" | "lanes">,
+  ): string[] {
     const records = this.#records("?", path, body);
     const [first] = records;
     if (first === undefined) return [];
+    const { claim } = first;
+    if (claim !== undefined && claim.n <= laneFloor({ lanes }, claim.lane)) {
+      for (const record of records) record.isVoid ||= record.landedMs === undefined;
+      return [];
+    }
     const before = this.#etagByPath.get(path);
     this.#etagByPath.set(path, first.etag);
     const isOther = before !== undefined && before !== first.etag;
@@ -118,7 +129,7 @@ export class Ledger {
     record.landedMs = nowMs;
     record.landedFloor = purgeFloor;
     for (const op of record.ops) {
-      complaints.push(...this.#checkUnique(op));
+      complaints.push(...this.#checkUnique(op), ...this.#checkBase(op));
       // An undo writes once more what was there before.
       const [twin] = op.text === undefined || isUndo(op) ? [] : this.landedWith(op.text);
       // A clone's name may be free again: a request of before, delivered late, then lands after all.
@@ -144,6 +155,8 @@ export class Ledger {
         lo: clock,
         objectLo: clock,
         isFrame: false,
+        claim: undefined,
+        isVoid: false,
         ops,
         landedMs: 0,
         landedFloor: 0,
@@ -154,6 +167,7 @@ export class Ledger {
       const op = { id, text, clock, agent: "", w: FOUNDING_W, rev: 0, schema: 1, segment };
       ops.push(op);
       push(this.#landedById, id, op);
+      this.#byVersion.set(versionKey(id, op), op);
       if (text !== undefined) push(this.#landedByText, text, op);
       return op;
     });
@@ -184,8 +198,15 @@ export class Ledger {
     return this.#archivedById;
   }
 
+  /** VERSION: what it was decided on has landed, or is nothing (STAND). */
+  #checkBase({ base, ...op }: Op): string[] {
+    if (base === undefined || (base.w === "" && base.rev === 0)) return [];
+    if (this.#byVersion.has(versionKey(op.id, base))) return [];
+    return [`VERSION: ${describeOp(op)} stands on ${versionKey(op.id, base)}, which never landed`];
+  }
+
   #checkUnique(op: Op): string[] {
-    const version = `${op.clock} ${op.agent} ${op.w} ${op.rev}`;
+    const version = versionKey(op.id, op);
     const same = this.#byVersion.get(version);
     this.#byVersion.set(version, op);
     if (same === undefined) return [];
@@ -221,12 +242,15 @@ export class Ledger {
   }
 
   #records(process: string, path: string, body: Uint8Array): readonly SegmentRecord[] {
-    if (parseSegmentPath(path) === undefined && parseLogFilePath(path) === undefined) return [];
+    const isClaim = parseClaimPath(path) !== undefined;
+    const isPlain = parseSegmentPath(path) !== undefined || parseLogFilePath(path) !== undefined;
+    if (!isPlain && !isClaim) return [];
     const etag = etagOf(body);
     const known = this.#segments.get(keyOf(path, etag));
     if (known !== undefined) return known;
     const segments = segmentsIn(path, body);
-    const objectLo = Math.min(...segments.map(({ operations }) => operations[0]?.clock ?? 0));
+    const clocks = segments.map(({ operations }) => operations[0]?.clock ?? 0);
+    const objectLo = isClaim ? Infinity : Math.min(...clocks);
     const sent = { path, etag, process, objectLo };
     const records = segments.map((segment) => recordOf(segment, sent));
     this.#segments.set(keyOf(path, etag), records);
@@ -246,6 +270,14 @@ function keyOf(path: string, etag: string): string {
 
 export function isUndo({ undoes }: Op): boolean {
   return undoes !== undefined;
+}
+
+/** Versions of two guarded operations on records that were absent are told apart by the record. */
+function versionKey(
+  id: string,
+  { clock, agent, w, rev }: Omit<Versioned, "schema" | "text">,
+): string {
+  return `${clock} ${agent} ${w} ${rev}${w === "" ? ` ${id}` : ""}`;
 }
 
 export function isSameWriter(a: Op, b: Op): boolean {

@@ -104,8 +104,8 @@ export class Oracle implements ServerObserver {
   }
 
   #checkLanded(path: string, body: Uint8Array): void {
-    const { purgeFloor } = this.truth.manifest();
-    for (const complaint of this.ledger.landed(path, body, this.#kernel.nowMs, purgeFloor)) {
+    const manifest = this.truth.manifest();
+    for (const complaint of this.ledger.landed(path, body, this.#kernel.nowMs, manifest)) {
       const [rule = "", message = ""] = complaint.split(/: (.*)/s);
       this.fail(rule, message);
     }
@@ -134,11 +134,16 @@ export class Oracle implements ServerObserver {
     const { purgeFloor } = this.truth.manifest();
     const segments = this.ledger.find(path, body).filter((segment) => {
       // A frame that was appended behind the seal was never acknowledged there (FENCE).
-      return segment.objectLo > purgeFloor && !segment.isFrame && !this.ledger.isCloned(segment);
+      if (segment.isVoid || segment.isFrame || this.ledger.isCloned(segment)) return false;
+      return segment.objectLo > purgeFloor;
     });
     for (const op of segments.flatMap(({ ops }) => ops)) {
       const winner = this.truth.published().get(op.id);
       if (winner !== undefined && compareOps(winner, op) >= 0) continue;
+      // What a claim wrote may have been deleted and purged since.
+      const { claim } = op.segment;
+      if (claim !== undefined && winner === undefined && this.ledger.mayBeAbsent(op.id, op))
+        continue;
       this.fail("DELETE-AFTER-PUBLISH", `${path} was deleted, its ${describeOp(op)} is in no run`);
     }
   }
@@ -204,6 +209,10 @@ export class Oracle implements ServerObserver {
       return [];
     }
     this.counts.acked++;
+    if (segment.claim !== undefined) this.counts.guarded++;
+    if (segment.isVoid) {
+      this.fail("ACK", `${process} was acknowledged ${segment.path}, on a number that had passed`);
+    }
     if (segment.objectLo <= segment.landedFloor) {
       const floor = `the purge floor ${segment.landedFloor} under which it landed`;
       this.fail("LATE", `${process} was acknowledged ${segment.path}, ignored because of ${floor}`);

@@ -224,6 +224,7 @@ export class Register {
       estimateErrorMs: sending?.estimateErrorMs,
       operations: segment.ops.length,
       isRevocable: segment.isFrame,
+      ...(segment.claim === undefined ? {} : { isGuarded: true }),
     };
   }
 }
@@ -240,9 +241,9 @@ function outrunIn(
   return checkRegister({ writes: timeless, reads }, promise).length - findings.length;
 }
 
-/** Its version is the one of what it archives; a tombstone wins there. */
+/** Its version is the one of what it archives, where a tombstone wins: below the next revision of it. */
 function asArchive(write: SentWrite, sentMs: number): SentWrite {
   const { version } = write;
-  const above = { ...version, w: `${version.w}+` };
+  const above = { ...version, rev: (version.rev ?? 0) + 0.5 };
   return { ...write, version: above, isDeletion: true, isGuarded: true, sentMs };
 }

@@ -1,6 +1,13 @@
 /** Segments as they were sent, each by itself, also where several share an object. */
 import { revisionOf, type Version } from "../../src/core/version.ts";
-import { parseLogFilePath, parseSegmentPath } from "../../src/format/paths.ts";
+import { segmentsOf } from "../../src/format/claim.ts";
+import { decodeClaim } from "../../src/format/claim-decoder.ts";
+import {
+  type LanePlace,
+  parseClaimPath,
+  parseLogFilePath,
+  parseSegmentPath,
+} from "../../src/format/paths.ts";
 import { decodeSegment, decodeSegments } from "../../src/format/segment-decoder.ts";
 import { type Segment, versionOf } from "../../src/format/segment.ts";
 import { hasForm, plainText } from "./form.ts";
@@ -18,6 +25,8 @@ export interface Op {
   readonly segment: SegmentRecord;
   /** Of an undo: what it undoes. */
   readonly undoes?: Version | undefined;
+  /** Of a guarded operation: what it was decided on. */
+  readonly base?: Pick<Op, "clock" | "agent" | "w" | "rev"> | undefined;
 }
 
 export interface SegmentRecord {
@@ -30,6 +39,10 @@ export interface SegmentRecord {
   readonly objectLo: number;
   /** Appended to a file: the same frame may be appended to another as well. */
   readonly isFrame: boolean;
+  /** Of a claim: its place. Neither the floor nor time applies to it. */
+  readonly claim: LanePlace | undefined;
+  /** A claim that landed on a number which its lane had passed: it never counts. */
+  isVoid: boolean;
   readonly ops: readonly Op[];
   landedMs: number | undefined;
   /** The purge floor when it landed first. */
@@ -49,11 +62,14 @@ export function recordOf(
   const { agent, schemaVersion: v, operations } = segment;
   const misformed: string[] = [];
   const ops: Op[] = [];
+  const claim = parseClaimPath(sent.path);
   const record: SegmentRecord = {
     ...sent,
     agent,
-    lo: operations[0]?.clock ?? 0,
+    lo: claim === undefined ? (operations[0]?.clock ?? 0) : Infinity,
     isFrame: parseLogFilePath(sent.path) !== undefined,
+    claim,
+    isVoid: false,
     ops,
     landedMs: undefined,
     landedFloor: 0,
@@ -67,7 +83,8 @@ export function recordOf(
     if (stored !== undefined && !hasForm(stored, v)) misformed.push(stored);
     const text = stored && plainText(stored);
     const version = numbersOf(versionOf(segment, operation));
-    ops.push({ id, text, ...version, schema: v, segment: record, undoes });
+    const base = operation.base && numbersOf(operation.base);
+    ops.push({ id, text, ...version, schema: v, segment: record, undoes, base });
   }
   return record;
 }
@@ -80,6 +97,11 @@ export function numbersOf(version: Version): Pick<Op, "clock" | "agent" | "w" | 
 
 /** All that an object holds, or one frame. */
 export function segmentsIn(path: string, body: Uint8Array): Segment[] {
+  const place = parseClaimPath(path);
+  if (place !== undefined) {
+    const claim = decodeClaim(body, path, place);
+    return claim.kind === "data" ? segmentsOf(claim.operations) : [];
+  }
   const name = parseSegmentPath(path);
   if (name === undefined) return [decodeSegment(body, { path, offset: 0 })];
   return decodeSegments(body, { path, range: undefined, lo: name.lo, hi: name.hi });

@@ -96,10 +96,11 @@ export class SimDirectory extends BaseBackend {
     body: Uint8Array | AsyncIterable<Uint8Array>,
     precondition: Precondition,
   ): Promise<PutResult> {
-    const { server, process, faults } = this.#options;
+    const { server, process, faults, onAttempt } = this.#options;
     const bytes = body instanceof Uint8Array ? new Uint8Array(body) : await collect(body);
     const name = this.#name(path);
     this.#mayLackSpace(name);
+    onAttempt(process.name, name, bytes);
     const put = await this.#step(`PUT ${name}`, () => server.put(name, bytes, precondition));
     if (put.status === "written" && process.prng.chance(faults().syncFailed)) {
       throw this.#unsynced(name);

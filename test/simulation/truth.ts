@@ -2,11 +2,21 @@
  * What the objects themselves say, at this moment: runs and archives of the current manifest, and
  * live segments.
  */
-import { decodeManifest, EMPTY_MANIFEST, type Manifest } from "../../src/format/manifest-codec.ts";
+import {
+  decodeManifest,
+  EMPTY_MANIFEST,
+  laneFloor,
+  type Manifest,
+} from "../../src/format/manifest-codec.ts";
 import { decodeCatalogue } from "../../src/format/catalogue.ts";
 import { allRuns } from "../../src/format/levels.ts";
 import type { RunInfo } from "../../src/format/run-info.ts";
-import { LOG_PREFIX, MANIFEST_PATH, parseSegmentPath } from "../../src/format/paths.ts";
+import {
+  LOG_PREFIX,
+  MANIFEST_PATH,
+  parseClaimPath,
+  parseSegmentPath,
+} from "../../src/format/paths.ts";
 import { isPacked, packedLength, unpackBlock } from "../../src/format/run-block.ts";
 import { decodeRunLines } from "../../src/format/run-codec.ts";
 import { type ArchiveInfo, decodeArchiveList } from "../../src/format/archive-list.ts";
@@ -129,10 +139,17 @@ export class Truth {
   }
 
   #findWinners(): Winners {
-    const { purgeFloor } = this.manifest();
+    const manifest = this.manifest();
+    const { purgeFloor } = manifest;
     const winners = this.#mergeRuns();
     for (const [path, object] of this.#server.objects) {
       if (!path.startsWith(LOG_PREFIX)) continue;
+      const claim = parseClaimPath(path);
+      if (claim !== undefined) {
+        const isLive = claim.n > laneFloor(manifest, claim.lane);
+        if (isLive) mergeInto(winners, this.#decode(path, object, decodeLog));
+        continue;
+      }
       const lo = this.#loOf(path);
       if (lo > purgeFloor) mergeInto(winners, this.#decode(path, object, decodeLog));
       for (const { bytes } of object.frames ?? []) {

@@ -12,6 +12,7 @@ import { archiveCases } from "./cases/archive.ts";
 import { backlogCases } from "./cases/backlog.ts";
 import { batchCases } from "./cases/batch.ts";
 import { checkpointCases } from "./cases/checkpoints.ts";
+import { conditionalCases } from "./cases/conditional.ts";
 import { costCases } from "./cases/cost.ts";
 import { failedWriteCases } from "./cases/failed-writes.ts";
 import { compactedCases } from "./cases/follow-compacted.ts";
@@ -48,6 +49,7 @@ export function storeSuite(name: string, makeMedium: MakeMedium): void {
     describe("versions", () => versionCases(makeMedium));
     describe("order", () => orderCases(makeMedium));
     describe("writes", () => writeCases(makeMedium));
+    describe("conditional writes", () => conditionalCases(makeMedium));
     describe("write modes", () => writeModeCases(makeMedium));
     describe("failed writes", () => failedWriteCases(makeMedium));
     describe("batch", () => batchCases(makeMedium));

@@ -98,10 +98,17 @@ export async function act(world: World, client: Client): Promise<void> {
   else if (kind < 0.3) await client.write([set(world, client, prng.pick(world.activeIds))]);
   else if (kind < 0.55) await client.write([{ id: prng.pick(world.activeIds), record: undefined }]);
   else if (kind < 0.75) await client.write(drawBatch(world, client));
-  else if (kind < 0.85) await client.update(prng.pick(world.activeIds));
+  else if (kind < 0.85) await guard(world, client, prng.pick(world.activeIds), kind);
   else if (kind < 0.92) await writeSideBySide(world, client);
   else if (kind < 0.98) await client.undo();
   if (prng.chance(0.4)) await client.check();
+}
+
+/** @param kind between 0.75 and 0.85 */
+async function guard(world: World, client: Client, id: string, kind: number): Promise<void> {
+  if (kind > 0.8) await client.update(id);
+  else if (kind > 0.77) await client.writeIf(id, world.uniqueRecord(client.process));
+  else await client.writeIf(id, undefined);
 }
 
 function drawBatch(world: World, client: Client): Change[] {

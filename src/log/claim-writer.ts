@@ -1,0 +1,44 @@
+/** Claims as objects: each number of a lane is created once, by whoever is first (PROTOCOL, G4 to G6). */
+import type { Claim } from "../format/claim.ts";
+import { decodeClaim } from "../format/claim-decoder.ts";
+import { claimPath, type LanePlace } from "../format/paths.ts";
+import type { StorageBackend } from "../storage/backend.ts";
+import type { Conditions } from "../storage/conditions.ts";
+import { type Created, createObject } from "./create-object.ts";
+
+export interface ClaimSettings {
+  readonly writeTimeoutMs: number;
+  /** What is known of the medium's preconditions. */
+  readonly conditions: Conditions;
+}
+
+/** What became of a claim that was sent. */
+export type SentClaim =
+  | Exclude<Created, { readonly status: "taken" }>
+  | { readonly status: "taken"; readonly claim: Claim; readonly dateMs: number };
+
+export class ClaimWriter {
+  readonly #backend: StorageBackend;
+  readonly #settings: ClaimSettings;
+
+  constructor(backend: StorageBackend, settings: ClaimSettings) {
+    this.#backend = backend;
+    this.#settings = settings;
+  }
+
+  /**
+   * @throws UnavailableError, BudgetExceededError and NotSupportedError when nothing was written,
+   *   WriteOutcomeUnknownError when it may have been; CorruptionError when what has the number cannot
+   *   be read: nothing was written
+   */
+  async put(place: LanePlace, bytes: Buffer): Promise<SentClaim> {
+    const { writeTimeoutMs, conditions } = this.#settings;
+    conditions.check();
+    const through = { backend: this.#backend, timeoutMs: () => writeTimeoutMs };
+    const path = claimPath(place);
+    const created = await createObject(through, path, bytes, conditions);
+    if (created.status !== "taken") return created;
+    const claim = decodeClaim(created.body, path, place);
+    return { status: "taken", claim, dateMs: created.dateMs };
+  }
+}
