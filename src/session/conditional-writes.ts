@@ -170,6 +170,8 @@ export class ConditionalWrites {
     const { records, view } = this.#replica;
     const damage = this.#replica.damageOf(lane);
     if (damage !== undefined) return calls.forEach(({ done }) => done.reject(damage));
+    // RESOLVE: what a transaction may still write is not known yet; a compaction decides it (K1).
+    if (isUndecided(view, lane)) return calls.forEach((call) => this.#tryAgain(call));
     const writer = this.#writer();
     const draft = draftClaim(calls, {
       entryOf: (id) => records.durable(id) ?? ABSENT,
@@ -323,6 +325,10 @@ function lastNumber({ loaded, segments }: View, lane: number): number {
     .filter((ref) => isClaim(ref))
     .filter(({ claim }) => claim.lane === lane)
     .reduce((last, { claim: { n } }) => Math.max(last, n), laneFloor(loaded.manifest, lane));
+}
+
+function isUndecided({ segments, decisions }: View, lane: number): boolean {
+  return segments.some((ref) => ref.claim?.lane === lane && decisions.undecided.has(ref.key));
 }
 
 /** TOUCH */

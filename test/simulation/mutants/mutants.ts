@@ -5,6 +5,7 @@ import { CATALOGUE_MUTANTS } from "./catalogue-mutants.ts";
 import { CLOCK_MUTANTS } from "./clock-mutants.ts";
 import { COMPACTION_MUTANTS } from "./compaction-mutants.ts";
 import { FILE_MUTANTS } from "./file-mutants.ts";
+import { GUARD_MUTANTS } from "./guard-mutants.ts";
 import { LANE_MUTANTS } from "./lane-mutants.ts";
 import { LEVEL_MUTANTS } from "./level-mutants.ts";
 import type { Mutant } from "./mutant.ts";
@@ -24,6 +25,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...LEVEL_MUTANTS,
   ...CATALOGUE_MUTANTS,
   ...TASK_MUTANTS,
+  ...GUARD_MUTANTS,
   ...LANE_MUTANTS,
   ...ARCHIVE_MUTANTS,
   ...FILE_MUTANTS,

@@ -1,0 +1,75 @@
+/** Mechanisms of conditional writes (G1 to G8) and of their versions switched off. */
+import type { Mutant } from "./mutant.ts";
+
+const WRITES = "session/conditional-writes.ts";
+
+export const GUARD_MUTANTS: readonly Mutant[] = [
+  {
+    name: "after a claim just the next number",
+    breaks: ["TOUCH", "G6"],
+    does: "takes the next number without looking at whose records the claim before it names",
+    edits: [
+      { file: WRITES, find: "namesAny(sent.claim, ids)", put: "namesAny(sent.claim, new Set())" },
+    ],
+  },
+  {
+    name: "decided on an old view",
+    breaks: ["G1"],
+    does: "decides on whatever view it has, fresh or not",
+    edits: [
+      {
+        file: WRITES,
+        find: "if (needsLook || !this.#replica.isFreshToWrite(VIEW_AGE_MS_MAX))",
+        put: "if (needsLook && !this.#replica.isFreshToWrite(60_000))",
+      },
+    ],
+  },
+  {
+    name: "a late answer counts",
+    breaks: ["ACK", "WINDOW", "G5"],
+    does: "acknowledges a claim by its answer, whatever compactions did meanwhile",
+    edits: [
+      {
+        file: WRITES,
+        find: "return n > laneFloor(manifest, lane);",
+        put: "return n > 0 || laneFloor(manifest, lane) > 0;",
+      },
+    ],
+  },
+  {
+    name: "guarded writes take clocks",
+    breaks: ["VERSION"],
+    does: "gives a guarded operation a clock above its base: it buries plain writes that it did not see",
+    edits: [
+      {
+        file: "session/claim-draft.ts",
+        find: "if (value !== undefined) return { value, version, base: version };",
+        put: "if (value !== undefined) return { value, version, base: { ...version, clock: version.clock + 1_024_000 } };",
+      },
+    ],
+  },
+  {
+    name: "nothing is at clock 1",
+    breaks: ["STAND"],
+    does: "creates a record at the lowest clock, below what was purged",
+    edits: [
+      {
+        file: "session/claim-draft.ts",
+        find: "clock: purgeFloor + 1,",
+        put: "clock: purgeFloor < 0 ? 0 : 1,",
+      },
+    ],
+  },
+  {
+    name: "passed claims are live",
+    breaks: ["LANE-FLOOR", "R1"],
+    does: "counts claims that a compaction has passed",
+    edits: [
+      {
+        file: "view/lanes.ts",
+        find: "if (n <= laneFloor(manifest, lane)) continue;",
+        put: "if (n <= laneFloor(manifest, lane) - 1_000) continue;",
+      },
+    ],
+  },
+];
