@@ -302,10 +302,13 @@ export class ConditionalWrites {
       call.done.reject(new ConflictError(`Record '${id}': ${lost}`, { id }));
       return;
     }
-    void runtime.sleep(waitMs).then(() => {
-      this.#waiting.push(call);
-      this.#start();
-    });
+    void this.#wait(call, waitMs);
+  }
+
+  async #wait(call: Waiting, waitMs: number): Promise<void> {
+    await this.#engine.runtime.sleep(waitMs);
+    this.#waiting.push(call);
+    this.#start();
   }
 }
 

@@ -7,7 +7,6 @@ import { type ArchiveCall, Archiver } from "./archive.ts";
 import { checkPeriod, defaultPeriod } from "../read/archives.ts";
 import { type StagedOperation } from "../session/memtable.ts";
 import { ABSENT, compareVersions, type Version } from "../core/version.ts";
-import type { VersionToken } from "../format/version-token.ts";
 import type { FoundRecord } from "../session/claim-draft.ts";
 import type { ConditionalCall } from "../session/conditional-writes.ts";
 import type { Session } from "../session/session.ts";
@@ -18,6 +17,7 @@ import {
   DEADLINE_MS,
   type SetOptions,
   type UpdateOptions,
+  type WrittenVersion,
 } from "./conditions.ts";
 
 import { tokenOf, versionIn } from "./tokens.ts";
@@ -55,29 +55,30 @@ export class Mutations {
   }
 
   /** @returns the version written */
-  setIf(id: string, value: unknown, options: SetOptions, handOut: HandOut): Promise<VersionToken> {
+  setIf(
+    id: string,
+    value: unknown,
+    options: SetOptions,
+    handOut: HandOut,
+  ): Promise<WrittenVersion> {
+    this.checkNoBatch("a set with a condition");
     return this.#writeIf(() => setOperation(id, value), options, handOut);
   }
 
-  /** As `setIf`. */
-  deleteIf(id: string, options: SetOptions, handOut: HandOut): Promise<VersionToken> {
-    return this.#writeIf(() => deletion(checkId(id)), options, handOut);
+  deleteIf(id: string, options: SetOptions, handOut: HandOut): Promise<void> {
+    this.checkNoBatch("a delete with a condition");
+    return this.#deleteIf(id, options, handOut);
   }
 
-  #writeIf(
+  async #deleteIf(id: string, options: SetOptions, handOut: HandOut): Promise<void> {
+    await this.#writeIf(() => deletion(checkId(id)), options, handOut);
+  }
+
+  async #writeIf(
     makeOperation: () => StagedOperation,
     options: SetOptions,
     handOut: HandOut,
-  ): Promise<VersionToken> {
-    this.checkNoBatch("a write with a condition");
-    return this.#writeWhere(makeOperation, options, handOut);
-  }
-
-  async #writeWhere(
-    makeOperation: () => StagedOperation,
-    options: SetOptions,
-    handOut: HandOut,
-  ): Promise<VersionToken> {
+  ): Promise<WrittenVersion> {
     const operation = makeOperation();
     const session = this.#session;
     const tokens = {
@@ -87,7 +88,7 @@ export class Mutations {
     const call = conditionalCall(operation, options, tokens, handOut);
     this.#checkMode("a write with a condition");
     const { version } = await this.#decide(call);
-    return tokens.encode(version);
+    return { version: tokens.encode(version) };
   }
 
   /**

@@ -200,9 +200,7 @@ export class Store<T = Fields> {
     const { reads } = this.#open();
     const mutations = this.#mutations();
     if (options === undefined) return mutations.set(id, value);
-    return mutations
-      .setIf(id, value, options, (found) => reads.handOut(found))
-      .then((version) => ({ version }));
+    return mutations.setIf(id, value, options, (found) => reads.handOut(found));
   }
 
   /**
@@ -213,14 +211,13 @@ export class Store<T = Fields> {
     const { reads } = this.#open();
     const mutations = this.#mutations();
     if (options === undefined) return mutations.delete(id);
-    return mutations.deleteIf(id, options, (value) => reads.handOut(value)).then(() => undefined);
+    return mutations.deleteIf(id, options, (value) => reads.handOut(value));
   }
 
   /**
    * Reads a record, changes it, writes what `change` returns; `undefined` deletes it (or leaves it
    * absent). With an `agentId` exact also beside other processes: `change` is called again where others
-   * were faster, and must not do anything else. In a store that has no lanes yet, atomic within this
-   * process only, with a warning.
+   * were faster. In a store that has no lanes yet, atomic within this process only, with a warning.
    * @returns what it wrote, as a read returns it; undefined where there is no record now
    * @throws ConflictError when others were faster for `deadlineMs` (nothing was written); as `set`
    * @example

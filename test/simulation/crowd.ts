@@ -19,6 +19,7 @@ export const COMERS = [
   "compactor",
   "rival",
   "relay",
+  "contenders",
 ] as const;
 
 export type Comer = (typeof COMERS)[number];
@@ -50,6 +51,7 @@ export const NOBODY: Crowd["gapsMs"] = {
   compactor: Infinity,
   rival: Infinity,
   relay: Infinity,
+  contenders: Infinity,
 };
 
 /** Share of the worlds in which everybody is. */
@@ -77,6 +79,7 @@ function drawLarge(prng: Prng): Crowd {
       compactor,
       rival: compactor * 2,
       relay: Infinity,
+      contenders: Infinity,
     },
     longWriters: prng.between(1, 3),
     longReaders: prng.between(1, 3),

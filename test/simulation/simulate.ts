@@ -5,6 +5,7 @@ import { archiver } from "./actors/archiver.ts";
 import { comingCompactors, compactorPass } from "./actors/compactor.ts";
 import { handlers } from "./actors/handlers.ts";
 import { follower, freshReader, gradualReader, longReader } from "./actors/reader.ts";
+import { contenders } from "./actors/contenders.ts";
 import { relay } from "./actors/relay.ts";
 import { staleClient } from "./actors/stale.ts";
 import { streamer } from "./actors/streamer.ts";
@@ -122,6 +123,7 @@ export function startActors(world: World, clients: Client[]): void {
     compactor: () => comingCompactors(world, { full: prng.chance(0.4), limits, short }),
     rival: () => comingCompactors(world, { full: prng.chance(0.4), limits, short }),
     relay: () => relay(world),
+    contenders: () => contenders(world),
   };
   const repeat = (gapMs: number, act: () => Promise<unknown>): void => {
     if (Number.isFinite(gapMs)) void loop(world, platform, gapMs, act);

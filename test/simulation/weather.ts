@@ -48,6 +48,7 @@ export function drawWeather(prng: Prng, extras: Prng, dice: Prng, heldBackMs = 0
   const isDivided = extras.chance(DIVIDED);
   const archivesInlineMax = extras.pick([0, 1, 3, 32]);
   const copied = extras.chance(COPIED) ? SMALL_PARTITIONS : {};
+  if (extras.chance(CONTENDED)) gapsMs.contenders = crowd.stormMs / extras.between(2, 8);
   const limits = { ...common.limits, assumedBytesPerMs, ...catalogues, ...copied };
   const shares = { archivesInlineMax, areSettingsMixed, shortPasses, replacedGapMs, isDivided };
   const others = { limits, rolloutMs, isOriginal, http, ...shares };
@@ -74,6 +75,9 @@ type Extras =
   | "isDivided"
   | "shortPasses"
   | "clocks";
+
+/** Share of the seeds in which processes contend for records. */
+const CONTENDED = 0.25;
 
 /** Share of the seeds in which several compactors divide the work. */
 const DIVIDED = 0.2;
