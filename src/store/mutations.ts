@@ -54,7 +54,6 @@ export class Mutations {
     );
   }
 
-  /** @returns the version written */
   setIf(
     id: string,
     value: unknown,

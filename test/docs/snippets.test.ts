@@ -34,6 +34,7 @@ const FILES: Readonly<Record<string, string>> = {
   "README.md#On a directory js 1": "directory.js",
   "README.md#On Lambda ts 1": "functions/tasks.ts",
   "docs/getting-started.md#Every call once ts 1": "use.ts",
+  "docs/concurrency.md#Concurrency ts 1": "concurrency.ts",
   "docs/following.md#Following changes ts 1": "following.ts",
   "docs/lambda.md#Handlers ts 1": "functions/add.ts",
   "docs/lambda.md#The compactor ts 1": "functions/compact.ts",
@@ -169,6 +170,30 @@ describe("runs:", () => {
       console.log(JSON.stringify(followed));
     `);
     expect(followed).toEqual([["b", "B"]]);
+  });
+
+  test("a counter, a name that one may take, and an edit", async () => {
+    const program = await compile("concurrency.ts", (code) =>
+      code.replace("await using store", "const store"),
+    );
+    const answers = await lastLine(`
+      const { Store } = await import("opslog-serverless");
+      await (await Store.open("./shared")).close();
+      const { visits, claim, save } = await import(${JSON.stringify(program)});
+      const claims = await Promise.all(["a", "b", "c"].map((owner) => claim("x", owner)));
+      const other = await Store.open("./shared", { agentId: "other" });
+      const { version } = await other.set("page", { title: "A" }, { ifAbsent: true });
+      await save("page", "B", version);
+      const late = await save("page", "C", version).catch(({ code }) => code);
+      await other.refresh();
+      console.log(JSON.stringify({ visits, claims, late, page: other.get("page") }));
+    `);
+    expect(answers).toEqual({
+      visits: { count: 1 },
+      claims: [true, false, false],
+      late: "CONDITION_FAILED",
+      page: { title: "B" },
+    });
   });
 
   test("a handler that adds, and the compactor", async () => {
