@@ -37,6 +37,19 @@ export const GUARD_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: "a look that stopped decides",
+    breaks: ["SPAN", "G1"],
+    does: "decides on a view whose answers lie far apart",
+    edits: [
+      {
+        file: WRITES,
+        find: "this.#spanMs > this.#windowMs;",
+        put: "this.#spanMs > this.#windowMs + 1e12;",
+      },
+    ],
+    test: { file: "store/conditional-span.test.ts", name: "SPAN: a look that stopped" },
+  },
+  {
     name: "guarded writes take clocks",
     breaks: ["VERSION"],
     does: "gives a guarded operation a clock above its base: it buries plain writes that it did not see",
