@@ -1,5 +1,6 @@
 /** Catalogues as objects: reading what a manifest names, and writing what the next one names. */
 import { isDeepStrictEqual } from "node:util";
+import { assert } from "../core/assert.ts";
 import { mapParallel } from "../core/parallel.ts";
 import {
   ConflictError,
@@ -7,12 +8,7 @@ import {
   UnavailableError,
   WriteOutcomeUnknownError,
 } from "../core/errors.ts";
-import {
-  type Catalogue,
-  decodeCatalogue,
-  encodeCatalogue,
-  encodeCatalogueInfo,
-} from "../format/catalogue.ts";
+import { type Catalogue, decodeCatalogue, encodeCatalogueInfo } from "../format/catalogue.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import type { ByteCache, Sized } from "../runs/byte-cache.ts";
@@ -90,8 +86,8 @@ export async function writeCatalogues(
 ): Promise<void> {
   const known = new Set(before.catalogues.map(({ path }) => path));
   const made = next.catalogues.filter(({ path }) => !known.has(path));
-  await mapParallel(made, PARALLEL_MAX, async ({ path, content = [] }) => {
-    const { body } = encodeCatalogue(content, path);
+  await mapParallel(made, PARALLEL_MAX, async ({ path, body }) => {
+    assert(body !== undefined, `the catalogue ${path} is new and has no content`);
     const put = await backend.put(path, body, { ifAbsent: true }, { timeoutMs }).catch(notMade);
     if (put.status === "conflict") throw new ConflictError(`${path} exists already`, { path });
   });

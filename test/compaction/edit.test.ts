@@ -42,6 +42,7 @@ function unitOf(base: Manifest = BASE, others: Partial<Edit> = {}): Edit {
       isWhole: false,
       into: 1,
       draining: [0],
+      levelsMax: 12,
     },
     made: [MADE],
     span: { from: "a", to: "g" },

@@ -1,0 +1,22 @@
+/** What a pass has planned, with the log that was read for it. */
+import type { LoadedManifest } from "../view/manifest-store.ts";
+import { type MergedLog, NO_LOG } from "./merge-log.ts";
+import type { StepInput } from "./merge-step.ts";
+
+/** A portion of the log, and how long it took to read it. */
+export interface Portion {
+  readonly merged: MergedLog;
+  readonly readMs: number;
+}
+
+export const NO_PORTION: Portion = { merged: NO_LOG, readMs: 0 };
+
+/** What is to be merged. */
+export interface PlannedStep extends Portion, Pick<StepInput, "plan" | "claims" | "raises"> {}
+
+/** What becomes of the turn of the log, by the manifest as it was when the log had been read. */
+export interface LogTurn {
+  readonly loaded: LoadedManifest;
+  /** Undefined: there is neither log that may be published nor anything else that is as urgent. */
+  readonly step: PlannedStep | undefined;
+}
