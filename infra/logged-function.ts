@@ -13,6 +13,8 @@ export interface LoggedFunctionProps {
   readonly timeout: Duration;
   /** Where the store lies; the function reads it from OPSLOG_LOCATION. */
   readonly location: string;
+  /** Further variables. Default: none. */
+  readonly environment?: Readonly<Record<string, string>>;
   readonly logRetention: RetentionDays;
   /** Default: as many as the account allows. */
   readonly concurrencyMax?: number | undefined;
@@ -43,7 +45,7 @@ export class LoggedFunction extends Construct {
       timeout: props.timeout,
       role: this.role,
       logGroup: this.logGroup,
-      environment: { OPSLOG_LOCATION: props.location },
+      environment: { OPSLOG_LOCATION: props.location, ...props.environment },
       ...(concurrencyMax === undefined ? {} : { reservedConcurrentExecutions: concurrencyMax }),
     });
   }

@@ -141,32 +141,40 @@ export class MergePass {
   }
 
   async #steps(first: LoadedManifest, begun: Begun): Promise<PartialResult> {
+    for (let loaded = first; ; this.#turns.next()) {
+      // A call for each: what this function has once referred to, it may keep until it is referred anew.
+      const next = await this.#step(loaded, begun);
+      if ("outcome" in next) return next;
+      loaded = next;
+    }
+  }
+
+  /** @returns what the next step begins on, or what the pass came to */
+  async #step(given: LoadedManifest, begun: Begun): Promise<LoadedManifest | PartialResult> {
     const { cursor } = begun;
     const turns = this.#turns;
-    let loaded = first;
-    for (; ; turns.next()) {
-      const hasTime = turns.hasTime(this.#leftMs());
-      let log = await this.#planClaims(loaded, begun, hasTime);
-      if (log === undefined && turns.isLogs(loaded.manifest, this.#isDrained(cursor))) {
-        const turn = await this.#takeLog(loaded, begun, hasTime);
-        if (turn === "unreadable") continue;
-        if (turn === "lost") return this.#lost(loaded, true);
-        ({ loaded, step: log } = turn);
-      }
-      const planned: PlannedStep | undefined =
-        log ?? (await this.#planSeals(loaded, begun, hasTime)) ?? this.#planUnit(loaded, begun);
-      const isOver = log === undefined && turns.hasHadUnits(this.#leftMs());
-      if (planned === undefined || !hasTime || isOver) {
-        const isDrained = this.#isDrained(cursor);
-        this.#totals.isDrained = isDrained && this.#options.task?.kind !== "units";
-        return this.#totals.ended(planned !== undefined || !isDrained);
-      }
-      const result = await this.#carryOut(loaded, begun, planned);
-      if (result.status === "lost") return this.#lost(loaded, result.more);
-      ({ loaded } = result);
-      const isLog = planned.plan.units.length > 0;
-      if (result.status === "outrun" && !turns.outrun(isLog)) return this.#lost(loaded, true);
+    let loaded = given;
+    const hasTime = turns.hasTime(this.#leftMs());
+    let log = await this.#planClaims(loaded, begun, hasTime);
+    if (log === undefined && turns.isLogs(loaded.manifest, this.#isDrained(cursor))) {
+      const turn = await this.#takeLog(loaded, begun, hasTime);
+      if (turn === "unreadable") return loaded;
+      if (turn === "lost") return this.#lost(loaded, true);
+      ({ loaded, step: log } = turn);
     }
+    const planned =
+      log ?? (await this.#planSeals(loaded, begun, hasTime)) ?? this.#planUnit(loaded, begun);
+    const isOver = log === undefined && turns.hasHadUnits(this.#leftMs());
+    if (planned === undefined || !hasTime || isOver) {
+      const isDrained = this.#isDrained(cursor);
+      this.#totals.isDrained = isDrained && this.#options.task?.kind !== "units";
+      return this.#totals.ended(planned !== undefined || !isDrained);
+    }
+    const result = await this.#carryOut(loaded, begun, planned);
+    if (result.status === "lost") return this.#lost(loaded, result.more);
+    const isLog = planned.plan.units.length > 0;
+    const isLost = result.status === "outrun" && !turns.outrun(isLog);
+    return isLost ? this.#lost(result.loaded, true) : result.loaded;
   }
 
   #lost({ manifest: { generation } }: LoadedManifest, more: boolean): PartialResult {

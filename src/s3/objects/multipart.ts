@@ -25,8 +25,8 @@ export const PART_BYTES_MAX = 5 * 1024 * MIB;
 /** A part is at most this share of the bytes before it, so that parts grow late. */
 const GROWTH = 1 / 1_300;
 
-/** Each holds a part in memory. */
-const PARTS_PARALLEL = 3;
+/** Each holds a part in memory, as the next one does, which is put together meanwhile. */
+const PARTS_PARALLEL = 2;
 /** Of the parts under way: parts that have grown are sent one at a time. */
 const UNDER_WAY_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -192,23 +192,25 @@ export async function* cutParts(
   stream: AsyncIterable<Uint8Array>,
   partBytes: number,
 ): AsyncGenerator<Uint8Array, void> {
-  let pieces: Uint8Array[] = [];
+  let part: Buffer | undefined;
   let [filled, sent] = [0, 0];
   let wanted = partBytes;
   for await (const chunk of stream) {
     for (let at = 0; at < chunk.byteLength;) {
+      // Pages of it that are not filled take no memory. Pieces are copied as they come, and let go of.
+      part ??= Buffer.allocUnsafeSlow(wanted);
       const piece = chunk.subarray(at, at + wanted - filled);
-      pieces.push(piece);
+      part.set(piece, filled);
       filled += piece.byteLength;
       at += piece.byteLength;
       if (filled === wanted) {
-        yield Buffer.concat(pieces, filled);
-        pieces = [];
+        yield part;
+        part = undefined;
         sent += filled;
         filled = 0;
         wanted = nextPartBytes(partBytes, sent);
       }
     }
   }
-  if (filled > 0) yield Buffer.concat(pieces, filled);
+  if (part !== undefined) yield part.subarray(0, filled);
 }
