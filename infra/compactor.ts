@@ -6,6 +6,7 @@ import { CfnSchedule } from "aws-cdk-lib/aws-scheduler";
 import { Queue, QueueEncryption } from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 import { LoggedFunction } from "./logged-function.ts";
+import { memoryEnvironment } from "./memory-environment.ts";
 import { packagedCode } from "./packaged-code.ts";
 import type { CompactorSettings } from "./store-props.ts";
 
@@ -13,17 +14,6 @@ import type { CompactorSettings } from "./store-props.ts";
 const RETRIES = 0;
 /** The least that is allowed. An event that is older has a successor already. */
 const EVENT_AGE_MAX = Duration.minutes(1);
-
-/**
- * What a pass takes is bounded, and V8 and glibc keep more than that unless they are told (DECISIONS):
- * a small young generation, large buffers that go back to the system, and one arena for all threads.
- */
-export const MEMORY_ENVIRONMENT = {
-  NODE_OPTIONS: "--max-semi-space-size=2",
-  MALLOC_ARENA_MAX: "1",
-  MALLOC_MMAP_THRESHOLD_: "65536",
-  MALLOC_TRIM_THRESHOLD_: "131072",
-};
 
 export class Compactor extends Construct {
   readonly function: Function;
@@ -39,7 +29,7 @@ export class Compactor extends Construct {
       memoryMb: settings.memoryMb,
       timeout: settings.timeout,
       location,
-      environment: MEMORY_ENVIRONMENT,
+      environment: memoryEnvironment(settings.memoryMb),
       logRetention: settings.logRetention,
       // More at once are harmless, but would work for nothing.
       concurrencyMax: settings.reserveConcurrency ? settings.parallel : undefined,

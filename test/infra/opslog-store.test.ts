@@ -7,7 +7,7 @@ import { Function, Runtime } from "aws-cdk-lib/aws-lambda";
 import { RetentionDays } from "aws-cdk-lib/aws-logs";
 import { Bucket } from "aws-cdk-lib/aws-s3";
 import { describe, expect, test } from "vitest";
-import { MEMORY_ENVIRONMENT } from "../../infra/compactor.ts";
+import { memoryEnvironment } from "../../infra/memory-environment.ts";
 import { OpslogStore } from "../../infra/opslog-store.ts";
 import type { OpslogStoreProps } from "../../infra/store-props.ts";
 import { bucketStatements, grants, roleStatements } from "./policy.ts";
@@ -84,7 +84,7 @@ describe("by default", { timeout: SYNTH_MS }, () => {
       Timeout: 300,
       ReservedConcurrentExecutions: 1,
       LoggingConfig: { LogGroup: Match.anyValue() },
-      Environment: { Variables: { OPSLOG_LOCATION: LOCATION, ...MEMORY_ENVIRONMENT } },
+      Environment: { Variables: { OPSLOG_LOCATION: LOCATION, ...memoryEnvironment(1_769) } },
     });
     template.hasResourceProperties("AWS::Logs::LogGroup", { RetentionInDays: 30 });
     template.hasResourceProperties("AWS::Lambda::EventInvokeConfig", {
@@ -324,7 +324,7 @@ describe("the compactor", { timeout: SYNTH_MS }, () => {
     const added = grants(roleStatements(resources, role)).filter((grant) => !known.includes(grant));
     expect(added).toEqual([`lambda:InvokeFunction ${compact}.Arn`]);
     expect(single(alone, "AWS::Lambda::Function").Properties["Environment"]).toEqual({
-      Variables: { OPSLOG_LOCATION: expect.anything(), ...MEMORY_ENVIRONMENT },
+      Variables: { OPSLOG_LOCATION: expect.anything(), ...memoryEnvironment(1_769) },
     });
     // A policy that the function depends on cannot name it: CloudFormation could make neither.
     const policies = ofType(resources, "AWS::IAM::Policy").filter(([id]) => id.includes("FanOut"));

@@ -21,12 +21,6 @@ const STREAM_HEAP_MIB = 24;
 const LOG_HEAP_MIB = 48;
 /** What is read ahead, and what the process takes for code and as allocator's reserve. */
 const OUTSIDE_HEAP_BYTES_MAX = 48 * 1024 * 1024;
-/**
- * From Node 24 on, what a block takes outside the heap is released later, of a small store as of a large
- * one, with compression and without.
- */
-const RELEASED_BYTES_MAX = Number.parseInt(process.versions.node) >= 24 ? 32 * 1024 * 1024 : 0;
-
 const idOf = (n: number): string => `r${String(n).padStart(9, "0")}`;
 
 /** Half as many operations in the log as one session writes, the rest in runs of several sizes. */
@@ -66,15 +60,10 @@ describe("a store is gone through in a small part of its size", () => {
     return () => directory[Symbol.asyncDispose]();
   }, 120_000);
 
-  const expectBounded = async (
-    task: string,
-    heapMiB: number,
-    expected: object,
-    moreBytes = 0,
-  ): Promise<void> => {
+  const expectBounded = async (task: string, heapMiB: number, expected: object): Promise<void> => {
     const { found, grownBytes } = await run(task, heapMiB);
     expect(found).toEqual(expected);
-    const most = heapMiB * 1024 * 1024 + OUTSIDE_HEAP_BYTES_MAX + moreBytes;
+    const most = heapMiB * 1024 * 1024 + OUTSIDE_HEAP_BYTES_MAX;
     expect(grownBytes).toBeLessThan(most);
   };
 
@@ -86,15 +75,10 @@ describe("a store is gone through in a small part of its size", () => {
   );
   test("by a compaction of everything", { timeout: 60_000 }, () =>
     // The log first, by itself, then all of it; levels that are alike may be merged in between.
-    expectBounded(
-      "compact",
-      LOG_HEAP_MIB,
-      {
-        outcome: "published",
-        records: expect.toSatisfy((written: number) => written >= logged + records),
-        levels: 1,
-      },
-      RELEASED_BYTES_MAX,
-    ),
+    expectBounded("compact", LOG_HEAP_MIB, {
+      outcome: "published",
+      records: expect.toSatisfy((written: number) => written >= logged + records),
+      levels: 1,
+    }),
   );
 });

@@ -1,9 +1,10 @@
-/** Runs one task of bounded-memory-worker.ts in a process of its own. */
+/** Runs one task of bounded-memory-worker.ts in a process of its own, set up as a compactor's function is. */
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { build } from "esbuild";
+import { MALLOC_ENVIRONMENT } from "../../infra/memory-environment.ts";
 import { oncePerRun } from "./once-per-run.ts";
 
 export interface BoundedResult {
@@ -19,7 +20,10 @@ export async function boundedProcess(): Promise<
   const directory = await oncePerRun("bounded-memory-worker", bundle);
   const worker = join(directory, "worker.mjs");
   return async (flags, ...args) => {
-    const { stdout } = await promisify(execFile)(process.execPath, [...flags, worker, ...args]);
+    const env = { ...process.env, ...MALLOC_ENVIRONMENT };
+    const { stdout } = await promisify(execFile)(process.execPath, [...flags, worker, ...args], {
+      env,
+    });
     const result: BoundedResult = JSON.parse(stdout);
     return result;
   };
