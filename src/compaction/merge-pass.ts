@@ -19,7 +19,13 @@ import { LogCursor, NO_OFFER } from "./log-cursor.ts";
 import { LogMerge, type MergedLog } from "./merge-log.ts";
 import { MergeStep, type PublishedStep, type StepResult } from "./merge-step.ts";
 import { PassTotals } from "./pass-totals.ts";
-import { type LogTurn, NO_PORTION, type PlannedStep, type Portion } from "./planned-step.ts";
+import {
+  type Begun,
+  type LogTurn,
+  NO_PORTION,
+  type PlannedStep,
+  type Portion,
+} from "./planned-step.ts";
 import { TooSlow } from "../engine/pace.ts";
 import { type CompactionPlan, countUnits, type PlanInput } from "./plan.ts";
 import { planAlone, planLog, planPassed } from "./plan-log.ts";
@@ -31,17 +37,6 @@ import { isForDue } from "./tasks.ts";
 import { fullness, LEVELS_READ_MAX } from "./tiers.ts";
 import { JOIN_SHARE, Turns, UNIT_SHARE } from "./turns.ts";
 import { UpgradePass } from "./upgrade-pass.ts";
-
-/** What every step of a pass is planned by. */
-interface Begun {
-  readonly cursor: LogCursor;
-  /** F: what a purge raises the floor to. */
-  readonly floor: number;
-  /** Whether it may rise by now: all log up to it is merged. */
-  readonly mayRaise: () => boolean;
-  /** What they hold, the cursor leaves out. */
-  readonly known: KnownLists;
-}
 
 export class MergePass {
   readonly #parts: CompactorParts;
