@@ -35,10 +35,21 @@ type Run = Settled & { readonly calls: readonly string[] };
 async function failEverywhere(run: (at: number, fate: SystemFate) => Promise<Run>): Promise<void> {
   const { calls, status, text } = await run(Infinity, "works");
   expect(status, text).toBe("resolved");
-  for (const [at, call] of sampled(calls.entries(), 8, calls.length)) {
+  for (const [at, call] of sampled(placesIn(calls), 8, calls.length)) {
     await run(at, "fails");
     if (changes(call)) await run(at, "fails after its effect");
   }
+}
+
+/** Of the seals of 256 lanes, which make the same calls one after the other, on both sides of the rest. */
+const SEAL_CALLS = 24;
+
+/** Every call with its number; of seals, those of the first and of the last lanes. */
+function placesIn(calls: readonly string[]): (readonly [at: number, call: string])[] {
+  const isOfLane = (call: string): boolean => call.includes("/lane-");
+  const first = calls.findIndex(isOfLane) + SEAL_CALLS;
+  const last = calls.findLastIndex(isOfLane) - SEAL_CALLS;
+  return [...calls.entries()].filter(([at]) => at <= first || at >= last);
 }
 
 describe("one system call fails", () => {
