@@ -32,6 +32,21 @@ function prioritiesOf(first: string, second: string): Priorities {
 }
 
 describe("events", () => {
+  test("of a rest that rounding left of a time limit let time go on", async () => {
+    const kernel = new Kernel();
+    await kernel.run(131_646.773_195_876_27);
+    const beganMs = kernel.nowMs;
+    let waits = 0;
+    // Less than the distance to the next number.
+    const wait = (): void => kernel.after(1e-12, again);
+    const again = (): void => {
+      if (++waits < 1_000 && kernel.nowMs === beganMs) wait();
+    };
+    wait();
+    await kernel.run(beganMs + 1);
+    expect(waits).toBe(1);
+  });
+
   test("are in the order of time, of one moment in the order of scheduling", async () => {
     const given = [3, 1, 2, 1].map((atMs, at) => ({ atMs, task: `t${at}` }));
     expect(await run(new Kernel(), given)).toEqual([

@@ -25,6 +25,8 @@ export interface Timer {
 }
 
 const TRACE_LINES_MAX = 400;
+/** Added to any time of a run, it makes a later one. */
+const DELAY_MS_MIN = 1e-6;
 /** Hashed at once: a call for each line costs more than its bytes. */
 const HASHED_CHARS_MIN = 16_384;
 
@@ -85,7 +87,8 @@ export class Kernel {
 
   /** Schedules an event `delayMs` from now. */
   after(delayMs: number, run: () => void, { timer, task }: Partial<Of> = {}): void {
-    const atMs = this.#nowMs + Math.max(0, delayMs);
+    // What is left of a time limit may be a rounding error, which would not let time go on.
+    const atMs = this.#nowMs + (delayMs > 0 ? Math.max(delayMs, DELAY_MS_MIN) : 0);
     this.#push({ atMs, order: this.#scheduled++, run, timer, task });
   }
 
