@@ -212,7 +212,13 @@ export class ConditionalWrites {
       const place = { lane, n };
       const bytes = this.#encode(place, drafted);
       const sent = await this.#send(place, bytes);
-      const isLive = sent.status !== "gone" && (await this.#isLive(place, sent.dateMs));
+      const isWritten = sent.status === "written";
+      const judged = sent.status !== "gone" && this.#isLive(place, sent.dateMs);
+      const isLive = await Promise.resolve(judged).catch((cause: unknown) => {
+        throw isWritten
+          ? this.#unknown(place, bytes, "it cannot be told whether it counts", cause)
+          : cause;
+      });
       if (sent.status === "written") {
         if (!isLive) throw this.#unknown(place, bytes, "was merged before its answer came");
         this.#commitMemory(locked, place, bytes, drafted);

@@ -242,6 +242,7 @@ test("Q7 PROGRAM-ORDER: calls of one store ascend, whatever became of them, over
 test("Q8 ESTIMATE: is off by no more than was promised, where no clock is wrong", () => {
   const writes = [write(0, { clock: clockAt(0), estimateErrorMs: -7 })];
   expect(rules({ writes })).toEqual(["Q8 ESTIMATE"]);
+  expect(rules({ writes: writes.map((one) => ({ ...one, isGuarded: true })) })).toEqual([]);
   expect(rules({ writes: [write(0, { clock: clockAt(0), estimateErrorMs: 7 })] })).toEqual([
     "Q8 ESTIMATE",
   ]);

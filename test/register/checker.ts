@@ -217,7 +217,8 @@ class Checker {
     if (hasLies || !Number.isFinite(aheadMs)) return;
     for (const write of this.#sent) {
       const { estimateErrorMs = 0 } = write;
-      if (this.#stoodStill(write)) continue;
+      // A guarded version is that of what it replaces: no estimate has part in it.
+      if (write.isGuarded === true || this.#stoodStill(write)) continue;
       if (estimateErrorMs <= aheadMs + ROUNDING_MS && estimateErrorMs >= -behindMs - ROUNDING_MS) {
         continue;
       }
