@@ -83,6 +83,7 @@ const WRITES: readonly Operation[] = [
     name: "update",
     act: ({ store }) => store.update("c", (current = 0) => current + 5),
     effect: withRecords(["c", 7]),
+    result: 7,
   },
   {
     name: "batch",
