@@ -180,7 +180,6 @@ export class FollowerExpiredError extends OpslogError {
 
 /** What `ConditionFailedError` tells. */
 export interface FailedCondition {
-  readonly id: string;
   readonly expected: string | undefined;
   readonly found: string | undefined;
   readonly value: unknown;
@@ -195,18 +194,18 @@ export class ConditionFailedError extends OpslogError {
   override readonly code = "CONDITION_FAILED";
   override readonly action = "fix-call";
   /** The version that the call required; undefined: that there is no record. */
-  readonly expected: string | undefined;
+  declare readonly expected: string | undefined;
   /** The version of the record; undefined: there is none. */
-  readonly found: string | undefined;
+  declare readonly found: string | undefined;
   /** The record; undefined: there is none. Not enumerable: logs do not show it. */
   declare readonly value: unknown;
 
-  constructor({ id, expected, found, value }: FailedCondition) {
+  constructor(id: string, { expected, found, value }: FailedCondition) {
     const name = (token: string | undefined): string =>
       token === undefined ? "no record" : `version ${token}`;
     super(`Record '${id}': expected ${name(expected)}, found ${name(found)}`, { id });
-    this.expected = expected;
-    this.found = found;
+    if (expected !== undefined) this.expected = expected;
+    if (found !== undefined) this.found = found;
     Object.defineProperty(this, "value", { value });
   }
 }

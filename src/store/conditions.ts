@@ -86,7 +86,7 @@ export function conditionalCall(
       expected === undefined ? !isPresent : isPresent && compareVersions(version, expected) === 0;
     if (holds) return operation;
     const found = isPresent ? tokens.encode(version) : undefined;
-    throw new ConditionFailedError({ id, expected: ifVersion, found, value: handOut(value) });
+    throw new ConditionFailedError(id, { expected: ifVersion, found, value: handOut(value) });
   };
   return { id, decide, fresh, deadlineMs: DEADLINE_MS };
 }

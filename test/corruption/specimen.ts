@@ -99,7 +99,7 @@ export async function makeSpecimen(make: MakePlace): Promise<Specimen> {
     agent?.set("é\n", { spaces: "a  b   c", zero: null }),
     other?.set("s1", "beside"),
   ]);
-  await agent?.update("r4", () => undefined);
+  await agent?.update("r4", () => undefined, { atomic: false });
   await agent?.close();
   await other?.close();
   return describe(make, await place.image());

@@ -52,11 +52,17 @@ test("of two guarded operations on one write the last is undone, then the one be
     id: "x",
     value: 1,
     undoes: version,
+    current: version,
   });
   expect(history.undoLast(() => ({ value: 1, version: first }))).toBeUndefined();
   const undo = { ts: "", op: "set", id: "x", clock: 7, undoes: version, data: 1 } as const;
   const undoing = { agent: "b", writerNonce: "3".repeat(16), schemaVersion: 1, operations: [undo] };
   history.add("ops/2", undoing, () => version);
   const current = { value: 1, version: versionOf(undoing, undo) };
-  expect(history.undoLast(() => current)).toEqual({ id: "x", value: 0, undoes: first });
+  expect(history.undoLast(() => current)).toEqual({
+    id: "x",
+    value: 0,
+    undoes: first,
+    current: current.version,
+  });
 });
