@@ -21,8 +21,6 @@ const HEAD = [
   "longest backlog, s",
   "written per byte",
   "levels, most",
-  "levels, average",
-  "more than 12, % of the time",
   "runs",
   "manifest KB, most",
   "cold read KB",
@@ -35,7 +33,7 @@ const HEAD = [
 
 export function outcomeTable(outcomes: readonly Outcome[]): string {
   const rows = outcomes.map((outcome) => {
-    const { scenario, ledger, samples, busy, behindDay, store } = outcome;
+    const { scenario, ledger, samples, levelsMax, busy, behindDay, store } = outcome;
     const last = samples.at(-1);
     const kb = (bytes: number): string => Math.round(bytes / 1_000).toLocaleString("en");
     return [
@@ -51,7 +49,7 @@ export function outcomeTable(outcomes: readonly Outcome[]): string {
       busy.toFixed(2),
       Math.round(maxOf(samples.map(({ ageMs }) => ageMs)) / 1_000).toLocaleString("en"),
       ledger.amplification.toFixed(1),
-      ...levelsOf(outcome),
+      levelsMax,
       (last?.runs ?? 0).toLocaleString("en"),
       kb(maxOf(samples.map(({ manifestBytes }) => manifestBytes))),
       kb(store.coldReadBytes()),
@@ -72,19 +70,12 @@ export function capacityTable(capacities: readonly Capacity[]): string {
     client === "sdk" ? "AWS SDK" : "light",
     outcome === undefined ? `less than ${keptUp}` : keptUp.toLocaleString("en"),
     fellBehind.toLocaleString("en"),
-    ...(outcome === undefined ? ["", "", ""] : levelsOf(outcome)),
+    outcome?.levelsMax ?? "",
     outcome?.busy.toFixed(1) ?? "",
     outcome?.ledger.amplification.toFixed(1) ?? "",
   ]);
   const head = ["workers", "kB a flush", "client", "keeps up with, flushes a second", "not with"];
-  const levels = ["levels, most", "levels, average", "more than 12, % of the time"];
-  return table([...head, ...levels, "busy workers", "written per byte"], rows);
-}
-
-/** Of readers: a point read asks a run of each, before filters. */
-function levelsOf({ levelsMax, levelsMean, crowdedShare }: Outcome): (string | number)[] {
-  const percent = crowdedShare * 100;
-  return [levelsMax, levelsMean.toFixed(1), percent === 0 ? 0 : percent.toFixed(1)];
+  return table([...head, "levels, most", "busy workers", "written per byte"], rows);
 }
 
 function describeStore({ scenario: { capacityBytes, settings } }: Outcome): string {
@@ -179,8 +170,8 @@ ${tables.outcomes}
   the log is six hours late. *Busy workers*: how many run, on average.
 - *Store*: one that is updated has its size from the beginning, in one level, and every write replaces a
   record that is chosen at random. Ids are evenly spread, which is the worst case for merges by range.
-- *Written per byte*: bytes of runs for each byte of log. *Levels*: what a point read asks before filters,
-  of each a run. *Cold read*: at most: the manifest at the end, one catalogue of each level that has some, a part of
+- *Written per byte*: bytes of runs for each byte of log. *Levels*: what a point read may have to look
+  into. *Cold read*: at most: the manifest at the end, one catalogue of each level that has some, a part of
   the index of each level, and one block.
 - *Old bytes stay*: how long data waited at most on its way to the oldest level, where what it replaces
   lies. The setting \`eraseAfterMs\` is 7 days; merges for it begin after half of that.

@@ -71,6 +71,7 @@ export const SCENARIOS: readonly Scenario[] = [
   { rate: 1_000, flushKb: 1, storeGb: 10, minutes: 1, days: 1 },
   { rate: 100, flushKb: 1, storeGb: 10_000, minutes: 15, days: 4, keepsAll: true },
   { rate: 100, flushKb: 1, storeGb: 10_000, minutes: 15, days: 4.5 },
+  { rate: 100, flushKb: 1, storeGb: 10_000, minutes: 15, workers: 8, days: 4.5 },
 ].map(scenarioOf);
 
 export const WITH_SDK = { segmentMs: SDK_SEGMENT_MS };

@@ -1,6 +1,5 @@
 /** What the workers of the model share, and what each is given. */
-import type { CompactionLimits, planUnit } from "../../src/compaction/plan.ts";
-import type { planLog } from "../../src/compaction/plan-log.ts";
+import type { CompactionLimits, planLog, planUnit } from "../../src/compaction/plan.ts";
 import type { CompactionTask, Found } from "../../src/compaction/report.ts";
 import type { Pace } from "../../src/engine/pace.ts";
 import type { Speed } from "./assumptions.ts";

@@ -1,7 +1,5 @@
 /** Simulates days of one store and its compactors. Deterministic by its seed. */
-import { DEFAULT_LIMITS, planUnit } from "../../src/compaction/plan.ts";
-import { LEVELS_READ_MAX } from "../../src/compaction/tiers.ts";
-import { planLog } from "../../src/compaction/plan-log.ts";
+import { DEFAULT_LIMITS, planLog, planUnit } from "../../src/compaction/plan.ts";
 import { MEASURED, type Speed } from "./assumptions.ts";
 import { Fleet } from "./cluster.ts";
 import { randomOf } from "./key-space.ts";
@@ -48,11 +46,7 @@ export interface Outcome {
   readonly ledger: Ledger;
   /** One in ten minutes. */
   readonly samples: readonly Sample[];
-  /** What a point read asks before filters, of each a run: most, and on average over the time. */
   readonly levelsMax: number;
-  readonly levelsMean: number;
-  /** Share of the time with more levels than are left unless log is late. */
-  readonly crowdedShare: number;
   /** Since when it is hopelessly behind; undefined: it keeps up. */
   readonly behindDay: number | undefined;
   /** How many workers were busy, on average. */
@@ -80,14 +74,11 @@ export function simulate(scenario: Scenario, planner = PLANNER): Outcome {
   const options = { durationMs: invocationMs, parallel: workers, everyMs, startMs: START_MS };
   const fleet = new Fleet(cluster, options);
   const samples: Sample[] = [];
-  let [levelsMax, levelMs, crowdedMs, eraseMs, nowMs] = [0, 0, 0, 0, START_MS];
+  let [levelsMax, eraseMs, nowMs] = [0, 0, START_MS];
   let behindDay: number | undefined;
   const endMs = START_MS + days * DAY_MS;
   while (nowMs < endMs && behindDay === undefined) {
-    const [beforeMs, before] = [nowMs, store.levels];
     nowMs = fleet.step();
-    levelMs += before * (nowMs - beforeMs);
-    if (before > LEVELS_READ_MAX) crowdedMs += nowMs - beforeMs;
     levelsMax = Math.max(levelsMax, store.levels);
     if (nowMs < START_MS + (samples.length + 1) * SAMPLE_MS) continue;
     eraseMs = Math.max(eraseMs, store.waitingMs());
@@ -96,9 +87,7 @@ export function simulate(scenario: Scenario, planner = PLANNER): Outcome {
     if (log.ageMs(nowMs) > BEHIND_MS) behindDay = day;
   }
   const busy = ledger.busyMs / (nowMs - START_MS);
-  const levelsMean = levelMs / (nowMs - START_MS);
-  const crowdedShare = crowdedMs / (nowMs - START_MS);
-  const seen = { levelsMax, levelsMean, crowdedShare, eraseMs, behindDay, busy };
+  const seen = { levelsMax, eraseMs, behindDay, busy };
   return { scenario, ledger, samples, ...seen, store, log };
 }
 

@@ -6,58 +6,60 @@
  */
 import type { Edit } from "../../src/compaction/edit.ts";
 import {
+  ALL_IDS,
   type CompactionPlan,
+  hasTooManyLevels,
+  mergedLevels,
   overdueAt,
   planAnyUnit,
   type PlanInput,
   type Planned,
   runBytes,
 } from "../../src/compaction/plan.ts";
-import { lateAt, planAlone } from "../../src/compaction/plan-log.ts";
 import { dueRetired, fillIn } from "../../src/compaction/publication.ts";
 import type { CompactionTask, Found } from "../../src/compaction/report.ts";
-import { isForDue, leasePathOf } from "../../src/compaction/tasks.ts";
-import { fullness, LEVELS_READ_MAX } from "../../src/compaction/tiers.ts";
-import { JOIN_SHARE, Turns, UNIT_SHARE } from "../../src/compaction/turns.ts";
-import { levelsOf } from "../../src/format/levels.ts";
+import { goesOn, isForDue, leasePathOf, spanOf } from "../../src/compaction/tasks.ts";
 import type { Retired } from "../../src/format/manifest-codec.ts";
+import type { IdSpan } from "../../src/format/run-info.ts";
 import { SHARDS } from "../../src/log/log-ranges.ts";
 import type { LoadedManifest } from "../../src/view/manifest-store.ts";
 import { rewrittenBy } from "./catalogues.ts";
 import type { Merged } from "./key-space.ts";
-import {
-  ATTEMPTS_MAX,
-  COUNTED_MAX,
-  LOOK_SHARE,
-  MARGIN_MS,
-  PAGE_KEYS,
-  PARALLEL,
-  PASSES_MAX,
-  REMAINING_MIN_MS,
-  WRITE_REQUESTS,
-} from "./limits.ts";
 import { unitOf } from "./log-unit.ts";
 import { countIn, type LogSpan, splitLog } from "./model-log.ts";
-import { type Portion, readPortion } from "./portion.ts";
 import { type ModelStore, runsOf } from "./model-store.ts";
 import type { Cluster, WorkerOptions } from "./shared.ts";
 
-/** Of a pass: log that it has listed and not read, and what it has read and could not publish. */
-interface Waiting {
-  left: readonly LogSpan[];
-  pending: Portion | undefined;
-  readonly listedPerLive: number;
-}
+/** As in `merge-pass.ts`. */
+const UNIT_SHARE = 0.6;
+const JOIN_SHARE = 0.4;
+const UNITS_MS_MAX = 30_000;
+const SHARED_LEVELS_MAX = 24;
+/** As in `merge-step.ts`. */
+const ATTEMPTS_MAX = 50;
+/** As in `createCompactor`. */
+const MARGIN_MS = 5_000;
+const REMAINING_MIN_MS = 20_000;
+const PASSES_MAX = 50;
+/** As in `compactor.ts`. */
+const COUNTED_MAX = 200_000;
+const LOOK_SHARE = 1 / 8;
 
-interface LogStep {
-  readonly plan: CompactionPlan;
-  /** Undefined: only what is due. */
-  readonly portion: Portion | undefined;
+/** Requests of a step that wait for each other, before the manifest: run, index, list. */
+const WRITE_REQUESTS = 3;
+/** How many objects are read at once. */
+const PARALLEL = 16;
+
+interface Portion {
+  readonly spans: readonly LogSpan[];
+  readonly segments: number;
+  readonly bytes: number;
+  readonly readMs: number;
 }
 
 /** Yields the time at which it looks at what others may have changed. */
 export type Work<R = void> = Generator<number, R, void>;
-type Outcome = "published" | "outrun";
+type Outcome = "published" | "lost";
 type Ended = "done" | "more" | "busy";
 
 export class Worker {
@@ -67,8 +69,6 @@ export class Worker {
   #nowMs = 0;
   #endMs = 0;
   #loaded: LoadedManifest;
-  #turns: Turns | undefined;
-  #waiting: Waiting = { left: [], pending: undefined, listedPerLive: 1 };
 
   constructor(cluster: Cluster, options: WorkerOptions) {
     this.#cluster = cluster;
@@ -179,77 +179,70 @@ export class Worker {
   }
 
   *#steps(): Work<Ended> {
-    const { log: all, planner, store } = this.#cluster;
+    const { log, store } = this.#cluster;
     const { pace } = this.#options;
     this.#loaded = store.loaded;
-    const turns = (this.#turns = new Turns(this.#task, pace, planner.planUnit));
-    const left = all.list(this.#nowMs, this.#shards);
-    this.#waiting = { left, pending: undefined, listedPerLive: this.#listedPerLive(countIn(left)) };
-    for (; ; turns.next()) {
-      const hasTime = turns.hasTime(this.#leftMs);
-      const isLogs = turns.isLogs(this.#loaded.manifest, this.#isDrained);
-      const log = isLogs ? yield* this.#takeLog(turns, hasTime) : undefined;
-      const plan = log?.plan ?? turns.unit(this.#input(undefined, false)).step;
-      const isOver = log === undefined && turns.hasHadUnits(this.#leftMs);
-      if (plan === undefined || !hasTime || isOver)
-        return plan !== undefined || !this.#isDrained ? "more" : "done";
+    let left: readonly LogSpan[] = log.list(this.#nowMs, this.#shards);
+    const listedPerLive = this.#listedPerLive(countIn(left));
+    let [lastWriteMs, unitsMs, isLogNext, hasActed] = [0, 0, true, false];
+    let span: { readonly ids: IdSpan | undefined } | undefined;
+    for (let isFirst = true; ; isFirst = false) {
+      const { manifest } = this.#loaded;
+      if (this.#isCrowded(hasActed)) return left.length > 0 ? "more" : "done";
+      const hasTime = isFirst || pace.hasTime(this.#leftMs, lastWriteMs);
+      const isDue = !hasActed && isForDue(this.#task) && this.#due().length > 0;
+      const isLog = left.length > 0 && (isLogNext || !hasTooManyLevels(manifest));
+      const portion = isLog && hasTime ? this.#readLog(left, listedPerLive) : undefined;
+      if (portion !== undefined) left = splitLog(left, portion.segments).rest;
+      const input = this.#input(portion, left.length === 0, isDue);
+      const takesLog = portion !== undefined || (isFirst && isDue);
+      if (!takesLog && this.#task !== undefined)
+        span ??= { ids: spanOf(mergedLevels(input), this.#task) };
+      const own = takesLog
+        ? this.#cluster.planner.planLog(input)
+        : this.#planUnit(input, span?.ids);
+      const isDone = own === undefined && goesOn(this.#task);
+      if (isDone) span = { ids: ALL_IDS };
+      const plan = isDone ? this.#planUnit(input, ALL_IDS) : own;
+      const hadUnits = portion === undefined && this.#task === undefined && unitsMs >= UNITS_MS_MAX;
+      if (plan === undefined || !hasTime || hadUnits)
+        return plan !== undefined || left.length > 0 ? "more" : "done";
       const startedMs = this.#nowMs;
-      const portion = log?.portion;
-      if ((yield* this.#carryOut(plan, portion)) === "outrun") {
-        this.#waiting.pending ??= portion;
-        this.#loaded = store.loaded;
-        if (!turns.outrun(portion !== undefined)) return "more";
-        continue;
-      }
+      const outcome = yield* this.#carryOut(plan, portion);
+      if (outcome === "lost") return "more";
       const writeMs = this.#nowMs - startedMs;
-      if (portion !== undefined) pace.mergedLog(portion.readMs, writeMs);
-      turns.done({ isLog: portion !== undefined, writeMs });
+      if (portion === undefined) unitsMs += writeMs;
+      else pace.mergedLog(portion.readMs, (lastWriteMs = writeMs));
+      isLogNext = portion === undefined;
+      hasActed = true;
     }
   }
 
-  get #isDrained(): boolean {
-    return this.#waiting.left.length === 0 && this.#waiting.pending === undefined;
+  #planUnit(input: PlanInput, ids: IdSpan | undefined): CompactionPlan | undefined {
+    const task = this.#task;
+    if (task?.kind === "log" || (task !== undefined && ids === undefined)) return undefined;
+    return this.#cluster.planner.planUnit({ ...input, span: ids }).step;
   }
 
-  /** Undefined: there is no log that may be published, and nothing is due. */
-  *#takeLog(turns: Turns, hasTime: boolean): Work<LogStep | undefined> {
-    const { planner } = this.#cluster;
-    const waiting = this.#waiting;
-    let portion = waiting.pending;
-    waiting.pending = undefined;
-    const isReadable = portion === undefined && waiting.left.length > 0 && hasTime;
-    const isFull = isReadable && !this.#hasRoom(waiting.left);
-    if (isReadable && !isFull) {
-      const mostMs = this.#options.pace.readMs(this.#leftMs);
-      portion = readPortion(this.#cluster, waiting.left, waiting.listedPerLive, mostMs);
-      this.#nowMs += portion.readMs;
-      waiting.left = splitLog(waiting.left, portion.segments).rest;
-      if (this.#task !== undefined) yield* this.#reload();
-    }
-    const isDue = !turns.hasActed && isForDue(this.#task) && this.#due().length > 0;
-    const isWanted = portion !== undefined || isDue;
-    const plan = isWanted ? planner.planLog(this.#input(portion, isDue)) : undefined;
-    const isRefused = isFull || (isWanted && plan === undefined);
-    turns.logPlanned(isRefused);
-    if (isRefused) waiting.pending = portion;
-    return plan && { plan, portion };
+  /** Too many levels for readers, and it is for others to merge them. */
+  #isCrowded(hasActed: boolean): boolean {
+    return this.#task?.kind === "log" && hasActed && this.#cluster.store.levels > SHARED_LEVELS_MAX;
   }
 
-  /** Others have published while the log was read. */
-  *#reload(): Work {
-    yield this.#nowMs;
-    const { ledger, store } = this.#cluster;
-    this.#loaded = store.loaded;
-    ledger.requests.get++;
-    this.#wait(1);
-  }
-
-  /** Whether log may be published, as far as it can be told before it is read. */
-  #hasRoom(left: readonly LogSpan[]): boolean {
-    const { planner, flushBytes } = this.#cluster;
-    if (fullness(levelsOf(this.#loaded.manifest)) < LEVELS_READ_MAX) return true;
-    const bytes = Math.min(PAGE_KEYS, countIn(left)) * flushBytes;
-    return planner.planLog(this.#input({ bytes }, false)) !== undefined;
+  /** A portion of the log: as much as can be read in the time and merged in the memory. */
+  #readLog(left: readonly LogSpan[], listedPerLive: number): Portion {
+    const { speed, limits, flushBytes, ledger } = this.#cluster;
+    const timed = Math.floor(this.#options.pace.readMs(this.#leftMs) / speed.segmentMs);
+    const sized = Math.floor(limits.logBytesMax / flushBytes);
+    const most = Math.min(limits.logSegmentsMax, timed, sized);
+    const { first: spans } = splitLog(left, Math.max(1, most));
+    const segments = countIn(spans);
+    ledger.requests.get += segments;
+    const keys = segments * listedPerLive;
+    ledger.requests.list += keys / 900;
+    const readMs = speed.requestMs + segments * speed.segmentMs + keys * speed.keyMs;
+    this.#nowMs += readMs;
+    return { spans, segments, bytes: segments * flushBytes, readMs };
   }
 
   *#carryOut(plan: CompactionPlan, portion: Portion | undefined): Work<Outcome> {
@@ -271,10 +264,9 @@ export class Worker {
       }
     }
     let outcome = yield* this.#publish(taken, merged, portion);
-    if (outcome === "outrun" && this.#task === undefined && portion !== undefined) {
+    if (outcome === "lost" && plan.isWhole && taken.taken.length > 0) {
       // Others have merged what joined it: the log alone, from memory.
-      this.#loaded = store.loaded;
-      taken = planAlone(this.#loaded.manifest, plan.units);
+      taken = { ...plan, taken: [] };
       merged = store.merge({ plan: taken, logBytes, bytesMax });
       outcome = yield* this.#publish(taken, merged, portion);
     }
@@ -308,7 +300,7 @@ export class Worker {
     }
     store.giveUp(edit);
     ledger.lost++;
-    return "outrun";
+    return "lost";
   }
 
   /** Encodes and replaces the manifest, with its new catalogues before, and reads it back. */
@@ -338,7 +330,7 @@ export class Worker {
     return "published";
   }
 
-  #input(portion: Pick<Portion, "bytes"> | undefined, isDue: boolean): PlanInput {
+  #input(portion: Portion | undefined, isDrained: boolean, isDue: boolean): PlanInput {
     const { limits, store } = this.#cluster;
     return {
       manifest: this.#loaded.manifest,
@@ -347,23 +339,15 @@ export class Worker {
         leftMs: this.#leftMs,
         runBytesPerMs: this.#options.pace.runBytesPerMs(this.#nowMs),
       },
-      units: portion === undefined ? [] : [unitOf(portion.bytes, this.#oldestMs)],
-      isDrained: this.#waiting.left.length === 0,
+      units: portion === undefined ? [] : [unitOf(portion.bytes)],
+      isDrained,
       isDue,
       wantsFull: false,
       wantsPurge: false,
       overdueMs: overdueAt(this.#nowMs, store.settings),
       isAsked: () => false,
-      isShared: this.#task !== undefined,
-      lateMs: lateAt(this.#nowMs),
-      isFirst: this.#turns?.hasActed === false,
-      isOutrun: this.#turns?.isOutrun ?? false,
+      isShared: this.#task?.kind === "log",
     };
-  }
-
-  /** When about the oldest log that waits was written. */
-  get #oldestMs(): number {
-    return this.#nowMs - this.#cluster.log.ageMs(this.#nowMs);
   }
 
   #due(): readonly Retired[] {

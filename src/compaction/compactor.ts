@@ -9,9 +9,25 @@ import { Lease } from "../storage/lease.ts";
 import { type Look, look } from "./look.ts";
 import { amplificationOf, expectedWrites, forecastOf, paceOf } from "./measures.ts";
 import { MergePass } from "./merge-pass.ts";
-import { NOTHING } from "./pass-totals.ts";
 import type { CompactorParts, PartialResult, PassOptions, PassResult } from "./report.ts";
 import { checkTask, leasePathOf } from "./tasks.ts";
+
+const NOTHING = {
+  publications: 0,
+  segments: 0,
+  claims: 0,
+  operations: 0,
+  runsMerged: 0,
+  records: 0,
+  bytes: 0,
+  lineBytes: 0,
+  logBytes: 0,
+  unitsMs: 0,
+  deleted: 0,
+  collected: 0,
+  corrupt: 0,
+  more: false,
+};
 
 export class Compactor {
   readonly #parts: CompactorParts;

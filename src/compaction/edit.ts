@@ -9,7 +9,6 @@ import { excise, intersection, visibleSpans } from "../runs/visible.ts";
 import type { LanesChange } from "./claims.ts";
 import { isSameLanes } from "./lanes.ts";
 import type { CompactionPlan } from "./plan.ts";
-import { fullness } from "./tiers.ts";
 
 export interface Edit {
   /** What it was planned and merged on. */
@@ -41,13 +40,6 @@ export function takenRuns({ plan, span }: Pick<Edit, "plan" | "span">): RunInfo[
  * @returns undefined if the change does not hold over it: then all of it is given up
  */
 export function levelsAfter(edit: Edit, current: Manifest): Level[] | undefined {
-  const next = appliedTo(edit, current);
-  if (next === undefined) return undefined;
-  const most = Math.max(edit.plan.levelsMax, fullness(levelsOf(current)));
-  return fullness(next) <= most ? next : undefined;
-}
-
-function appliedTo(edit: Edit, current: Manifest): Level[] | undefined {
   if (!isPublishable(edit, current) || !isUntouched(edit, current)) return undefined;
   const { plan, span, made } = edit;
   const taken = new Set(takenRuns(edit).map(({ path }) => path));

@@ -65,8 +65,8 @@ export function foldRuns(runs: readonly RunInfo[], options: FoldOptions): Folded
 }
 
 function catalogueOf(content: readonly RunInfo[], path: string): Catalogue {
-  const encoded = encodeCatalogue(content, path);
-  return { path, level: content[0]?.level ?? 0, ...encoded, ...summarizeRuns(content), content };
+  const { crc } = encodeCatalogue(content, path);
+  return { path, level: content[0]?.level ?? 0, crc, ...summarizeRuns(content), content };
 }
 
 /** In the order of the ids, so that an id is in few of them. */

@@ -5,7 +5,8 @@
 import type { CorruptionError } from "../core/errors.ts";
 import { HeldLines } from "../format/held-lines.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
-import { levelsOf } from "../format/levels.ts";
+import { countLevels } from "../format/levels.ts";
+import type { IdSpan } from "../format/run-info.ts";
 import type { LogUnit, LogRef } from "../log/log.ts";
 import type { Lease } from "../storage/lease.ts";
 import { warnOfLists } from "../view/archive-lists.ts";
@@ -16,27 +17,40 @@ import type { PassedClaims } from "./claims.ts";
 import { KnownLists } from "./known-lists.ts";
 import { LanesWork, type SeenLanes } from "./lanes-work.ts";
 import { LogCursor, NO_OFFER } from "./log-cursor.ts";
-import { LogMerge, type MergedLog } from "./merge-log.ts";
+import { LogMerge, type MergedLog, NO_LOG } from "./merge-log.ts";
 import { MergeStep, type PublishedStep, type StepResult } from "./merge-step.ts";
+import type { Begun, PlannedStep, Turn } from "./pass-turn.ts";
 import { PassTotals } from "./pass-totals.ts";
-import {
-  type Begun,
-  type LogTurn,
-  NO_PORTION,
-  type PlannedStep,
-  type Portion,
-} from "./planned-step.ts";
 import { TooSlow } from "../engine/pace.ts";
-import { type CompactionPlan, countUnits, type PlanInput } from "./plan.ts";
-import { planAlone, planLog, planPassed } from "./plan-log.ts";
+import {
+  ALL_IDS,
+  type CompactionPlan,
+  countUnits,
+  hasTooManyLevels,
+  mergedLevels,
+  planAlone,
+  type PlanInput,
+  planLog,
+  planUnit,
+} from "./plan.ts";
 import { countSealed, purgeFloorAt } from "./purge.ts";
 import { planInputOf } from "./plan-input.ts";
 import { nextHistory, tombstoneGraceOf } from "./publication.ts";
 import type { CompactorParts, PartialResult, PassOptions } from "./report.ts";
-import { isForDue } from "./tasks.ts";
-import { fullness, LEVELS_READ_MAX } from "./tiers.ts";
-import { JOIN_SHARE, Turns, UNIT_SHARE } from "./turns.ts";
+import { goesOn, isForDue, spanOf } from "./tasks.ts";
 import { UpgradePass } from "./upgrade-pass.ts";
+
+/** Of the time left, in which a unit is merged; the rest is for its publication. */
+const UNIT_SHARE = 0.6;
+/** Of a pass, for units: then it lists the log anew. */
+const UNITS_MS_MAX = 30_000;
+/** Of the time left, in which levels that join the log must be merged. */
+const JOIN_SHARE = 0.4;
+
+/** Of levels, beyond which a pass that is for log only leaves it to those that merge levels. */
+const SHARED_LEVELS_MAX = 24;
+
+const NO_UNIT = { step: undefined, waiting: [] };
 
 export class MergePass {
   readonly #parts: CompactorParts;
@@ -47,9 +61,10 @@ export class MergePass {
   readonly #lines = new HeldLines();
   readonly #lanes: LanesWork;
   #listed: readonly string[] | undefined;
-  readonly #turns: Turns;
-  /** Of a task: log that was read, and may not be published before levels are merged. */
-  #pending: Portion | undefined;
+  #lastWriteMs = 0;
+  #hasActed = false;
+  /** Of a task, once there was a merge of levels: its ids, or none. */
+  #span: { readonly ids: IdSpan | undefined } | undefined;
 
   /**
    * @param listedFloor of a look: what the floor may rise to although this pass merges no log
@@ -68,7 +83,6 @@ export class MergePass {
     this.#listedFloor = listedFloor;
     this.#totals = new PassTotals(options.keepsReplaced === true);
     this.#lanes = new LanesWork(parts, options, isForDue(options.task) ? seen : undefined);
-    this.#turns = new Turns(options.task, parts.pace);
   }
 
   /** C3 to C10. @throws RunGoneError when a run was replaced meanwhile */
@@ -135,103 +149,74 @@ export class MergePass {
     return this.#totals.endedBy(otherwise);
   }
 
-  async #steps(first: LoadedManifest, begun: Begun): Promise<PartialResult> {
-    for (let loaded = first; ; this.#turns.next()) {
+  /** Log and units take turns where there are too many levels; else all log comes first. */
+  async #steps(loaded: LoadedManifest, begun: Begun): Promise<PartialResult> {
+    let turn: Turn = { loaded, isLogNext: true, isFirst: true };
+    for (;;) {
       // A call for each: what this function has once referred to, it may keep until it is referred anew.
-      const next = await this.#step(loaded, begun);
+      const next = await this.#step(turn, begun);
       if ("outcome" in next) return next;
-      loaded = next;
+      turn = next;
     }
   }
 
-  /** @returns what the next step begins on, or what the pass came to */
-  async #step(given: LoadedManifest, begun: Begun): Promise<LoadedManifest | PartialResult> {
+  /** @returns the next turn, or what the pass came to */
+  async #step({ loaded, isLogNext, isFirst }: Turn, begun: Begun): Promise<Turn | PartialResult> {
+    const { pace } = this.#parts;
     const { cursor } = begun;
-    const turns = this.#turns;
-    let loaded = given;
-    const hasTime = turns.hasTime(this.#leftMs());
-    let log = await this.#planClaims(loaded, begun, hasTime);
-    if (log === undefined && turns.isLogs(loaded.manifest, this.#isDrained(cursor))) {
-      const turn = await this.#takeLog(loaded, begun, hasTime);
-      if (turn === "unreadable") return loaded;
-      if (turn === "lost") return this.#lost(loaded, true);
-      ({ loaded, step: log } = turn);
-    }
+    if (this.#isCrowded(loaded.manifest)) return this.#totals.ended(!cursor.isDrained);
+    const hasTime = isFirst || pace.hasTime(this.#leftMs(), this.#lastWriteMs);
+    const isLog = !cursor.isDrained && (isLogNext || !hasTooManyLevels(loaded.manifest));
+    const claims = await this.#planClaims(loaded, begun, hasTime);
+    const takesLog = claims === undefined && (isLog || isFirst);
+    const log = takesLog ? await this.#takeLog(loaded, begun, hasTime) : claims;
+    if (log === "unreadable") return { loaded, isLogNext, isFirst: false };
     const planned =
       log ?? (await this.#planSeals(loaded, begun, hasTime)) ?? this.#planUnit(loaded, begun);
-    const isOver = log === undefined && turns.hasHadUnits(this.#leftMs());
-    if (planned === undefined || !hasTime || isOver) {
-      const isDrained = this.#isDrained(cursor);
-      this.#totals.isDrained = isDrained && this.#options.task?.kind !== "units";
-      return this.#totals.ended(planned !== undefined || !isDrained);
+    if (planned === undefined || !hasTime || (log === undefined && this.#hasHadItsUnits())) {
+      this.#totals.isDrained = cursor.isDrained && this.#options.task?.kind !== "units";
+      return this.#totals.ended(planned !== undefined || !cursor.isDrained);
     }
     const result = await this.#carryOut(loaded, begun, planned);
-    if (result.status === "lost") return this.#lost(loaded, result.more);
-    const isLog = planned.plan.units.length > 0;
-    const isLost = result.status === "outrun" && !turns.outrun(isLog);
-    return isLost ? this.#lost(result.loaded, true) : result.loaded;
+    if (result.status === "lost") {
+      const { generation } = loaded.manifest;
+      return this.endedBy({ outcome: "lost", generation, more: result.more });
+    }
+    // Files without log are no turn of the log.
+    const isFree = planned.merged === NO_LOG || result.status === "unchanged";
+    return { loaded: result.loaded, isLogNext: isFree, isFirst: false };
   }
 
-  #lost({ manifest: { generation } }: LoadedManifest, more: boolean): PartialResult {
-    return this.endedBy({ outcome: "lost", generation, more });
+  /** Too many levels for readers, and it is for others to merge them. */
+  #isCrowded(manifest: Manifest): boolean {
+    const isShared = this.#options.task?.kind === "log" && this.#hasActed;
+    return isShared && countLevels(manifest) > SHARED_LEVELS_MAX;
   }
 
-  #isDrained(cursor: LogCursor): boolean {
-    return cursor.isDrained && this.#pending === undefined;
+  /** What was written meanwhile is for the next pass, which the same invocation begins. */
+  #hasHadItsUnits(): boolean {
+    return (
+      this.#options.task === undefined &&
+      this.#leftMs() !== Infinity &&
+      this.#totals.unitsMs >= UNITS_MS_MAX
+    );
   }
 
+  /** Undefined: there is neither log nor anything else that is as urgent. */
   async #takeLog(
-    given: LoadedManifest,
+    loaded: LoadedManifest,
     begun: Begun,
     hasTime: boolean,
-  ): Promise<LogTurn | "unreadable" | "lost"> {
-    const { cursor } = begun;
-    const isTask = this.#options.task !== undefined;
-    await this.#learn(given.manifest, begun);
-    const isReadable = this.#pending !== undefined || (await this.#hasRoom(given, begun));
-    const portion = isReadable ? await this.#nextPortion(given, begun, hasTime) : NO_PORTION;
-    const { merged } = portion;
-    // While it was read, other workers have published.
-    const loaded = isTask && merged.done.length > 0 ? await this.#reload(given) : given;
-    if (merged.lo <= loaded.manifest.purgeFloor) return "lost";
-    const input = this.#planInput(loaded, begun, merged.done);
-    const isWanted = merged.done.length > 0 || input.isDue;
-    const plan = isWanted ? planLog(input) : undefined;
-    const isRefused = !isReadable || (isWanted && plan === undefined);
-    this.#turns.logPlanned(isRefused);
-    if (isTask && isRefused && isReadable) this.#pending = portion;
-    else if (isRefused) cursor.putBack(merged.done);
-    if (plan !== undefined) return { loaded, step: { plan, ...portion } };
-    // What cannot be read must not hold up what follows it.
-    return isRefused || merged.taken.length === 0 ? { loaded, step: undefined } : "unreadable";
-  }
-
-  /** Whether log may be published as far as it can be told before it is read. */
-  async #hasRoom(loaded: LoadedManifest, begun: Begun): Promise<boolean> {
-    if (fullness(levelsOf(loaded.manifest)) < LEVELS_READ_MAX) return true;
-    const units = await begun.cursor.next();
-    begun.cursor.putBack(units);
-    const first = units.slice(0, countUnits([], units, this.#parts.limits));
-    return first.length === 0 || planLog(this.#planInput(loaded, begun, first)) !== undefined;
-  }
-
-  async #nextPortion(
-    { manifest }: LoadedManifest,
-    begun: Begun,
-    hasTime: boolean,
-  ): Promise<Portion> {
-    const pending = this.#pending;
-    this.#pending = undefined;
-    if (pending !== undefined) return pending;
+  ): Promise<PlannedStep | "unreadable" | undefined> {
     const { runtime } = this.#parts;
+    await this.#learn(loaded.manifest, begun);
     const startedMs = runtime.steadyMs();
-    const merged = await this.#readLog(manifest, begun, hasTime);
-    return { merged, readMs: runtime.steadyMs() - startedMs };
-  }
-
-  async #reload(loaded: LoadedManifest): Promise<LoadedManifest> {
-    const { manifests } = this.#parts;
-    return manifests.open(await manifests.load(loaded));
+    const merged = await this.#readLog(loaded.manifest, begun, hasTime);
+    const readMs = runtime.steadyMs() - startedMs;
+    const input = this.#planInput(loaded, begun, merged.done);
+    if (merged.done.length > 0 || input.isDue) return { plan: planLog(input), merged, readMs };
+    // What cannot be read must not hold up what follows it.
+    return merged.taken.length > 0 ? "unreadable" : undefined;
   }
 
   /** Before all log: guarded writes wait for nothing in it. */
@@ -258,14 +243,22 @@ export class MergePass {
 
   #planPassed(loaded: LoadedManifest, begun: Begun, claims: PassedClaims): PlannedStep {
     const input = { ...this.#planInput(loaded, begun, []), wantsFull: false, wantsPurge: false };
-    const isEmpty = claims.merged.entries.size === 0;
-    const plan = isEmpty ? planAlone(loaded.manifest, []) : planPassed(input);
+    const plan = claims.merged.entries.size > 0 ? planLog(input) : planAlone(loaded.manifest, []);
     return { plan, merged: claims.merged, claims, readMs: 0 };
   }
 
   /** A pass for units, and for the log that nobody else merges. */
   #planUnit(loaded: LoadedManifest, begun: Begun): PlannedStep | undefined {
-    const { step, waiting } = this.#turns.unit(this.#planInput(loaded, begun, []));
+    const { task } = this.#options;
+    if (task?.kind === "log") return undefined;
+    const input = this.#planInput(loaded, begun, []);
+    if (task !== undefined) this.#span ??= { ids: spanOf(mergedLevels(input), task) };
+    const { ids } = this.#span ?? {};
+    const isEmpty = task !== undefined && ids === undefined;
+    const own = isEmpty ? NO_UNIT : planUnit({ ...input, span: ids });
+    const isDone = own.step === undefined && goesOn(task);
+    if (isDone) this.#span = { ids: ALL_IDS };
+    const { step, waiting } = isDone ? planUnit(input) : own;
     this.#totals.waiting = waiting;
     if (step === undefined) return undefined;
     const { manifest } = loaded;
@@ -275,12 +268,12 @@ export class MergePass {
     // A publication of its own: what a unit has merged must not be lost for its sake.
     const { draining } = step;
     const plan = raises ? { ...planAlone(manifest, []), draining } : step;
-    return { plan, ...NO_PORTION, raises };
+    return { plan, merged: NO_LOG, raises, readMs: 0 };
   }
 
   #planInput(loaded: LoadedManifest, begun: Begun, units: readonly LogUnit[]): PlanInput {
-    const { hasActed, isOutrun } = this.#turns;
-    const state = { ...begun, units, isFirst: !hasActed, isOutrun, leftMs: this.#leftMs() };
+    const isDue = !this.#hasActed && isForDue(this.#options.task);
+    const state = { ...begun, units, isDue, leftMs: this.#leftMs() };
     return planInputOf(this.#parts, this.#options, loaded, state);
   }
 
@@ -342,13 +335,8 @@ export class MergePass {
       return run({ ...plan, taken: [] });
     });
     const writeMs = runtime.steadyMs() - startedMs;
-    if (result.status === "outrun") {
-      if (isLog) this.#pending = { merged, readMs };
-      return result;
-    }
-    if (isLog) pace.mergedLog(readMs, writeMs);
-    const isUnchanged = result.status === "unchanged";
-    this.#turns.done({ isLog: isLog || claims !== undefined, isUnchanged, writeMs });
+    if (isLog) pace.mergedLog(readMs, (this.#lastWriteMs = writeMs));
+    this.#hasActed = true;
     if (result.status === "unchanged") this.#totals.deleted += result.deleted;
     if (result.status === "published") {
       const isUnit = !isLog && claims === undefined;

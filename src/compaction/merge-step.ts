@@ -15,8 +15,7 @@ import type { PassedClaims } from "./claims.ts";
 import { type Edit, isLanesOutrun, levelsAfter, takenRuns, wasPublished } from "./edit.ts";
 import type { MergedLog } from "./merge-log.ts";
 import { migrateEntries } from "./migrate.ts";
-import type { CompactionPlan } from "./plan.ts";
-import { planAlone } from "./plan-log.ts";
+import { type CompactionPlan, planAlone } from "./plan.ts";
 import { countSealed } from "./purge.ts";
 import { writeClaimList, writeSegmentList, type WrittenList } from "./retired-lists.ts";
 import { UnitMerge } from "./unit-merge.ts";
@@ -76,8 +75,6 @@ export type StepResult =
       readonly loaded: LoadedManifest;
       readonly deleted: number;
     }
-  /** As `lost`, of a task: others have published what it does not go with, as shown there. */
-  | Outrun
   /** Nothing counts, nothing of the log was deleted. */
   | { readonly status: "lost"; readonly more: boolean };
 
@@ -91,7 +88,7 @@ const REWRITES_MAX = 3;
 /** What a step has merged does not hold over a later manifest. */
 interface Outrun {
   readonly status: "outrun";
-  readonly loaded: LoadedManifest;
+  readonly current: LoadedManifest;
 }
 
 export class MergeStep {
@@ -118,20 +115,16 @@ export class MergeStep {
       this.#list ??= await writeSegmentList(this.#parts, loaded, refs);
       this.#claimList ??= await writeClaimList(this.#parts, loaded, this.#input.claims?.paths);
       const result = await this.#publish(made);
-      if (result.status !== "outrun" || this.#options.task?.kind === "log") return result;
+      if (result.status !== "outrun") return result;
       const { plan: before, merged, claims } = this.#input;
       const { units } = before;
-      const { loaded: current } = result;
+      const { current } = result;
       const isAlone = units.length > 0 || claims !== undefined;
       const isOutrun =
-        current === loaded ||
-        merged.lo <= current.manifest.purgeFloor ||
-        isLanesOutrun(claims?.change, current.manifest);
-      if (!isAlone && this.#options.task !== undefined) return result;
+        merged.lo <= current.manifest.purgeFloor || isLanesOutrun(claims?.change, current.manifest);
       if (!isAlone || isOutrun || rewrites === REWRITES_MAX) return { status: "lost", more: true };
       // Levels that joined were merged by others meanwhile: the log does without them.
-      const alone = planAlone(current.manifest, units);
-      const plan = claims === undefined ? alone : { ...alone, levelsMax: before.levelsMax };
+      const plan = planAlone(current.manifest, units);
       // The lists were made on the base, too, and may have been collected (ORPHAN).
       this.#list = undefined;
       this.#claimList = undefined;
@@ -147,7 +140,7 @@ export class MergeStep {
     return segmentGraceOf(this.#input.loaded.manifest, this.#parts.settings) === 0;
   }
 
-  async #publish(made: Made): Promise<StepResult> {
+  async #publish(made: Made): Promise<StepResult | Outrun> {
     const { loaded } = this.#input;
     const edit = this.#edit(made);
     const nonce = this.#nonce(edit);
@@ -156,7 +149,7 @@ export class MergeStep {
       const next = this.#prepare(edit, { current, nonce, merge: made.merge });
       if (next === undefined) {
         if (wasPublished(edit, current.manifest)) break;
-        return { status: "outrun", loaded: current };
+        return { status: "outrun", current };
       }
       if (!this.#changes(edit, current, next)) return this.#unchanged(current);
       const published = await this.#swap(current, next);

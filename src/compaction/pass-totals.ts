@@ -8,22 +8,6 @@ import type { PublishedStep } from "./merge-step.ts";
 import { runBytes, unitBytes } from "./plan.ts";
 import type { PartialResult, Replaced } from "./report.ts";
 
-const NO_MERGE = {
-  publications: 0,
-  segments: 0,
-  claims: 0,
-  operations: 0,
-  runsMerged: 0,
-  records: 0,
-  bytes: 0,
-  lineBytes: 0,
-  logBytes: 0,
-  collected: 0,
-};
-
-/** Of a pass that has done nothing. */
-export const NOTHING = { ...NO_MERGE, unitsMs: 0, deleted: 0, corrupt: 0, more: false };
-
 export class PassTotals {
   deleted = 0;
   corrupt = 0;
@@ -32,7 +16,19 @@ export class PassTotals {
   waiting: readonly RunInfo[] = [];
   /** All log that was listed is merged. */
   isDrained = false;
-  readonly #merged = { ...NO_MERGE, portions: 0 };
+  readonly #merged = {
+    publications: 0,
+    segments: 0,
+    claims: 0,
+    operations: 0,
+    runsMerged: 0,
+    records: 0,
+    bytes: 0,
+    lineBytes: 0,
+    logBytes: 0,
+    portions: 0,
+    collected: 0,
+  };
   readonly #replaced: Replaced[] = [];
   readonly #keepsReplaced: boolean;
   #current: Pick<LoadedManifest, "manifest" | "dateMs"> = { manifest: EMPTY_MANIFEST, dateMs: 0 };

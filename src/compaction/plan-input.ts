@@ -3,12 +3,10 @@ import type { LogUnit } from "../log/log.ts";
 import type { LoadedManifest } from "../view/manifest-store.ts";
 import type { LogCursor } from "./log-cursor.ts";
 import { isOutdated } from "./migrate.ts";
-import { lateAt } from "./plan-log.ts";
 import { overdueAt, type PlanInput } from "./plan.ts";
 import { dueRetired, fillIn, gracesOf, isCollectable } from "./publication.ts";
 import { wantsPurge } from "./purge.ts";
 import type { CompactorParts, PassOptions } from "./report.ts";
-import { isForDue } from "./tasks.ts";
 
 /** Where a pass is. */
 export interface PassState {
@@ -17,9 +15,8 @@ export interface PassState {
   readonly floor: number;
   /** Log that was read for this step. */
   readonly units: readonly LogUnit[];
-  /** It has taken no step: what is due is for this one, if it is for this pass. */
-  readonly isFirst: boolean;
-  readonly isOutrun: boolean;
+  /** What is due is for this step, if there is anything. */
+  readonly isDue: boolean;
   readonly leftMs: number;
 }
 
@@ -27,7 +24,7 @@ export function planInputOf(
   { settings, limits, pace, runtime }: CompactorParts,
   options: PassOptions,
   loaded: LoadedManifest,
-  { cursor, floor, units, isFirst, isOutrun, leftMs }: PassState,
+  { cursor, floor, units, isDue, leftMs }: PassState,
 ): PlanInput {
   const { manifest, dateMs } = loaded;
   const { full: wantsFull = false, task } = options;
@@ -37,15 +34,12 @@ export function planInputOf(
     time: { leftMs, runBytesPerMs: pace.runBytesPerMs(runtime.steadyMs()) },
     units,
     isDrained: cursor.isDrained,
-    isDue: isFirst && isForDue(task) && isAnythingDue(loaded, settings),
+    isDue: isDue && isAnythingDue(loaded, settings),
     wantsFull,
     wantsPurge: !cursor.leftOut && wantsPurge(manifest, floor, wantsFull),
     overdueMs: overdueAt(dateMs, settings),
     isAsked: (run) => isOutdated(run, options),
-    lateMs: lateAt(dateMs),
-    isFirst,
-    isShared: task !== undefined,
-    isOutrun,
+    isShared: task?.kind === "log",
   };
 }
 

@@ -1,7 +1,7 @@
 /**
  * Decides what a compaction does next (PROTOCOL, C4): one step after the other, each published by
- * itself. A step merges either a portion of the log (`plan-log.ts`) or a unit: some span of ids of the
- * newest levels, as far as it comes within its bytes and time. Pure.
+ * itself. A step merges either a portion of the log, with small levels at most, or a unit: some span
+ * of ids of the newest levels, as far as it comes within its bytes and time. Pure.
  */
 import type { ProtocolSettings } from "../core/settings.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
@@ -12,7 +12,7 @@ import { visibleLineBytes } from "../runs/catalogue-summary.ts";
 import { RUN_LAYOUT, type RunLayout } from "../runs/run-writer.ts";
 import { behind, intersection, piecesOf, visibleSpans } from "../runs/visible.ts";
 import { type CatalogueLimits, DEFAULT_CATALOGUE_LIMITS } from "./fold.ts";
-import { countMerged, LEVELS_MAX, LEVELS_READ_MAX, levelsBeside } from "./tiers.ts";
+import { countMerged, LEVELS_MAX, levelsBeside } from "./tiers.ts";
 
 export interface CompactionLimits extends CatalogueLimits {
   /** Bytes and segments of log merged in one step: what its memory is in proportion to. */
@@ -80,14 +80,8 @@ export interface PlanInput {
   readonly isAsked: (run: RunInfo) => boolean;
   /** Units of ids in it only. Default: of all. */
   readonly span?: IdSpan | undefined;
-  /** Log that was written before this date waits too long. */
-  readonly lateMs: number;
-  /** The pass has taken no step. */
-  readonly isFirst?: boolean;
-  /** Others publish log at the same time: the levels that these may merge are left to them. */
+  /** Others publish log at the same time: levels join it only where there are too many. */
   readonly isShared?: boolean;
-  /** What was planned before did not hold over what others have published. */
-  readonly isOutrun?: boolean;
 }
 
 export interface CompactionPlan {
@@ -107,8 +101,6 @@ export interface CompactionPlan {
   readonly into: number;
   /** Positions of levels that drain from now on, while something of them is left. */
   readonly draining: readonly number[];
-  /** The publication leaves no more levels than these (`fullness`), or no more than there were. */
-  readonly levelsMax: number;
 }
 
 /** Ids with from <= id < to. */
@@ -126,8 +118,27 @@ export interface Planned {
 
 export const ALL_IDS: IdSpan = { from: "", to: undefined };
 
-/** Where a merge drains more than these, and there are many levels, the small ones are merged first. */
-const DRAINING_FEW = 3;
+/** Of what could be rewritten in the time left, what may be merged together with the log. */
+const JOIN_SHARE = 1 / 4;
+
+/** The next step of log, or of what is due; the caller has something of either. */
+export function planLog(input: PlanInput): CompactionPlan {
+  const levels = levelsOf(input.manifest);
+  const mayJoin = input.isShared !== true || levels.length >= LEVELS_MAX;
+  return log(levels, input.units, mayJoin ? countJoining(input, levels) : 0);
+}
+
+/** The log as a level of its own, or with nothing of it what else changes the manifest. */
+export function planAlone(manifest: Manifest, units: readonly LogUnit[]): CompactionPlan {
+  return log(levelsOf(manifest), units, 0);
+}
+
+/** @param joining how many of the newest levels */
+function log(levels: readonly Level[], units: readonly LogUnit[], joining: number): CompactionPlan {
+  const draining = positionsOf(levels, ({ isDraining }) => isDraining);
+  const taken = positions(0, joining);
+  return { units, levels, taken, from: "", to: undefined, isWhole: true, into: -1, draining };
+}
 
 /** The next unit, the most urgent first: levels that are too many, then those that drain. */
 export function planUnit(input: PlanInput): Planned {
@@ -135,7 +146,7 @@ export function planUnit(input: PlanInput): Planned {
   let waiting: readonly RunInfo[] | undefined;
   for (const merge of mergesOf(input, levels)) {
     waiting ??= merge.draining.flatMap((at) => levels[at]?.runs ?? []);
-    const step = unit(levels, merge, input);
+    const step = unit(levels, merge, input.span);
     if (step !== undefined) return { step, waiting };
   }
   return input.span === undefined
@@ -173,26 +184,10 @@ function* mergesOf(input: PlanInput, levels: readonly Level[]): Generator<Merge,
   const portion = draining.length === 0 ? 0 : (sizes[0] ?? 0);
   const portionBytesMin = Math.max(portion, input.limits.portionBytesMin);
   const merged = countMerged(sizes, 0, portionBytesMin, levelsBeside(levels.length - upper));
-  // Each counts for readers until the last unit of the merge: the small ones become one before.
-  const few = levels.length < LEVELS_MAX ? 0 : countWithin(sizes, input.limits.unitBytesMax);
-  if (merged > DRAINING_FEW && few > 1 && few < merged) {
-    yield { into: few - 1, draining: [...positions(0, few - 1), ...draining] };
-  }
-  // Beside a merge of several units log needs a level with which it can be merged.
-  const isFull = levels.length >= LEVELS_READ_MAX - 1 && merged > 2 && few < merged;
-  const first = isFull ? 1 : 0;
-  if (merged > 1)
-    yield { into: merged - 1, draining: [...positions(first, merged - 1), ...draining] };
+  if (merged > 1) yield { into: merged - 1, draining: [...positions(0, merged - 1), ...draining] };
   if (draining.length === 0) return;
   const after = levels.findIndex(({ isDraining }, at) => at > upper && !isDraining);
   yield { into: after < 0 ? levels.length : after, draining };
-}
-
-/** Of sizes, how many of the first come to no more than `bytesMax`. */
-function countWithin(sizes: readonly number[], bytesMax: number): number {
-  let bytes = 0;
-  const over = sizes.findIndex((size) => (bytes += size) > bytesMax);
-  return over < 0 ? sizes.length : over;
 }
 
 /** The next unit without log and without a wish of the caller. */
@@ -203,8 +198,7 @@ export function planAnyUnit({
 }: Pick<PlanInput, "manifest" | "limits" | "overdueMs">): Planned {
   const time = { leftMs: Infinity, runBytesPerMs: undefined };
   const nothing = { units: [], isDrained: true, isDue: false, wantsFull: false, wantsPurge: false };
-  const known = { manifest, limits, time, overdueMs, lateMs: 0 };
-  const input = { ...known, ...nothing, isAsked: () => false };
+  const input = { manifest, limits, time, overdueMs, ...nothing, isAsked: () => false };
   return planUnit(input);
 }
 
@@ -232,12 +226,9 @@ export function hasTooManyLevels(manifest: Manifest): boolean {
 /** As `intoOldest`; deletions that may be purged take all of the oldest level along, into a new one. */
 function allOf(levels: readonly Level[]): Merge {
   const count = levels.length;
-  const isNew = count === 1 || (hasTombstones(levels) && !drainsIntoOldest(levels));
+  const hasTombstones = levels.some(({ runs }) => runs.some(({ tombstones }) => tombstones > 0));
+  const isNew = count === 1 || (hasTombstones && !drainsIntoOldest(levels));
   return isNew ? { into: count, draining: positions(0, count) } : intoOldest(levels);
-}
-
-function hasTombstones(levels: readonly Level[]): boolean {
-  return levels.some(({ runs }) => runs.some(({ tombstones }) => tombstones > 0));
 }
 
 /** Drains all levels into the oldest. What has begun is ended before newer levels are begun. */
@@ -257,7 +248,7 @@ function drainsIntoOldest(levels: readonly Level[]): boolean {
 function unit(
   levels: readonly Level[],
   { into, draining }: Merge,
-  { span, isShared = false, isOutrun = false }: PlanInput,
+  span: IdSpan | undefined,
 ): CompactionPlan | undefined {
   let newest = into;
   while (draining.includes(newest - 1)) newest--;
@@ -265,12 +256,8 @@ function unit(
   const bounds = boundsOf(drained, span);
   if (bounds === undefined) return undefined;
   const { from, to } = wholeRuns(levels[into]?.runs ?? [], bounds, span);
-  // A purge needs all levels. Else what others may merge with their log is left alone.
-  const mayPurge = into >= levels.length - 1 && hasTombstones(levels) && !isOutrun;
-  const first = isShared && !mayPurge ? newest : 0;
-  const taken = positions(first, Math.min(into + 1, levels.length));
-  const step = { units: [], levels, taken, from, to, isWhole: false, into, draining };
-  return { ...step, levelsMax: LEVELS_READ_MAX };
+  const taken = positions(0, Math.min(into + 1, levels.length));
+  return { units: [], levels, taken, from, to, isWhole: false, into, draining };
 }
 
 /** From the first id that counts to the last; undefined where none of them is in the span. */
@@ -313,12 +300,37 @@ function planRewrite({ isAsked }: PlanInput, levels: readonly Level[]): Planned 
   if (run === undefined) return { step: undefined, waiting };
   const from = firstVisible(run);
   const to = behind(run.maxId);
-  const span = { from, to, isWhole: false, draining: [], levelsMax: LEVELS_READ_MAX };
-  return { step: { units: [], levels, taken: [into], into, ...span }, waiting };
+  const step = { units: [], levels, taken: [into], from, to, isWhole: false, into, draining: [] };
+  return { step, waiting };
+}
+
+/** Levels that are cheap enough not to hold the log up: one publication, and no level of log alone. */
+function countJoining(input: PlanInput, levels: readonly Level[]): number {
+  const { limits, time, units } = input;
+  const rewritable =
+    time.leftMs === Infinity
+      ? Infinity
+      : Math.max(0, time.leftMs) * (time.runBytesPerMs ?? limits.assumedBytesPerMs) * JOIN_SHARE;
+  const bytesMax = Math.min(limits.joinBytesMax, rewritable);
+  const firstDraining = levels.findIndex(({ isDraining }) => isDraining);
+  const upper = firstDraining < 0 ? levels : levels.slice(0, firstDraining);
+  const sizes = sizesOf(upper);
+  const levelsMax = levelsBeside(levels.length - upper.length);
+  const wanted = countMerged(sizes, unitBytes(units), limits.portionBytesMin, levelsMax);
+  const choices = wantsAll(input, levels) ? [levels.length, wanted] : [wanted];
+  const bytesOf = (count: number): number => sum(sizesOf(levels.slice(0, count)));
+  const fitting = choices.find((count) => bytesOf(count) <= bytesMax);
+  if (fitting !== undefined) return fitting;
+  // Of those that are too large together, the newest that are no larger than what is merged.
+  let [count, bytes] = [0, unitBytes(units)];
+  while (count < wanted && (sizes[count] ?? 0) <= bytes && bytesOf(count + 1) <= bytesMax) {
+    bytes += sizes[count++] ?? 0;
+  }
+  return count;
 }
 
 /** One level, with nothing to merge into it and nothing to purge from it, would only be copied. */
-export function wantsAll(input: PlanInput, levels: readonly Level[]): boolean {
+function wantsAll(input: PlanInput, levels: readonly Level[]): boolean {
   const { wantsFull, wantsPurge: mayPurge, units, isDrained } = input;
   if (!isDrained || levels.length === 0) return false;
   return (wantsFull && (levels.length > 1 || units.length > 0)) || mayPurge;
@@ -335,11 +347,11 @@ function firstVisible(run: RunInfo): string {
   return visibleSpans(run)[0]?.from ?? run.minId;
 }
 
-export function positions(from: number, to: number): number[] {
+function positions(from: number, to: number): number[] {
   return Array.from({ length: Math.max(0, to - from) }, (_, at) => from + at);
 }
 
-export function positionsOf(levels: readonly Level[], is: (level: Level) => boolean): number[] {
+function positionsOf(levels: readonly Level[], is: (level: Level) => boolean): number[] {
   return levels.flatMap((level, at) => (is(level) ? [at] : []));
 }
 
@@ -347,7 +359,7 @@ export function sizesOf(levels: readonly Level[]): number[] {
   return levels.map(({ runs }) => runBytes(runs));
 }
 
-export function sum(numbers: readonly number[]): number {
+function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, each) => total + each, 0);
 }
 

@@ -5,14 +5,10 @@
  * the oldest level; no policy with at most k levels writes less. Pure.
  */
 
-import type { Level } from "../format/levels.ts";
-
 /** More levels than this are never left by a merge that is done. */
 export const LEVELS_MAX = 9;
-/** No publication leaves more than these, whoever else publishes (PROTOCOL, C4). */
-export const LEVELS_READ_MAX = 12;
-/** Nor one of log that waits too long more than these, but for the first of a pass. */
-export const LEVELS_LATE_MAX = 24;
+/** Nor more than this while some of them drain. */
+const DRAINING_LEVELS_MAX = 12;
 /** How often a record may be rewritten before one more level is allowed. */
 const REWRITES_WANTED = 13;
 const LEVELS_MIN = 2;
@@ -49,7 +45,7 @@ export function countMerged(
 
 /** How many levels there may be above those that drain, and the level that takes these in. */
 export function levelsBeside(others: number): number {
-  return Math.max(LEVELS_MIN, Math.min(LEVELS_MAX, LEVELS_READ_MAX - others));
+  return Math.max(LEVELS_MIN, Math.min(LEVELS_MAX, DRAINING_LEVELS_MAX - others));
 }
 
 /** How often data of so many portions is written on its way into the oldest level. */
@@ -82,10 +78,4 @@ function choose(k: number, w: number): number {
   let product = 1;
   for (let i = 0; i < k; i++) product *= (w + i) / (i + 1);
   return product;
-}
-
-/** How many levels there are, or will be without any more log: what drains below all makes one. */
-export function fullness(levels: readonly Level[]): number {
-  const held = levels.filter(({ runs }) => runs.length > 0);
-  return held.length + (held.at(-1)?.isDraining === true ? 1 : 0);
 }

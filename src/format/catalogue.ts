@@ -41,8 +41,6 @@ export interface Catalogue extends RunsSummary {
   readonly crc: string;
   /** In the order of their ids; undefined while they were not read. Not in the manifest. */
   readonly content?: readonly RunInfo[] | undefined;
-  /** The object, of one that is yet to be written. */
-  readonly body?: Uint8Array;
 }
 
 const KIND = "catalogue";

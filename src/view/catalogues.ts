@@ -1,6 +1,5 @@
 /** Catalogues as objects: reading what a manifest names, and writing what the next one names. */
 import { isDeepStrictEqual } from "node:util";
-import { assert } from "../core/assert.ts";
 import { mapParallel } from "../core/parallel.ts";
 import {
   ConflictError,
@@ -8,7 +7,12 @@ import {
   UnavailableError,
   WriteOutcomeUnknownError,
 } from "../core/errors.ts";
-import { type Catalogue, decodeCatalogue, encodeCatalogueInfo } from "../format/catalogue.ts";
+import {
+  type Catalogue,
+  decodeCatalogue,
+  encodeCatalogue,
+  encodeCatalogueInfo,
+} from "../format/catalogue.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
 import type { RunInfo } from "../format/run-info.ts";
 import type { ByteCache, Sized } from "../runs/byte-cache.ts";
@@ -86,8 +90,8 @@ export async function writeCatalogues(
 ): Promise<void> {
   const known = new Set(before.catalogues.map(({ path }) => path));
   const made = next.catalogues.filter(({ path }) => !known.has(path));
-  await mapParallel(made, PARALLEL_MAX, async ({ path, body }) => {
-    assert(body !== undefined, `the catalogue ${path} is new and has no content`);
+  await mapParallel(made, PARALLEL_MAX, async ({ path, content = [] }) => {
+    const { body } = encodeCatalogue(content, path);
     const put = await backend.put(path, body, { ifAbsent: true }, { timeoutMs }).catch(notMade);
     if (put.status === "conflict") throw new ConflictError(`${path} exists already`, { path });
   });

@@ -42,7 +42,6 @@ function unitOf(base: Manifest = BASE, others: Partial<Edit> = {}): Edit {
       isWhole: false,
       into: 1,
       draining: [0],
-      levelsMax: 12,
     },
     made: [MADE],
     span: { from: "a", to: "g" },

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import {
   type CompactionLimits,
   type CompactionPlan,
+  planLog,
   planUnit,
   runBytes,
   unitBytes,
@@ -12,7 +13,7 @@ import type { Manifest } from "../../src/format/manifest-codec.ts";
 import type { RunInfo } from "../../src/format/run-info.ts";
 import { repeat } from "../support/effort.ts";
 import { run, unit } from "./arbitraries.ts";
-import { inputOf, LIMITS, logOf, plan, runsTaken } from "./planned.ts";
+import { inputOf, LIMITS, plan, runsTaken } from "./planned.ts";
 
 type Held = Pick<Manifest, "runs" | "draining">;
 
@@ -46,7 +47,7 @@ function grow(passes: number, limits: Partial<CompactionLimits> = {}, unitsMax =
     written += made.bytes;
   };
   for (let pass = 0; pass < passes; pass++) {
-    carryOut(logOf(inputOf(held, { ...given, units: [unit(pass, LOG_BYTES)] })));
+    carryOut(planLog(inputOf(held, { ...given, units: [unit(pass, LOG_BYTES)] })));
     for (let units = 0; units < unitsMax; units++) {
       const { step } = planUnit(inputOf(held, given));
       if (step === undefined) break;

@@ -6,6 +6,7 @@ import {
   hasTooManyLevels,
   hasUnit,
   type PlanInput,
+  planLog,
   type Planned,
   planUnit,
   runBytes,
@@ -19,7 +20,7 @@ import type { LogUnit } from "../../src/log/log.ts";
 import { piecesOf, visibleSpans } from "../../src/runs/visible.ts";
 import { propertyRuns } from "../support/effort.ts";
 import { asLevels, manifests, run, SEED, unit, units } from "./arbitraries.ts";
-import { inputOf, LIMITS, logOf, plan, runsTaken } from "./planned.ts";
+import { inputOf, LIMITS, plan, runsTaken } from "./planned.ts";
 
 function stepOf(planned: Planned): CompactionPlan {
   if (planned.step === undefined) throw new Error("nothing is planned");
@@ -114,7 +115,7 @@ describe("every step", () => {
 
   test("of log merges all that it is given, with the newest levels, into a new level 0", () => {
     any((input, all) => {
-      const step = logOf(input);
+      const step = planLog(input);
       expect(step.units).toEqual(all);
       expect(step.levels).toEqual(levelsOf(input.manifest));
       expect(step).toMatchObject({ from: "", to: undefined, isWhole: true, into: -1 });
@@ -127,7 +128,7 @@ describe("every step", () => {
   test("of log is held up by few: a quarter of the time at most, and no more than the bound", () => {
     any((input) => {
       const limits = { ...LIMITS, joinBytesMax: 300 };
-      const joined = runBytes(runsTaken(logOf({ ...input, limits })));
+      const joined = runBytes(runsTaken(planLog({ ...input, limits })));
       expect(joined).toBeLessThanOrEqual(limits.joinBytesMax);
       const { leftMs, runBytesPerMs } = input.time;
       if (leftMs === Infinity || runBytesPerMs === undefined) return;
@@ -137,7 +138,7 @@ describe("every step", () => {
 
   test("of log leaves levels that drain alone, unless all are merged", () => {
     any((input) => {
-      const { taken, levels } = logOf(input);
+      const { taken, levels } = planLog(input);
       if (taken.length === levels.length) return;
       expect(taken.some((at) => levels[at]?.isDraining)).toBe(false);
     });

@@ -4,10 +4,10 @@ import {
   type CompactionPlan,
   DEFAULT_LIMITS,
   type PlanInput,
+  planLog,
   type Planned,
   planUnit,
 } from "../../src/compaction/plan.ts";
-import { planLog } from "../../src/compaction/plan-log.ts";
 import { EMPTY_MANIFEST, type Manifest } from "../../src/format/manifest-codec.ts";
 import { asLevels } from "./arbitraries.ts";
 import type { RunInfo } from "../../src/format/run-info.ts";
@@ -33,7 +33,6 @@ export function inputOf(
     wantsFull: false,
     wantsPurge: false,
     overdueMs: 0,
-    lateMs: 0,
     isAsked: () => false,
     ...input,
   };
@@ -48,13 +47,6 @@ export function plan(
   const given = inputOf({ runs: asLevels(runs), draining }, input);
   if (given.units.length === 0 && !given.isDue) return planUnit(given);
   return { step: planLog(given), waiting: [] };
-}
-
-/** Of a store whose log need not wait. */
-export function logOf(input: PlanInput): CompactionPlan {
-  const step = planLog(input);
-  if (step === undefined) throw new Error("the log has to wait");
-  return step;
 }
 
 /** Runs of the levels that take part. */

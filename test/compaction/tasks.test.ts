@@ -6,7 +6,7 @@ import {
   type PassWithin,
 } from "../../src/compaction/compact.ts";
 import type { CompactionTask, Found } from "../../src/compaction/report.ts";
-import { LEVELS_MAX, LEVELS_READ_MAX } from "../../src/compaction/tiers.ts";
+import { LEVELS_MAX } from "../../src/compaction/tiers.ts";
 import { CostMeter } from "../../src/core/cost-meter.ts";
 import { systemRuntime } from "../../src/core/runtime.ts";
 import { DEFAULT_SETTINGS } from "../../src/core/settings.ts";
@@ -35,7 +35,7 @@ test.each([2, 3, 16])("%i workers merge each segment of the log once", async (of
   for (const { outcome } of reports) expect(outcome).toMatch(/published|idle/);
   const manifest = await held.manifest();
   const busy = reports.filter(({ segments }) => segments > 0).length;
-  expect(levelsOf(manifest)).toHaveLength(Math.min(1 + busy, LEVELS_READ_MAX));
+  expect(levelsOf(manifest)).toHaveLength(1 + busy);
   expect(manifest.purgeFloor).toBe(0);
   expect(await held.contents()).toEqual(sorted(expected));
   for (const task of tasks) expect((await held.pass(task)).outcome).toBe("idle");

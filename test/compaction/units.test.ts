@@ -1,9 +1,7 @@
 /** A compactor whose limits are tiny, so that small stores are merged in many units. */
 import { LANES } from "../../src/core/lane.ts";
 import { expect, test } from "vitest";
-import { fullness, LEVELS_MAX, LEVELS_READ_MAX } from "../../src/compaction/tiers.ts";
-import { levelsOf } from "../../src/format/levels.ts";
-import { EMPTY_MANIFEST } from "../../src/format/manifest-codec.ts";
+import { LEVELS_MAX } from "../../src/compaction/tiers.ts";
 import { visibleBytes } from "../../src/runs/visible.ts";
 import {
   GRACE_MS,
@@ -77,7 +75,7 @@ test("log and units take turns where there are more than nine levels", async () 
     for (const [id, value] of records) held.set(id, value);
   }
   const from = scene.backend.published.length;
-  const report = await scene.pass(limits, { steps: 400 });
+  const report = await scene.pass(limits, { steps: 50 });
   expect(report.segments).toBe(30);
   const steps = scene.backend.published.slice(from);
   // Only log raises the clock here: each portion is later than the ones before.
@@ -92,11 +90,8 @@ test("log and units take turns where there are more than nine levels", async () 
     if (at <= crowded || countLevels(steps[at - 1]) <= LEVELS_MAX) continue;
     const before = turns[at - 1];
     if (before === "log") expect(kind, `step ${at}`).toBe("unit");
-    // Where there are as many as there may be, log waits for units that make room.
-    else if (fullness(levelsOf(steps[at - 1] ?? EMPTY_MANIFEST)) < LEVELS_READ_MAX)
-      expect(kind, `step ${at}`).toBe("log");
+    else expect(kind, `step ${at}`).toBe("log");
   }
-  expect(Math.max(...steps.map(countLevels))).toBe(LEVELS_READ_MAX);
   expect(turns.filter((kind) => kind === "unit").length).toBeGreaterThan(5);
   while ((await scene.pass(limits)).outcome !== "idle");
   expect(countLevels(await scene.backend.manifest())).toBeLessThanOrEqual(LEVELS_MAX);

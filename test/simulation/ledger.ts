@@ -272,12 +272,12 @@ export function isUndo({ undoes }: Op): boolean {
   return undoes !== undefined;
 }
 
-/** Versions of two guarded operations on records that were absent are told apart by the record. */
+/** Records that were absent, or in a snapshot of the original, share a version: the record tells. */
 function versionKey(
   id: string,
   { clock, agent, w, rev }: Omit<Versioned, "schema" | "text">,
 ): string {
-  return `${clock} ${agent} ${w} ${rev}${w === "" ? ` ${id}` : ""}`;
+  return `${clock} ${agent} ${w} ${rev}${/[1-9a-f]/.test(w) ? "" : ` ${id}`}`;
 }
 
 export function isSameWriter(a: Op, b: Op): boolean {

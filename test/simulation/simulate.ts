@@ -18,7 +18,6 @@ import { Priorities } from "./priorities.ts";
 import { Prng } from "./prng.ts";
 import { SimProcess } from "./sim-process.ts";
 import { drawWeather } from "./weather.ts";
-import { LATE_MS } from "../../src/compaction/plan-log.ts";
 import { CALM_HAZARDS, IDS, SETTINGS, World } from "./world.ts";
 
 export interface SimulationResult {
@@ -220,12 +219,10 @@ async function compactInTime(world: World): Promise<void> {
   const log = [...server.objects.keys()].filter((path) => isFilledLog(server, path));
   const left = (): string[] => log.filter((path) => server.objects.has(path));
   const { gcGraceMs, leaseTtlMs } = SETTINGS;
-  const everyMs = gcGraceMs + leaseTtlMs;
-  const most = SHORT_PASSES_MIN + log.length + Math.ceil(LATE_MS / everyMs);
   let passes = 0;
-  // A portion a pass is progress, once log has waited for levels; what was merged goes with a later one.
-  for (; passes < most && left().length > 0; passes++) {
-    await kernel.run(kernel.nowMs + everyMs);
+  // A portion a pass is progress; what was merged is deleted by a later pass.
+  for (; passes < SHORT_PASSES_MIN + log.length && left().length > 0; passes++) {
+    await kernel.run(kernel.nowMs + gcGraceMs + leaseTtlMs);
     const work = compactorPass(world, { full: world.prng.chance(0.4), limits, short });
     await world.finish("a short compaction", 60_000, work);
   }

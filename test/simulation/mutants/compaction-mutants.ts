@@ -204,7 +204,7 @@ export const COMPACTION_MUTANTS: readonly Mutant[] = [
     does: "merges the log together with runs that take longer than a pass",
     edits: [
       {
-        file: "compaction/plan-log.ts",
+        file: "compaction/plan.ts",
         find: "const fitting = choices.find((count) => bytesOf(count) <= bytesMax);",
         put: "const fitting = choices.find((count) => bytesOf(count) <= bytesMax * 1e9);",
       },

@@ -74,8 +74,8 @@ export const LEVEL_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: "compaction/plan.ts",
-        find: "const taken = positions(first, Math.min(into + 1, levels.length));",
-        put: "const taken = positions(first, Math.min(into, levels.length));",
+        find: "const taken = positions(0, Math.min(into + 1, levels.length));",
+        put: "const taken = positions(0, Math.min(into, levels.length));",
       },
     ],
   },

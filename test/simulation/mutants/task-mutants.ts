@@ -102,9 +102,9 @@ export const TASK_MUTANTS: readonly Mutant[] = [
     does: "does not publish log alone where others have merged the levels that joined it",
     edits: [
       {
-        file: "compaction/turns.ts",
-        find: "return ++this.#outruns <= OUTRUNS_MAX;",
-        put: "return ++this.#outruns <= OUTRUNS_MAX * 0;",
+        file: "compaction/merge-step.ts",
+        find: "rewrites === REWRITES_MAX)",
+        put: "rewrites <= REWRITES_MAX)",
       },
     ],
     test: { file: "compaction/tasks.test.ts", name: "log whose levels others have merged" },
@@ -131,83 +131,5 @@ export const TASK_MUTANTS: readonly Mutant[] = [
       file: "compaction/tasks-lists.test.ts",
       name: "log that is written anew is listed anew",
     },
-  },
-  {
-    name: "more and more levels",
-    breaks: ["C4"],
-    does: "publishes log as one more level, however many there are by then",
-    edits: [
-      {
-        file: "compaction/edit.ts",
-        find: "return fullness(next) <= most ? next : undefined;",
-        put: "return fullness(next) <= most * 9 ? next : undefined;",
-      },
-    ],
-    test: { file: "compaction/levels-max.test.ts", name: "no publication leaves more than twelve" },
-  },
-  {
-    name: "log waits for levels without end",
-    breaks: ["C4"],
-    does: "keeps log waiting for units, however long",
-    edits: [
-      {
-        file: "compaction/plan-log.ts",
-        find: "if (!isLate(input)) return LEVELS_READ_MAX;",
-        put: "if (!isLate(input) || LATE_MS > 0) return LEVELS_READ_MAX;",
-      },
-    ],
-    test: { file: "compaction/levels-max.test.ts", name: "log that waits too long is published" },
-  },
-  {
-    name: "log waits for units that never fit",
-    breaks: ["C4"],
-    does: "bounds the levels even where every pass is too short for a unit",
-    edits: [
-      {
-        file: "compaction/plan-log.ts",
-        find: "return input.isFirst === true ? Infinity : LEVELS_LATE_MAX;",
-        put: "return input.isFirst === true ? LEVELS_LATE_MAX : LEVELS_LATE_MAX;",
-      },
-    ],
-    test: { file: "compaction/levels-max.test.ts", name: "does not wait at all as the first step" },
-  },
-  {
-    name: "log waits for workers that are gone",
-    breaks: ["C4"],
-    does: "does not merge levels in a task of the log that has to wait for them",
-    edits: [
-      {
-        file: "compaction/turns.ts",
-        find: 'if (task.kind === "log" && !this.#isLogRefused) return',
-        put: 'if (task.kind === "log") return',
-      },
-    ],
-    test: { file: "compaction/levels-max.test.ts", name: "log waits for units that make room" },
-  },
-  {
-    name: "units and log merge the same levels",
-    breaks: ["C4"],
-    does: "takes levels into units of a task that others merge with their log",
-    edits: [
-      {
-        file: "compaction/plan.ts",
-        find: "const first = isShared && !mayPurge ? newest : 0;",
-        put: "const first = isShared && !mayPurge ? 0 : 0;",
-      },
-    ],
-    test: { file: "compaction/plan-shared.test.ts", name: "beside others a unit leaves" },
-  },
-  {
-    name: "many levels drain at once",
-    breaks: ["C4"],
-    does: "drains many small levels into a large one, of which each counts for readers meanwhile",
-    edits: [
-      {
-        file: "compaction/plan.ts",
-        find: "if (merged > DRAINING_FEW &&",
-        put: "if (merged > DRAINING_FEW * 99 &&",
-      },
-    ],
-    test: { file: "compaction/plan-shared.test.ts", name: "where many levels would drain" },
   },
 ];

@@ -63,11 +63,11 @@ export function conditionalCases(make: MakeMedium): void {
       }
       expect(await entries()).toEqual([["a", { n: 2 }]]);
       await store.delete("a");
-      await expect(store.set("a", { n: 4 }, { ifVersion: found })).rejects.toMatchObject({
-        expected: found,
-        found: undefined,
-        value: undefined,
-      });
+      const {
+        rejected: [gone],
+      } = await settledIn([store.set("a", { n: 4 }, { ifVersion: found })]);
+      expect(gone).toMatchObject({ code: "CONDITION_FAILED", expected: found });
+      expect(gone).not.toHaveProperty("found");
     });
 
     test("ifAbsent creates, also what was deleted", async () => {
