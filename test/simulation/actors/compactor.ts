@@ -62,7 +62,7 @@ export async function compactorPass(
   const within = deadline && { signal: deadline.signal, leftMs: () => deadline.leftMs };
   try {
     const compactor = new Compactor({ ...engine, limits });
-    const result = await compactor.pass({ full, task, ...within });
+    const result = await compactor.pass({ full, task, keepsReplaced: true, ...within });
     const { report } = result;
     countTask(world, task, result);
     const { outcome, generation, publications, more } = report;
