@@ -133,8 +133,10 @@ describe("writing", () => {
     expect(requests).toEqual(["PUT 200"]);
   });
 
-  test("update of a resident record is one PUT", async () => {
-    const { requests } = await cost("update, resident", () => store.update("old-3", () => task(0)));
+  test("update of a resident record that is not atomic is one PUT", async () => {
+    const { requests } = await cost("update, resident", () =>
+      store.update("old-3", () => task(0), { atomic: false }),
+    );
     expect(requests).toEqual(["PUT 200"]);
   });
 
