@@ -19,7 +19,6 @@ import {
   type UpdateOptions,
   type WrittenVersion,
 } from "./conditions.ts";
-
 import { tokenOf, versionIn } from "./tokens.ts";
 
 /** A record as the caller gets it. */
