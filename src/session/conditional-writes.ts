@@ -4,21 +4,13 @@
  * same time share a look, and those of one lane a claim.
  */
 import { Deferred } from "../core/deferred.ts";
-import {
-  ConflictError,
-  NotSupportedError,
-  UnavailableError,
-  WriteOutcomeUnknownError,
-} from "../core/errors.ts";
+import { ConflictError, NotSupportedError } from "../core/errors.ts";
 import { laneOf } from "../core/lane.ts";
-import { guardWindowMs } from "../core/settings.ts";
 import { ABSENT, ResidentEntry } from "../core/version.ts";
 import type { Engine } from "../engine/engine.ts";
 import { type Claim, encodeClaim, type GuardedWriter } from "../format/claim.ts";
-import { laneFloor } from "../format/manifest-codec.ts";
 import type { LanePlace } from "../format/paths.ts";
-import type { SentClaim } from "../log/claim-writer.ts";
-import { claimRef, isClaim } from "../log/claims.ts";
+import { claimRef } from "../log/claims.ts";
 import type { View } from "../view/view.ts";
 import {
   type ClaimDraft,
@@ -29,6 +21,7 @@ import {
 } from "./claim-draft.ts";
 import type { CommitQueue } from "./commit-queue.ts";
 import type { FlusherOptions } from "./flusher.ts";
+import { type ClaimPut, LaneClaims } from "./lane-claims.ts";
 import type { LockedReplica, Replica } from "./replica.ts";
 
 /** How a conditional write is carried out. */
@@ -46,12 +39,6 @@ interface Waiting extends ConditionalCall {
   conflicts: number;
 }
 
-/** A view that is decided in without a look may be so old. */
-const VIEW_AGE_MS_MAX = 10_000;
-/** SPAN: looks that were frozen between two pages. */
-const LOOKS_MAX = 3;
-/** Numbers that others took for other records, until the view is taken anew. */
-const PASSED_MAX = 3;
 const BACKOFF_MS_MIN = 20;
 const BACKOFF_MS_MAX = 1_000;
 
@@ -59,6 +46,7 @@ export class ConditionalWrites {
   readonly #engine: Engine;
   readonly #replica: Replica;
   readonly #queue: CommitQueue;
+  readonly #claims: LaneClaims;
   readonly #options: Pick<FlusherOptions, "agentId" | "schema" | "checkAllowed">;
   readonly #unsettled = new Set<Promise<unknown>>();
   #waiting: Waiting[] = [];
@@ -73,12 +61,13 @@ export class ConditionalWrites {
     this.#engine = engine;
     this.#replica = replica;
     this.#queue = queue;
+    this.#claims = new LaneClaims(engine, replica);
     this.#options = options;
   }
 
   /** G0: the store has lanes, as of the last look. */
   get isSupported(): boolean {
-    return this.#replica.view.loaded.manifest.lanes !== undefined;
+    return this.#claims.isSupported;
   }
 
   /**
@@ -126,7 +115,8 @@ export class ConditionalWrites {
   }
 
   async #decide(locked: LockedReplica, group: readonly Waiting[]): Promise<void> {
-    await this.#look(locked, group);
+    const needsLook = group.some(({ fresh, conflicts }) => fresh || conflicts > 0);
+    await this.#claims.look(locked, needsLook);
     await locked.lookup(new Set(group.map(({ id }) => id)));
     const { view } = this.#replica;
     await this.#options.checkAllowed(view.loaded.dateMs);
@@ -139,30 +129,6 @@ export class ConditionalWrites {
       else calls.push(call);
     }
     await Promise.all([...lanes].map(([lane, calls]) => this.#decideLane(locked, lane, calls)));
-  }
-
-  /** G1 and SPAN. */
-  async #look(locked: LockedReplica, group: readonly Waiting[]): Promise<void> {
-    const needsLook = group.some(({ fresh, conflicts }) => fresh || conflicts > 0);
-    if (needsLook || !this.#replica.isFreshToWrite(VIEW_AGE_MS_MAX)) await locked.refresh();
-    for (let looks = 1; this.#spanMs > this.#windowMs; looks++) {
-      if (looks === LOOKS_MAX) {
-        throw new UnavailableError(
-          `a look took more than ${this.#windowMs} ms by the medium's dates, ${LOOKS_MAX} times in a row`,
-        );
-      }
-      await locked.refresh();
-    }
-  }
-
-  get #spanMs(): number {
-    const { firstDateMs, lastDateMs } = this.#replica.view;
-    return lastDateMs - firstDateMs;
-  }
-
-  /** WINDOW, by what the view's manifest promises. */
-  get #windowMs(): number {
-    return guardWindowMs(this.#replica.view.loaded.manifest);
   }
 
   /** Settles the calls, or lets them wait for another round. */
@@ -181,9 +147,12 @@ export class ConditionalWrites {
     });
     if (draft.drafted.length === 0) return answer(draft);
     try {
-      const n = await this.#claim(locked, lane, draft);
-      if (n === undefined) for (const call of calls) this.#tryAgain(call);
-      else answer(draft);
+      const { drafted } = draft;
+      const ids = new Set(drafted.map(({ write }) => write.id));
+      const put = await this.#claims.claim(lane, ids, (place) => this.#encode(place, drafted));
+      if (put === undefined) return calls.forEach((call) => this.#tryAgain(call));
+      this.#commitMemory(locked, put, drafted);
+      answer(draft);
     } catch (error) {
       locked.distrust();
       for (const { write } of draft.drafted) write.done.reject(error);
@@ -195,38 +164,6 @@ export class ConditionalWrites {
   #writer(): GuardedWriter {
     const { agentId: agent, schema: schemaVersion } = this.#options;
     return { agent, writerNonce: this.#engine.runtime.randomHex(16), schemaVersion };
-  }
-
-  /**
-   * G4 to G6. @returns the number; undefined if another's claim concerns what was decided on: it is to
-   * be decided anew
-   */
-  async #claim(
-    locked: LockedReplica,
-    lane: number,
-    { drafted }: ClaimDraft<Waiting>,
-  ): Promise<number | undefined> {
-    const ids = new Set(drafted.map(({ write }) => write.id));
-    const first = lastNumber(this.#replica.viewWithOwn, lane) + 1;
-    for (let n = first; n <= first + PASSED_MAX; n++) {
-      const place = { lane, n };
-      const bytes = this.#encode(place, drafted);
-      const sent = await this.#send(place, bytes);
-      const isWritten = sent.status === "written";
-      const judged = sent.status !== "gone" && this.#isLive(place, sent.dateMs);
-      const isLive = await Promise.resolve(judged).catch((cause: unknown) => {
-        throw isWritten
-          ? this.#unknown(place, bytes, "it cannot be told whether it counts", cause)
-          : cause;
-      });
-      if (sent.status === "written") {
-        if (!isLive) throw this.#unknown(place, bytes, "was merged before its answer came");
-        this.#commitMemory(locked, place, bytes, drafted);
-        return n;
-      }
-      if (sent.status === "gone" || !isLive || namesAny(sent.claim, ids)) return undefined;
-    }
-    return undefined;
   }
 
   #encode(place: LanePlace, drafted: readonly Drafted<Waiting>[]): Buffer {
@@ -244,47 +181,9 @@ export class ConditionalWrites {
     );
   }
 
-  async #send(place: LanePlace, bytes: Buffer): Promise<SentClaim> {
-    try {
-      return await this.#engine.claims.put(place, bytes);
-    } catch (error) {
-      if (!(error instanceof WriteOutcomeUnknownError)) throw error;
-      throw this.#unknown(place, bytes, error.message, error);
-    }
-  }
-
-  /** WINDOW: later than that the name may have been merged, deleted, and taken by a late request. */
-  async #isLive({ lane, n }: LanePlace, dateMs: number): Promise<boolean> {
-    const { loaded, firstDateMs } = this.#replica.view;
-    const elapsedMs = dateMs - firstDateMs;
-    if (elapsedMs >= -this.#windowMs && elapsedMs <= this.#windowMs) return true;
-    const { manifest } = await this.#engine.manifests.load(loaded);
-    return n > laneFloor(manifest, lane);
-  }
-
-  /** G8: the same bytes once more tell what became of them. */
-  #unknown(
-    place: LanePlace,
-    bytes: Buffer,
-    why: string,
-    cause?: unknown,
-  ): WriteOutcomeUnknownError {
-    const { claims, manifests } = this.#engine;
-    const path = claimRef(place, bytes.length).path;
-    const settle = async (): Promise<"written" | "nothing"> => {
-      const sent = await claims.put(place, bytes);
-      const { manifest } = await manifests.load();
-      const isLive = sent.status !== "gone" && place.n > laneFloor(manifest, place.lane);
-      if (!isLive) throw new WriteOutcomeUnknownError(`${path} was merged meanwhile`, { path });
-      return sent.status === "written" ? "written" : "nothing";
-    };
-    return new WriteOutcomeUnknownError(`${path}: ${why}`, { path, cause, settle });
-  }
-
   #commitMemory(
     locked: LockedReplica,
-    place: LanePlace,
-    bytes: Buffer,
+    { place, bytes }: ClaimPut,
     drafted: readonly Drafted<Waiting>[],
   ): void {
     const [first] = drafted;
@@ -328,31 +227,8 @@ function answer({ drafted, settled }: ClaimDraft<Waiting>): void {
   }
 }
 
-/** The highest number of a lane that is taken. */
-function lastNumber({ loaded, segments }: View, lane: number): number {
-  return segments
-    .filter((ref) => isClaim(ref))
-    .filter(({ claim }) => claim.lane === lane)
-    .reduce((last, { claim: { n } }) => Math.max(last, n), laneFloor(loaded.manifest, lane));
-}
-
 function isUndecided({ segments, decisions }: View, lane: number): boolean {
   return segments.some((ref) => ref.claim?.lane === lane && decisions.undecided.has(ref.key));
-}
-
-/** TOUCH */
-function namesAny(claim: Claim, ids: ReadonlySet<string>): boolean {
-  switch (claim.kind) {
-    case "seal":
-      return true;
-    case "intent":
-      return [...claim.reads, ...claim.writes].some((id) => ids.has(id));
-    case "data":
-      return (
-        claim.reads.some((id) => ids.has(id)) ||
-        claim.operations.some(({ operation }) => ids.has(operation.id))
-      );
-  }
 }
 
 function noLanes(): NotSupportedError {

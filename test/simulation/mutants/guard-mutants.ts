@@ -1,7 +1,7 @@
 /** Mechanisms of conditional writes (G1 to G8) and of their versions switched off. */
 import type { Mutant } from "./mutant.ts";
 
-const WRITES = "session/conditional-writes.ts";
+const WRITES = "session/lane-claims.ts";
 
 export const GUARD_MUTANTS: readonly Mutant[] = [
   {
@@ -31,8 +31,8 @@ export const GUARD_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: WRITES,
-        find: "return n > laneFloor(manifest, lane);",
-        put: "return n > 0 || laneFloor(manifest, lane) > 0;",
+        find: "return places.filter(({ lane, n }) => n > laneFloor(manifest, lane)).length;",
+        put: "return places.filter(({ lane, n }) => n > 0 || laneFloor(manifest, lane) > 0).length;",
       },
     ],
   },
@@ -43,8 +43,8 @@ export const GUARD_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: WRITES,
-        find: "this.#spanMs > this.#windowMs;",
-        put: "this.#spanMs > this.#windowMs + 1e12;",
+        find: "this.#spanMs > this.windowMs;",
+        put: "this.#spanMs > this.windowMs + 1e12;",
       },
     ],
     test: { file: "store/conditional-span.test.ts", name: "SPAN: a look that stopped" },

@@ -1,0 +1,163 @@
+/**
+ * Claims of one lane as objects: put at the next number, judged by the dates of the answers, and what
+ * others' claims concern (PROTOCOL, G4 to G6). Data claims and intents alike.
+ */
+import { UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
+import { guardWindowMs } from "../core/settings.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { Claim } from "../format/claim.ts";
+import { laneFloor } from "../format/manifest-codec.ts";
+import type { LanePlace } from "../format/paths.ts";
+import type { SentClaim } from "../log/claim-writer.ts";
+import { claimRef, isClaim } from "../log/claims.ts";
+import type { View } from "../view/view.ts";
+import type { LockedReplica, Replica } from "./replica.ts";
+
+/** A claim that has its number. */
+export interface ClaimPut {
+  readonly place: LanePlace;
+  readonly bytes: Buffer;
+}
+
+/** A view that is decided in without a look may be so old. */
+const VIEW_AGE_MS_MAX = 10_000;
+/** SPAN: looks that were frozen between two pages. */
+const LOOKS_MAX = 3;
+/** Numbers that others took for other records, until the view is taken anew. */
+const PASSED_MAX = 3;
+
+export class LaneClaims {
+  readonly #engine: Engine;
+  readonly #replica: Replica;
+
+  constructor(engine: Engine, replica: Replica) {
+    this.#engine = engine;
+    this.#replica = replica;
+  }
+
+  /** G0: the store has lanes, as of the last look. */
+  get isSupported(): boolean {
+    return this.#replica.view.loaded.manifest.lanes !== undefined;
+  }
+
+  /** G1 and SPAN. @param needsLook also if the view is young */
+  async look(locked: LockedReplica, needsLook: boolean): Promise<void> {
+    if (needsLook || !this.#replica.isFreshToWrite(VIEW_AGE_MS_MAX)) await locked.refresh();
+    for (let looks = 1; this.#spanMs > this.windowMs; looks++) {
+      if (looks === LOOKS_MAX) {
+        throw new UnavailableError(
+          `a look took more than ${this.windowMs} ms by the medium's dates, ${LOOKS_MAX} times in a row`,
+        );
+      }
+      await locked.refresh();
+    }
+  }
+
+  get #spanMs(): number {
+    const { firstDateMs, lastDateMs } = this.#replica.view;
+    return lastDateMs - firstDateMs;
+  }
+
+  /** WINDOW, by what the view's manifest promises. */
+  get windowMs(): number {
+    return guardWindowMs(this.#replica.view.loaded.manifest);
+  }
+
+  /**
+   * G4 to G6, in the view of the replica, whose lock is held.
+   * @param ids those that were decided on
+   * @param encode the claim at a place
+   * @returns undefined if another's claim concerns what was decided on: it is to be decided anew
+   * @throws as `ClaimWriter.put`
+   */
+  async claim(
+    lane: number,
+    ids: ReadonlySet<string>,
+    encode: (place: LanePlace) => Buffer,
+  ): Promise<ClaimPut | undefined> {
+    const first = lastNumber(this.#replica.viewWithOwn, lane) + 1;
+    for (let n = first; n <= first + PASSED_MAX; n++) {
+      const place = { lane, n };
+      const bytes = encode(place);
+      const sent = await this.#send(place, bytes);
+      const isWritten = sent.status === "written";
+      const judged = sent.status !== "gone" && this.isLive([place], sent.dateMs);
+      const isLive = await Promise.resolve(judged).catch((cause: unknown) => {
+        throw isWritten
+          ? this.#unknown(place, bytes, "it cannot be told whether it counts", cause)
+          : cause;
+      });
+      if (sent.status === "written") {
+        if (!isLive) throw this.#unknown(place, bytes, "was merged before its answer came");
+        return { place, bytes };
+      }
+      if (sent.status === "gone" || !isLive || namesAny(sent.claim, ids)) return undefined;
+    }
+    return undefined;
+  }
+
+  async #send(place: LanePlace, bytes: Buffer): Promise<SentClaim> {
+    try {
+      return await this.#engine.claims.put(place, bytes);
+    } catch (error) {
+      if (!(error instanceof WriteOutcomeUnknownError)) throw error;
+      throw this.#unknown(place, bytes, error.message, error);
+    }
+  }
+
+  /** WINDOW: later than that the name may have been merged, deleted, and taken by a late request. */
+  async isLive(places: readonly LanePlace[], dateMs: number): Promise<boolean> {
+    return (await this.countLive(places, dateMs)) === places.length;
+  }
+
+  /** How many of the places are above the floors of their lanes, as of an answer of this date. */
+  async countLive(places: readonly LanePlace[], dateMs: number): Promise<number> {
+    const { loaded, firstDateMs } = this.#replica.view;
+    const elapsedMs = dateMs - firstDateMs;
+    if (elapsedMs >= -this.windowMs && elapsedMs <= this.windowMs) return places.length;
+    const { manifest } = await this.#engine.manifests.load(loaded);
+    return places.filter(({ lane, n }) => n > laneFloor(manifest, lane)).length;
+  }
+
+  /** G8: the same bytes once more tell what became of them. */
+  #unknown(
+    place: LanePlace,
+    bytes: Buffer,
+    why: string,
+    cause?: unknown,
+  ): WriteOutcomeUnknownError {
+    const { claims, manifests } = this.#engine;
+    const path = claimRef(place, bytes.length).path;
+    const settle = async (): Promise<"written" | "nothing"> => {
+      const sent = await claims.put(place, bytes);
+      const { manifest } = await manifests.load();
+      const isLive = sent.status !== "gone" && place.n > laneFloor(manifest, place.lane);
+      if (!isLive) throw new WriteOutcomeUnknownError(`${path} was merged meanwhile`, { path });
+      return sent.status === "written" ? "written" : "nothing";
+    };
+    return new WriteOutcomeUnknownError(`${path}: ${why}`, { path, cause, settle });
+  }
+}
+
+/** The highest number of a lane that is taken. */
+function lastNumber({ loaded, segments }: View, lane: number): number {
+  return segments
+    .filter((ref) => isClaim(ref))
+    .filter(({ claim }) => claim.lane === lane)
+    .reduce((last, { claim: { n } }) => Math.max(last, n), laneFloor(loaded.manifest, lane));
+}
+
+/** TOUCH */
+function namesAny(claim: Claim, ids: ReadonlySet<string>): boolean {
+  switch (claim.kind) {
+    case "seal":
+      return true;
+    case "intent":
+      return [...claim.reads, ...claim.writes].some((id) => ids.has(id));
+    case "data":
+      return (
+        claim.reads.some((id) => ids.has(id)) ||
+        claim.operations.some(({ operation }) => ids.has(operation.id))
+      );
+  }
+}
