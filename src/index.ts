@@ -24,6 +24,8 @@ export {
   NotHydratedError,
   NotOpenError,
   NotSupportedError,
+  OnceInProgressError,
+  OnceLostError,
   OpslogError,
   ReadOnlyError,
   RecordNotFoundError,
@@ -66,6 +68,7 @@ export type {
   UpdateOptions,
   WrittenVersion,
 } from "./store/conditions.ts";
+export type { OnceOptions } from "./store/once.ts";
 export type { ReadOptions } from "./store/reads.ts";
 export { verify, type VerifyOptions, type VerifyReport } from "./store/verify.ts";
 export type { ScanOptions } from "./store/scan-range.ts";

@@ -210,6 +210,38 @@ export class ConditionFailedError extends OpslogError {
   }
 }
 
+/** `once` of a key whose function another call runs, perhaps of this program. Nothing was run. */
+export class OnceInProgressError extends OpslogError {
+  static override readonly name = "OnceInProgressError";
+  override readonly code = "ONCE_IN_PROGRESS";
+  override readonly action = "retry";
+  /** After so long the other's lease is over, unless it was renewed: the same call may succeed then. */
+  readonly retryAfterMs: number;
+
+  constructor(key: string, retryAfterMs: number, id: string) {
+    super(`once '${key}': another call runs it, for ${retryAfterMs} ms at least or until it ends`, {
+      id,
+    });
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/**
+ * `once` ran its function to the end, but it lasted beyond its lease, and another call took the key
+ * over: the result was not kept. The same call returns what the other completes.
+ */
+export class OnceLostError extends OpslogError {
+  static override readonly name = "OnceLostError";
+  override readonly code = "ONCE_LOST";
+  override readonly action = "retry";
+
+  constructor(key: string, id: string) {
+    super(`once '${key}': another call took it over, because its lease was over before it ended`, {
+      id,
+    });
+  }
+}
+
 /** Lost a race that is decided by compare-and-swap; nothing of this attempt took effect. */
 export class ConflictError extends OpslogError {
   static override readonly name = "ConflictError";

@@ -1,5 +1,6 @@
 /** Schema versions: every record carries the one it was written under and is migrated on read. */
 import { InvalidArgumentError, SchemaTooNewError } from "./errors.ts";
+import { isHidden } from "./hidden.ts";
 import { messageOf } from "./realm.ts";
 import { copyRecord } from "./record.ts";
 
@@ -33,7 +34,7 @@ export function migrateRecord(
 ): unknown {
   if (record === undefined || version === schema.version) return record;
   checkSchema(schema, version, `record '${id}'`, id);
-  if (schema.migrate === undefined) return record;
+  if (schema.migrate === undefined || isHidden(id)) return record;
   try {
     return copyRecord(id, schema.migrate(record, version)).value;
   } catch (cause) {

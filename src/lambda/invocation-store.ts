@@ -8,6 +8,7 @@ import type {
   UpdateOptions,
   WrittenVersion,
 } from "../store/conditions.ts";
+import type { OnceOptions } from "../store/once.ts";
 import { Store } from "../store/store.ts";
 
 export class InvocationStore<T> extends Store<T> {
@@ -30,6 +31,10 @@ export class InvocationStore<T> extends Store<T> {
     options?: UpdateOptions,
   ): Promise<T | undefined> {
     return this.#track(super.update(id, change, options));
+  }
+
+  override once<R>(key: string, fn: () => R | Promise<R>, options?: OnceOptions): Promise<R> {
+    return this.#track(super.once(key, fn, options));
   }
 
   override batch(fn: () => void): Promise<void> {

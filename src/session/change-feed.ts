@@ -5,6 +5,7 @@
  */
 import { applyDelta } from "../core/delta.ts";
 import { type CorruptionError, FollowerExpiredError } from "../core/errors.ts";
+import { isHidden } from "../core/hidden.ts";
 import type { LogOperation, Operation } from "../core/operation.ts";
 import { compareVersions, type ResidentEntry } from "../core/version.ts";
 import { type Segment, versionOf } from "../format/segment.ts";
@@ -150,7 +151,7 @@ export class Follower {
         if (!this.#before.has(id)) deferred.add(id);
         continue;
       }
-      for (const one of changesOf(id)) changes.push(one);
+      if (!isHidden(id)) for (const one of changesOf(id)) changes.push(one);
       ofId.push(id);
     }
     changes.sort((a, b) => compareVersions(a.version, b.version));

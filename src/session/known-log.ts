@@ -5,6 +5,7 @@
  */
 import type { Replaced } from "../compaction/report.ts";
 import { applyDelta } from "../core/delta.ts";
+import { isHidden } from "../core/hidden.ts";
 import type { Delta, LogOperation, Operation } from "../core/operation.ts";
 import { compareVersions, operationKey, type Version } from "../core/version.ts";
 import { type Segment, versionOf } from "../format/segment.ts";
@@ -231,12 +232,12 @@ export class History {
     version: Version,
     before: Version | undefined,
   ): void {
-    const { undoes } = operation;
+    const { id, undoes } = operation;
+    if (isHidden(id)) return;
     if (undoes === undefined) {
       this.#own.push({ segment, operation, version, before });
       return;
     }
-    const { id } = operation;
     const isUndone = (own: OwnOperation): boolean =>
       own.operation.id === id && compareVersions(own.version, undoes) === 0;
     const index = this.#own.findLastIndex(isUndone);
@@ -298,9 +299,11 @@ export class History {
     return [...this.#segments]
       .flatMap(([key, segments]) =>
         segments.flatMap((segment) =>
-          segment.operations.map((operation) => {
-            return { segment, key, operation, version: versionOf(segment, operation) };
-          }),
+          segment.operations
+            .filter(({ id }) => !isHidden(id))
+            .map((operation) => {
+              return { segment, key, operation, version: versionOf(segment, operation) };
+            }),
         ),
       )
       .toSorted((a, b) => compareVersions(a.version, b.version));

@@ -2,6 +2,7 @@
  * What a store holds in memory: durable entries by version, operations staged on top of them that
  * are not durable yet, and the records that synchronous reads see. Pure, without a log.
  */
+import { isHidden } from "../core/hidden.ts";
 import { type ResidentEntry, type Version, wins } from "../core/version.ts";
 
 /** An operation accepted but not durable yet; `text` and `value` are undefined for a delete. */
@@ -128,6 +129,7 @@ export class Memtable {
   }
 
   #show(id: string): void {
+    if (isHidden(id)) return;
     const staged = this.#staged.get(id)?.newest;
     const value = staged === undefined ? this.#entries.get(id)?.value : staged.value;
     if (value === undefined) this.#visible.delete(id);

@@ -2,7 +2,8 @@
 import { Deferred } from "../core/deferred.ts";
 import { InvalidArgumentError, RecordNotFoundError } from "../core/errors.ts";
 import { isPromise } from "../core/realm.ts";
-import { checkId, copyRecord } from "../core/record.ts";
+import { checkUserId } from "../core/hidden.ts";
+import { copyRecord } from "../core/record.ts";
 import { type ArchiveCall, Archiver } from "./archive.ts";
 import { checkPeriod, defaultPeriod } from "../read/archives.ts";
 import { type StagedOperation } from "../session/memtable.ts";
@@ -48,7 +49,7 @@ export class Mutations {
 
   delete(id: string): Promise<void> {
     return this.#apply(
-      () => deletion(checkId(id)),
+      () => deletion(checkUserId(id)),
       () => this.#checkPresent(id),
     );
   }
@@ -69,7 +70,7 @@ export class Mutations {
   }
 
   async #deleteIf(id: string, options: SetOptions, handOut: HandOut): Promise<void> {
-    await this.#writeIf(() => deletion(checkId(id)), options, handOut);
+    await this.#writeIf(() => deletion(checkUserId(id)), options, handOut);
   }
 
   async #writeIf(
@@ -84,8 +85,8 @@ export class Mutations {
       decode: (token: unknown) => versionIn(session, operation.id, token),
     };
     const call = conditionalCall(operation, options, tokens, handOut);
-    this.#checkMode("a write with a condition");
-    const { version } = await this.#decide(call);
+    this.checkMode("a write with a condition");
+    const { version } = await this.decide(call);
     return { version: tokens.encode(version) };
   }
 
@@ -100,15 +101,15 @@ export class Mutations {
   ): Promise<unknown> {
     const isShared = this.#session.options.agentId !== "";
     const { atomic, ...how } = checkUpdate(options, isShared);
-    checkId(id);
-    if (atomic && !isShared) this.#checkMode("an atomic update");
+    checkUserId(id);
+    if (atomic && !isShared) this.checkMode("an atomic update");
     if (atomic && isShared && (await this.#canBeAtomic())) {
       const decide = ({ value: before }: FoundRecord): StagedOperation | undefined => {
         const next = changed(change, before);
         if (next === undefined) return before === undefined ? undefined : deletion(id);
         return setOperation(id, next);
       };
-      return (await this.#decide({ id, decide, ...how })).value;
+      return (await this.decide({ id, decide, ...how })).value;
     }
     return this.#inTurn(() => this.#update(id, change));
   }
@@ -144,7 +145,7 @@ export class Mutations {
   }
 
   /** A conditional write, or one that this store decides alone because nobody else writes. */
-  #decide(call: ConditionalCall): Promise<FoundRecord> {
+  decide(call: ConditionalCall): Promise<FoundRecord> {
     const isAlone = this.#session.options.agentId === "";
     return this.#inTurn(async () => {
       const { conditional } = this.#session;
@@ -176,7 +177,7 @@ export class Mutations {
   }
 
   /** @throws InvalidArgumentError */
-  #checkMode(what: string): void {
+  checkMode(what: string): void {
     const { writeMode } = this.#session.options;
     if (writeMode === "immediate") return;
     throw new InvalidArgumentError(`${what} needs writeMode "immediate", found "${writeMode}"`);
@@ -306,7 +307,7 @@ export class Mutations {
 }
 
 function setOperation(id: string, value: unknown): StagedOperation {
-  return { op: "set", id: checkId(id), ...copyRecord(id, value) };
+  return { op: "set", id: checkUserId(id), ...copyRecord(id, value) };
 }
 
 function deletion(id: string): StagedOperation {

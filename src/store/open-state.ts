@@ -1,6 +1,7 @@
 /** What a store's methods work with while it is open. */
 import type { Runtime } from "../core/runtime.ts";
 import { Mutations } from "./mutations.ts";
+import { Once } from "./once.ts";
 import { ResidentReads } from "./reads.ts";
 import { Scans } from "./scan.ts";
 import type { Session } from "../session/session.ts";
@@ -14,6 +15,7 @@ export interface OpenState<T> {
   readonly name: "open";
   readonly session: Session;
   readonly mutations: Mutations;
+  readonly once: Once;
   readonly reads: ResidentReads<T>;
   readonly scans: Scans<T>;
   readonly streams: Streams<T>;
@@ -22,10 +24,12 @@ export interface OpenState<T> {
 
 export function openState<T>(session: Session, runtime: Runtime): OpenState<T> {
   const reads = new ResidentReads<T>(session);
+  const mutations = new Mutations(session);
   return {
     name: "open",
     session,
-    mutations: new Mutations(session),
+    mutations,
+    once: new Once(session, mutations),
     reads,
     scans: new Scans(session, reads),
     streams: new Streams(session, reads),

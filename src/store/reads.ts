@@ -2,6 +2,7 @@
 import { describeValue } from "../core/describe.ts";
 import { InvalidArgumentError, NotHydratedError, StoreNotFoundError } from "../core/errors.ts";
 import type { Operation } from "../core/operation.ts";
+import { isHidden } from "../core/hidden.ts";
 import { checkId, deepFreeze } from "../core/record.ts";
 import type { Candidate } from "./archive.ts";
 import type { VersionToken } from "../format/version-token.ts";
@@ -79,7 +80,7 @@ export class ResidentReads<T> {
     if (session.records.isStaged(id)) await session.flush();
     if (!session.replica.isResident(id)) await session.lookup(wanted);
     const entry = session.records.durable(id);
-    if (entry?.value === undefined) return undefined;
+    if (entry?.value === undefined || isHidden(id)) return undefined;
     return tokenOf(session, id, entry.version);
   }
 

@@ -2,6 +2,7 @@
  * Scans: records in id order, whether they are in memory, in the log or in runs, read a span ahead
  * of the consumer. An id counts as memory has it, the rest is merged from log and runs.
  */
+import { isHidden } from "../core/hidden.ts";
 import { parseRecord } from "../core/record.ts";
 import { compareText, type Entry, ResidentEntry, type RunEntry, wins } from "../core/version.ts";
 import { type Segment, versionOf } from "../format/segment.ts";
@@ -126,7 +127,7 @@ export class Scans<T> {
 
   #valueOf({ id, schemaVersion, text, known }: ScanEntry): unknown {
     if (known !== undefined) return known.value;
-    if (text === undefined) return undefined;
+    if (text === undefined || isHidden(id)) return undefined;
     return migrateRecord(this.#session.engine.schema, id, parseRecord(id, text), schemaVersion);
   }
 }

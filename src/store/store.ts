@@ -10,6 +10,7 @@ import { type OpenState, openState, type State } from "./open-state.ts";
 import { type StoreInternals } from "../session/session.ts";
 import type { DeleteOptions, SetOptions, UpdateOptions, WrittenVersion } from "./conditions.ts";
 import { resolveOptions, type StoreOptions } from "../session/options.ts";
+import type { OnceOptions } from "./once.ts";
 import type { ReadOptions } from "./reads.ts";
 import type { ScanOptions } from "./scan-range.ts";
 import { Session } from "../session/session.ts";
@@ -103,10 +104,7 @@ export class Store<T = Fields> {
     return this.#open().reads.get(id);
   }
 
-  /**
-   * Whether a resident record has this id.
-   * @throws NotHydratedError under `strictHydration`
-   */
+  /** Whether a resident record has this id. @throws NotHydratedError under `strictHydration` */
   has(id: string): boolean {
     return this.#open().reads.has(id);
   }
@@ -116,23 +114,16 @@ export class Store<T = Fields> {
     return this.entries().map(([, value]) => value);
   }
 
-  /** All resident records with their ids. */
   entries(): [string, T][] {
     return this.#open().reads.entries();
   }
 
-  /**
-   * The resident records that the predicate accepts.
-   * @throws NotHydratedError under `strictHydration`
-   */
+  /** Resident records that the predicate accepts. @throws NotHydratedError under `strictHydration` */
   filter(predicate: (value: T, id: string) => boolean): T[] {
     return this.#open().reads.filter(predicate);
   }
 
-  /**
-   * How many resident records the predicate accepts; without a predicate, all.
-   * @throws NotHydratedError under `strictHydration`
-   */
+  /** How many resident records it accepts; by default all. @throws as `filter` */
   count(predicate?: (value: T, id: string) => boolean): number {
     return this.#open().reads.count(predicate);
   }
@@ -153,8 +144,8 @@ export class Store<T = Fields> {
   }
 
   /**
-   * Names the version of a record as `read` would return it; undefined when there is none. Of a write
-   * that is not durable yet it waits for its flush. To go with a value, take the version first, then `get`.
+   * Names the version of a record as `read` would return it, once that is durable; undefined when there
+   * is none. To go with a value, take the version first, then `get`.
    * @throws as `read`, and what that flush fails with
    * @example
    * const before = await store.versionOf("task-1");
@@ -203,10 +194,7 @@ export class Store<T = Fields> {
     return mutations.setIf(id, value, options, (found) => reads.handOut(found));
   }
 
-  /**
-   * @param options a condition, as for `set`
-   * @throws RecordNotFoundError when there is no such record; otherwise as `set`
-   */
+  /** @param options a condition, as for `set` @throws RecordNotFoundError; otherwise as `set` */
   delete(id: string, options?: DeleteOptions): Promise<void> {
     const { reads } = this.#open();
     const mutations = this.#mutations();
@@ -240,6 +228,18 @@ export class Store<T = Fields> {
     const { reads } = this.#open();
     const ofStored = (current: unknown): unknown => change(reads.handOut(current));
     return reads.handOut(await this.#mutations().update(id, ofStored, options));
+  }
+
+  /**
+   * Runs a function once for a key, whoever calls, and returns its result (what JSON keeps of it), also to
+   * later calls. What throws, or outlives its lease, runs again.
+   * @throws OnceInProgressError, OnceLostError, what `fn` throws; otherwise as `set` with a condition
+   * @example
+   * const receipt = await store.once(`order-${order.id}`, () => charge(order));
+   */
+  once<R>(key: string, fn: () => R | Promise<R>, options?: OnceOptions): Promise<R> {
+    this.#mutations();
+    return this.#open().once.run(key, fn, options);
   }
 
   /**
@@ -330,7 +330,7 @@ export class Store<T = Fields> {
     await this.#session().checkpoints.compact();
   }
 
-  /** Picks up what others made durable, or under freshness "snapshot" compacted, before the call. */
+  /** Picks up what others made durable, or under "snapshot" compacted, before the call. */
   async refresh(): Promise<void> {
     await this.#session().replica.refreshes.asDeclared();
   }

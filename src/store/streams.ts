@@ -3,6 +3,7 @@
  * written since. Through the backend and in bounded memory, whatever is resident.
  */
 import { UnavailableError } from "../core/errors.ts";
+import { isHidden } from "../core/hidden.ts";
 import type { LogOperation, Operation } from "../core/operation.ts";
 import { parseRecord } from "../core/record.ts";
 import { compareVersions, type RunEntry, type Version } from "../core/version.ts";
@@ -62,7 +63,8 @@ export class Streams<T> {
       for await (const batch of this.#ofRuns(view)) {
         this.#session.checkOpen();
         for (const entry of batch) {
-          if (entry.text !== undefined) yield [entry.id, this.#record(entry, entry.text)];
+          if (entry.text !== undefined && !isHidden(entry.id))
+            yield [entry.id, this.#record(entry, entry.text)];
         }
       }
       isWhole = true;
@@ -113,7 +115,9 @@ export class Streams<T> {
     });
     for await (const batch of batches) {
       this.#session.checkOpen();
-      for (const operation of batch) if (operation.ts > since) yield operation;
+      for (const operation of batch) {
+        if (operation.ts > since && !isHidden(operation.id)) yield operation;
+      }
     }
   }
 

@@ -35,6 +35,7 @@ const FILES: Readonly<Record<string, string>> = {
   "README.md#On Lambda ts 1": "functions/tasks.ts",
   "docs/getting-started.md#Every call once ts 1": "use.ts",
   "docs/concurrency.md#Concurrency ts 1": "concurrency.ts",
+  "docs/concurrency.md#Once ts 1": "once.ts",
   "docs/following.md#Following changes ts 1": "following.ts",
   "docs/lambda.md#Handlers ts 1": "functions/add.ts",
   "docs/lambda.md#The compactor ts 1": "functions/compact.ts",
@@ -193,6 +194,27 @@ describe("runs:", () => {
       claims: [true, false, false],
       late: "CONDITION_FAILED",
       page: { title: "B" },
+    });
+  });
+
+  test("a webhook that is delivered twice", async () => {
+    const program = await compile("once.ts", (code) =>
+      code.replace("await using store", "const store"),
+    );
+    const answers = await lastLine(`
+      const { Store } = await import("opslog-serverless");
+      await (await Store.open("./shared")).close();
+      const { answers, onOrder } = await import(${JSON.stringify(program)});
+      const first = await Promise.all(answers.map((answer) => answer.json()));
+      const again = await onOrder({ id: "7", cents: 1 });
+      const other = await Store.open("./shared", { agentId: "other" });
+      const within = await other.once("order-8", async () => (await onOrder({ id: "8", cents: 5 })).status);
+      console.log(JSON.stringify({ first, again: await again.json(), within }));
+    `);
+    expect(answers).toEqual({
+      first: [{ receipt: "7-990" }, { receipt: "7-990" }],
+      again: { receipt: "7-990" },
+      within: 409,
     });
   });
 

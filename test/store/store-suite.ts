@@ -23,6 +23,7 @@ import { historyCases } from "./cases/history.ts";
 import { lifecycleCases } from "./cases/lifecycle.ts";
 import { lockCases } from "./cases/lock.ts";
 import { oddRecordCases } from "./cases/odd-records.ts";
+import { onceCases } from "./cases/once.ts";
 import { orderCases } from "./cases/order.ts";
 import { purgeCases } from "./cases/purge.ts";
 import { readOnlyCases } from "./cases/read-only.ts";
@@ -50,6 +51,7 @@ export function storeSuite(name: string, makeMedium: MakeMedium): void {
     describe("order", () => orderCases(makeMedium));
     describe("writes", () => writeCases(makeMedium));
     describe("conditional writes", () => conditionalCases(makeMedium));
+    describe("once", () => onceCases(makeMedium));
     describe("write modes", () => writeModeCases(makeMedium));
     describe("failed writes", () => failedWriteCases(makeMedium));
     describe("batch", () => batchCases(makeMedium));

@@ -1,0 +1,29 @@
+/** The hidden record of a call that runs once (FORMAT, "Records of `once`"), as a value. */
+
+/** What is known of the function of a key. */
+export interface OnceState {
+  readonly state: "running" | "done";
+  /** 16 hex digits: which run of the function. */
+  readonly holder: string;
+  /** ms since 1970, by the medium's date: end of the lease, or of the result. */
+  readonly expires: number;
+  /** Of one that is done; undefined: it returned nothing. */
+  readonly result?: unknown;
+}
+
+const HOLDER = /^[0-9a-f]{16}$/;
+
+export function encodeOnce({ state, holder, expires, result }: OnceState): object {
+  return { state, holder, expires, ...(result === undefined ? {} : { result }) };
+}
+
+/** Undefined: no program of this library wrote it. */
+export function decodeOnce(value: unknown): OnceState | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const { state, holder, expires, result } = value as Record<keyof OnceState, unknown>;
+  const isKnown = state === "done" || (state === "running" && result === undefined);
+  if (!isKnown || typeof holder !== "string" || !HOLDER.test(holder)) return undefined;
+  if (typeof expires !== "number" || !Number.isSafeInteger(expires) || expires < 0)
+    return undefined;
+  return { state, holder, expires, result };
+}
