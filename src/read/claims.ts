@@ -224,5 +224,11 @@ function advance(search: Search, read: ReadonlyMap<string, CountedClaim | undefi
     const { from, ids } = one.claim.recent;
     search.n = ids.get(hash) ?? from - 1;
   }
+  // Own claims may lie between, which memory has merged, and not those of others below them (G6).
+  if (!lane.has(search.n))
+    search.n = maxOf(
+      [...lane.keys()].filter((other) => other < search.n),
+      0,
+    );
   return lane.has(search.n);
 }
