@@ -165,6 +165,8 @@ export interface CompactorParts {
   readonly settings: ProtocolSettings;
   /** Of the runs that are written. */
   readonly compression: Compression;
+  /** Ids lie in the lanes below this number, which seals close. */
+  readonly lanes: number;
   readonly limits: CompactionLimits;
   readonly log: Log;
   readonly manifests: ManifestStore;

@@ -1,5 +1,4 @@
 /** Seals of all lanes, after which deletions may be purged (PROTOCOL, K5). */
-import { LANES } from "../core/lane.ts";
 import { mapParallel } from "../core/parallel.ts";
 import { encodeClaim, type SealClaim } from "../format/claim.ts";
 import { laneFloor, type Manifest } from "../format/manifest-codec.ts";
@@ -32,12 +31,13 @@ export function isSealDue(loaded: LoadedManifest, settings: CompactorParts["sett
  * @throws WriteOutcomeUnknownError, and what else the backend throws: what was created is passed as any claim
  */
 export function createSeals(
-  { backend, runtime, settings }: Pick<CompactorParts, "backend" | "runtime" | "settings">,
+  parts: Pick<CompactorParts, "backend" | "runtime" | "settings" | "lanes">,
   manifest: Manifest,
   heights: ReadonlyMap<number, number>,
   signal: AbortSignal | undefined,
 ): Promise<SealClaim[]> {
-  const lanes = Array.from({ length: LANES }, (_, lane) => lane);
+  const { backend, runtime, settings } = parts;
+  const lanes = Array.from({ length: parts.lanes }, (_, lane) => lane);
   return mapParallel(lanes, WRITES_PARALLEL, async (lane) => {
     for (let n = Math.max(laneFloor(manifest, lane), heights.get(lane) ?? 0) + 1; ; n++) {
       signal?.throwIfAborted();

@@ -5,6 +5,7 @@ import { type Compression, DEFAULT_COMPRESSION } from "../core/compression.ts";
 import type { CostBudget } from "../core/cost.ts";
 import { CostMeter } from "../core/cost-meter.ts";
 import { HybridClock } from "../core/hybrid-clock.ts";
+import { LANES } from "../core/lane.ts";
 import { WallClock } from "../core/medium-clock.ts";
 import type { Runtime } from "../core/runtime.ts";
 import { DATE_SKEW_MS, type ProtocolSettings, purgeGraceMs } from "../core/settings.ts";
@@ -34,6 +35,8 @@ export interface Engine {
   readonly compression: Compression;
   /** How many archives a manifest names itself: more go to a list. */
   readonly archivesInlineMax: number;
+  /** Ids lie in the lanes below this number, which seals close. */
+  readonly lanes: number;
   /** How far a date of the medium may be from the true time, in ms. */
   readonly dateSkewMs: number;
   readonly log: Log;
@@ -75,6 +78,8 @@ export interface EngineOptions {
   readonly compression?: Compression | undefined;
   /** Default: 32. */
   readonly archivesInlineMax?: number | undefined;
+  /** Default: all. Fewer only where no id of the store lies in the others. */
+  readonly lanes?: number | undefined;
   readonly onWarning: (message: string) => void;
   /** Default: records are taken as they are stored. */
   readonly schema?: Schema | undefined;
@@ -96,6 +101,7 @@ export function createEngine(given: EngineOptions): Engine {
   const { location, runtime, onWarning, costBudget, deadline } = given;
   const { meter = new CostMeter(), schema = UNMIGRATED } = given;
   const { compression = DEFAULT_COMPRESSION, archivesInlineMax = ARCHIVES_INLINE_MAX } = given;
+  const { lanes = LANES } = given;
   const guard = costBudget && { budget: costBudget, onWarning };
   const timed = deadline && new DeadlineBackend(given.backend, deadline);
   const backend = new MeteredBackend(timed ?? given.backend, meter, guard);
@@ -115,6 +121,7 @@ export function createEngine(given: EngineOptions): Engine {
     settings,
     compression,
     archivesInlineMax,
+    lanes,
     dateSkewMs,
     log,
     claims: new ClaimWriter(backend, writing),

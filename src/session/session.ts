@@ -34,6 +34,8 @@ export interface StoreInternals {
   readonly flushLingerMs?: number | undefined;
   /** How many archives a manifest names itself. Default: 32. */
   readonly archivesInlineMax?: number | undefined;
+  /** Ids lie in the lanes below this number. Default: in all. */
+  readonly lanes?: number | undefined;
 }
 
 /** What makes the group of stores that share objects, at most so long after one another. */
@@ -71,7 +73,7 @@ export class Session {
       meter = new CostMeter(options.prices),
       deadline,
       flushLingerMs,
-      archivesInlineMax,
+      ...limits
     }: Omit<StoreInternals, "runtime"> = {},
   ): Promise<Session> {
     const { readOnly, version, migrate, agentId } = options;
@@ -80,7 +82,7 @@ export class Session {
     const place = { backend, location: claim.location };
     const given = { ...options, ...place, runtime, schema, meter, deadline };
     const makeFlushGroup = groupOf(flushLingerMs);
-    const engine = createEngine({ ...given, makeFlushGroup, archivesInlineMax });
+    const engine = createEngine({ ...given, makeFlushGroup, ...limits });
     const backlog = new BacklogAlarm(location, options);
     let lock: WriterLock | undefined;
     try {

@@ -58,9 +58,9 @@ export class Client extends Viewer {
     options: StoreOptions<Doc>,
     shared?: SharedProcess,
   ): Promise<Client | undefined> {
-    const { archivesInlineMax } = world.weather;
+    const { archivesInlineMax, lanes } = world.weather;
     const { flushLingerMs } = shared ?? {};
-    const store = new Store<Doc>({ runtime: process, flushLingerMs, archivesInlineMax });
+    const store = new Store<Doc>({ runtime: process, flushLingerMs, archivesInlineMax, lanes });
     const mark = shared?.mark ?? world.oracle.mark();
     const isStale = shared?.mark !== undefined;
     const writeMark = isStale ? world.oracle.mark() : undefined;

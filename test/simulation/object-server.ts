@@ -55,15 +55,18 @@ export class ObjectServer {
   readonly objects = new Map<string, StoredObject>();
   readonly #kernel: Kernel;
   readonly #pageObjectsMax: number;
+  readonly #laneWeight: number;
   readonly #observers: ServerObserver[] = [];
   /** Every create and every swap "succeeds", as on some servers that speak S3. */
   ignoresConditions = false;
   /** Changes so far: two equal counts mean that nothing changed in between. */
   changes = 0;
 
-  constructor(kernel: Kernel, pageObjectsMax: number) {
+  /** @param laneWeight for how many objects a claim counts: seals of all lanes come at once */
+  constructor(kernel: Kernel, pageObjectsMax: number, laneWeight = 1) {
     this.#kernel = kernel;
     this.#pageObjectsMax = pageObjectsMax;
+    this.#laneWeight = laneWeight;
   }
 
   observe(observer: ServerObserver): void {
@@ -124,6 +127,10 @@ export class ObjectServer {
     for (const observer of this.#observers) observer.onDelete(path, object);
   }
 
+  #weightOf(path: string): number {
+    return path.includes("/lane-") ? this.#laneWeight : 1;
+  }
+
   /** @param rank the order of this listing; a page holds what comes after `afterRank` */
   page(prefix: string, rank: Rank, afterRank: string): Page {
     const paths: string[] = [];
@@ -132,14 +139,9 @@ export class ObjectServer {
     }
     if (paths.length > 1) paths.sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
     let weight = 0;
-    const end = paths.findIndex((path) => (weight += weightOf(path)) > this.#pageObjectsMax);
+    const end = paths.findIndex((path) => (weight += this.#weightOf(path)) > this.#pageObjectsMax);
     return end < 0 ? { paths, truncated: false } : { paths: paths.slice(0, end), truncated: true };
   }
-}
-
-/** The seals of all lanes come at once, and take about as much of a page as on a real server. */
-function weightOf(path: string): number {
-  return path.includes("/lane-") ? 1 / 64 : 1;
 }
 
 export function storedObject(body: Uint8Array, lastModifiedMs: number): StoredObject {

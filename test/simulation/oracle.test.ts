@@ -18,6 +18,7 @@ import { UNTOUCHED } from "./clocks.ts";
 import { type Change, Client } from "./client.ts";
 import { NOBODY } from "./crowd.ts";
 import { CALM_NETWORK } from "./network.ts";
+import { LANES } from "../../src/core/lane.ts";
 import type { Weather } from "./world.ts";
 import { CALM_HAZARDS, World } from "./world.ts";
 import { draft, encoded } from "../log/support.ts";
@@ -33,6 +34,7 @@ const CALM: Weather = {
   digits: ["0"],
   limits: { ...DEFAULT_LIMITS, logBytesMax: 1_000_000, portionBytesMin: 1 },
   archivesInlineMax: 1,
+  lanes: LANES,
   crowd: {
     gapsMs: NOBODY,
     longWriters: 0,

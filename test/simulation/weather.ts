@@ -1,6 +1,7 @@
 /** Draws what a seed's world is like: most have one kind of trouble in plenty, some a bit of all. */
 import type { CatalogueLimits } from "../../src/compaction/fold.ts";
 import { DEFAULT_LIMITS } from "../../src/compaction/plan.ts";
+import { LANES } from "../../src/core/lane.ts";
 import { type ClockKind, drawClocks } from "./clocks.ts";
 import { drawCrowd } from "./crowd.ts";
 import { CALM_NETWORK, type Network } from "./network.ts";
@@ -8,7 +9,7 @@ import type { Prng } from "./prng.ts";
 import type { DiskFaults } from "./sim-directory.ts";
 import type { EtagForms } from "./sim-transport.ts";
 import type { Hazards } from "./sim-process.ts";
-import { SETTINGS, type ShortPasses, type Weather } from "./world.ts";
+import { FEW_LANES, SETTINGS, type ShortPasses, type Weather } from "./world.ts";
 
 const THEMES = [
   "lossy",
@@ -49,9 +50,10 @@ export function drawWeather(prng: Prng, extras: Prng, dice: Prng, heldBackMs = 0
   const archivesInlineMax = extras.pick([0, 1, 3, 32]);
   const copied = extras.chance(COPIED) ? SMALL_PARTITIONS : {};
   if (extras.chance(CONTENDED)) gapsMs.contenders = crowd.stormMs / extras.between(2, 8);
+  const lanes = extras.chance(ALL_LANES) ? LANES : FEW_LANES;
   const limits = { ...common.limits, assumedBytesPerMs, ...catalogues, ...copied };
   const shares = { archivesInlineMax, areSettingsMixed, shortPasses, replacedGapMs, isDivided };
-  const others = { limits, rolloutMs, isOriginal, http, ...shares };
+  const others = { limits, lanes, rolloutMs, isOriginal, http, ...shares };
   const drawn = drawClocks(dice, common, crowd.stormMs);
   const weather = { ...common, ...drawn, crowd: { ...crowd, gapsMs }, ...others };
   if (drawn.clocks.kind === "anyClocks") return weather;
@@ -72,12 +74,16 @@ type Extras =
   | "areSettingsMixed"
   | "replacedGapMs"
   | "archivesInlineMax"
+  | "lanes"
   | "isDivided"
   | "shortPasses"
   | "clocks";
 
 /** Share of the seeds in which processes contend for records. */
 const CONTENDED = 0.25;
+
+/** Share of the seeds in which purges seal all lanes of the format, not only those that ids lie in. */
+const ALL_LANES = 0.1;
 
 /** Share of the seeds in which several compactors divide the work. */
 const DIVIDED = 0.2;

@@ -43,7 +43,9 @@ const PATIENT = {
   refreshEveryMs: 120_000,
 };
 
-export const IDS: readonly string[] = ["a", "b", "c", "d", "e", "f"];
+/** In lanes 0 to 3, by their tags: two of them share lane 0, two share lane 2. */
+export const IDS: readonly string[] = ["a{jh}", "b{qh}", "c{jh}", "d{mp}", "e{i0}", "f{mp}"];
+export const FEW_LANES = 4;
 
 export const CALM_HAZARDS: Hazards = {
   death: 0,
@@ -81,6 +83,8 @@ export interface Weather {
   readonly limits: CompactionLimits;
   /** How many archives a manifest names itself. */
   readonly archivesInlineMax: number;
+  /** Those that are sealed: all, or those of the ids. */
+  readonly lanes: number;
   /** What scheduled compactors have for a pass; undefined: as long as it takes. */
   readonly shortPasses: ShortPasses | undefined;
   readonly crowd: Crowd;
@@ -128,7 +132,8 @@ export class World {
     this.prng = new Prng(`${seed} world`);
     this.#versions = new Prng(`${seed} versions`);
     this.divisions = new Prng(`${seed} divisions`);
-    this.server = new ObjectServer(this.kernel, weather.crowd.pageObjectsMax);
+    const laneWeight = FEW_LANES / weather.lanes;
+    this.server = new ObjectServer(this.kernel, weather.crowd.pageObjectsMax, laneWeight);
     this.oracle = new Oracle(this.kernel, this.server);
     const { kernel, server, oracle } = this;
     const onFrame = (path: string, frame: Uint8Array): void => oracle.onFrame(path, frame);

@@ -49,7 +49,8 @@ export async function compactorPass(
   const onWarning = (message: string): void => checkWarning(world, message);
   const backend = world.backendFor(process);
   await backend.initialize("simulated", { readOnly: false });
-  const given = { backend, location: "store", runtime: process };
+  const { lanes } = world.weather;
+  const given = { backend, location: "store", runtime: process, lanes };
   // What one process is set to must not break what another has promised to readers.
   const segmentGraceMs = process.prng.pick([SETTINGS.segmentGraceMs, 1_500, 0]);
   const settings = { ...world.settingsFor(process), segmentGraceMs };
