@@ -74,6 +74,18 @@ export const GUARD_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: "reads end at an own claim",
+    breaks: ["R4", "G6"],
+    does: "looks for nothing below a claim of the store's own that a refresh comes to",
+    edits: [
+      {
+        file: "read/claims.ts",
+        find: "filter((other) => other < search.n)",
+        put: "filter((other) => other < 0)",
+      },
+    ],
+  },
+  {
     name: "passed claims are live",
     breaks: ["LANE-FLOOR", "R1"],
     does: "counts claims that a compaction has passed",
