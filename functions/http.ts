@@ -52,7 +52,8 @@ export function problemOf(error: unknown): Problem {
   const { code, action } = error;
   if (action === "retry") {
     const headers = { "retry-after": "1" };
-    return new Problem(503, "Nothing was written; try again.", { code, headers });
+    const status = code === "CONFLICT" ? 409 : 503;
+    return new Problem(status, "Nothing was written; try again.", { code, headers });
   }
   if (action === "outcome-unknown") {
     return new Problem(504, "The write may or may not take effect: read, then decide.", { code });

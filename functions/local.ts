@@ -11,7 +11,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { once } from "node:events";
 import { resolve } from "node:path";
 import { randomUUID } from "node:crypto";
-import { createCompactor, type LambdaContext } from "opslog-serverless/lambda";
+import { createCompactor, type LambdaContext, withStore } from "opslog-serverless/lambda";
 import { Problem } from "./http.ts";
 
 const HOST = "127.0.0.1";
@@ -38,6 +38,7 @@ async function main(): Promise<void> {
   const compactMs = wholeNumber("OPSLOG_COMPACT_SECONDS", 60, 1, 86_400) * 1_000;
   // Also shows whether the location can be used at all, before any program relies on it.
   await compactOnce();
+  await beginStore();
 
   const server = createServer((request, response) => void serve(request, response));
   server.on("clientError", (_error, socket) => socket.destroy());
@@ -86,13 +87,27 @@ async function compactOnce(): Promise<void> {
   const took = (): string => `${((performance.now() - startedMs) / 1_000).toFixed(1)} s`;
   const progress = setInterval(() => console.log(`Compacting, for ${took()} now …`), PROGRESS_MS);
   try {
-    const { segments, operations, more } = await compact({}, localContext(TIMEOUT_MS));
-    if (segments === 0) return;
+    const { segments, claims, operations, more } = await compact({}, localContext(TIMEOUT_MS));
+    const flushes = segments + claims;
+    if (flushes === 0) return;
     const rest = more ? "; the next compaction continues" : "";
-    console.log(`Compacted ${operations} operations of ${segments} flushes in ${took()}${rest}.`);
+    console.log(`Compacted ${operations} operations of ${flushes} flushes in ${took()}${rest}.`);
   } finally {
     clearInterval(progress);
   }
+}
+
+/**
+ * Conditional requests need the manifest of a store: a new one gets it from whoever loads all records,
+ * one with records from the compaction before.
+ */
+async function beginStore(): Promise<void> {
+  const isEmpty = withStore({ location }, async (_event, _context, store) => {
+    for await (const _ of store.scan({ limit: 1 })) return false;
+    return true;
+  });
+  if (!(await isEmpty({}, localContext(TIMEOUT_MS)))) return;
+  await withStore({ location, skipLoad: false }, () => undefined)({}, localContext(TIMEOUT_MS));
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

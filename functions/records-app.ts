@@ -6,9 +6,10 @@ import { Hono } from "hono";
 import { cors } from "hono/cors";
 import type { Store } from "opslog-serverless";
 import { type LambdaContext, withStore, type WithStoreOptions } from "opslog-serverless/lambda";
-import { ETags, isUnchanged } from "./etag.ts";
+import { ETags } from "./etag.ts";
 import { json, type JsonValue, Problem, problemOf, readJson } from "./http.ts";
 import { listPage, parsePage } from "./page.ts";
+import { isUnchanged } from "./preconditions.ts";
 
 const RECORD_BYTES_MAX = 1024 * 1024;
 const BATCH_BYTES_MAX = 5 * 1024 * 1024;
@@ -94,23 +95,16 @@ function addRecord(app: RecordsApp, run: Run, check: Check, tags: ETags): void {
     const value = await readJson(req.raw, RECORD_BYTES_MAX);
     check(id, value);
     return run(async (store) => {
-      let status = 200;
-      await tags.update(store, id, req.raw.headers, (current) => {
-        status = current === undefined ? 201 : 200;
-        return value;
-      });
+      const { before, etag } = await tags.change(store, id, req.raw.headers, () => value);
       // Only now: the store has checked that it can be written as JSON.
       const text = JSON.stringify(value);
-      const written = await tags.read(store, id);
-      // Another may have written in between.
-      const isOwn = written !== undefined && JSON.stringify(written.value) === text;
-      return json(status, text, isOwn ? { etag: written.etag } : {});
+      return json(before === undefined ? 201 : 200, text, etag === undefined ? {} : { etag });
     }, env.lambdaContext);
   });
   app.delete("/records/:id", ({ req, env }) => {
     const id = idOf(req.url);
     return run(async (store) => {
-      await tags.update(store, id, req.raw.headers, (current) => {
+      await tags.change(store, id, req.raw.headers, (current) => {
         if (current === undefined) throw notFound();
         return undefined;
       });

@@ -15,11 +15,15 @@
  * or "%" cannot be addressed.)
  *
  * A record's ETag is its version: each write changes it, also one of the same JSON. GET with
- * `If-None-Match` is answered 304 while it is the same. PUT and DELETE with `If-Match`, or PUT with
- * `If-None-Match: *`, fail with 412 when the record is not as expected. This is best effort, not
- * atomic: requests that look at the same moment may all find it so, in one process or several, and
- * then the later write wins. Where that must not happen, let the function run once at a time
- * (reserved concurrency 1).
+ * `If-None-Match` is answered 304 while it is the same. PUT and DELETE with `If-Match` (tags or *),
+ * or with `If-None-Match`, are carried out only if the record is as they expect when it is written,
+ * whichever processes serve the requests: otherwise they fail with 412 and the current ETag. Of 20
+ * PUTs with one ETag, one succeeds. They need a store that was compacted once (503 before that), and
+ * tags that nothing on the way has weakened (`W/`), as proxies do that compress.
+ *
+ *     409  others changed the record again and again; nothing was written
+ *     503  the store could not be reached; nothing was written
+ *     504  the answer to the write was lost, and what became of it cannot be told
  *
  *     OPSLOG_LOCATION      s3://bucket/prefix, or a directory
  *     OPSLOG_CORS_ORIGIN   origins that browsers may call from, by commas, or *; default none

@@ -36,6 +36,7 @@ const FILES: Readonly<Record<string, string>> = {
   "docs/getting-started.md#Every call once ts 1": "use.ts",
   "docs/concurrency.md#Concurrency ts 1": "concurrency.ts",
   "docs/concurrency.md#Once ts 1": "once.ts",
+  "docs/concurrency.md#Over HTTP ts 1": "functions/put.ts",
   "docs/following.md#Following changes ts 1": "following.ts",
   "docs/lambda.md#Handlers ts 1": "functions/add.ts",
   "docs/lambda.md#The compactor ts 1": "functions/compact.ts",
@@ -216,6 +217,28 @@ describe("runs:", () => {
       again: { receipt: "7-990" },
       within: 409,
     });
+  });
+
+  test("a handler that writes over the version that its client has", async () => {
+    const program = await compile("functions/put.ts");
+    const answers = await lastLine(
+      `
+      const { Store } = await import("opslog-serverless");
+      const store = await Store.open(process.env.OPSLOG_LOCATION, { agentId: "first" });
+      const { version } = await store.set("a", { title: "A" }, { ifAbsent: true });
+      await store.close();
+      const { put } = await import(${JSON.stringify(program)});
+      const context = (id) => ({ awsRequestId: id, getRemainingTimeInMillis: () => 30_000 });
+      const edits = Array.from({ length: 20 }, (_, n) =>
+        put({ id: "a", title: "B" + n, ifMatch: version }, context("r" + n)),
+      );
+      const answered = await Promise.all(edits);
+      const statuses = answered.map(({ status }) => status).sort();
+      console.log(JSON.stringify({ statuses, etags: new Set(answered.map(({ etag }) => etag)).size }));
+      `,
+      { OPSLOG_LOCATION: join(project.path, "edited") },
+    );
+    expect(answers).toEqual({ statuses: [200, ...Array(19).fill(412)], etags: 1 });
   });
 
   test("a handler that adds, and the compactor", async () => {

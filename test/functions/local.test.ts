@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -9,6 +9,7 @@ import { Deferred } from "../../src/core/deferred.ts";
 import { readDocuments, snippetsOf } from "../docs/snippets.ts";
 import { recordingProxy } from "../support/recording-proxy.ts";
 import { tempDir } from "../support/temp-dir.ts";
+import { type LocalServer, startLocal } from "./local-server.ts";
 import { bundleInto } from "./support.ts";
 
 type TempDir = Awaited<ReturnType<typeof tempDir>>;
@@ -21,37 +22,8 @@ beforeAll(async () => {
 
 afterAll(() => bundles[Symbol.asyncDispose]());
 
-interface LocalServer {
-  readonly child: ChildProcess;
-  /** Everything printed so far. */
-  text(): string;
-  /** Resolves with what was printed once it matches; rejects when the process ends before. */
-  printed(pattern: RegExp): Promise<string>;
-  /** Exit code, once it has ended. */
-  readonly ended: Promise<number | null>;
-}
-
-function start(env: Record<string, string>, cwd = bundles.path): LocalServer {
-  const child = spawn(process.execPath, [join(bundles.path, "local.mjs")], {
-    cwd,
-    env: { PATH: process.env["PATH"], PORT: "0", ...env },
-  });
-  let text = "";
-  const ended = once(child, "close").then(() => child.exitCode);
-  const collect = (chunk: Buffer): void => {
-    text += chunk.toString();
-    child.emit("printed");
-  };
-  child.stdout.on("data", collect);
-  child.stderr.on("data", collect);
-  const printed = async (pattern: RegExp): Promise<string> => {
-    while (!pattern.test(text)) {
-      const end = await Promise.race([once(child, "printed"), ended]);
-      if (!Array.isArray(end)) throw new Error(`ended with ${end} and printed: ${text}`);
-    }
-    return text;
-  };
-  return { child, text: () => text, printed, ended };
+function start(env: Record<string, string>, cwd?: string): LocalServer {
+  return startLocal({ bundles: bundles.path, env, cwd });
 }
 
 /** Runs a command line that the server printed; status and body of the answer. */
@@ -128,7 +100,7 @@ describe.concurrent("the local server", () => {
   test("finishes a request that is under way when it is stopped", async () => {
     await using data = await tempDir();
     const server = start({ OPSLOG_LOCATION: data.path });
-    const [, url = ""] = (await server.printed(/Ctrl-C/)).match(/on (http:\S+)/) ?? [];
+    const url = await server.url();
     const body = new TransformStream<Uint8Array, Uint8Array>();
     const writer = body.writable.getWriter();
     const answer = fetch(`${url}/records/a`, {

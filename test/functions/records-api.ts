@@ -1,5 +1,5 @@
 /** The records API as its tests call it, through events of a Function URL. */
-import { MemoryBackend } from "opslog-serverless";
+import { MemoryBackend, Store } from "opslog-serverless";
 import { expect } from "vitest";
 import { type HttpResult, toHandler } from "../../functions/lambda-http.ts";
 import { createRecordsApp, type RecordsOptions } from "../../functions/records-app.ts";
@@ -15,6 +15,12 @@ export type Send = (
 export function api(backend = new MemoryBackend(), options: Partial<RecordsOptions> = {}): Send {
   const handler = toHandler(createRecordsApp({ location: "store", backend, ...options }));
   return (method, target, rest) => handler(httpEvent({ method, target, ...rest }), lambdaContext());
+}
+
+/** Where conditions can be written on: the store has a manifest. */
+export async function withLanes<Backend extends MemoryBackend>(backend: Backend): Promise<Backend> {
+  await using _store = await Store.open("store", { backend, agentId: "first" });
+  return backend;
 }
 
 const JSON_TYPE = { "content-type": "application/json" };

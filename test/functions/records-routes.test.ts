@@ -4,7 +4,7 @@ import { describe, expect, test, vi } from "vitest";
 import type { JsonValue } from "../../functions/http.ts";
 import type { HttpResult } from "../../functions/lambda-http.ts";
 import type { RecordsOptions } from "../../functions/records-app.ts";
-import { answer, api, etagOf, expectProblem, type Send } from "./records-api.ts";
+import { answer, api, etagOf, expectProblem, type Send, withLanes } from "./records-api.ts";
 
 describe("pages", () => {
   /** Follows `next` to the end; ids of each page. */
@@ -64,7 +64,7 @@ describe("pages", () => {
 
 describe("optimistic concurrency", () => {
   test("a record's ETag changes with each write of it, and with nothing else", async () => {
-    const backend = new MemoryBackend();
+    const backend = await withLanes(new MemoryBackend());
     const send = api(backend);
     const created = await send("PUT", "/records/a", { body: '{"n": 1}' });
     const read = await send("GET", "/records/a");
@@ -82,7 +82,7 @@ describe("optimistic concurrency", () => {
   });
 
   test("a migration changes the ETag, as it changes what is shown", async () => {
-    const backend = new MemoryBackend();
+    const backend = await withLanes(new MemoryBackend());
     const etag = etagOf(await api(backend)("PUT", "/records/a", { body: "1" }));
     const migrate = (value: unknown): JsonValue => ({ n: Number(value) });
     const send = api(backend, { version: 2, migrate });
@@ -95,7 +95,7 @@ describe("optimistic concurrency", () => {
   });
 
   test("If-Match holds for one write, also of the same JSON", async () => {
-    const send = api();
+    const send = api(await withLanes(new MemoryBackend()));
     const etag = etagOf(await send("PUT", "/records/a", { body: "1" }));
     const put = (): Promise<HttpResult> =>
       send("PUT", "/records/a", { headers: { "if-match": etag }, body: "1" });
@@ -104,7 +104,7 @@ describe("optimistic concurrency", () => {
   });
 
   test("GET answers 304 while the record is the same", async () => {
-    const send = api();
+    const send = api(await withLanes(new MemoryBackend()));
     const etag = etagOf(await send("PUT", "/records/a", { body: "1" }));
     for (const named of [etag, `W/${etag}`, `"x", ${etag}`, "*"]) {
       const same = await send("GET", "/records/a", { headers: { "if-none-match": named } });
@@ -115,7 +115,7 @@ describe("optimistic concurrency", () => {
   });
 
   test.each(["PUT", "DELETE"])("%s with If-Match needs the record named", async (method) => {
-    const send = api();
+    const send = api(await withLanes(new MemoryBackend()));
     const etag = etagOf(await send("PUT", "/records/a", { body: "1" }));
     const call = (named: string): Promise<HttpResult> =>
       send(method, "/records/a", { headers: { "if-match": named }, body: "2" });
@@ -130,7 +130,7 @@ describe("optimistic concurrency", () => {
   });
 
   test("If-Match is of the record that is replaced, not of an older view", async () => {
-    const backend = new MemoryBackend();
+    const backend = await withLanes(new MemoryBackend());
     const send = api(backend, { freshness: { maxStaleMs: 60_000 } });
     const etag = etagOf(await send("PUT", "/records/a", { body: "1" }));
     await using other = await Store.open<JsonValue>("store", { backend, agentId: "other" });
@@ -143,7 +143,7 @@ describe("optimistic concurrency", () => {
   });
 
   test("If-Match: * needs a record, If-None-Match: * none", async () => {
-    const send = api();
+    const send = api(await withLanes(new MemoryBackend()));
     const put = (headers: Record<string, string>, body: string): Promise<HttpResult> =>
       send("PUT", "/records/a", { headers, body });
     await expectProblem(put({ "if-match": "*" }, "1"), 412, /If-Match/);
