@@ -1,7 +1,10 @@
 /** Creates objects that are never written again (ONCE), and tells whose bytes have the name. */
 import { WriteOutcomeUnknownError } from "../core/errors.ts";
 import type { Dated, StorageBackend } from "../storage/backend.ts";
-import type { Conditions } from "../storage/conditions.ts";
+import { hashId } from "../core/hash.ts";
+import { encodeTransaction } from "../format/claim.ts";
+import { txnPath } from "../format/paths.ts";
+import type { Conditions, SentCreate } from "../storage/conditions.ts";
 import { beyondBudget } from "../storage/wrapped-backend.ts";
 
 /** The medium, and how long it may take to learn an outcome. */
@@ -37,7 +40,8 @@ export async function createObject(
 ): Promise<Created> {
   const options = { timeoutMs: timeoutMs(), signal };
   const put = await backend.put(path, bytes, { ifAbsent: true }, options);
-  await conditions.confirm(backend, { path, bytes, options }, put);
+  const witness = (): SentCreate => ({ ...witnessOf(path), options });
+  await conditions.confirm(backend, { path, bytes, options }, put, witness);
   if (put.status === "written") return { status: "written", dateMs: put.dateMs };
   const found = await beyondBudget(backend)
     .get(path)
@@ -51,4 +55,11 @@ export async function createObject(
   if (found.status !== "found") return { status: "gone", dateMs };
   if (bytes.equals(found.body)) return { status: "written", dateMs };
   return { status: "taken", body: found.body, dateMs };
+}
+
+/** P4: a transaction of nobody, which was aborted: it is collected as others are, but not for a while (K4). */
+function witnessOf(path: string): Pick<SentCreate, "path" | "bytes"> {
+  const hash = hashId(path).toString("hex");
+  const abort = { kind: "abort", nonce: hash.slice(16, 32) } as const;
+  return { path: txnPath({ t: 0, rand: hash.slice(0, 16) }), bytes: encodeTransaction(abort) };
 }

@@ -12,6 +12,7 @@ import { probe, type ProbeOptions } from "./probe.ts";
 
 /** Creates of an existing name that must be accepted: one might follow a deletion by another process. */
 const ACCEPTED_MAX = 3;
+
 /** A create as it was sent. */
 export interface SentCreate {
   readonly path: string;
@@ -68,17 +69,28 @@ export class Conditions {
 
   /**
    * For a create that was answered, before it is acknowledged: where nothing is known yet it is sent
-   * again, and must be refused.
+   * again, and must be refused. Compactions may have deleted it before each time: then one of its witness is.
+   * @param witness an object of a new name, which nobody deletes soon
    * @throws NotSupportedError when it is accepted again, and was taken back;
    *   WriteOutcomeUnknownError when it could not be, or this is unknown
    */
-  async confirm(backend: StorageBackend, sent: SentCreate, answer: PutResult): Promise<void> {
+  async confirm(
+    backend: StorageBackend,
+    sent: SentCreate,
+    answer: PutResult,
+    witness: () => SentCreate,
+  ): Promise<void> {
     if (this.#createsHold) return;
     const { proofScope } = backend;
     if (proofScope === undefined) return;
     // The write is out: a budget must not leave it in doubt.
     const unlimited = beyondBudget(backend);
     if (isRefused(answer) || (await isRefusedAgain(unlimited, sent))) return this.#held();
+    const created = witness();
+    const holds = await isRefusedAgain(unlimited, created);
+    // Where this writer may not delete it, a compaction does.
+    await unlimited.delete([created.path]).catch(() => undefined);
+    if (holds) return this.#held();
     const refusal = this.#refuse(proofScope, "a create of a name that exists was accepted");
     const { path } = sent;
     await unlimited.delete([path]).catch((cause: unknown) => {

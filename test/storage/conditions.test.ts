@@ -109,6 +109,24 @@ describe("a lazy writer without a verdict", () => {
     ]);
   });
 
+  test("asks by another object where compactions delete what it wrote again and again", async () => {
+    const store = await open(LAZY);
+    medium.answer = async ({ path }, put) => {
+      if (!path.includes("/txn-")) await medium.shared.delete([path]);
+      return put();
+    };
+    await store.set("x", 1);
+    const asked = medium.calls.map((call) => [call.includes("/txn-"), call.split(" ")[2]]);
+    expect(asked.filter(([isWitness]) => isWitness === true)).toEqual([
+      [true, "written"],
+      [true, "conflict"],
+    ]);
+    expect(await store.read("x", { freshness: "strong" })).toBe(1);
+    expect((await medium.paths()).filter((path) => path.includes("/txn-"))).toEqual([]);
+    await store.set("x", 2);
+    expect(medium.calls).toHaveLength(asked.length + 1);
+  });
+
   test("sends the repeated write beyond its budget", async () => {
     // Three looks, since the store is not there yet, a look for a lost manifest, and one write.
     const costBudget = { requests: 5, onBreach: "throw" } as const;
