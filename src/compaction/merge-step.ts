@@ -335,6 +335,7 @@ export class MergeStep {
       logged: merged.entries,
       generation: base,
       purgeFloor: this.#purgeFloor(),
+      dateMs: loaded.dateMs,
       sealing: loaded.manifest,
       unitBytesMax: limits.unitBytesMax,
       indexBytesMin: limits.copiedIndexBytesMin,

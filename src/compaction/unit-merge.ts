@@ -1,8 +1,10 @@
 /** What a step merges: the log's winners and the runs of some levels, as far as time and bytes last. */
+import { HIDDEN_END, isHidden } from "../core/hidden.ts";
 import { compareText, type RunEntry } from "../core/version.ts";
 import type { Runtime } from "../core/runtime.ts";
 import type { Manifest } from "../format/manifest-codec.ts";
 import { type IdSpan, lineBytes, type RunInfo } from "../format/run-info.ts";
+import { isOver } from "../format/once-record.ts";
 import { isTombstone } from "../format/stored-line.ts";
 import { fromSorted, inTurn, mergeParts } from "../runs/merge.ts";
 import type { PartsOptions, RunStore } from "../runs/run-reader.ts";
@@ -26,6 +28,8 @@ export interface UnitMergeOptions {
   readonly generation: number;
   /** Tombstones at or below it are left out; undefined: none may be. */
   readonly purgeFloor: number | undefined;
+  /** Of the medium, when the merge began: hidden records that ended long before become tombstones. */
+  readonly dateMs: number;
   /** Of these, what the lanes have not passed a seal of is kept. */
   readonly sealing: Pick<Manifest, "lanes" | "sealed">;
   /** The bound of a plan that is not whole. */
@@ -93,7 +97,8 @@ export class UnitMerge {
         ? -1
         : batch.findIndex((entry) => this.#isEnough((bytes += entryBytes(entry))));
       const last = over < 0 ? undefined : batch[over];
-      yield this.#withoutPurged(last === undefined ? batch : batch.slice(0, over + 1));
+      const kept = this.#withoutPurged(last === undefined ? batch : batch.slice(0, over + 1));
+      yield this.#withoutEnded(kept);
       if (last === undefined) continue;
       this.#to = behind(last.id);
       return;
@@ -143,6 +148,21 @@ export class UnitMerge {
   }
 
   async *#read(run: RunInfo, options: PartsOptions): AsyncGenerator<RunBatch> {
+    if (run.minId >= HIDDEN_END || options.from >= HIDDEN_END)
+      return yield* this.#parts(run, options);
+    const { to, copy } = options;
+    // What is copied unread would stay for ever.
+    const hidden = { ...options, copy: { ...copy, indexBytesMin: Infinity } };
+    yield* this.#parts(run, {
+      ...hidden,
+      to: to === undefined || to > HIDDEN_END ? HIDDEN_END : to,
+    });
+    if (to === undefined || to > HIDDEN_END) {
+      yield* this.#parts(run, { ...options, from: HIDDEN_END });
+    }
+  }
+
+  async *#parts(run: RunInfo, options: PartsOptions): AsyncGenerator<RunBatch> {
     const since = run.since ?? this.#options.generation;
     for await (const batch of this.#runs.open(run).parts(options)) {
       if (batch instanceof WholePartition) {
@@ -159,6 +179,17 @@ export class UnitMerge {
     this.#readBytes += (entries / run.records) * lineBytes(run);
   }
 
+  #withoutEnded(batch: readonly RunEntry[]): readonly RunEntry[] {
+    const [first] = batch;
+    if (first === undefined || first.id >= HIDDEN_END) return batch;
+    const { dateMs } = this.#options;
+    return batch.map((entry) => {
+      // The text of others is not read.
+      const text = isHidden(entry.id) && !isTombstone(entry) ? entry.text : undefined;
+      return text !== undefined && isOver(text, dateMs) ? ended(entry) : entry;
+    });
+  }
+
   #withoutPurged(batch: readonly RunEntry[]): readonly RunEntry[] {
     const { purgeFloor, sealing } = this.#options;
     if (purgeFloor === undefined) return batch;
@@ -170,6 +201,11 @@ export class UnitMerge {
       return isKept;
     });
   }
+}
+
+/** E7: at its own version, as an archive does. It is purged by a later pass. */
+function ended({ id, version, schemaVersion }: RunEntry): RunEntry {
+  return { id, version, schemaVersion, text: undefined };
 }
 
 function inOrder(entries: ReadonlyMap<string, RunEntry>): RunEntry[] {

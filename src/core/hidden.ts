@@ -6,6 +6,8 @@ import { InvalidArgumentError } from "./errors.ts";
 import { checkId } from "./record.ts";
 
 const HIDDEN = "\u0000once:";
+/** Above the ids that are hidden, and at or below all others that are not below them. */
+export const HIDDEN_END = "\u0000once;";
 
 /** Whether only the library knows of the record. */
 export function isHidden(id: string): boolean {
