@@ -12,6 +12,7 @@ import { DATE_SKEW_MS, type ProtocolSettings, purgeGraceMs } from "../core/setti
 import type { Segment } from "../format/segment.ts";
 import { FileLog } from "../log/file-log.ts";
 import { ClaimWriter } from "../log/claim-writer.ts";
+import { NewestClaims } from "../log/newest-claims.ts";
 import type { FlushGroup, FlushGroupSettings } from "../log/flush-group.ts";
 import type { Log, LogWriter } from "../log/log.ts";
 import { ObjectLog } from "../log/object-log.ts";
@@ -42,6 +43,8 @@ export interface Engine {
   readonly log: Log;
   /** Numbers of lanes, to be created. */
   readonly claims: ClaimWriter;
+  /** Of each lane, as far as this store has seen it. */
+  readonly newestClaims: NewestClaims;
   readonly manifests: ManifestStore;
   /** Of the stores over this backend and location. */
   readonly warmLooks: WarmLooks;
@@ -125,6 +128,7 @@ export function createEngine(given: EngineOptions): Engine {
     dateSkewMs,
     log,
     claims: new ClaimWriter(backend, writing),
+    newestClaims: new NewestClaims(),
     manifests: new ManifestStore(backend, warm.manifest),
     warmLooks: warm.looks,
     clock: new HybridClock(runtime, given.backend.clock ?? new WallClock(runtime), warm.lastClock),

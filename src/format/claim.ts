@@ -61,6 +61,18 @@ export interface SealClaim extends ClaimHead {
 
 export type Claim = DataClaim | IntentClaim | SealClaim;
 
+/** Ids that a claim reads or writes. A seal concerns every id, and writes none. */
+export function namesOf(claim: Claim): readonly string[] {
+  switch (claim.kind) {
+    case "seal":
+      return [];
+    case "intent":
+      return [...claim.reads, ...claim.writes];
+    case "data":
+      return [...claim.reads, ...claim.operations.map(({ operation }) => operation.id)];
+  }
+}
+
 /** What became of a transaction. */
 export type Transaction =
   | {

@@ -16,7 +16,7 @@ import type { Engine } from "../engine/engine.ts";
 import type { View } from "../view/view.ts";
 
 /** What a reader of claims needs of an engine. */
-export type ClaimSources = Pick<Engine, "backend" | "manifests">;
+export type ClaimSources = Pick<Engine, "backend" | "manifests" | "newestClaims">;
 
 const READS_PARALLEL = 32;
 
@@ -53,6 +53,7 @@ export async function readClaims(
   const found: Found = { claims: [], gone: new Set(), dates: [], onCorrupt };
   await mapParallel(refs, READS_PARALLEL, (ref) => readOne(sources, view, ref, found));
   const claims = await withinWindow(sources, view, found);
+  for (const { claim } of claims) sources.newestClaims.note(claim);
   return { claims, gone: found.gone };
 }
 

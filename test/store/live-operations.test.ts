@@ -8,6 +8,7 @@ import { EMPTY_MANIFEST } from "../../src/format/manifest-codec.ts";
 import { ManifestStore } from "../../src/view/manifest-store.ts";
 import { NOT_LISTED, viewOf } from "../../src/view/view.ts";
 import { ByteCache } from "../../src/runs/byte-cache.ts";
+import { NewestClaims } from "../../src/log/newest-claims.ts";
 import { MemoryBackend } from "../../src/storage/memory-backend.ts";
 import { LiveOperations } from "../../src/read/log-replay.ts";
 
@@ -60,6 +61,7 @@ function openLog({ refs, backend, log }: TestLog): LiveOperations {
   const engine = {
     backend,
     log: { ...rest, ...log },
+    newestClaims: new NewestClaims(),
     segmentCache: new ByteCache<readonly Segment[]>(),
     manifests: new ManifestStore(backend),
   };

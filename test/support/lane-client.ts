@@ -7,7 +7,7 @@ import { preparePublication } from "../../src/compaction/publication.ts";
 import { laneOf } from "../../src/core/lane.ts";
 import { type Entry, type RunEntry, type Version, wins } from "../../src/core/version.ts";
 import type { Engine } from "../../src/engine/engine.ts";
-import type { Claim, GuardedOperation, Recent } from "../../src/format/claim.ts";
+import { type Claim, type GuardedOperation, namesOf, type Recent } from "../../src/format/claim.ts";
 import { levelsOf } from "../../src/format/levels.ts";
 import { laneFloor, type Manifest } from "../../src/format/manifest-codec.ts";
 import {
@@ -214,11 +214,4 @@ export class LaneClient {
     const { status } = await this.#engine.backend.put(path, bytes, { ifAbsent: true });
     if (status === "conflict") throw new Error(`${path} exists already`);
   }
-}
-
-function namesOf(claim: Claim): readonly string[] {
-  if (claim.kind === "seal") return [];
-  const { reads } = claim;
-  if (claim.kind === "intent") return [...reads, ...claim.writes];
-  return [...reads, ...claim.operations.map(({ operation }) => operation.id)];
 }
