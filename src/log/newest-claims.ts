@@ -1,10 +1,12 @@
 /** What is known of the newest claim of each lane, from which the next one's `recent` is made (PROTOCOL, R4). */
-import { type Claim, namesOf, type Recent } from "../format/claim.ts";
+import type { Claim, Recent } from "../format/claim.ts";
 import { filterHash, type LanePlace } from "../format/paths.ts";
 
 /** How many claims before it a claim tells of, and how many records they may name. */
 const CLAIMS_MAX = 64;
 const IDS_MAX = 256;
+
+type ClaimHead = Pick<Claim, "lane" | "n" | "recent">;
 
 interface Known {
   readonly n: number;
@@ -16,11 +18,10 @@ interface Known {
 export class NewestClaims {
   readonly #lanes = new Map<number, Known>();
 
-  /** Takes in a claim that was read, or written. */
-  note(claim: Claim): void {
-    const { lane, n, recent } = claim;
+  /** Takes in a claim that was read, or written. @param names ids that it reads or writes */
+  note({ lane, n, recent }: ClaimHead, names: Iterable<string>): void {
     if ((this.#lanes.get(lane)?.n ?? 0) >= n) return;
-    this.#lanes.set(lane, { n, recent: followed(claim, recent) });
+    this.#lanes.set(lane, { n, recent: followed(n, recent, names) });
   }
 
   /** For the claim with this number; it begins anew where the claim before it is not known. */
@@ -31,10 +32,9 @@ export class NewestClaims {
 }
 
 /** What the claim after this one tells. */
-function followed(claim: Claim, { from, ids }: Recent): Recent {
-  const { n } = claim;
+function followed(n: number, { from, ids }: Recent, names: Iterable<string>): Recent {
   const next = new Map(ids);
-  for (const id of namesOf(claim)) next.set(filterHash(id), n);
+  for (const id of names) next.set(filterHash(id), n);
   const numbers = [...next.values()].toSorted((a, b) => b - a);
   // Of equal numbers all are left out, or none: what `from` covers is told in full.
   const beyond = numbers[IDS_MAX] ?? 0;

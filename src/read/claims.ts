@@ -7,7 +7,13 @@ import { maxOf } from "../core/bulk.ts";
 import { laneOf } from "../core/lane.ts";
 import { mapParallel } from "../core/parallel.ts";
 import { guardWindowMs } from "../core/settings.ts";
-import { type Claim, type IntentClaim, segmentsOf, type Transaction } from "../format/claim.ts";
+import {
+  type Claim,
+  type IntentClaim,
+  namesOf,
+  segmentsOf,
+  type Transaction,
+} from "../format/claim.ts";
 import { laneFloor, type Manifest } from "../format/manifest-codec.ts";
 import { claimPath, filterHash, type LanePlace } from "../format/paths.ts";
 import type { Segment } from "../format/segment.ts";
@@ -53,7 +59,7 @@ export async function readClaims(
   const found: Found = { claims: [], gone: new Set(), dates: [], onCorrupt };
   await mapParallel(refs, READS_PARALLEL, (ref) => readOne(sources, view, ref, found));
   const claims = await withinWindow(sources, view, found);
-  for (const { claim } of claims) sources.newestClaims.note(claim);
+  for (const { claim } of claims) sources.newestClaims.note(claim, namesOf(claim));
   return { claims, gone: found.gone };
 }
 

@@ -8,7 +8,7 @@ import { ConflictError, NotSupportedError } from "../core/errors.ts";
 import { laneOf } from "../core/lane.ts";
 import { ABSENT, ResidentEntry } from "../core/version.ts";
 import type { Engine } from "../engine/engine.ts";
-import { type Claim, encodeClaim, type GuardedWriter } from "../format/claim.ts";
+import { type Claim, encodeClaim, type GuardedWriter, type Recent } from "../format/claim.ts";
 import type { LanePlace } from "../format/paths.ts";
 import { claimRef } from "../log/claims.ts";
 import type { View } from "../view/view.ts";
@@ -149,7 +149,9 @@ export class ConditionalWrites {
     try {
       const { drafted } = draft;
       const ids = new Set(drafted.map(({ write }) => write.id));
-      const put = await this.#claims.claim(lane, ids, (place) => this.#encode(place, drafted));
+      const put = await this.#claims.claim(lane, ids, (place, recent) =>
+        this.#encode(place, recent, drafted),
+      );
       if (put === undefined) return calls.forEach((call) => this.#tryAgain(call));
       this.#commitMemory(locked, put, drafted);
       answer(draft);
@@ -166,13 +168,13 @@ export class ConditionalWrites {
     return { agent, writerNonce: this.#engine.runtime.randomHex(16), schemaVersion };
   }
 
-  #encode(place: LanePlace, drafted: readonly Drafted<Waiting>[]): Buffer {
+  #encode(place: LanePlace, recent: Recent, drafted: readonly Drafted<Waiting>[]): Buffer {
     const claim: Claim = {
       kind: "data",
       ...place,
       nonce: this.#engine.runtime.randomHex(16),
       reads: [],
-      recent: { from: place.n, ids: new Map() },
+      recent,
       operations: drafted.map(({ guarded }) => guarded),
     };
     return encodeClaim(

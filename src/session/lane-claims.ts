@@ -5,7 +5,7 @@
 import { UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import { guardWindowMs } from "../core/settings.ts";
 import type { Engine } from "../engine/engine.ts";
-import type { Claim } from "../format/claim.ts";
+import { type Claim, namesOf, type Recent } from "../format/claim.ts";
 import { laneFloor } from "../format/manifest-codec.ts";
 import type { LanePlace } from "../format/paths.ts";
 import type { SentClaim } from "../log/claim-writer.ts";
@@ -65,20 +65,22 @@ export class LaneClaims {
 
   /**
    * G4 to G6, in the view of the replica, whose lock is held.
-   * @param ids those that were decided on
-   * @param encode the claim at a place
+   * @param ids those that were decided on, which the claim names
+   * @param encode the claim at a place, with what it tells of those before it
    * @returns undefined if another's claim concerns what was decided on: it is to be decided anew
    * @throws as `ClaimWriter.put`
    */
   async claim(
     lane: number,
     ids: ReadonlySet<string>,
-    encode: (place: LanePlace) => Buffer,
+    encode: (place: LanePlace, recent: Recent) => Buffer,
   ): Promise<ClaimPut | undefined> {
+    const { newestClaims } = this.#engine;
     const first = lastNumber(this.#replica.viewWithOwn, lane) + 1;
     for (let n = first; n <= first + PASSED_MAX; n++) {
       const place = { lane, n };
-      const bytes = encode(place);
+      const recent = newestClaims.before(place);
+      const bytes = encode(place, recent);
       const sent = await this.#send(place, bytes);
       const isWritten = sent.status === "written";
       const judged = sent.status !== "gone" && this.isLive([place], sent.dateMs);
@@ -89,9 +91,12 @@ export class LaneClaims {
       });
       if (sent.status === "written") {
         if (!isLive) throw this.#unknown(place, bytes, "was merged before its answer came");
+        newestClaims.note({ ...place, recent }, ids);
         return { place, bytes };
       }
-      if (sent.status === "gone" || !isLive || namesAny(sent.claim, ids)) return undefined;
+      if (sent.status === "gone" || !isLive) return undefined;
+      newestClaims.note(sent.claim, namesOf(sent.claim));
+      if (namesAny(sent.claim, ids)) return undefined;
     }
     return undefined;
   }
@@ -149,15 +154,5 @@ function lastNumber({ loaded, segments }: View, lane: number): number {
 
 /** TOUCH */
 function namesAny(claim: Claim, ids: ReadonlySet<string>): boolean {
-  switch (claim.kind) {
-    case "seal":
-      return true;
-    case "intent":
-      return [...claim.reads, ...claim.writes].some((id) => ids.has(id));
-    case "data":
-      return (
-        claim.reads.some((id) => ids.has(id)) ||
-        claim.operations.some(({ operation }) => ids.has(operation.id))
-      );
-  }
+  return claim.kind === "seal" || namesOf(claim).some((id) => ids.has(id));
 }

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { laneOf } from "../../src/core/lane.ts";
-import { type Claim, encodeClaim, type Recent } from "../../src/format/claim.ts";
+import { type Claim, encodeClaim, namesOf, type Recent } from "../../src/format/claim.ts";
 import { decodeClaim } from "../../src/format/claim-decoder.ts";
 import { filterHash } from "../../src/format/paths.ts";
 import { NewestClaims } from "../../src/log/newest-claims.ts";
@@ -17,6 +17,10 @@ function claimOf(n: number, ids: readonly string[], recent: Recent): Claim {
   if (ids.length === 0) return { kind: "seal", ...head };
   const operations = ids.map((id) => guarded(id, absentAt(0), { n }));
   return { kind: "data", ...head, reads: [], operations };
+}
+
+function note(known: NewestClaims, claim: Claim): void {
+  known.note(claim, namesOf(claim));
 }
 
 test("a claim tells of those before it what they name, however many there were and whoever knows them", () => {
@@ -45,7 +49,7 @@ test("a claim tells of those before it what they name, however many there were a
             claim,
           ),
         ).toEqual(claim);
-        if (n !== missed) known.note(claim);
+        if (n !== missed) note(known, claim);
         for (const id of ids) newest.set(id, n);
       }
 
@@ -59,10 +63,10 @@ test("a claim tells of those before it what they name, however many there were a
 test("claims that name very many records are told of in full, or not at all", () => {
   const known = new NewestClaims();
   const many = Array.from({ length: 200 }, (_, at) => idOf(at));
-  known.note(claimOf(1, many, { from: 1, ids: new Map() }));
+  note(known, claimOf(1, many, { from: 1, ids: new Map() }));
   expect(known.before({ lane: LANE, n: 2 })).toMatchObject({ from: 1, ids: { size: 200 } });
   const others = Array.from({ length: 100 }, (_, at) => idOf(200 + at));
-  known.note(claimOf(2, others, known.before({ lane: LANE, n: 2 })));
+  note(known, claimOf(2, others, known.before({ lane: LANE, n: 2 })));
   const { from, ids } = known.before({ lane: LANE, n: 3 });
   expect([from, ids.size]).toEqual([2, 100]);
   expect([...ids.values()]).toEqual(others.map(() => 2));
@@ -70,8 +74,8 @@ test("claims that name very many records are told of in full, or not at all", ()
 
 test("an older claim, or one of another lane, changes nothing", () => {
   const known = new NewestClaims();
-  known.note(claimOf(5, [IDS[0] ?? ""], { from: 5, ids: new Map() }));
-  known.note(claimOf(4, [IDS[1] ?? ""], { from: 4, ids: new Map() }));
+  note(known, claimOf(5, [IDS[0] ?? ""], { from: 5, ids: new Map() }));
+  note(known, claimOf(4, [IDS[1] ?? ""], { from: 4, ids: new Map() }));
   expect([...known.before({ lane: LANE, n: 6 }).ids.values()]).toEqual([5]);
   expect(known.before({ lane: LANE + 1, n: 6 })).toEqual({ from: 6, ids: new Map() });
 });

@@ -97,4 +97,16 @@ export const GUARD_MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: "tells of older claims as if nothing were between",
+    breaks: ["R4"],
+    does: "repeats what it knew of a lane, whatever was claimed there since",
+    edits: [
+      {
+        file: "log/newest-claims.ts",
+        find: "return known?.n === n - 1 ? known.recent",
+        put: "return known !== undefined && n > 0 ? known.recent",
+      },
+    ],
+  },
 ];

@@ -180,6 +180,28 @@ export function conditionalCases(make: MakeMedium): void {
     expect(await entries()).toEqual([["n", 64]]);
   });
 
+  test("a lookup in a lane with many claims reads one of them, and at most one more", async () => {
+    const { medium, open } = await setUp(make);
+    await (await open()).close();
+    const writers = await openMany(open, 3);
+    const ids = Array.from({ length: 8 }, (_, at) => `{hot}-${at}`);
+    for (let n = 1; n <= 40; n++) {
+      const id = ids[(n * 5) % ids.length] ?? "";
+      await writers[n % writers.length]?.update(id, plus(1));
+    }
+    const watched = watchBackend(medium.backend());
+    for (const id of [...ids, "{hot}-none"]) {
+      const backend = watched.backend;
+      const reader = await open<number>({ readOnly: true, skipLoad: true, backend });
+      watched.calls.length = 0;
+      expect(await reader.read(id)).toBe(ids.includes(id) ? 5 : undefined);
+      const claims = watched.calls.filter((call) => /^get ops\/.+\/lane-/.test(call));
+      expect(claims.length).toBeGreaterThan(0);
+      expect(claims.length).toBeLessThanOrEqual(ids.includes(id) ? 2 : 1);
+      await reader.close();
+    }
+  });
+
   test("a claim outlives compactions, and what is merged of it is what was written", async () => {
     const { open, entries } = await setUp(make);
     const store = await open<number>({ agentId: "a" });
