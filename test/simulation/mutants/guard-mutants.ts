@@ -98,14 +98,14 @@ export const GUARD_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: "tells of older claims as if nothing were between",
+    name: "leaves out what the claim before names",
     breaks: ["R4"],
-    does: "repeats what it knew of a lane, whatever was claimed there since",
+    does: "tells in a claim only what the claims before the last one name",
     edits: [
       {
         file: "log/newest-claims.ts",
-        find: "return known?.n === n - 1 ? known.recent",
-        put: "return known !== undefined && n > 0 ? known.recent",
+        find: "for (const id of names) next.set(filterHash(id), n);",
+        put: "for (const id of names) next.delete(filterHash(id));",
       },
     ],
   },
