@@ -163,8 +163,8 @@ describe("the cost of a store", () => {
       method === "GET" && startOrdinal % 3 === 0 ? "drop-before" : undefined;
     await Promise.all(
       stores.map(async (store, at) => {
-        // Records of their own: where two update one, somebody is refused and puts again.
-        for (let n = 0; n < 5 + at; n++) await store.update(`old-${10 * at + n}`, () => task(n));
+        // Records of lanes of their own: where two write in one, somebody is refused and puts again.
+        for (let n = 0; n < 5 + at; n++) await store.update(`old-${20 * at + n}`, () => task(n));
         await store.refresh();
       }),
     );
