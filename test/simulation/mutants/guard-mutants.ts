@@ -108,5 +108,6 @@ export const GUARD_MUTANTS: readonly Mutant[] = [
         put: "for (const id of names) next.delete(filterHash(id));",
       },
     ],
+    test: { file: "log/newest-claims.test.ts", name: "a claim tells of those before it" },
   },
 ];
