@@ -24,6 +24,7 @@ const ENTRIES = {
   "s3/light/index": "src/s3/light/index.ts",
   "lambda/index": "src/lambda/index.ts",
   "lambda/light/index": "src/lambda/light/index.ts",
+  "powertools/index": "src/powertools/index.ts",
   "testing/index": "src/testing/index.ts",
   "cdk/index": "infra/index.ts",
   "esbuild/index": "esbuild.settings.mjs",

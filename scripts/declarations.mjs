@@ -9,6 +9,12 @@ import { promisify } from "node:util";
 import { keepReached } from "./reached-declarations.mjs";
 import { thinMappings } from "./thin-map.mjs";
 
+/**
+ * Entry points whose classes extend those of a package that is declared twice, with private members: as an ES
+ * module they must extend the declaration of the ES module.
+ */
+const EXTENDING = new Set(["powertools/index"]);
+
 /** @param {Readonly<Record<string, string>>} entries modules by the path of the built file */
 export async function declare(root, outdir, commonJs, entries) {
   const cache = join(root, "node_modules/.cache");
@@ -24,7 +30,9 @@ export async function declare(root, outdir, commonJs, entries) {
     for (const { path, text, needsSource } of await keepReached(paths)) {
       await publish({ root, outdir, commonJs, emitted, path, text, needsSource });
     }
-    for (const name of Object.keys(entries)) await reExport(outdir, commonJs, name);
+    for (const name of Object.keys(entries)) {
+      await (EXTENDING.has(name) ? declareAnew : reExport)(outdir, commonJs, name);
+    }
   } finally {
     await rm(emitted, { recursive: true });
   }
@@ -66,6 +74,19 @@ async function reExport(outdir, commonJs, name) {
   await mkdir(dirname(to), { recursive: true });
   const from = relative(dirname(to), join(commonJs, `${name}.js`));
   await writeFile(to, `export * from "${from.startsWith(".") ? from : `./${from}`}";\n`);
+}
+
+/** The same text, whose imports of this package lead to its declarations as CommonJS. */
+async function declareAnew(outdir, commonJs, name) {
+  const to = join(outdir, `${name}.d.ts`);
+  await mkdir(dirname(to), { recursive: true });
+  const text = await readFile(join(commonJs, `${name}.d.ts`), "utf8");
+  const at = relative(dirname(to), dirname(join(commonJs, name)));
+  const moved = text.replace(
+    /(from |import\()"(\.[^"]+)"/g,
+    (_, head, path) => `${head}"${join(at, path)}"`,
+  );
+  await writeFile(to, moved.replace(/\n*\/\/# sourceMappingURL=.*\s*$/, "\n"));
 }
 
 /** Beside the module that it declares. */

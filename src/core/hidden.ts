@@ -6,6 +6,10 @@ import { InvalidArgumentError } from "./errors.ts";
 import { checkId } from "./record.ts";
 
 const HIDDEN = "\u0000once:";
+/** Begins what follows where it is no key of `once`. */
+const OTHERS = "\u0000";
+/** The method of a store by which other parts of this package, also of its other build, reach them. */
+export const HIDDEN_RECORDS: unique symbol = Symbol.for("opslog-serverless.hidden");
 /** Above the ids that are hidden, and at or below all others that are not below them. */
 export const HIDDEN_END = "\u0000once;";
 
@@ -14,9 +18,16 @@ export function isHidden(id: string): boolean {
   return id.startsWith(HIDDEN);
 }
 
-/** The id of the record that tells of a call by its key. */
-export function hiddenId(key: string): string {
+/** The id of the record of a call of `once`. @throws InvalidArgumentError for keys of other parts */
+export function onceId(key: string): string {
+  if (key.startsWith(OTHERS))
+    throw new InvalidArgumentError("keys of once do not begin with U+0000");
   return `${HIDDEN}${key}`;
+}
+
+/** The id of the record of an idempotent function. */
+export function idempotencyId(key: string): string {
+  return `${HIDDEN}${OTHERS}${key}`;
 }
 
 /** @throws InvalidArgumentError as `checkId`, and for ids that are hidden: nobody could read them */

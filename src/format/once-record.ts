@@ -39,3 +39,22 @@ export function decodeOnce(value: unknown): OnceState | undefined {
     return undefined;
   return { state, holder, expires, result };
 }
+
+/** The record of an idempotent function: one of `once` with two more fields. */
+export interface IdempotencyState extends OnceState {
+  /** ms since 1970: when one that is running may be taken over; undefined: when it expires. */
+  readonly leaseEnds?: number;
+  readonly payloadHash?: string;
+}
+
+/** Undefined: there is none. */
+export function decodeIdempotency(value: unknown): IdempotencyState | undefined {
+  const known = decodeOnce(value);
+  if (known === undefined) return undefined;
+  const { leaseEnds, payloadHash } = value as IdempotencyState;
+  return {
+    ...known,
+    ...(typeof leaseEnds === "number" ? { leaseEnds } : {}),
+    ...(typeof payloadHash === "string" ? { payloadHash } : {}),
+  };
+}

@@ -3,22 +3,17 @@
  * came of it. Each of its changes is a conditional write (PROTOCOL, E1 to E6).
  */
 import { describeValue } from "../core/describe.ts";
-import {
-  InvalidArgumentError,
-  OnceInProgressError,
-  OnceLostError,
-  WriteOutcomeUnknownError,
-} from "../core/errors.ts";
-import { hiddenId } from "../core/hidden.ts";
+import { InvalidArgumentError, OnceInProgressError, OnceLostError } from "../core/errors.ts";
+import { onceId } from "../core/hidden.ts";
 import { checkNames, positive, wrong } from "../core/options.ts";
 import { messageOf } from "../core/realm.ts";
 import { checkId, copyRecord, deepFreeze } from "../core/record.ts";
 import { SILENT_ABORT } from "../core/silent-abort.ts";
 import { decodeOnce, encodeOnce, type OnceState } from "../format/once-record.ts";
 import type { FoundRecord } from "../session/claim-draft.ts";
-import type { StagedOperation } from "../session/memtable.ts";
 import type { Session } from "../session/session.ts";
 import { DEADLINE_MS } from "./conditions.ts";
+import type { ChangeOptions, HiddenRecords } from "./hidden-records.ts";
 import type { Mutations } from "./mutations.ts";
 
 /** Options of `once`. */
@@ -41,9 +36,6 @@ const LEASE_MS_MIN = 1_000;
 const MS_MAX = 3_153_600_000_000;
 /** A result that is kept for less than that is kept so long to the second. */
 const SHORT_TTL_MS = 600_000;
-/** How often a change is decided anew whose outcome is unknown. */
-const ATTEMPTS_MAX = 4;
-const WAIT_MS = 50;
 
 interface Call {
   readonly key: string;
@@ -60,10 +52,12 @@ type Decide = (found: OnceState | undefined, nowMs: number) => OnceState | "abse
 export class Once {
   readonly #session: Session;
   readonly #mutations: Mutations;
+  readonly #records: HiddenRecords;
 
-  constructor(session: Session, mutations: Mutations) {
+  constructor(session: Session, mutations: Mutations, records: HiddenRecords) {
     this.#session = session;
     this.#mutations = mutations;
+    this.#records = records;
   }
 
   /** As `Store.once` documents. @returns the store's copy of the result */
@@ -87,8 +81,7 @@ export class Once {
 
   #checked(key: string, fn: unknown, options: OnceOptions): Call {
     checkNames(options, NAMES);
-    const { runtime } = this.#session.engine;
-    const id = hiddenId(checkId(key));
+    const id = onceId(checkId(key));
     checkId(id);
     if (typeof fn !== "function") {
       throw new InvalidArgumentError(`once: expected a function, found ${describeValue(fn)}`);
@@ -97,7 +90,7 @@ export class Once {
     const leaseMs = positive(options.leaseMs, "leaseMs", LEASE_MS, MS_MAX);
     if (leaseMs < LEASE_MS_MIN) throw wrong("leaseMs", `at least ${LEASE_MS_MIN}`, leaseMs);
     this.#mutations.checkMode("once");
-    return { key, id, holder: runtime.randomHex(16), ttlMs, leaseMs };
+    return { key, id, holder: this.#records.newHolder(), ttlMs, leaseMs };
   }
 
   /** E1, E2. @returns what is known of an earlier run; otherwise this one holds the key */
@@ -142,7 +135,7 @@ export class Once {
   async #renew(call: Call, signal: AbortSignal): Promise<void> {
     const { key, leaseMs } = call;
     for (;;) {
-      await this.#session.engine.runtime.idle(leaseMs / 3, signal);
+      await this.#records.runtime.idle(leaseMs / 3, signal);
       if (signal.aborted) return;
       try {
         this.#session.checkOpen();
@@ -189,46 +182,10 @@ export class Once {
     throw new OnceLostError(key, id);
   }
 
-  /**
-   * E6: what came of an attempt is settled, and decided anew where nothing did: another attempt is
-   * refused where this one lands.
-   */
-  async #change(
-    call: Call,
-    how: { readonly fresh: boolean; readonly deadlineMs?: number },
-    decide: Decide,
-  ): Promise<FoundRecord | "written"> {
-    const { runtime } = this.#session.engine;
-    let again = false;
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await this.#decide(call, { ...how, fresh: how.fresh || again }, decide);
-      } catch (error) {
-        if (!(error instanceof WriteOutcomeUnknownError) || attempt === ATTEMPTS_MAX) throw error;
-        const outcome = await error.settle?.().catch(() => undefined);
-        if (outcome === "written") return outcome;
-        again = true;
-        await runtime.sleep(runtime.random() * WAIT_MS * 2 ** attempt);
-      }
-    }
-  }
-
-  async #decide(
-    { key, id }: Call,
-    { fresh, deadlineMs = DEADLINE_MS }: { readonly fresh: boolean; readonly deadlineMs?: number },
-    decide: Decide,
-  ): Promise<FoundRecord> {
-    const { options, replica } = this.#session;
-    // Who writes alone decides on its memory; the date is to be of now all the same.
-    if (options.agentId === "") await this.#session.refresh();
-    return this.#mutations.decide({
-      id,
-      fresh,
-      deadlineMs,
-      decide: ({ value }) => {
-        const next = decide(this.#decode(key, value), Math.floor(replica.view.lastDateMs));
-        return next === undefined ? undefined : operationOf(id, next);
-      },
+  #change(call: Call, how: ChangeOptions, decide: Decide): Promise<FoundRecord | "written"> {
+    return this.#records.change(call.id, how, (value, nowMs) => {
+      const next = decide(this.#decode(call.key, value), nowMs);
+      return next === undefined || next === "absent" ? next : encodeOnce(next);
     });
   }
 
@@ -243,9 +200,4 @@ export class Once {
   #warn(message: string): void {
     this.#session.engine.onWarning(message);
   }
-}
-
-function operationOf(id: string, next: OnceState | "absent"): StagedOperation {
-  if (next === "absent") return { op: "delete", id, text: undefined, value: undefined };
-  return { op: "set", id, ...copyRecord(id, encodeOnce(next)) };
 }

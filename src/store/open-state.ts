@@ -1,5 +1,6 @@
 /** What a store's methods work with while it is open. */
 import type { Runtime } from "../core/runtime.ts";
+import { HiddenRecords } from "./hidden-records.ts";
 import { Mutations } from "./mutations.ts";
 import { Once } from "./once.ts";
 import { ResidentReads } from "./reads.ts";
@@ -15,6 +16,7 @@ export interface OpenState<T> {
   readonly name: "open";
   readonly session: Session;
   readonly mutations: Mutations;
+  readonly hidden: HiddenRecords;
   readonly once: Once;
   readonly reads: ResidentReads<T>;
   readonly scans: Scans<T>;
@@ -25,11 +27,13 @@ export interface OpenState<T> {
 export function openState<T>(session: Session, runtime: Runtime): OpenState<T> {
   const reads = new ResidentReads<T>(session);
   const mutations = new Mutations(session);
+  const hidden = new HiddenRecords(session, mutations);
   return {
     name: "open",
     session,
     mutations,
-    once: new Once(session, mutations),
+    hidden,
+    once: new Once(session, mutations, hidden),
     reads,
     scans: new Scans(session, reads),
     streams: new Streams(session, reads),

@@ -1,10 +1,12 @@
 /** The public class: each method checks its arguments and makes one call into the open session. */
 import { InvalidArgumentError, NotOpenError, ReadOnlyError } from "../core/errors.ts";
+import { HIDDEN_RECORDS } from "../core/hidden.ts";
 import type { Fields, Operation } from "../core/operation.ts";
 import type { VersionToken } from "../format/version-token.ts";
 import { systemRuntime } from "../core/runtime.ts";
 import { backendFor } from "../engine/resolve-backend.ts";
 import { archiveNames, type ManifestInfo } from "../read/manifest-info.ts";
+import type { HiddenRecords } from "./hidden-records.ts";
 import type { Mutations } from "./mutations.ts";
 import { type OpenState, openState, type State } from "./open-state.ts";
 import { type StoreInternals } from "../session/session.ts";
@@ -43,7 +45,6 @@ export class Store<T = Fields> {
   /**
    * A new store, open. Close it, or declare it with `await using`.
    * @param location a directory (a path or a `file://` URL), or what the backend serves: `s3://bucket/prefix`
-   * @throws as the method `open`
    * @example
    * const store = await Store.open<Task>("./data", { agentId: "worker-1", skipLoad: true });
    */
@@ -147,8 +148,6 @@ export class Store<T = Fields> {
    * Names the version of a record as `read` would return it, once that is durable; undefined when there
    * is none. To go with a value, take the version first, then `get`.
    * @throws as `read`, and what that flush fails with
-   * @example
-   * const before = await store.versionOf("task-1");
    */
   async versionOf(id: string, options?: ReadOptions): Promise<VersionToken | undefined> {
     return this.#open().reads.versionOf(id, options);
@@ -302,8 +301,6 @@ export class Store<T = Fields> {
    * Moves the resident records that `predicate` accepts into an archive, by default the quarter's in
    * local time ("2026-Q4"), and compacts; returns their number. What others write meanwhile survives.
    * @throws NotHydratedError, LockedError, ConflictError; otherwise as `set`
-   * @example
-   * const moved = await store.archive((task) => task.done, "2026-Q3");
    */
   async archive(predicate: (value: T, id: string) => boolean, segment?: string): Promise<number> {
     return this.#mutations().archive(this.#open().reads.chooser(predicate), segment);
@@ -322,8 +319,6 @@ export class Store<T = Fields> {
   /**
    * Merges the log into a new snapshot; without effect while another compactor is at work.
    * @throws NotOpenError, ReadOnlyError, CorruptionError, UnavailableError
-   * @example
-   * await store.compact();
    */
   async compact(): Promise<void> {
     this.#mutations();
@@ -379,6 +374,11 @@ export class Store<T = Fields> {
   getManifest(): ManifestInfo | null {
     if (this.#state.name !== "open") return this.#lastManifest;
     return this.#state.session.describeManifest();
+  }
+
+  /** @internal */
+  [HIDDEN_RECORDS](): HiddenRecords {
+    return this.#open().hidden;
   }
 
   /** @throws NotOpenError */

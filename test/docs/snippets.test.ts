@@ -9,47 +9,11 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { httpEvent, projectDirectory, runModule } from "../functions/support.ts";
 import { SYNTH_MS } from "../infra/support.ts";
 import { npmPackage, projectWithPackage } from "../support/installed-package.ts";
+import { FILES, PRELUDES } from "./snippet-files.ts";
 import { anchorsOf, filesOf, linksOf, readDocuments, scriptsOf, snippetsOf } from "./snippets.ts";
 
 const run = promisify(execFile);
 
-/** What a snippet presupposes, as its reader does: it stands before the snippet in the file. */
-const PRELUDES: Readonly<Record<string, string>> = {
-  "docs/bundling.md#esbuild to ES modules ts 1": `
-    import { App, Stack } from "aws-cdk-lib";
-    const app = new App({ outdir: "cdk.out" });
-    const stack = new Stack(app, "stack");`,
-  "docs/lambda.md#Deploying with the CDK ts 1": `
-    import { App } from "aws-cdk-lib";
-    import { Code, Function, Runtime } from "aws-cdk-lib/aws-lambda";
-    import { Topic } from "aws-cdk-lib/aws-sns";
-    const app = new App({ outdir: "cdk.out" });
-    const stack = new Stack(app, "stack");
-    const topic = new Topic(stack, "Topic");
-    const code = Code.fromInline("exports.handler = () => {};");
-    const handler = new Function(stack, "Handler", { code, handler: "index.handler", runtime: Runtime.NODEJS_22_X });`,
-};
-/** The file that each snippet becomes. */
-const FILES: Readonly<Record<string, string>> = {
-  "README.md#On a directory js 1": "directory.js",
-  "README.md#On Lambda ts 1": "functions/tasks.ts",
-  "docs/getting-started.md#Every call once ts 1": "use.ts",
-  "docs/concurrency.md#Concurrency ts 1": "concurrency.ts",
-  "docs/concurrency.md#Once ts 1": "once.ts",
-  "docs/concurrency.md#Over HTTP ts 1": "functions/put.ts",
-  "docs/following.md#Following changes ts 1": "following.ts",
-  "docs/lambda.md#Handlers ts 1": "functions/add.ts",
-  "docs/lambda.md#The compactor ts 1": "functions/compact.ts",
-  "docs/lambda.md#What starts it ts 1": "server.ts",
-  "docs/lambda.md#Several at once ts 1": "compact-job.ts",
-  "docs/lambda.md#Deploying with the CDK ts 1": "stack.ts",
-  "docs/s3.md#S3 and other servers ts 1": "s3.ts",
-  "docs/bundling.md#esbuild to ES modules js 1": "build.mjs",
-  "docs/bundling.md#esbuild to ES modules ts 1": "bundling-stack.ts",
-  "docs/testing.md#Testing your handlers ts 1": "tasks.test.ts",
-  "docs/testing.md#When the medium fails ts 1": "failing.test.ts",
-  "docs/testing.md#A storage backend of your own ts 1": "backend.test.ts",
-};
 const COMPILED = ["ts", "js"];
 
 const documents = readDocuments();
@@ -59,6 +23,8 @@ let project: Awaited<ReturnType<typeof projectWithPackage>>;
 beforeAll(async () => {
   project = await projectWithPackage([
     "@aws-sdk",
+    "@aws-lambda-powertools",
+    "@aws",
     "@smithy",
     "@types/node",
     "@types/aws-lambda",
@@ -239,6 +205,21 @@ describe("runs:", () => {
       { OPSLOG_LOCATION: join(project.path, "edited") },
     );
     expect(answers).toEqual({ statuses: [200, ...Array(19).fill(412)], etags: 1 });
+  });
+
+  test("a function that is idempotent", async () => {
+    const program = await compile("functions/charge.ts");
+    const answers = await lastLine(`
+      const { Store } = await import("opslog-serverless");
+      await (await Store.open("./data")).close();
+      const { handler } = await import(${JSON.stringify(program)});
+      const context = { awsRequestId: "1", getRemainingTimeInMillis: () => 20_000 };
+      const answers = [await handler({ id: "7", cents: 990 }, context)];
+      answers.push(await handler({ id: "7", cents: 1 }, context));
+      console.log(JSON.stringify(answers));
+      process.exit();
+    `);
+    expect(answers).toEqual([{ receipt: "7-990" }, { receipt: "7-990" }]);
   });
 
   test("a handler that adds, and the compactor", async () => {

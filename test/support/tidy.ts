@@ -38,6 +38,7 @@ export const RANKS: Readonly<Record<string, number>> = {
   session: 8,
   store: 9,
   lambda: 10,
+  powertools: 10,
   "lambda/light": 11,
   // The package's front doors.
   "index.ts": 12,
@@ -48,7 +49,11 @@ export const RANKS: Readonly<Record<string, number>> = {
 const PACKAGE_ROOMS: readonly { readonly pattern: RegExp; readonly room: string }[] = [
   { pattern: /^@(aws-sdk|smithy)\//, room: "s3" },
   { pattern: /^aws-lambda$/, room: "lambda" },
-  { pattern: /^(?!node:|@aws-sdk\/|@smithy\/|aws-lambda$)[^.]/, room: "no room" },
+  { pattern: /^@aws-lambda-powertools\//, room: "powertools" },
+  {
+    pattern: /^(?!node:|@aws-sdk\/|@smithy\/|@aws-lambda-powertools\/|aws-lambda$)[^.]/,
+    room: "no room",
+  },
 ];
 
 /** A statement that imports or passes on, over several lines too; or an import in an expression. */
