@@ -335,7 +335,7 @@ export class MergeStep {
       logged: merged.entries,
       generation: base,
       purgeFloor: this.#purgeFloor(),
-      dateMs: loaded.dateMs,
+      endedMs: loaded.dateMs - limits.endedKeptMs,
       sealing: loaded.manifest,
       unitBytesMax: limits.unitBytesMax,
       indexBytesMin: limits.copiedIndexBytesMin,

@@ -20,7 +20,7 @@ export interface CompactionLimits extends CatalogueLimits {
   readonly logSegmentsMax: number;
   /** Levels up to this are merged together with the log; more of them are units of their own. */
   readonly joinBytesMax: number;
-  /** The pace of merging runs by which these are chosen where none is known. */
+  /** The pace of merging runs by which these are chosen where none is known: slower than any medium. */
   readonly assumedBytesPerMs: number;
   /** What a unit reads of runs: what an invocation that is cut off loses at most. */
   readonly unitBytesMax: number;
@@ -32,24 +32,24 @@ export interface CompactionLimits extends CatalogueLimits {
   readonly copiedIndexBytesMin: number;
   /** How large blocks and partitions of runs become. */
   readonly layout: RunLayout;
+  /** How long records of calls that run once stay beyond their end. */
+  readonly endedKeptMs: number;
 }
 
-const KIB = 1024;
-const MIB = KIB * KIB;
+const [KIB, MIB] = [1024, 1024 * 1024];
 
 export const DEFAULT_LIMITS: CompactionLimits = {
   ...DEFAULT_CATALOGUE_LIMITS,
   logBytesMax: 16 * MIB,
   logSegmentsMax: 20_000,
   joinBytesMax: 64 * MIB,
-  // 1 MB/s: slower than any medium that a store is for.
   assumedBytesPerMs: 1_000,
   unitBytesMax: 256 * MIB,
   runBytesMax: 64 * MIB,
   portionBytesMin: 64 * KIB,
-  // Between a quarter and a half of a full one.
   copiedIndexBytesMin: 12 * KIB,
   layout: RUN_LAYOUT,
+  endedKeptMs: 3_600_000,
 };
 
 /** What is left of the time of a pass. */

@@ -28,8 +28,8 @@ export interface UnitMergeOptions {
   readonly generation: number;
   /** Tombstones at or below it are left out; undefined: none may be. */
   readonly purgeFloor: number | undefined;
-  /** Of the medium, when the merge began: hidden records that ended long before become tombstones. */
-  readonly dateMs: number;
+  /** Hidden records that ended before this date of the medium become tombstones. */
+  readonly endedMs: number;
   /** Of these, what the lanes have not passed a seal of is kept. */
   readonly sealing: Pick<Manifest, "lanes" | "sealed">;
   /** The bound of a plan that is not whole. */
@@ -182,11 +182,11 @@ export class UnitMerge {
   #withoutEnded(batch: readonly RunEntry[]): readonly RunEntry[] {
     const [first] = batch;
     if (first === undefined || first.id >= HIDDEN_END) return batch;
-    const { dateMs } = this.#options;
+    const { endedMs } = this.#options;
     return batch.map((entry) => {
       // The text of others is not read.
       const text = isHidden(entry.id) && !isTombstone(entry) ? entry.text : undefined;
-      return text !== undefined && isOver(text, dateMs) ? ended(entry) : entry;
+      return text !== undefined && isOver(text, endedMs) ? ended(entry) : entry;
     });
   }
 

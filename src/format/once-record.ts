@@ -12,21 +12,18 @@ export interface OnceState {
 }
 
 const HOLDER = /^[0-9a-f]{16}$/;
-/** How long a record is kept beyond its end: dates may be wrong by minutes. */
-const KEPT_MS = 3_600_000;
 
 export function encodeOnce({ state, holder, expires, result }: OnceState): object {
   return { state, holder, expires, ...(result === undefined ? {} : { result }) };
 }
 
 /**
- * Whether nobody needs a hidden record any more. Never of one that a program of the original wrote.
+ * Whether a hidden record ended before a date. Never one that a program of the original wrote.
  * @param text its stored JSON
- * @param dateMs of the medium
  */
-export function isOver(text: string, dateMs: number): boolean {
+export function isOver(text: string, endedMs: number): boolean {
   const state = decodeOnce(JSON.parse(text));
-  return state !== undefined && state.expires + KEPT_MS < dateMs;
+  return state !== undefined && state.expires < endedMs;
 }
 
 /** Undefined: no program of this library wrote it. */

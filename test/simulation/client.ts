@@ -6,6 +6,7 @@ import {
   WriteOutcomeUnknownError,
 } from "../../src/core/errors.ts";
 import { Store } from "../../src/store/store.ts";
+import type { OnceOptions } from "../../src/store/once.ts";
 import type { StoreOptions } from "../../src/session/options.ts";
 import { isOfThird, periodOf } from "./archive-judge.ts";
 import { checkExpected, checkWarning } from "./expected.ts";
@@ -127,6 +128,15 @@ export class Client extends Viewer {
     return this.#commit([{ id, text: JSON.stringify(record) }], () =>
       this.store.update(id, () => next),
     );
+  }
+
+  /** @throws as the store's */
+  once(key: string, fn: () => Promise<string>, options: OnceOptions): Promise<string> {
+    return this.store.once(key, fn, options);
+  }
+
+  failed(what: string, error: unknown): void {
+    checkExpected(this.world, this.process, what, error);
   }
 
   /** Replaces a record as it is now, or creates it; deletes it where nothing is given. */

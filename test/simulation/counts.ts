@@ -104,5 +104,13 @@ export function createCounts() {
     /** Calls of `archive` that moved something, and the records they moved. */
     archives: 0,
     archived: 0,
+    /** Calls of `once`: functions that ran, results, results of others, refusals, results not kept. */
+    onceRuns: 0,
+    onceResults: 0,
+    onceRepeated: 0,
+    onceInProgress: 0,
+    onceLost: 0,
+    /** How often the objects showed a tombstone in the place of what had ended. */
+    onceEnded: 0,
   };
 }

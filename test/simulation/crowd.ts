@@ -20,6 +20,7 @@ export const COMERS = [
   "rival",
   "relay",
   "contenders",
+  "callers",
 ] as const;
 
 export type Comer = (typeof COMERS)[number];
@@ -52,6 +53,7 @@ export const NOBODY: Crowd["gapsMs"] = {
   rival: Infinity,
   relay: Infinity,
   contenders: Infinity,
+  callers: Infinity,
 };
 
 /** Share of the worlds in which everybody is. */
@@ -80,6 +82,7 @@ function drawLarge(prng: Prng): Crowd {
       rival: compactor * 2,
       relay: Infinity,
       contenders: Infinity,
+      callers: Infinity,
     },
     longWriters: prng.between(1, 3),
     longReaders: prng.between(1, 3),

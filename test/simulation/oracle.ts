@@ -5,6 +5,7 @@
 import { LOG_PREFIX, MANIFEST_PATH } from "../../src/format/paths.ts";
 import { ArchiveJudge } from "./archive-judge.ts";
 import { createCounts } from "./counts.ts";
+import { OnceJudge } from "./once-judge.ts";
 import { Register } from "./register.ts";
 import type { Founding } from "./founding.ts";
 import type { Kernel } from "./kernel.ts";
@@ -32,6 +33,7 @@ export class Oracle implements ServerObserver {
   readonly ledger = new Ledger();
   readonly truth: Truth;
   readonly register: Register;
+  readonly once: OnceJudge;
   readonly #kernel: Kernel;
   readonly #server: ObjectServer;
   readonly #acked = new Map<string, Op>();
@@ -60,6 +62,8 @@ export class Oracle implements ServerObserver {
     });
     const onArchived = (op: Op): void => this.register.archivePublished(op);
     this.#archives = new ArchiveJudge({ ...parts, onArchived });
+    const now = (): number => kernel.nowMs;
+    this.once = new OnceJudge({ ...parts, server, now, counts: this.counts });
     server.observe(this);
   }
 
@@ -79,6 +83,7 @@ export class Oracle implements ServerObserver {
 
   onPut(path: string, { body }: StoredObject): void {
     if (path.startsWith(LOG_PREFIX)) this.#checkLanded(path, body);
+    this.once.onPut(path, body);
     if (path !== MANIFEST_PATH) return;
     const { generation, lastPurge } = this.truth.manifest();
     this.counts.published++;
@@ -100,6 +105,7 @@ export class Oracle implements ServerObserver {
   powerCut(): void {
     this.counts.powerCuts++;
     this.#views.seen.clear();
+    this.once.powerCut();
     this.#checkStore("after a power cut");
   }
 
@@ -154,6 +160,7 @@ export class Oracle implements ServerObserver {
     if (missing.length > 0) {
       return this.fail("ORPHAN", `${when}: the manifest names ${missing[0]}, which is not there`);
     }
+    this.once.checkStore(when);
     const winners = this.truth.winners();
     this.#archives.checkWinners(when, winners);
     for (const [id, least] of this.#acked) {

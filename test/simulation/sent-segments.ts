@@ -1,4 +1,5 @@
 /** Segments as they were sent, each by itself, also where several share an object. */
+import { isHidden } from "../../src/core/hidden.ts";
 import { revisionOf, type Version } from "../../src/core/version.ts";
 import { segmentsOf } from "../../src/format/claim.ts";
 import { decodeClaim } from "../../src/format/claim-decoder.ts";
@@ -79,6 +80,8 @@ export function recordOf(
   };
   for (const operation of operations) {
     const { id, op, data, undoes } = operation;
+    // Of calls that run once: judged by themselves.
+    if (isHidden(id)) continue;
     const stored = op === "set" ? JSON.stringify(data) : undefined;
     if (stored !== undefined && !hasForm(stored, v)) misformed.push(stored);
     const text = stored && plainText(stored);

@@ -1,6 +1,7 @@
 /** One simulation: a storm of writers, readers, compactors and faults, then calm, then the account. */
 import { DEFAULT_LIMITS } from "../../src/compaction/plan.ts";
 import { LOG_PREFIX, MANIFEST_PATH } from "../../src/format/paths.ts";
+import { callers } from "./actors/callers.ts";
 import { archiver } from "./actors/archiver.ts";
 import { comingCompactors, compactorPass } from "./actors/compactor.ts";
 import { handlers } from "./actors/handlers.ts";
@@ -124,6 +125,7 @@ export function startActors(world: World, clients: Client[]): void {
     rival: () => comingCompactors(world, { full: prng.chance(0.4), limits, short }),
     relay: () => relay(world),
     contenders: () => contenders(world),
+    callers: () => callers(world),
   };
   const repeat = (gapMs: number, act: () => Promise<unknown>): void => {
     if (Number.isFinite(gapMs)) void loop(world, platform, gapMs, act);

@@ -20,6 +20,7 @@ import {
 import { isPacked, packedLength, unpackBlock } from "../../src/format/run-block.ts";
 import { decodeRunLines } from "../../src/format/run-codec.ts";
 import { type ArchiveInfo, decodeArchiveList } from "../../src/format/archive-list.ts";
+import { isHidden } from "../../src/core/hidden.ts";
 import type { RunEntry } from "../../src/core/version.ts";
 import { versionOf } from "../../src/format/segment.ts";
 import { decodeSegment } from "../../src/format/segment-decoder.ts";
@@ -51,7 +52,9 @@ export class Truth {
   readonly #frames = new WeakMap<Uint8Array, Frame>();
   #manifest: { readonly object: StoredObject; readonly manifest: Manifest } | undefined;
   /** Since the last change. */
-  #winners: { readonly changes: number; readonly winners: Winners } | undefined;
+  #winners:
+    | { readonly changes: number; readonly winners: Winners; readonly hidden: Winners }
+    | undefined;
 
   readonly #fail: (rule: string, message: string) => void;
   /** What the original left, as long as the manifest is its own. */
@@ -131,11 +134,21 @@ export class Truth {
 
   /** The highest version of each id, deletions included as far as they are not purged. */
   winners(): ReadonlyMap<string, Versioned> {
+    return this.#current().winners;
+  }
+
+  /** The same of the records that users do not see. */
+  hidden(): ReadonlyMap<string, Versioned> {
+    return this.#current().hidden;
+  }
+
+  #current(): { readonly winners: Winners; readonly hidden: Winners } {
     const { changes } = this.#server;
     if (this.#winners?.changes !== changes) {
-      this.#winners = { changes, winners: this.#findWinners() };
+      const [winners, hidden] = partitioned(this.#findWinners());
+      this.#winners = { changes, winners, hidden };
     }
-    return this.#winners.winners;
+    return this.#winners;
   }
 
   #findWinners(): Winners {
@@ -168,7 +181,7 @@ export class Truth {
 
   /** The highest version of each id in the runs of the current manifest. */
   published(): ReadonlyMap<string, Versioned> {
-    return this.#mergeRuns();
+    return partitioned(this.#mergeRuns())[0];
   }
 
   #mergeRuns(): Winners {
@@ -196,7 +209,7 @@ export class Truth {
     const winners: Winners = new Map();
     for (const entry of entriesIn(path, bytes)) {
       const { id, version, schemaVersion: schema, text } = entry;
-      if (text !== undefined && !hasForm(text, schema)) {
+      if (text !== undefined && !isHidden(id) && !hasForm(text, schema)) {
         this.#fail("SCHEMA", `${path} holds ${text} under version ${schema}`);
       }
       winners.set(id, { ...numbersOf(version), schema, text: text && plainText(text) });
@@ -247,6 +260,13 @@ function decodeLog(path: string, body: Uint8Array): Winners {
     }
   }
   return winners;
+}
+
+/** Of users, and those that they do not see. */
+function partitioned(all: Winners): [users: Winners, hidden: Winners] {
+  const [users, hidden]: [Winners, Winners] = [new Map(), new Map()];
+  for (const [id, winner] of all) (isHidden(id) ? hidden : users).set(id, winner);
+  return [users, hidden];
 }
 
 function mergeInto(winners: Winners, more: Winners): void {

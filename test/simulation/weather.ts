@@ -5,6 +5,7 @@ import { LANES } from "../../src/core/lane.ts";
 import { type ClockKind, drawClocks } from "./clocks.ts";
 import { drawCrowd } from "./crowd.ts";
 import { CALM_NETWORK, type Network } from "./network.ts";
+import { ENDED_KEPT_MS } from "./once-judge.ts";
 import type { Prng } from "./prng.ts";
 import type { DiskFaults } from "./sim-directory.ts";
 import type { EtagForms } from "./sim-transport.ts";
@@ -51,6 +52,7 @@ export function drawWeather(prng: Prng, extras: Prng, dice: Prng, heldBackMs = 0
   const copied = extras.chance(COPIED) ? SMALL_PARTITIONS : {};
   if (extras.chance(CONTENDED)) gapsMs.contenders = crowd.stormMs / extras.between(2, 8);
   const lanes = extras.chance(ALL_LANES) ? LANES : FEW_LANES;
+  if (extras.chance(CALLING)) gapsMs.callers = crowd.stormMs / extras.between(2, 6);
   const limits = { ...common.limits, assumedBytesPerMs, ...catalogues, ...copied };
   const shares = { archivesInlineMax, areSettingsMixed, shortPasses, replacedGapMs, isDivided };
   const others = { limits, lanes, rolloutMs, isOriginal, http, ...shares };
@@ -81,6 +83,9 @@ type Extras =
 
 /** Share of the seeds in which processes contend for records. */
 const CONTENDED = 0.25;
+
+/** Share of the seeds in which processes call functions once. */
+const CALLING = 0.2;
 
 /** Share of the seeds in which purges seal all lanes of the format, not only those that ids lie in. */
 const ALL_LANES = 0.1;
@@ -131,6 +136,7 @@ function drawCommon(prng: Prng, theme: Theme, disk: DiskFaults | undefined): Omi
     digits: prng.pick([["0"], ["0", "7"], "0123456789abcdef".split("")]),
     limits: {
       ...DEFAULT_LIMITS,
+      endedKeptMs: ENDED_KEPT_MS,
       logBytesMax: prng.pick([400, 1_500, 1_000_000]),
       joinBytesMax: prng.pick([0, 400, 1_000_000]),
       unitBytesMax: prng.pick([150, 600, 1_000_000]),

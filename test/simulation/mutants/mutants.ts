@@ -9,6 +9,7 @@ import { GUARD_MUTANTS } from "./guard-mutants.ts";
 import { LANE_MUTANTS } from "./lane-mutants.ts";
 import { LEVEL_MUTANTS } from "./level-mutants.ts";
 import type { Mutant } from "./mutant.ts";
+import { ONCE_MUTANTS } from "./once-mutants.ts";
 import { OTHER_MUTANTS } from "./other-mutants.ts";
 import { S3_MUTANTS } from "./s3-mutants.ts";
 import { SHARING_MUTANTS } from "./sharing-mutants.ts";
@@ -26,6 +27,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...CATALOGUE_MUTANTS,
   ...TASK_MUTANTS,
   ...GUARD_MUTANTS,
+  ...ONCE_MUTANTS,
   ...LANE_MUTANTS,
   ...ARCHIVE_MUTANTS,
   ...FILE_MUTANTS,
