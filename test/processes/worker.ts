@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import type { CompactionReport, CompactionTask } from "../../src/compaction/report.ts";
 import { CostMeter } from "../../src/core/cost-meter.ts";
-import { OpslogError } from "../../src/core/errors.ts";
+import { OnceInProgressError, OpslogError } from "../../src/core/errors.ts";
 import type { ProtocolSettings } from "../../src/core/settings.ts";
 import { compactMetered } from "../../src/compaction/compact.ts";
 import { Store } from "../../src/store/store.ts";
@@ -40,8 +40,18 @@ export type WorkerTask = {
       readonly task?: CompactionTask | undefined;
     }
   | { readonly kind: "hold" }
+  /** Answers `{ ran: true }` when its function runs, which never ends where it `hangs`. */
+  | {
+      readonly kind: "once";
+      readonly agentId: string;
+      readonly key: string;
+      readonly leaseMs: number;
+      readonly hangs: boolean;
+    }
   | ({ readonly kind: "write" } & WriterTask)
 );
+
+type OnceTask = Extract<WorkerTask, { readonly kind: "once" }>;
 
 export type Settings = Partial<ProtocolSettings>;
 
@@ -137,6 +147,27 @@ async function hold(input: Interface): Promise<void> {
   }
 }
 
+/** Calls a function once, as a webhook whose sender repeats it until it is answered. */
+async function callOnce({ agentId, key, leaseMs, hangs }: OnceTask): Promise<void> {
+  const { location, settings } = task;
+  const backend = await backendFor(location, settings);
+  await using store = await Store.open(location, { ...settings, backend, agentId, skipLoad: true });
+  const fn = async (): Promise<string> => {
+    answer({ ran: true });
+    // The process is to be killed meanwhile, and waits for that.
+    if (hangs) await delay(60_000);
+    return agentId;
+  };
+  for (;;) {
+    try {
+      return answer({ result: await store.once(key, fn, { leaseMs }) });
+    } catch (error) {
+      if (!(error instanceof OnceInProgressError)) throw error;
+      await delay(20);
+    }
+  }
+}
+
 async function run(): Promise<void> {
   const input = createInterface({ input: process.stdin });
   // What a cold process pays for loading code is not what the tests race about.
@@ -152,6 +183,9 @@ async function run(): Promise<void> {
       break;
     case "hold":
       await hold(input);
+      break;
+    case "once":
+      await callOnce(task);
       break;
     case "write":
       await writeUntilKilled(task, task, answer);

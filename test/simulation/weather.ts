@@ -52,7 +52,6 @@ export function drawWeather(prng: Prng, extras: Prng, dice: Prng, heldBackMs = 0
   const copied = extras.chance(COPIED) ? SMALL_PARTITIONS : {};
   if (extras.chance(CONTENDED)) gapsMs.contenders = crowd.stormMs / extras.between(2, 8);
   const lanes = extras.chance(ALL_LANES) ? LANES : FEW_LANES;
-  if (extras.chance(CALLING)) gapsMs.callers = crowd.stormMs / extras.between(2, 6);
   const limits = { ...common.limits, assumedBytesPerMs, ...catalogues, ...copied };
   const shares = { archivesInlineMax, areSettingsMixed, shortPasses, replacedGapMs, isDivided };
   const others = { limits, lanes, rolloutMs, isOriginal, http, ...shares };
@@ -83,9 +82,6 @@ type Extras =
 
 /** Share of the seeds in which processes contend for records. */
 const CONTENDED = 0.25;
-
-/** Share of the seeds in which processes call functions once. */
-const CALLING = 0.2;
 
 /** Share of the seeds in which purges seal all lanes of the format, not only those that ids lie in. */
 const ALL_LANES = 0.1;
@@ -200,4 +196,11 @@ function drawHazards(prng: Prng, theme: Theme): Hazards {
     steadyStops: prng.pick([0, 0, 0.5]),
     bothStop: prng.pick([0, 0, 0.3]),
   };
+}
+
+/** The same world with processes that call functions once. */
+export function withCallers(weather: Weather, prng: Prng): Weather {
+  const { crowd } = weather;
+  const gapsMs = { ...crowd.gapsMs, callers: crowd.stormMs / prng.between(2, 6) };
+  return { ...weather, crowd: { ...crowd, gapsMs } };
 }
