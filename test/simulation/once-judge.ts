@@ -134,11 +134,17 @@ export class OnceJudge {
     if (!isKnown) fail("ONCE", `${key}: returned ${result}, which was not completed, or has ended`);
   }
 
-  /** A call was told that another took it over. */
+  /**
+   * A call was told that another took it over. One whose outcome was unknown until its result had ended
+   * cannot tell.
+   */
   lost({ key, result }: OnceCall): void {
-    const { counts, fail } = this.#parts;
+    const { counts, fail, now } = this.#parts;
     counts.onceLost++;
-    const isDone = this.#doneOf(key).some(({ state }) => state.result === result);
+    const nowMs = EPOCH_MS + now();
+    const isDone = this.#doneOf(key).some(
+      ({ state }) => state.result === result && state.expires >= nowMs,
+    );
     if (isDone) fail("ONCE", `${key}: ${result} was completed, its call heard that it was lost`);
   }
 

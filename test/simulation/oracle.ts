@@ -232,7 +232,9 @@ export class Oracle implements ServerObserver {
     for (const op of segment.ops) {
       const before = this.#acked.get(op.id);
       if (before === undefined || compareOps(op, before) > 0) this.#acked.set(op.id, op);
-      this.#ackedClock = Math.max(this.#ackedClock, op.clock);
+      // A plain write of the same clock is above what was created on nothing (STAND).
+      const isOnNothing = segment.claim !== undefined && op.w === "";
+      this.#ackedClock = Math.max(this.#ackedClock, isOnNothing ? op.clock - 1 : op.clock);
     }
     this.#kernel.trace(`${process} acked ${segment.path}`);
     return segment.ops;
