@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import type { CompactionReport, CompactionTask } from "../../src/compaction/report.ts";
 import { CostMeter } from "../../src/core/cost-meter.ts";
-import { OnceInProgressError, OpslogError } from "../../src/core/errors.ts";
+import { OnceInProgressError, OpslogError, UnavailableError } from "../../src/core/errors.ts";
 import type { ProtocolSettings } from "../../src/core/settings.ts";
 import { compactMetered } from "../../src/compaction/compact.ts";
 import { Store } from "../../src/store/store.ts";
@@ -60,6 +60,9 @@ export type CompactorTotals = Record<CompactionReport["outcome"] | "segments" | 
 
 /** A compactor that has nothing to do looks again after this. */
 const IDLE_MS = 10;
+/** A server is busy for so long at most. */
+const REFUSED_MS_MAX = 60_000;
+const REFUSED_PAUSE_MS_MAX = 2_000;
 
 const task: WorkerTask = JSON.parse(process.argv[2] ?? "");
 
@@ -78,12 +81,26 @@ async function writeOne(agentId: string, id: string, shared: SharedRecords): Pro
   recordSent(backend, journal);
   const options = { ...settings, backend, agentId, skipLoad: true };
   const openingMs = steadyMs();
-  await using store = await Store.open(location, options);
-  await store.set(id, { by: agentId });
+  // A server that has too much to do refuses for seconds: that says "try again", as a caller does.
+  await using store = await untilCarriedOut(() => Store.open(location, options));
+  await untilCarriedOut(() => store.set(id, { by: agentId }));
   const recorded = new RecordedStore(store, journal, shared.journal, openingMs);
   for (const one of shared.ids) await recorded.write(one);
   for (const one of shared.ids) await recorded.read(one);
   answer({ acknowledged: id });
+}
+
+/** Tried again as long as it tells that nothing was written, and to try again. */
+async function untilCarriedOut<T>(work: () => Promise<T>): Promise<T> {
+  const untilMs = steadyMs() + REFUSED_MS_MAX;
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof UnavailableError) || steadyMs() > untilMs) throw error;
+      await delay(Math.random() * REFUSED_PAUSE_MS_MAX);
+    }
+  }
 }
 
 /** Undefined, after a while, where a disturbance ended it. */

@@ -79,6 +79,15 @@ describe.each(CLIENTS)("with the %s client:", (client) => {
     expect(s3.runtime.pausesMs).toEqual([50, 100, 200, 400]);
   });
 
+  test("a server that has too much to do is given seconds, one that is not there is not", async () => {
+    await using busy = await scripted([s3Error(503, "SlowDown")]);
+    expect(await rejection(busy.backend.get("x"))).toBeInstanceOf(UnavailableError);
+    expect(busy.runtime.pausesMs).toEqual([50, 100, 200, 2_500, 2_500]);
+    await using broken = await scripted([s3Error(500, "InternalError")]);
+    expect(await rejection(broken.backend.get("x"))).toBeInstanceOf(UnavailableError);
+    expect(broken.runtime.pausesMs).toEqual([50, 100, 200, 400, 800]);
+  });
+
   test("a get is given up after attemptsMax", async () => {
     await using s3 = await scripted([s3Error(503, "SlowDown")], { attemptsMax: 3 });
     const error = await rejection(s3.backend.get("x"));
