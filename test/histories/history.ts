@@ -21,7 +21,11 @@ export interface Made {
 }
 
 export type Action =
-  | ({ readonly kind: "read" } & Found)
+  | ({
+      readonly kind: "read";
+      /** What its reader was told of it, if anything. Not judged. */
+      readonly version?: string | undefined;
+    } & Found)
   /** A set or delete without a condition. */
   | ({
       readonly kind: "plain";

@@ -15,6 +15,8 @@ import { backendFor } from "./medium.ts";
 import { recordSent, RecordedStore } from "../register/recorded-store.ts";
 import { RegisterJournal, steadyMs } from "../register/journal.ts";
 import { isTransient } from "./transient.ts";
+import { Contender } from "./contender.ts";
+import type { ContenderTask } from "./contender.ts";
 import { openPatiently, writeUntilKilled } from "./writer.ts";
 import type { SharedRecords, WriterTask } from "./writer.ts";
 
@@ -49,6 +51,7 @@ export type WorkerTask = {
       readonly hangs: boolean;
     }
   | ({ readonly kind: "write" } & WriterTask)
+  | ({ readonly kind: "contend" } & ContenderTask)
 );
 
 type OnceTask = Extract<WorkerTask, { readonly kind: "once" }>;
@@ -185,6 +188,27 @@ async function callOnce({ agentId, key, leaseMs, hangs }: OnceTask): Promise<voi
   }
 }
 
+/** Answers when it is open, and when it has done all it was to do. */
+async function contend(contender: ContenderTask): Promise<void> {
+  const { location, settings, fsync, disturbed = false } = task;
+  const { agentId } = contender;
+  const open = async (): Promise<Store<unknown>> => {
+    const backend = await backendFor(location, settings, fsync);
+    const quiet = { backlogSegments: Infinity };
+    return Store.open<unknown>(location, {
+      ...settings,
+      ...quiet,
+      backend,
+      agentId,
+      skipLoad: true,
+    });
+  };
+  await using store = await untilCarriedOut(open);
+  answer({ open: true });
+  await new Contender(store, contender, disturbed).run();
+  answer({ done: true });
+}
+
 async function run(): Promise<void> {
   const input = createInterface({ input: process.stdin });
   // What a cold process pays for loading code is not what the tests race about.
@@ -206,6 +230,9 @@ async function run(): Promise<void> {
       break;
     case "write":
       await writeUntilKilled(task, task, answer);
+      break;
+    case "contend":
+      await contend(task);
   }
   input.close();
 }

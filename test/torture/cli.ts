@@ -1,4 +1,5 @@
 /**
+ * npm run torture -- contention [--help]: processes that change the same records, see contention-cli.ts.
  * npm run torture -- [--seconds 60] [--writers 24] [--compactors 3] [--frozen-seconds 0] [--seed N]
  * With `--frozen-seconds` one of the compactors is stopped for so long in each of its lives.
  * Uses the server of OPSLOG_TEST_S3_ENDPOINT, or starts a Ceph RGW of its own and stops it again.
@@ -11,7 +12,10 @@ import { parseArgs } from "node:util";
 import { runSeed } from "../processes/random.ts";
 
 const SERVER = resolve("test/support/ceph-rgw.sh");
+const [mode, ...rest] = process.argv.slice(2);
+const isContention = mode === "contention";
 const { values } = parseArgs({
+  args: isContention ? [] : process.argv.slice(2),
   options: {
     seconds: { type: "string", default: "60" },
     writers: { type: "string", default: "24" },
@@ -27,7 +31,14 @@ function positive(name: "seconds" | "writers" | "compactors" | "frozen-seconds" 
   throw new Error(`--${name} must be a positive whole number, found ${values[name]}`);
 }
 
-/** Its environment variables become ours. */
+/** Of the environment, or one that is started and whose environment variables become ours. */
+function server(): Disposable {
+  process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] = "true";
+  return process.env["OPSLOG_TEST_S3_ENDPOINT"]
+    ? { [Symbol.dispose]: () => undefined }
+    : startServer();
+}
+
 function startServer(): Disposable {
   const directory = mkdtempSync(join(tmpdir(), "opslog-torture-"));
   const stop = (): void => {
@@ -52,6 +63,10 @@ function startServer(): Disposable {
 }
 
 async function main(): Promise<boolean> {
+  if (isContention) {
+    const { runContention } = await import("./contention-cli.ts");
+    return runContention(rest, server);
+  }
   const asked = {
     seconds: positive("seconds"),
     writers: positive("writers"),
@@ -60,8 +75,7 @@ async function main(): Promise<boolean> {
       values["frozen-seconds"] === undefined ? undefined : positive("frozen-seconds") * 1_000,
     seed: positive("seed"),
   };
-  using _server = process.env["OPSLOG_TEST_S3_ENDPOINT"] ? undefined : startServer();
-  process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] = "true";
+  using _server = server();
   // Reads the environment when it is loaded.
   const { torture, describeReport, passed } = await import("./torture.ts");
   const endpoint = process.env["OPSLOG_TEST_S3_ENDPOINT"] ?? "";

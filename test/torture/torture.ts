@@ -28,9 +28,8 @@ import {
 } from "../register/journal.ts";
 import { readLines } from "../register/recorded-store.ts";
 import { liveS3Bucket, recordingProxy } from "../support/live-s3.ts";
-import type { RecordingProxy } from "../support/recording-proxy.ts";
 import { tempDir } from "../support/temp-dir.ts";
-import { chaosFor } from "./chaos.ts";
+import { disturb } from "./disturb.ts";
 import { judge, type Verdict } from "./verdict.ts";
 
 export interface TortureOptions {
@@ -302,17 +301,6 @@ async function begin(process: WorkerProcess, onOpen: () => void): Promise<void> 
   } catch {
     // It has ended, which `ended` tells.
   }
-}
-
-function disturb(proxy: RecordingProxy, chance: Dice): { count: number } {
-  const disturbed = { count: 0 };
-  proxy.fault = async (request) => {
-    const { delayMs, fault } = chaosFor(request, chance);
-    if (delayMs > 0 || fault !== undefined) disturbed.count++;
-    if (delayMs > 0) await delay(delayMs);
-    return fault;
-  };
-  return disturbed;
 }
 
 function tagsOf(records: readonly (readonly [string, unknown])[]): Shown {
