@@ -77,7 +77,8 @@ export class Replica {
   readonly #engine: Engine;
   readonly #options: ReplicaOptions;
   readonly #reported = new Set<string>();
-  readonly #damagedLanes = new Map<number, CorruptionError>();
+  /** Claims that could not be read, by key. */
+  readonly #damaged = new Map<string, CorruptionError>();
   #times: LookTimes;
   /** This store has made a look of its own: what it writes orders above all acknowledged before. */
   #hasLooked: boolean;
@@ -209,7 +210,22 @@ export class Replica {
     this.history.adoptLog();
   }
 
+  /** What was unreadable is read again: it may have been restored. */
   async #refresh(kind: RefreshKind): Promise<void> {
+    const damaged = [...this.#damaged];
+    this.#damaged.clear();
+    const merged = new Set(this.#log.merged);
+    for (const [key] of damaged) merged.delete(key);
+    try {
+      await this.#renew(kind, merged);
+    } catch (error) {
+      for (const [key, damage] of damaged) this.#damaged.set(key, damage);
+      throw error;
+    }
+  }
+
+  /** @param merged what memory stands for already */
+  async #renew(kind: RefreshKind, merged: ReadonlySet<string>): Promise<void> {
     const isWhole = kind === "strong";
     const { view, ...times } = isWhole
       ? await lookWhole(this.#engine, this.view)
@@ -217,10 +233,10 @@ export class Replica {
     for (const error of view.corrupt) this.onCorrupt(error);
     this.#options.onView?.(view);
     if (this.#complete) {
-      this.#install(await this.#gather(view, "all", this.#log.merged), "all");
+      this.#install(await this.#gather(view, "all", merged), "all");
     } else {
       const wanted = this.records.residentIds;
-      const gathered = await this.#gather(view, wanted, this.#log.merged);
+      const gathered = await this.#gather(view, wanted, merged);
       await this.#withLookups(() => this.#installWithLookups(gathered, wanted));
     }
     this.#times = times;
@@ -360,13 +376,14 @@ export class Replica {
 
   /** Why nothing may be decided by the claims of a lane: one of them was found to be unreadable. */
   damageOf(lane: number): CorruptionError | undefined {
-    return this.#damagedLanes.get(lane);
+    for (const [key, error] of this.#damaged) if (parseClaimPath(key)?.lane === lane) return error;
+    return undefined;
   }
 
   /** What cannot be read and is left out: reported once, or thrown under `onCorrupt: "throw"`. */
   onCorrupt(error: CorruptionError): void {
-    const claim = error.path === undefined ? undefined : parseClaimPath(error.path);
-    if (claim !== undefined) this.#damagedLanes.set(claim.lane, error);
+    const { path } = error;
+    if (path !== undefined && parseClaimPath(path) !== undefined) this.#damaged.set(path, error);
     if (this.#options.onCorrupt === "throw") throw error;
     if (this.#reported.has(error.message)) return;
     this.#reported.add(error.message);
