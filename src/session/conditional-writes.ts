@@ -115,7 +115,8 @@ export class ConditionalWrites {
   }
 
   async #decide(locked: LockedReplica, group: readonly Waiting[]): Promise<void> {
-    const needsLook = group.some(({ fresh, conflicts }) => fresh || conflicts > 0);
+    const needsLook =
+      !this.isSupported || group.some(({ fresh, conflicts }) => fresh || conflicts > 0);
     await this.#claims.look(locked, needsLook);
     await locked.lookup(new Set(group.map(({ id }) => id)));
     const { view } = this.#replica;

@@ -129,10 +129,12 @@ export class Mutations {
 
   /** G0: until a compaction has added lanes, updates of several processes overwrite each other. */
   async #canBeAtomic(): Promise<boolean> {
-    const { conditional, replica, engine } = this.#session;
+    const { conditional, replica, engine, options } = this.#session;
     if (conditional.isSupported) return true;
-    // Another store's look may be older than the lanes.
-    if (!replica.hasLooked) await this.#session.refresh();
+    // Another store's look may be older than the lanes, and so is the look of a store that is new: it
+    // was there before the first manifest, which an eager store publishes or finds.
+    const isNew = !options.skipLoad && replica.view.loaded.etag === undefined;
+    if (isNew || !replica.hasLooked) await this.#session.refresh();
     if (conditional.isSupported) return true;
     if (!this.#hasWarned) {
       this.#hasWarned = true;

@@ -235,6 +235,25 @@ export function conditionalCases(make: MakeMedium): void {
     expect(Object.fromEntries(await entries())).toEqual({ a: 2, b: 2 });
   });
 
+  test("a store that is new has lanes at once, also for whoever made it", async () => {
+    const { medium, open, entries } = await setUp(make);
+    const watched = watchBackend(medium.backend());
+    const [maker, other] = [
+      await open<number>({ agentId: "a", backend: watched.backend }),
+      await open<number>({ agentId: "b" }),
+    ];
+    // Both have seen that there is no record.
+    watched.delay = async () => {
+      watched.delay = undefined;
+      await other.update("n", plus(1));
+    };
+    await maker.update("n", plus(1));
+    expect(await entries()).toEqual([["n", 2]]);
+    const third = await open<number>({ agentId: "c" });
+    await third.set("m", 1, { ifAbsent: true, fresh: false });
+    expect((await entries()).length).toBe(2);
+  });
+
   test("an update that others outrun until its deadline has written nothing", async () => {
     const { medium, open, entries } = await setUp(make);
     const rival = await open<number>({ agentId: "b" });
