@@ -6,7 +6,6 @@ import { setTimeout as delay } from "node:timers/promises";
 import {
   ConditionFailedError,
   OpslogError,
-  UnavailableError,
   WriteOutcomeUnknownError,
 } from "../../src/core/errors.ts";
 import type { Store } from "../../src/store/store.ts";
@@ -58,7 +57,7 @@ export class Contender {
   #n = 0;
   #tags = 0;
 
-  /** @param isDisturbed what may be tried again is then no failure */
+  /** @param isDisturbed holders of `once` are killed */
   constructor(store: Store<unknown>, task: ContenderTask, isDisturbed: boolean) {
     this.#store = store;
     this.#task = task;
@@ -183,10 +182,8 @@ export class Contender {
         if (settled === undefined) return returned("unknown");
         return returned(settled === "written" ? "done" : "nothing");
       }
-      // A server that has too much to do refuses, whoever disturbs it.
-      const isBusy = error instanceof UnavailableError;
-      const mayRetry = error instanceof OpslogError && error.action === "retry";
-      if (!isBusy && !(mayRetry && this.#isDisturbed)) throw error;
+      // Nothing was written: the server has too much to do, or others were faster until the deadline.
+      if (!(error instanceof OpslogError) || error.action !== "retry") throw error;
       return returned("nothing");
     }
   }

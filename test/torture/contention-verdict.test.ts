@@ -111,6 +111,7 @@ describe("counters", () => {
     expect(judgeCounts(calls(...done), ["x"], [counter(1)])).toEqual({
       acked: 1,
       unknown: 0,
+      refused: 0,
       counted: 1,
       violations: [],
     });

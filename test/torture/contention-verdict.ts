@@ -16,6 +16,8 @@ export interface Slot {
 export interface CounterVerdict {
   readonly acked: number;
   readonly unknown: number;
+  /** Increments that wrote nothing, and were called again. */
+  readonly refused: number;
   readonly counted: number;
   readonly violations: readonly string[];
 }
@@ -42,7 +44,7 @@ export function judgeCounts(
   shown: readonly ReadonlyMap<string, unknown>[],
 ): CounterVerdict {
   const violations = new Set<string>();
-  const sum = { acked: 0, unknown: 0, counted: 0 };
+  const sum = { acked: 0, unknown: 0, refused: 0, counted: 0 };
   for (const id of ids) {
     const counters = shown.map((records) => (records.get(id) ?? { count: 0, by: {} }) as Counter);
     const [first] = counters;
@@ -57,6 +59,7 @@ export function judgeCounts(
       const increments = own.filter(({ action }) => action?.kind === "update" && action.id === id);
       const acked = increments.filter(({ outcome }) => outcome === "done").length;
       const unknown = increments.filter(({ outcome }) => outcome === "unknown").length;
+      sum.refused += increments.filter(({ outcome }) => outcome === "nothing").length;
       sum.acked += acked;
       sum.unknown += unknown;
       const counted = by[name] ?? 0;

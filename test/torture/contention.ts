@@ -47,6 +47,8 @@ export interface ContentionReport {
   /** Increments that were acknowledged, and those of which nobody knows. */
   readonly acked: number;
   readonly unknown: number;
+  /** Increments that wrote nothing, because others were faster until the deadline, and were called again. */
+  readonly refused: number;
   /** What the counters say in the end. */
   readonly counted: number;
   readonly calls: number;
