@@ -13,6 +13,7 @@ import { resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
+import { maxOf } from "../../../src/core/bulk.ts";
 import { LightS3Backend } from "../../../src/s3/light/index.ts";
 import { Store } from "../../../src/store/store.ts";
 import { s3Server } from "../server.ts";
@@ -156,7 +157,7 @@ class Ours {
       done,
       stored,
       errors: sum((one) => one.refused + one.failed),
-      ms: Math.max(...all.map((one) => one.ms)),
+      ms: maxOf(all.map((one) => one.ms)),
     });
     if (stored !== done) throw new Error(`${done} calls were carried out, ${stored} are counted`);
   }
