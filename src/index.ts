@@ -73,6 +73,7 @@ export type { ReadOptions } from "./store/reads.ts";
 export { verify, type VerifyOptions, type VerifyReport } from "./store/verify.ts";
 export type { ScanOptions } from "./store/scan-range.ts";
 export { Store } from "./store/store.ts";
+export type { Transaction, TransactionFunction, TransactionOptions } from "./store/transactions.ts";
 export type { StoreStats } from "./store/stats.ts";
 export type { VersionToken } from "./format/version-token.ts";
 export type { WriteMode } from "./session/commit-queue.ts";

@@ -277,7 +277,7 @@ export function parseClaimPath(path: string): LanePlace | undefined {
 export interface TransactionName {
   /** When its first attempt began, in seconds since 1970. */
   readonly t: number;
-  /** 16 hex digits, new for every attempt. */
+  /** 16 hex digits: the first half of the transaction, the other new for every attempt. */
   readonly rand: string;
 }
 

@@ -10,6 +10,7 @@ import type {
 } from "../store/conditions.ts";
 import type { OnceOptions } from "../store/once.ts";
 import { Store } from "../store/store.ts";
+import type { TransactionFunction, TransactionOptions } from "../store/transactions.ts";
 
 export class InvocationStore<T> extends Store<T> {
   readonly #begun = new Set<Write<unknown>>();
@@ -39,6 +40,10 @@ export class InvocationStore<T> extends Store<T> {
 
   override batch(fn: () => void): Promise<void> {
     return this.#track(super.batch(fn));
+  }
+
+  override transaction<R>(fn: TransactionFunction<T, R>, options?: TransactionOptions): Promise<R> {
+    return this.#track(super.transaction(fn, options));
   }
 
   override undo(): Promise<boolean> {

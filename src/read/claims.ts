@@ -7,19 +7,13 @@ import { maxOf } from "../core/bulk.ts";
 import { laneOf } from "../core/lane.ts";
 import { mapParallel } from "../core/parallel.ts";
 import { guardWindowMs } from "../core/settings.ts";
-import {
-  type Claim,
-  type IntentClaim,
-  namesOf,
-  segmentsOf,
-  type Transaction,
-} from "../format/claim.ts";
+import { type Claim, namesOf, segmentsOf, type Transaction } from "../format/claim.ts";
 import { laneFloor, type Manifest } from "../format/manifest-codec.ts";
 import { claimPath, filterHash, type LanePlace } from "../format/paths.ts";
 import type { Segment } from "../format/segment.ts";
 import { type ClaimRef, readClaim, readTransaction } from "../log/claims.ts";
 import type { Engine } from "../engine/engine.ts";
-import type { View } from "../view/view.ts";
+import type { OpenIntent, View } from "../view/view.ts";
 
 /** What a reader of claims needs of an engine. */
 export type ClaimSources = Pick<Engine, "backend" | "manifests" | "newestClaims">;
@@ -80,14 +74,15 @@ async function readOne(
     found.claims.push({ ref, claim, at: [], segments });
     return;
   }
-  await readIntent(backend, view, { ref, claim }, found);
+  const ageMs = read.dateMs - read.lastModifiedMs;
+  await readIntent(backend, view, { ref, claim, ageMs }, found);
 }
 
 /** R3: the transaction is read once for all readers of a view. */
 async function readIntent(
   backend: ClaimSources["backend"],
   { loaded: { manifest }, decisions }: View,
-  { ref, claim }: { readonly ref: ClaimRef; readonly claim: IntentClaim },
+  { ref, claim, ageMs }: OpenIntent & { readonly ref: ClaimRef },
   found: Found,
 ): Promise<void> {
   const { txn } = claim;
@@ -103,7 +98,7 @@ async function readIntent(
     return;
   }
   if (read.status === "absent") {
-    decisions.undecided.add(ref.key);
+    decisions.undecided.set(ref.key, { claim, ageMs });
     found.claims.push({ ref, claim, at: [], segments: undefined });
     return;
   }
@@ -231,7 +226,8 @@ function advance(search: Search, read: ReadonlyMap<string, CountedClaim | undefi
     const { from, ids } = one.claim.recent;
     search.n = ids.get(hash) ?? from - 1;
   }
-  // Own claims may lie between, which memory has merged, and not those of others below them (G6).
+  // Own claims may lie between, which memory has merged, and not those of others below them (G6), or an
+  // undecided intent.
   if (!lane.has(search.n))
     search.n = maxOf(
       [...lane.keys()].filter((other) => other < search.n),

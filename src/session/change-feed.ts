@@ -224,7 +224,7 @@ export class Follower {
       if (isNew) for (const segment of found) segments.push(segment);
       known.set(ref.key, { ref, writers: writersOf(ref, found) });
     });
-    for (const key of state.view.decisions.undecided) known.delete(key);
+    for (const key of state.view.decisions.undecided.keys()) known.delete(key);
     return gone.size > 0 ? undefined : { segments, known };
   }
 

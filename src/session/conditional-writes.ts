@@ -4,14 +4,14 @@
  * same time share a look, and those of one lane a claim.
  */
 import { Deferred } from "../core/deferred.ts";
-import { ConflictError, NotSupportedError } from "../core/errors.ts";
+import { ConflictError } from "../core/errors.ts";
 import { laneOf } from "../core/lane.ts";
 import { ABSENT, ResidentEntry } from "../core/version.ts";
 import type { Engine } from "../engine/engine.ts";
 import { type Claim, encodeClaim, type GuardedWriter, type Recent } from "../format/claim.ts";
 import type { LanePlace } from "../format/paths.ts";
 import { claimRef } from "../log/claims.ts";
-import type { View } from "../view/view.ts";
+import type { OpenIntent } from "../view/view.ts";
 import {
   type ClaimDraft,
   type ConditionalWrite,
@@ -21,7 +21,8 @@ import {
 } from "./claim-draft.ts";
 import type { CommitQueue } from "./commit-queue.ts";
 import type { FlusherOptions } from "./flusher.ts";
-import { type ClaimPut, LaneClaims } from "./lane-claims.ts";
+import { backOffMs, type ClaimPut, LaneClaims, noLanes } from "./lane-claims.ts";
+import { openIntentOn, PATIENCE_MS, waitUntilDecided } from "./open-intents.ts";
 import type { LockedReplica, Replica } from "./replica.ts";
 
 /** How a conditional write is carried out. */
@@ -38,9 +39,6 @@ interface Waiting extends ConditionalCall {
   readonly done: Deferred<FoundRecord>;
   conflicts: number;
 }
-
-const BACKOFF_MS_MIN = 20;
-const BACKOFF_MS_MAX = 1_000;
 
 export class ConditionalWrites {
   readonly #engine: Engine;
@@ -121,7 +119,7 @@ export class ConditionalWrites {
     await locked.lookup(new Set(group.map(({ id }) => id)));
     const { view } = this.#replica;
     await this.#options.checkAllowed(view.loaded.dateMs);
-    if (!this.isSupported) throw noLanes();
+    if (!this.isSupported) throw noLanes("conditional writes");
     const lanes = new Map<number, Waiting[]>();
     for (const call of group) {
       const lane = laneOf(call.id);
@@ -133,12 +131,15 @@ export class ConditionalWrites {
   }
 
   /** Settles the calls, or lets them wait for another round. */
-  async #decideLane(locked: LockedReplica, lane: number, calls: readonly Waiting[]): Promise<void> {
+  async #decideLane(locked: LockedReplica, lane: number, all: readonly Waiting[]): Promise<void> {
     const { records, view } = this.#replica;
     const damage = this.#replica.damageOf(lane);
-    if (damage !== undefined) return calls.forEach(({ done }) => done.reject(damage));
-    // RESOLVE: what a transaction may still write is not known yet; a compaction decides it (K1).
-    if (isUndecided(view, lane)) return calls.forEach((call) => this.#tryAgain(call));
+    if (damage !== undefined) return all.forEach(({ done }) => done.reject(damage));
+    const calls = all.filter((call) => {
+      const open = openIntentOn(view, new Set([call.id]));
+      if (open !== undefined) this.#tryAgainAfter(call, open);
+      return open === undefined;
+    });
     const writer = this.#writer();
     const draft = draftClaim(calls, {
       entryOf: (id) => records.durable(id) ?? ABSENT,
@@ -202,19 +203,30 @@ export class ConditionalWrites {
   /** G7 */
   #tryAgain(call: Waiting): void {
     const { runtime } = this.#engine;
-    const capMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** ++call.conflicts);
-    const waitMs = runtime.random() * capMs;
-    if (runtime.steadyMs() + waitMs >= call.untilMs) {
-      const { id, conflicts, deadlineMs } = call;
-      const lost = `others wrote first, ${conflicts} times within ${deadlineMs} ms; nothing was written`;
-      call.done.reject(new ConflictError(`Record '${id}': ${lost}`, { id }));
-      return;
-    }
-    void this.#wait(call, waitMs);
+    const waitMs = runtime.random() * backOffMs(++call.conflicts);
+    if (runtime.steadyMs() + waitMs >= call.untilMs) call.done.reject(lost(call));
+    else void this.#wait(call, runtime.sleep(waitMs));
   }
 
-  async #wait(call: Waiting, waitMs: number): Promise<void> {
-    await this.#engine.runtime.sleep(waitMs);
+  /** RESOLVE: what a transaction may still write is not known yet. */
+  #tryAgainAfter(call: Waiting, open: OpenIntent): void {
+    call.conflicts++;
+    const { untilMs } = call;
+    const decided = waitUntilDecided(this.#engine, open, { patienceMs: PATIENCE_MS, untilMs });
+    void this.#wait(call, decided);
+  }
+
+  async #wait(call: Waiting, over: Promise<void>): Promise<void> {
+    try {
+      await over;
+    } catch (error) {
+      call.done.reject(error);
+      return;
+    }
+    if (this.#engine.runtime.steadyMs() >= call.untilMs) {
+      call.done.reject(lost(call));
+      return;
+    }
     this.#waiting.push(call);
     this.#start();
   }
@@ -230,13 +242,7 @@ function answer({ drafted, settled }: ClaimDraft<Waiting>): void {
   }
 }
 
-function isUndecided({ segments, decisions }: View, lane: number): boolean {
-  return segments.some((ref) => ref.claim?.lane === lane && decisions.undecided.has(ref.key));
-}
-
-function noLanes(): NotSupportedError {
-  return new NotSupportedError(
-    "conditional writes need a store with lanes, which its next compaction adds: run one by this version " +
-      "(`compact(location)`, or the scheduled compactor), once every program of the store can read them",
-  );
+function lost({ id, conflicts, deadlineMs }: Waiting): ConflictError {
+  const why = `others wrote first, ${conflicts} times within ${deadlineMs} ms; nothing was written`;
+  return new ConflictError(`Record '${id}': ${why}`, { id });
 }

@@ -145,7 +145,7 @@ export function mergedNames(view: View): Set<string> {
 
 /** R3: the next refresh looks again whether they are decided. */
 function withoutUndecided(merged: Set<string>, { decisions }: View): Set<string> {
-  for (const key of decisions.undecided) merged.delete(key);
+  for (const key of decisions.undecided.keys()) merged.delete(key);
   return merged;
 }
 

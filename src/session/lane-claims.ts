@@ -2,7 +2,7 @@
  * Claims of one lane as objects: put at the next number, judged by the dates of the answers, and what
  * others' claims concern (PROTOCOL, G4 to G6). Data claims and intents alike.
  */
-import { UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
+import { NotSupportedError, UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import { guardWindowMs } from "../core/settings.ts";
 import type { Engine } from "../engine/engine.ts";
 import { type Claim, namesOf, type Recent } from "../format/claim.ts";
@@ -25,6 +25,21 @@ const VIEW_AGE_MS_MAX = 10_000;
 const LOOKS_MAX = 3;
 /** Numbers that others took for other records, until the view is taken anew. */
 const PASSED_MAX = 3;
+const BACKOFF_MS_MIN = 20;
+const BACKOFF_MS_MAX = 1_000;
+
+/** G7: the longest wait after so many conflicts. */
+export function backOffMs(conflicts: number): number {
+  return Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** conflicts);
+}
+
+/** @param what is refused */
+export function noLanes(what: string): NotSupportedError {
+  return new NotSupportedError(
+    `${what} need a store with lanes, which its next compaction adds: run one by this version ` +
+      "(`compact(location)`, or the scheduled compactor), once every program of the store can read them",
+  );
+}
 
 export class LaneClaims {
   readonly #engine: Engine;
@@ -65,8 +80,9 @@ export class LaneClaims {
 
   /**
    * G4 to G6, in the view of the replica, whose lock is held.
-   * @param ids those that were decided on, which the claim names
+   * @param ids those that were decided on
    * @param encode the claim at a place, with what it tells of those before it
+   * @param names those of the lane, which the claim names
    * @returns undefined if another's claim concerns what was decided on: it is to be decided anew
    * @throws as `ClaimWriter.put`
    */
@@ -74,6 +90,7 @@ export class LaneClaims {
     lane: number,
     ids: ReadonlySet<string>,
     encode: (place: LanePlace, recent: Recent) => Buffer,
+    names: Iterable<string> = ids,
   ): Promise<ClaimPut | undefined> {
     const { newestClaims } = this.#engine;
     const first = lastNumber(this.#replica.viewWithOwn, lane) + 1;
@@ -91,7 +108,7 @@ export class LaneClaims {
       });
       if (sent.status === "written") {
         if (!isLive) throw this.#unknown(place, bytes, "was merged before its answer came");
-        newestClaims.note({ ...place, recent }, ids);
+        newestClaims.note({ ...place, recent }, names);
         return { place, bytes };
       }
       if (sent.status === "gone" || !isLive) return undefined;

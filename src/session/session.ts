@@ -18,6 +18,7 @@ import type { Memtable } from "./memtable.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { ConditionalWrites } from "./conditional-writes.ts";
 import { Replica } from "./replica.ts";
+import { Transactions } from "./transactions.ts";
 import { checkSchema } from "../core/schema.ts";
 import { CommitQueue } from "./commit-queue.ts";
 import { takeWriterLock, type WriterLock } from "./writer-lock.ts";
@@ -57,6 +58,7 @@ export class Session {
   readonly engine: Engine;
   readonly #writes: CommitQueue | undefined;
   readonly #conditional: ConditionalWrites | undefined;
+  readonly #transactions: Transactions | undefined;
   readonly #claim: BackendClaim;
   readonly #lock: WriterLock | undefined;
   readonly #backlog: BacklogAlarm;
@@ -133,6 +135,7 @@ export class Session {
     const flusher = new Flusher(engine, replica, writing);
     this.#writes = new CommitQueue(flusher, replica, engine.runtime, options);
     this.#conditional = new ConditionalWrites(engine, replica, this.#writes, writing);
+    this.#transactions = new Transactions(engine, replica, this.#writes, writing);
   }
 
   get records(): Memtable {
@@ -149,6 +152,12 @@ export class Session {
   get conditional(): ConditionalWrites {
     if (this.#conditional === undefined) throw new ReadOnlyError();
     return this.#conditional;
+  }
+
+  /** @throws ReadOnlyError */
+  get transactions(): Transactions {
+    if (this.#transactions === undefined) throw new ReadOnlyError();
+    return this.#transactions;
   }
 
   /** Operations that no snapshot holds yet: in the log, as far as it was seen, or buffered. */
@@ -221,6 +230,7 @@ export class Session {
     const { checkpointOnClose, readOnly } = this.options;
     const steps = [
       async () => this.#conditional?.settle(),
+      async () => this.#transactions?.settle(),
       () => this.flush(),
       () => this.checkpoints.settle(),
       async () => {

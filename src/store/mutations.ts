@@ -1,16 +1,17 @@
 /** The writing half of an open store: turns calls into staged operations and commits them. */
 import { Deferred } from "../core/deferred.ts";
-import { InvalidArgumentError, RecordNotFoundError } from "../core/errors.ts";
+import { InvalidArgumentError, ReadOnlyError, RecordNotFoundError } from "../core/errors.ts";
 import { isPromise } from "../core/realm.ts";
 import { checkUserId } from "../core/hidden.ts";
-import { copyRecord } from "../core/record.ts";
 import { type ArchiveCall, Archiver } from "./archive.ts";
 import { checkPeriod, defaultPeriod } from "../read/archives.ts";
 import { type StagedOperation } from "../session/memtable.ts";
 import { ABSENT, compareVersions, type Version } from "../core/version.ts";
 import type { FoundRecord } from "../session/claim-draft.ts";
 import type { ConditionalCall } from "../session/conditional-writes.ts";
+import { checkOutside } from "../session/evaluation.ts";
 import type { Session } from "../session/session.ts";
+import { runAlone } from "../session/transactions-alone.ts";
 import {
   changed,
   checkUpdate,
@@ -20,7 +21,9 @@ import {
   type UpdateOptions,
   type WrittenVersion,
 } from "./conditions.ts";
+import { deletion, setOperation } from "./operations.ts";
 import { tokenOf, versionIn } from "./tokens.ts";
+import { type TransactionCall, transactionCall } from "./transactions.ts";
 
 /** A record as the caller gets it. */
 type HandOut = (value: unknown) => unknown;
@@ -38,6 +41,13 @@ export class Mutations {
 
   constructor(session: Session) {
     this.#session = session;
+  }
+
+  /** @throws ReadOnlyError, InvalidArgumentError in the function of a transaction */
+  checkAllowed(): this {
+    if (this.#session.options.readOnly) throw new ReadOnlyError();
+    checkOutside(this.#session.replica);
+    return this;
   }
 
   set(id: string, value: unknown): Promise<void> {
@@ -170,6 +180,29 @@ export class Mutations {
     writes.stage(operation);
     const [written = version] = (await writes.commit([operation])) ?? [];
     return { value: operation.value, version: written };
+  }
+
+  transaction<T, R>(...call: Parameters<typeof transactionCall<T, R>>): Promise<R> {
+    this.checkNoBatch("a transaction");
+    return this.#transaction(call);
+  }
+
+  async #transaction<T, R>(call: Parameters<typeof transactionCall<T, R>>): Promise<R> {
+    return this.transact(transactionCall(...call));
+  }
+
+  /** For calls that add reads and writes of their own. @throws as `Store.transaction` */
+  async transact<R>({ body, limits }: TransactionCall<R>): Promise<R> {
+    this.checkMode("a transaction");
+    const session = this.#session;
+    const isAlone = session.options.agentId === "";
+    return this.#inTurn(async () => {
+      const result = await (isAlone
+        ? runAlone(session, body, limits)
+        : session.transactions.run(body, limits));
+      await session.writes.waitFor(session.checkpointIfDue());
+      return result;
+    });
   }
 
   /** Thrown at once, so that the batch is taken back. @throws InvalidArgumentError */
@@ -306,12 +339,4 @@ export class Mutations {
     const known = replica.isReadable(id) && replica.isCurrent;
     if (known && !records.visible.has(id)) throw new RecordNotFoundError(id);
   }
-}
-
-function setOperation(id: string, value: unknown): StagedOperation {
-  return { op: "set", id: checkUserId(id), ...copyRecord(id, value) };
-}
-
-function deletion(id: string): StagedOperation {
-  return { op: "delete", id, text: undefined, value: undefined };
 }

@@ -1,5 +1,5 @@
 /** The public class: each method checks its arguments and makes one call into the open session. */
-import { InvalidArgumentError, NotOpenError, ReadOnlyError } from "../core/errors.ts";
+import { InvalidArgumentError, NotOpenError } from "../core/errors.ts";
 import { HIDDEN_RECORDS } from "../core/hidden.ts";
 import type { Fields, Operation } from "../core/operation.ts";
 import type { VersionToken } from "../format/version-token.ts";
@@ -9,14 +9,14 @@ import { archiveNames, type ManifestInfo } from "../read/manifest-info.ts";
 import type { HiddenRecords } from "./hidden-records.ts";
 import type { Mutations } from "./mutations.ts";
 import { type OpenState, openState, type State } from "./open-state.ts";
-import { type StoreInternals } from "../session/session.ts";
 import type { DeleteOptions, SetOptions, UpdateOptions, WrittenVersion } from "./conditions.ts";
 import { resolveOptions, type StoreOptions } from "../session/options.ts";
 import type { OnceOptions } from "./once.ts";
 import type { ReadOptions } from "./reads.ts";
 import type { ScanOptions } from "./scan-range.ts";
-import { Session } from "../session/session.ts";
+import { Session, type StoreInternals } from "../session/session.ts";
 import { describeStats, type StoreStats } from "./stats.ts";
+import type { TransactionFunction, TransactionOptions } from "./transactions.ts";
 
 /**
  * An embedded, event-sourced document store on a directory or on S3.
@@ -95,7 +95,7 @@ export class Store<T = Fields> {
     }
   }
 
-  /** Closes the store at the end of an `await using` block. */
+  /** As `close`, at the end of an `await using` block. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
@@ -255,10 +255,19 @@ export class Store<T = Fields> {
   }
 
   /**
-   * Takes back this store's last operation (of a batch, the last one) by a new one that restores
-   * the record before; several in a row walk back. False when there is none (a compaction ends what
-   * a single writer can undo, an agent keeps its last 1,000 operations until it closes), when another
-   * has written the record since, it was archived, or the operation was a blind write.
+   * Runs `fn`, and makes what it writes take effect at one moment, whole or not at all; what it read still
+   * holds then, also beside other processes (strict serializability). `fn` may run again: it writes by `tx` alone.
+   * @throws what `fn` throws; ConflictError when others were faster for `deadlineMs` (nothing was written); as `set`
+   */
+  transaction<R>(fn: TransactionFunction<T, R>, options?: TransactionOptions): Promise<R> {
+    const { reads } = this.#open();
+    return this.#mutations().transaction(fn, options, (value) => reads.handOut(value));
+  }
+
+  /**
+   * Takes back this store's last operation (of a batch, the last one) by a new one that restores the record before;
+   * several in a row walk back. False when there is none (a compaction ends what a single writer can undo, an agent
+   * keeps its last 1,000), when another has written the record since, it was archived, or it was a blind write.
    */
   async undo(): Promise<boolean> {
     return this.#mutations().undo();
@@ -269,10 +278,7 @@ export class Store<T = Fields> {
     return this.getOps().filter((operation) => operation.id === id);
   }
 
-  /**
-   * All operations that no snapshot holds yet, in version order; a lazy store has only its own.
-   * @param since those with a later `ts` only, compared as text
-   */
+  /** Operations that no snapshot holds yet, by version; a lazy store has only its own. @param since as in `getWalOps` */
   getOps(since?: string): Operation<T>[] {
     const { session, reads } = this.#open();
     return reads.operations(session.replica.history.operations<T>(since));
@@ -313,7 +319,7 @@ export class Store<T = Fields> {
 
   /** One name for each archive, as of the last look: "archive/archive-2026-Q4.json". */
   listArchiveSegments(): string[] {
-    return archiveNames(this.#session().replica.view);
+    return archiveNames(this.#open().session.replica.view);
   }
 
   /**
@@ -322,12 +328,12 @@ export class Store<T = Fields> {
    */
   async compact(): Promise<void> {
     this.#mutations();
-    await this.#session().checkpoints.compact();
+    await this.#open().session.checkpoints.compact();
   }
 
   /** Picks up what others made durable, or under "snapshot" compacted, before the call. */
   async refresh(): Promise<void> {
-    await this.#session().replica.refreshes.asDeclared();
+    await this.#open().session.replica.refreshes.asDeclared();
   }
 
   /**
@@ -367,7 +373,7 @@ export class Store<T = Fields> {
 
   /** Counts, and what the store has cost so far. */
   stats(): StoreStats {
-    return describeStats(this.#session());
+    return describeStats(this.#open().session);
   }
 
   /** The state of the last look or write; after `close` that of the end; null before `open`. */
@@ -387,14 +393,8 @@ export class Store<T = Fields> {
     return this.#state;
   }
 
-  #session(): Session {
-    return this.#open().session;
-  }
-
   /** @throws NotOpenError, ReadOnlyError */
   #mutations(): Mutations {
-    const { session, mutations } = this.#open();
-    if (session.options.readOnly) throw new ReadOnlyError();
-    return mutations;
+    return this.#open().mutations.checkAllowed();
   }
 }

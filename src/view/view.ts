@@ -4,7 +4,7 @@
  * a compaction deletes what it names (V4).
  */
 import { type CorruptionError, UnavailableError } from "../core/errors.ts";
-import type { Transaction } from "../format/claim.ts";
+import type { IntentClaim, Transaction } from "../format/claim.ts";
 import { isClaim, type LaneRead } from "../log/claims.ts";
 import type { Log, LogListing, LogRef } from "../log/log.ts";
 import type { LegacyStore } from "../legacy/legacy-store.ts";
@@ -59,8 +59,15 @@ export interface View {
 export interface Decisions {
   /** By path. */
   readonly found: Map<string, Promise<LaneRead<Transaction>>>;
-  /** Keys of intents that count as not merged (V6), because nothing is decided yet. */
-  readonly undecided: Set<string>;
+  /** By key, intents that count as not merged (V6), because nothing is decided yet. */
+  readonly undecided: Map<string, OpenIntent>;
+}
+
+/** An intent of which nobody has decided whether it takes effect. */
+export interface OpenIntent {
+  readonly claim: IntentClaim;
+  /** By the medium's dates, when it was read. */
+  readonly ageMs: number;
 }
 
 /** What memory that was built from a view depends on: with another it is built anew (RELOAD). */
@@ -199,7 +206,7 @@ export function viewOf(
   const corrupt = legacy === undefined ? listing.corrupt : [...legacy.corrupt, ...listing.corrupt];
   const { live: segments, published, unread: unreadLists } = sortListing(manifest, listed);
   const { legacyLog, lanes } = listing;
-  const decisions = { found: new Map(), undecided: new Set<string>() };
+  const decisions = { found: new Map(), undecided: new Map() };
   const dates = {
     firstDateMs: Math.min(dateMs, listing.firstDateMs ?? dateMs),
     lastDateMs: Math.max(dateMs, listing.lastDateMs ?? dateMs),

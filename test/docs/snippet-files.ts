@@ -23,6 +23,7 @@ export const FILES: Readonly<Record<string, string>> = {
   "docs/getting-started.md#Every call once ts 1": "use.ts",
   "docs/concurrency.md#Concurrency ts 1": "concurrency.ts",
   "docs/concurrency.md#Once ts 1": "once.ts",
+  "docs/concurrency.md#Transactions ts 1": "transactions.ts",
   "docs/concurrency.md#Over HTTP ts 1": "functions/put.ts",
   "docs/following.md#Following changes ts 1": "following.ts",
   "docs/lambda.md#Handlers ts 1": "functions/add.ts",

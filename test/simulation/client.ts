@@ -106,10 +106,7 @@ export class Client extends Viewer {
 
   /** Writes some changes in one call; false when it failed. */
   async write(changes: readonly Change[]): Promise<boolean> {
-    return this.#commit(
-      changes.map(({ id, record }) => ({ id, text: record && JSON.stringify(record) })),
-      () => this.#call(changes),
-    );
+    return this.#commits(intentsOf(changes), () => this.#call(changes));
   }
 
   #call(changes: readonly Change[]): Promise<void> {
@@ -125,7 +122,7 @@ export class Client extends Viewer {
   async update(id: string): Promise<boolean> {
     const record = this.world.uniqueRecord(this.process);
     const next = this.form(record);
-    return this.#commit([{ id, text: JSON.stringify(record) }], () =>
+    return this.#commits([{ id, text: JSON.stringify(record) }], () =>
       this.store.update(id, () => next),
     );
   }
@@ -141,7 +138,7 @@ export class Client extends Viewer {
 
   /** Replaces a record as it is now, or creates it; deletes it where nothing is given. */
   async writeIf(id: string, record: PlainDoc | undefined): Promise<boolean> {
-    return this.#commit([{ id, text: record && JSON.stringify(record) }], async () => {
+    return this.#commits([{ id, text: record && JSON.stringify(record) }], async () => {
       const ifVersion = await this.store.versionOf(id);
       if (record !== undefined) {
         const condition = ifVersion === undefined ? { ifAbsent: true } : { ifVersion };
@@ -151,7 +148,45 @@ export class Client extends Viewer {
     });
   }
 
-  async #commit(intents: readonly Intent[], call: () => Promise<unknown>): Promise<boolean> {
+  /** Reads some records and writes others in one transaction; false when it failed. */
+  async transact(reads: readonly string[], changes: readonly Change[]): Promise<boolean> {
+    const { process, world, session } = this;
+    const { register } = world.oracle;
+    const seen = new Map<string, string | undefined>();
+    const invokedMs = register.now();
+    const call = (): Promise<void> =>
+      this.store.transaction(async (tx) => {
+        seen.clear();
+        const see = (id: string, record: Doc | undefined): void =>
+          void seen.set(id, record && this.textOf(record));
+        for (const id of reads) see(id, await tx.get(id));
+        if (process.prng.chance(0.2)) await process.sleep(process.prng.between(1, 2_000));
+        for (const { id, record } of changes) {
+          if (record !== undefined) tx.set(id, this.form(record));
+          else if ((await tx.get(id)) === undefined) throw new RecordNotFoundError(id);
+          else tx.delete(id);
+        }
+      });
+    const ops =
+      changes.length > 0
+        ? await this.#commit(intentsOf(changes), call)
+        : (await this.attempt("write", call))
+          ? []
+          : undefined;
+    if (ops === undefined) return false;
+    register.transacted({ session, invokedMs, reads: seen, ops });
+    return true;
+  }
+
+  async #commits(intents: readonly Intent[], call: () => Promise<unknown>): Promise<boolean> {
+    return (await this.#commit(intents, call)) !== undefined;
+  }
+
+  /** @returns what was written; undefined when it failed */
+  async #commit(
+    intents: readonly Intent[],
+    call: () => Promise<unknown>,
+  ): Promise<readonly Op[] | undefined> {
     const { oracle } = this.world;
     const name = this.#writer;
     const from = oracle.ledger.attemptCount(name);
@@ -166,7 +201,7 @@ export class Client extends Viewer {
       if (isUnknown) oracle.counts.unknown++;
       checkExpected(this.world, this.process, "write", error);
       if (!isUnknown) oracle.rejected(name, from, intents);
-      return false;
+      return undefined;
     }
     ended("acknowledged");
     const ops = oracle.acked(name, from, intents, mark);
@@ -176,7 +211,7 @@ export class Client extends Viewer {
     // A write that made a checkpoint necessary is acknowledged after later ones. The versions of
     // guarded ones do not tell.
     this.#written.sort((a, b) => landedMsOf(a) - landedMsOf(b) || compareOps(a, b));
-    return true;
+    return ops;
   }
 
   #begin(
@@ -235,6 +270,10 @@ export class Client extends Viewer {
   async close(): Promise<void> {
     await this.attempt("close", () => this.store.close());
   }
+}
+
+function intentsOf(changes: readonly Change[]): Intent[] {
+  return changes.map(({ id, record }) => ({ id, text: record && JSON.stringify(record) }));
 }
 
 function landedMsOf({ segment }: Op): number {

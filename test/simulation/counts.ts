@@ -4,6 +4,10 @@ export function createCounts() {
     acked: 0,
     /** Of these: by claims. */
     guarded: 0,
+    /** Of these: over several lanes. */
+    transactions: 0,
+    /** Transactions that some order explains. */
+    serialized: 0,
     failed: 0,
     unknown: 0,
     views: 0,

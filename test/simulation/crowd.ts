@@ -21,6 +21,7 @@ export const COMERS = [
   "relay",
   "contenders",
   "callers",
+  "transactors",
 ] as const;
 
 export type Comer = (typeof COMERS)[number];
@@ -54,6 +55,7 @@ export const NOBODY: Crowd["gapsMs"] = {
   relay: Infinity,
   contenders: Infinity,
   callers: Infinity,
+  transactors: Infinity,
 };
 
 /** Share of the worlds in which everybody is. */
@@ -83,6 +85,7 @@ function drawLarge(prng: Prng): Crowd {
       relay: Infinity,
       contenders: Infinity,
       callers: Infinity,
+      transactors: Infinity,
     },
     longWriters: prng.between(1, 3),
     longReaders: prng.between(1, 3),

@@ -3,10 +3,15 @@
  * themselves, in the moment they are sent and in the moment they land.
  */
 import { laneFloor, type Manifest } from "../../src/format/manifest-codec.ts";
-import { parseClaimPath, parseLogFilePath, parseSegmentPath } from "../../src/format/paths.ts";
+import {
+  parseClaimPath,
+  parseLogFilePath,
+  parseSegmentPath,
+  parseTxnPath,
+} from "../../src/format/paths.ts";
 import { FOUNDING_W, type FoundingOp } from "./founding.ts";
 import { etagOf } from "./object-server.ts";
-import { type Op, recordOf, type SegmentRecord, segmentsIn } from "./sent-segments.ts";
+import { type Op, placesIn, recordOf, type SegmentRecord, segmentsIn } from "./sent-segments.ts";
 
 /** What identifies an operation of a caller: sets by their unique text, deletions by their id. */
 export interface Intent {
@@ -103,8 +108,7 @@ export class Ledger {
     const records = this.#records("?", path, body);
     const [first] = records;
     if (first === undefined) return [];
-    const { claim } = first;
-    if (claim !== undefined && claim.n <= laneFloor({ lanes }, claim.lane)) {
+    if (first.places.some(({ lane, n }) => n <= laneFloor({ lanes }, lane))) {
       for (const record of records) record.isVoid ||= record.landedMs === undefined;
       return [];
     }
@@ -155,7 +159,7 @@ export class Ledger {
         lo: clock,
         objectLo: clock,
         isFrame: false,
-        claim: undefined,
+        places: [],
         isVoid: false,
         ops,
         landedMs: 0,
@@ -242,7 +246,7 @@ export class Ledger {
   }
 
   #records(process: string, path: string, body: Uint8Array): readonly SegmentRecord[] {
-    const isClaim = parseClaimPath(path) !== undefined;
+    const isClaim = parseClaimPath(path) !== undefined || parseTxnPath(path) !== undefined;
     const isPlain = parseSegmentPath(path) !== undefined || parseLogFilePath(path) !== undefined;
     if (!isPlain && !isClaim) return [];
     const etag = etagOf(body);
@@ -251,7 +255,7 @@ export class Ledger {
     const segments = segmentsIn(path, body);
     const clocks = segments.map(({ operations }) => operations[0]?.clock ?? 0);
     const objectLo = isClaim ? Infinity : Math.min(...clocks);
-    const sent = { path, etag, process, objectLo };
+    const sent = { path, etag, process, objectLo, places: placesIn(path, body) };
     const records = segments.map((segment) => recordOf(segment, sent));
     this.#segments.set(keyOf(path, etag), records);
     return records;

@@ -147,9 +147,8 @@ export class Oracle implements ServerObserver {
       const winner = this.truth.published().get(op.id);
       if (winner !== undefined && compareOps(winner, op) >= 0) continue;
       // What a claim wrote may have been deleted and purged since.
-      const { claim } = op.segment;
-      if (claim !== undefined && winner === undefined && this.ledger.mayBeAbsent(op.id, op))
-        continue;
+      const { places } = op.segment;
+      if (places.length > 0 && winner === undefined && this.ledger.mayBeAbsent(op.id, op)) continue;
       this.fail("DELETE-AFTER-PUBLISH", `${path} was deleted, its ${describeOp(op)} is in no run`);
     }
   }
@@ -216,7 +215,8 @@ export class Oracle implements ServerObserver {
       return [];
     }
     this.counts.acked++;
-    if (segment.claim !== undefined) this.counts.guarded++;
+    if (segment.places.length > 0) this.counts.guarded++;
+    if (segment.places.length > 1) this.counts.transactions++;
     if (segment.isVoid) {
       this.fail("ACK", `${process} was acknowledged ${segment.path}, on a number that had passed`);
     }
@@ -233,7 +233,7 @@ export class Oracle implements ServerObserver {
       const before = this.#acked.get(op.id);
       if (before === undefined || compareOps(op, before) > 0) this.#acked.set(op.id, op);
       // A plain write of the same clock is above what was created on nothing (STAND).
-      const isOnNothing = segment.claim !== undefined && op.w === "";
+      const isOnNothing = segment.places.length > 0 && op.w === "";
       this.#ackedClock = Math.max(this.#ackedClock, isOnNothing ? op.clock - 1 : op.clock);
     }
     this.#kernel.trace(`${process} acked ${segment.path}`);

@@ -1,6 +1,8 @@
 /** Records what the register checker is given: calls and reads with their times, versions as sent. */
 import { checkRegister, type Finding, knewOfDrag } from "../register/checker.ts";
-import { judgePlain } from "../histories/from-register.ts";
+import { judgePlain, versionText } from "../histories/from-register.ts";
+import { checkTransactions } from "../histories/checker.ts";
+import type { Operation } from "../histories/history.ts";
 import type { ClockPromise, History, ReadCall, SentWrite } from "../register/history.ts";
 import type { Kernel } from "./kernel.ts";
 import { type Intent, isUndo, type Ledger } from "./ledger.ts";
@@ -53,6 +55,17 @@ export interface RegisterReport {
   readonly outrun: number;
   /** Calls of which some order is known that explains them. */
   readonly explained: number;
+  /** Transactions of which one is known. */
+  readonly serialized: number;
+}
+
+/** A transaction that was acknowledged. */
+interface RecordedTransaction {
+  readonly session: string;
+  readonly invokedMs: number;
+  /** What it has read, as texts. */
+  readonly reads: ReadonlyMap<string, string | undefined>;
+  readonly ops: readonly Op[];
 }
 
 /** What was measured when a segment was sent first. */
@@ -67,6 +80,7 @@ export class Register {
   readonly #calls: RecordedCall[] = [];
   readonly #reads: RecordedRead[] = [];
   readonly #archives: SentWrite[] = [];
+  readonly #transactions: (RecordedTransaction & { readonly returnedMs: number })[] = [];
   readonly #founded = new Map<Op, SentWrite>();
   readonly #sendings = new Map<SegmentRecord, Sending>();
   readonly #media = new WeakMap<object, string>();
@@ -154,6 +168,30 @@ export class Register {
     }
   }
 
+  transacted(transaction: RecordedTransaction): void {
+    this.#transactions.push({ ...transaction, returnedMs: this.now() });
+  }
+
+  /**
+   * Strict serializability: in one order, each transaction has read what is there then. All other
+   * writes are in order with them record by record only.
+   */
+  #judgeTransactions(): ReturnType<typeof checkTransactions> {
+    const inOne = new Set(this.#transactions.flatMap(({ ops }) => ops));
+    const operations: Operation[] = [];
+    for (const [op, write] of this.#written()) {
+      if (!inOne.has(op) && write.outcome !== "nothing") operations.push(plainOf(write, op.text));
+    }
+    for (const write of this.#archives) operations.push(plainOf(write, undefined));
+    for (const { session, invokedMs, returnedMs, reads, ops } of this.#transactions) {
+      const found = [...reads].map(([id, value]) => ({ id, value }));
+      const writes = ops.map((op) => ({ id: op.id, value: op.text, version: versionText(op) }));
+      const action = { kind: "transaction", reads: found, writes } as const;
+      operations.push({ process: session, calledMs: invokedMs, returnedMs, action });
+    }
+    return checkTransactions(operations, { plain: "by version", budget: 50_000 });
+  }
+
   /** @returns what is wrong, and how many writes knew of a drag, or were outrun by a batch, and how many calls are explained */
   check(given: Omit<ClockPromise, "epochMs">): RegisterReport {
     const promise = { ...given, epochMs: EPOCH_MS };
@@ -164,13 +202,21 @@ export class Register {
     const verdict = judgePlain(history, promise);
     if (verdict.answer === "violated") {
       const unexplained = { rule: "LINEARIZABLE", message: verdict.message };
-      return { findings: [...findings, unexplained], dragged, outrun, explained: 0 };
+      return { findings: [...findings, unexplained], dragged, outrun, explained: 0, serialized: 0 };
     }
     const orders = verdict.answer === "fine" ? verdict.orders : [];
-    return { findings, dragged, outrun, explained: orders.flat().length };
+    const report = { dragged, outrun, explained: orders.flat().length };
+    const isAny = this.#transactions.length > 0;
+    const judged = isAny ? this.#judgeTransactions() : undefined;
+    if (judged?.answer === "violated") {
+      const unexplained = { rule: "SERIALIZABLE", message: judged.message };
+      return { ...report, findings: [...findings, unexplained], serialized: 0 };
+    }
+    const serialized = judged?.answer === "fine" ? this.#transactions.length : 0;
+    return { ...report, findings, serialized };
   }
 
-  history(): History {
+  #written(): Map<Op, SentWrite> {
     const byOp = new Map(this.#founded);
     for (const call of this.#calls) {
       for (const [op, outcome] of this.#sentBy(call)) {
@@ -178,6 +224,11 @@ export class Register {
         byOp.set(op, call.lingers ? { ...write, estimateErrorMs: undefined } : write);
       }
     }
+    return byOp;
+  }
+
+  history(): History {
+    const byOp = this.#written();
     const reads = this.#reads.flatMap(({ ops, ...read }) => {
       const gave = ops.map((op) => byOp.get(op)).filter((write) => write !== undefined);
       return ops.length > 0 && gave.length === 0 ? [] : [{ ...read, gave }];
@@ -224,9 +275,16 @@ export class Register {
       estimateErrorMs: sending?.estimateErrorMs,
       operations: segment.ops.length,
       isRevocable: segment.isFrame,
-      ...(segment.claim === undefined ? {} : { isGuarded: true }),
+      ...(segment.places.length === 0 ? {} : { isGuarded: true }),
     };
   }
+}
+
+function plainOf(write: SentWrite, value: string | undefined): Operation {
+  const { id, version, session, invokedMs, endedMs, outcome } = write;
+  const action = { kind: "plain", id, value, version: versionText(version) } as const;
+  const returnedMs = outcome === "acknowledged" ? endedMs : undefined;
+  return { process: session, calledMs: invokedMs, returnedMs, action };
 }
 
 /** Writes that are in order only because a flush runs ahead of time by its operations. */

@@ -1,13 +1,14 @@
 /** Segments as they were sent, each by itself, also where several share an object. */
 import { isHidden } from "../../src/core/hidden.ts";
 import { revisionOf, type Version } from "../../src/core/version.ts";
-import { segmentsOf } from "../../src/format/claim.ts";
-import { decodeClaim } from "../../src/format/claim-decoder.ts";
+import { segmentsOf, type Transaction } from "../../src/format/claim.ts";
+import { decodeClaim, decodeTransaction } from "../../src/format/claim-decoder.ts";
 import {
   type LanePlace,
   parseClaimPath,
   parseLogFilePath,
   parseSegmentPath,
+  parseTxnPath,
 } from "../../src/format/paths.ts";
 import { decodeSegment, decodeSegments } from "../../src/format/segment-decoder.ts";
 import { type Segment, versionOf } from "../../src/format/segment.ts";
@@ -40,9 +41,9 @@ export interface SegmentRecord {
   readonly objectLo: number;
   /** Appended to a file: the same frame may be appended to another as well. */
   readonly isFrame: boolean;
-  /** Of a claim: its place. Neither the floor nor time applies to it. */
-  readonly claim: LanePlace | undefined;
-  /** A claim that landed on a number which its lane had passed: it never counts. */
+  /** Of a claim its place, of a transaction those of its claims. Neither the floor nor time applies to it. */
+  readonly places: readonly LanePlace[];
+  /** It landed on a number which its lane had passed: it never counts. */
   isVoid: boolean;
   readonly ops: readonly Op[];
   landedMs: number | undefined;
@@ -58,18 +59,16 @@ export interface SegmentRecord {
 /** What a segment is recorded as when it is sent first. */
 export function recordOf(
   segment: Segment,
-  sent: Pick<SegmentRecord, "path" | "etag" | "process" | "objectLo">,
+  sent: Pick<SegmentRecord, "path" | "etag" | "process" | "objectLo" | "places">,
 ): SegmentRecord {
   const { agent, schemaVersion: v, operations } = segment;
   const misformed: string[] = [];
   const ops: Op[] = [];
-  const claim = parseClaimPath(sent.path);
   const record: SegmentRecord = {
     ...sent,
     agent,
-    lo: claim === undefined ? (operations[0]?.clock ?? 0) : Infinity,
+    lo: sent.places.length === 0 ? (operations[0]?.clock ?? 0) : Infinity,
     isFrame: parseLogFilePath(sent.path) !== undefined,
-    claim,
     isVoid: false,
     ops,
     landedMs: undefined,
@@ -98,6 +97,18 @@ export function numbersOf(version: Version): Pick<Op, "clock" | "agent" | "w" | 
   return { clock, agent, w, rev: revisionOf(version) };
 }
 
+/** Of a claim its place, of a commit those of its claims, of anything else none. */
+export function placesIn(path: string, body: Uint8Array): readonly LanePlace[] {
+  const place = parseClaimPath(path);
+  if (place !== undefined) return [place];
+  const transaction = transactionIn(path, body);
+  return transaction?.kind === "commit" ? transaction.at : [];
+}
+
+function transactionIn(path: string, body: Uint8Array): Transaction | undefined {
+  return parseTxnPath(path) === undefined ? undefined : decodeTransaction(body, path);
+}
+
 /** All that an object holds, or one frame. */
 export function segmentsIn(path: string, body: Uint8Array): Segment[] {
   const place = parseClaimPath(path);
@@ -105,6 +116,9 @@ export function segmentsIn(path: string, body: Uint8Array): Segment[] {
     const claim = decodeClaim(body, path, place);
     return claim.kind === "data" ? segmentsOf(claim.operations) : [];
   }
+  const transaction = transactionIn(path, body);
+  if (transaction !== undefined)
+    return transaction.kind === "commit" ? segmentsOf(transaction.operations) : [];
   const name = parseSegmentPath(path);
   if (name === undefined) return [decodeSegment(body, { path, offset: 0 })];
   return decodeSegments(body, { path, range: undefined, lo: name.lo, hi: name.hi });

@@ -7,6 +7,7 @@ import { comingCompactors, compactorPass } from "./actors/compactor.ts";
 import { handlers } from "./actors/handlers.ts";
 import { follower, freshReader, gradualReader, longReader } from "./actors/reader.ts";
 import { contenders } from "./actors/contenders.ts";
+import { transactors } from "./actors/transactors.ts";
 import { relay } from "./actors/relay.ts";
 import { staleClient } from "./actors/stale.ts";
 import { streamer } from "./actors/streamer.ts";
@@ -19,7 +20,7 @@ import { Priorities } from "./priorities.ts";
 import { Prng } from "./prng.ts";
 import { SimProcess } from "./sim-process.ts";
 import { drawWeather, withCallers } from "./weather.ts";
-import { CALM_HAZARDS, IDS, SETTINGS, World } from "./world.ts";
+import { CALM_HAZARDS, IDS, SETTINGS, type Weather, World } from "./world.ts";
 
 export interface SimulationResult {
   readonly seed: number;
@@ -56,8 +57,20 @@ const PCT_REMAINDER = 4;
 const CALLING_EVERY = 12;
 const CALLING_REMAINDERS: readonly number[] = [10, 11];
 
+/** In the same ones there are transactions, from here on: those below are pinned. */
+const TRANSACTIONS_FROM = 100;
+
 function scheduleOf(seed: number): Schedule {
   return seed % PCT_EVERY === PCT_REMAINDER ? "PCT" : "uniform";
+}
+
+/** The seeds in which there are transactions: all others stay as they are without. */
+function withTransactions(seed: number, weather: Weather): Weather {
+  const isOne = seed >= TRANSACTIONS_FROM && CALLING_REMAINDERS.includes(seed % CALLING_EVERY);
+  if (!isOne) return weather;
+  const { crowd } = weather;
+  const gapMs = crowd.stormMs / new Prng(`${seed} transactions`).between(3, 9);
+  return { ...weather, crowd: { ...crowd, gapsMs: { ...crowd.gapsMs, transactors: gapMs } } };
 }
 
 export async function simulate(
@@ -73,7 +86,7 @@ export async function simulate(
   );
   const isCalling = CALLING_REMAINDERS.includes(seed % CALLING_EVERY);
   const weather = isCalling ? withCallers(drawn, new Prng(`${seed} callers`)) : drawn;
-  const world = new World(String(seed), weather, priorities);
+  const world = new World(String(seed), withTransactions(seed, weather), priorities);
   const { kernel, oracle } = world;
   if (priorities !== undefined) oracle.counts.scheduledByPriority++;
   const clients: Client[] = [];
@@ -94,7 +107,10 @@ export async function simulate(
 
 /** Of all that was called, per record: what the clocks promise holds (Q1 to Q8). */
 function checkRegister({ oracle, weather }: World): void {
-  const { findings, dragged, outrun, explained } = oracle.register.check(weather.clocks.promise);
+  const { findings, dragged, outrun, explained, serialized } = oracle.register.check(
+    weather.clocks.promise,
+  );
+  oracle.counts.serialized += serialized;
   oracle.counts.dragged += dragged;
   oracle.counts.outrun += outrun;
   oracle.counts.explained += explained;
@@ -132,6 +148,7 @@ export function startActors(world: World, clients: Client[]): void {
     relay: () => relay(world),
     contenders: () => contenders(world),
     callers: () => callers(world),
+    transactors: () => transactors(world),
   };
   const repeat = (gapMs: number, act: () => Promise<unknown>): void => {
     if (Number.isFinite(gapMs)) void loop(world, platform, gapMs, act);

@@ -12,10 +12,12 @@ import { decodeCatalogue } from "../../src/format/catalogue.ts";
 import { allRuns } from "../../src/format/levels.ts";
 import type { RunInfo } from "../../src/format/run-info.ts";
 import {
+  type LanePlace,
   LOG_PREFIX,
   MANIFEST_PATH,
   parseClaimPath,
   parseSegmentPath,
+  parseTxnPath,
 } from "../../src/format/paths.ts";
 import { isPacked, packedLength, unpackBlock } from "../../src/format/run-block.ts";
 import { decodeRunLines } from "../../src/format/run-codec.ts";
@@ -28,7 +30,7 @@ import { hasForm, plainText } from "./form.ts";
 import { compareOps, type Versioned } from "./ledger.ts";
 import type { Op } from "./sent-segments.ts";
 import type { ObjectServer, StoredObject } from "./object-server.ts";
-import { numbersOf, segmentsIn } from "./sent-segments.ts";
+import { numbersOf, placesIn, segmentsIn } from "./sent-segments.ts";
 
 type Winners = Map<string, Versioned>;
 
@@ -157,10 +159,10 @@ export class Truth {
     const winners = this.#mergeRuns();
     for (const [path, object] of this.#server.objects) {
       if (!path.startsWith(LOG_PREFIX)) continue;
-      const claim = parseClaimPath(path);
-      if (claim !== undefined) {
-        const isLive = claim.n > laneFloor(manifest, claim.lane);
-        if (isLive) mergeInto(winners, this.#decode(path, object, decodeLog));
+      if (parseClaimPath(path) !== undefined || parseTxnPath(path) !== undefined) {
+        const isPassed = (place: LanePlace): boolean => place.n <= laneFloor(manifest, place.lane);
+        if (!placesIn(path, object.body).some(isPassed))
+          mergeInto(winners, this.#decode(path, object, decodeLog));
         continue;
       }
       const lo = this.#loOf(path);

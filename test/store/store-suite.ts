@@ -36,6 +36,8 @@ import { schemaCases } from "./cases/schema.ts";
 import { streamRaceCases } from "./cases/stream-races.ts";
 import { streamCases } from "./cases/streams.ts";
 import { sharedObjectCases, togetherCases } from "./cases/together.ts";
+import { transactionRaceCases } from "./cases/transaction-races.ts";
+import { transactionCases } from "./cases/transactions.ts";
 import { versionCases } from "./cases/versions.ts";
 import { watchCases } from "./cases/watch.ts";
 import { writeModeCases } from "./cases/write-modes.ts";
@@ -52,6 +54,10 @@ export function storeSuite(name: string, makeMedium: MakeMedium): void {
     describe("writes", () => writeCases(makeMedium));
     describe("conditional writes", () => conditionalCases(makeMedium));
     describe("once", () => onceCases(makeMedium));
+    describe("transactions", () => {
+      transactionCases(makeMedium);
+      transactionRaceCases(makeMedium);
+    });
     describe("write modes", () => writeModeCases(makeMedium));
     describe("failed writes", () => failedWriteCases(makeMedium));
     describe("batch", () => batchCases(makeMedium));

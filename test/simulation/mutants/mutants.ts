@@ -14,6 +14,7 @@ import { OTHER_MUTANTS } from "./other-mutants.ts";
 import { S3_MUTANTS } from "./s3-mutants.ts";
 import { SHARING_MUTANTS } from "./sharing-mutants.ts";
 import { TASK_MUTANTS } from "./task-mutants.ts";
+import { TRANSACTION_MUTANTS } from "./transaction-mutants.ts";
 import { VIEW_MUTANTS } from "./view-mutants.ts";
 import { FOLLOW_MUTANTS } from "./follow-mutants.ts";
 import { WRITE_MUTANTS } from "./write-mutants.ts";
@@ -29,6 +30,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...GUARD_MUTANTS,
   ...ONCE_MUTANTS,
   ...LANE_MUTANTS,
+  ...TRANSACTION_MUTANTS,
   ...ARCHIVE_MUTANTS,
   ...FILE_MUTANTS,
   ...OTHER_MUTANTS,
