@@ -84,7 +84,7 @@ type Extras =
 const CONTENDED = 0.25;
 
 /** Share of the seeds in which purges seal all lanes of the format, not only those that ids lie in. */
-const ALL_LANES = 0.1;
+const ALL_LANES = 0.05;
 
 /** Share of the seeds in which several compactors divide the work. */
 const DIVIDED = 0.2;
