@@ -2,6 +2,7 @@
  * Claims of one lane as objects: put at the next number, judged by the dates of the answers, and what
  * others' claims concern (PROTOCOL, G4 to G6). Data claims and intents alike.
  */
+import { maxOf } from "../core/bulk.ts";
 import { NotSupportedError, UnavailableError, WriteOutcomeUnknownError } from "../core/errors.ts";
 import { guardWindowMs } from "../core/settings.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -93,7 +94,10 @@ export class LaneClaims {
     names: Iterable<string> = ids,
   ): Promise<ClaimPut | undefined> {
     const { newestClaims } = this.#engine;
-    const first = lastNumber(this.#replica.viewWithOwn, lane) + 1;
+    const taken = takenNumbers(this.#replica.viewWithOwn, lane);
+    // A number that was passed over is not in the view: what it holds may concern this decision.
+    if (taken.isCut) return undefined;
+    const first = taken.last + 1;
     for (let n = first; n <= first + PASSED_MAX; n++) {
       const place = { lane, n };
       const recent = newestClaims.before(place);
@@ -161,12 +165,14 @@ export class LaneClaims {
   }
 }
 
-/** The highest number of a lane that is taken. */
-function lastNumber({ loaded, segments }: View, lane: number): number {
-  return segments
+/** The highest number of a lane that is taken, and whether one below it is not in the view. */
+function takenNumbers({ loaded, segments }: View, lane: number): { last: number; isCut: boolean } {
+  const floor = laneFloor(loaded.manifest, lane);
+  const numbers = segments
     .filter((ref) => isClaim(ref))
-    .filter(({ claim }) => claim.lane === lane)
-    .reduce((last, { claim: { n } }) => Math.max(last, n), laneFloor(loaded.manifest, lane));
+    .flatMap(({ claim }) => (claim.lane === lane && claim.n > floor ? claim.n : []));
+  const last = maxOf(numbers, floor);
+  return { last, isCut: new Set(numbers).size < last - floor };
 }
 
 /** TOUCH */

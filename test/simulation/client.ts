@@ -119,12 +119,12 @@ export class Client extends Viewer {
     });
   }
 
-  async update(id: string): Promise<boolean> {
+  /** @param fresh decided in a view that begins after the call */
+  async update(id: string, fresh = true): Promise<boolean> {
     const record = this.world.uniqueRecord(this.process);
     const next = this.form(record);
-    return this.#commits([{ id, text: JSON.stringify(record) }], () =>
-      this.store.update(id, () => next),
-    );
+    const intents = [{ id, text: JSON.stringify(record) }];
+    return this.#commits(intents, () => this.store.update(id, () => next, { fresh }), fresh);
   }
 
   /** @throws as the store's */
@@ -178,20 +178,25 @@ export class Client extends Viewer {
     return true;
   }
 
-  async #commits(intents: readonly Intent[], call: () => Promise<unknown>): Promise<boolean> {
-    return (await this.#commit(intents, call)) !== undefined;
+  async #commits(
+    intents: readonly Intent[],
+    call: () => Promise<unknown>,
+    isFresh = true,
+  ): Promise<boolean> {
+    return (await this.#commit(intents, call, isFresh)) !== undefined;
   }
 
   /** @returns what was written; undefined when it failed */
   async #commit(
     intents: readonly Intent[],
     call: () => Promise<unknown>,
+    isFresh = true,
   ): Promise<readonly Op[] | undefined> {
     const { oracle } = this.world;
     const name = this.#writer;
     const from = oracle.ledger.attemptCount(name);
     const mark = this.#writeMark ?? this.mark;
-    const ended = this.#begin(intents, from, mark);
+    const ended = this.#begin(intents, from, mark, isFresh);
     try {
       await call();
     } catch (error) {
@@ -218,10 +223,11 @@ export class Client extends Viewer {
     intents: readonly Intent[] | undefined,
     from: number,
     { takenMs: viewMs }: Mark,
+    isFresh = true,
   ): ReturnType<Register["begin"]> {
     const store = { session: this.session, medium: this.#medium, lingers: this.#lingers };
     const caller = { writer: this.#writer, ...store };
-    return this.world.oracle.register.begin({ ...caller, intents, from, viewMs });
+    return this.world.oracle.register.begin({ ...caller, intents, from, viewMs, isFresh });
   }
 
   /** Takes back its own last operation, where that still counts; false when it failed. */

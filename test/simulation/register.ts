@@ -29,6 +29,8 @@ export interface CallBegun extends Caller {
   /** Of the writer's attempts, those from here on. */
   readonly from: number;
   readonly viewMs: number;
+  /** Otherwise it may be decided in the view, before it was called. */
+  readonly isFresh: boolean;
 }
 
 interface RecordedCall extends CallBegun {
@@ -108,7 +110,7 @@ export class Register {
   begin(call: CallBegun): (outcome: SentWrite["outcome"]) => void {
     const recorded: RecordedCall = {
       ...call,
-      invokedMs: this.now(),
+      invokedMs: call.isFresh ? this.now() : call.viewMs,
       endedMs: Infinity,
       to: Infinity,
       outcome: "unknown",

@@ -29,3 +29,18 @@ test("R4: a refresh reads others' claims below an own one, too", async () => {
   );
   await Promise.all([other.close(), store.close()]);
 });
+
+test("TOUCH: what was passed over is seen before anything is decided on its record", async () => {
+  const backend = new MemoryBackend();
+  await (await Store.open("memory", { backend })).close();
+  const open = (agentId: string) =>
+    Store.open<number>("memory", { backend, agentId, skipLoad: true });
+  const [other, store] = [await open("other"), await open("store")];
+  const increment = (value: number | undefined): number => (value ?? 0) + 1;
+  await store.readMany([FIRST, SECOND]);
+  await other.update(FIRST, increment);
+  await store.update(SECOND, increment, { fresh: false });
+  expect(await store.update(FIRST, increment, { fresh: false })).toBe(2);
+  expect(await other.read(FIRST, { freshness: "strong" })).toBe(2);
+  await Promise.all([other.close(), store.close()]);
+});

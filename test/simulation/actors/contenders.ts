@@ -14,7 +14,7 @@ export async function contenders(world: World): Promise<void> {
       for (let left = rounds; left > 0 && !world.isCalm; left--) {
         const id = process.prng.pick(ids);
         const kind = process.prng.random();
-        if (kind < 0.4) await client.update(id);
+        if (kind < 0.4) await client.update(id, kind < 0.2);
         else if (kind < 0.75) await client.writeIf(id, world.uniqueRecord(process));
         else await client.writeIf(id, undefined);
         if (process.prng.chance(0.3)) await process.sleep(process.prng.between(1, 5_000));

@@ -13,6 +13,18 @@ export const GUARD_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: "passed over is seen",
+    breaks: ["TOUCH", "G6"],
+    does: "decides on a lane again without a look at the claims that it has passed over",
+    edits: [
+      {
+        file: "session/lane-claims.ts",
+        find: "if (taken.isCut) return undefined;",
+        put: "",
+      },
+    ],
+  },
+  {
     name: "decided on an old view",
     breaks: ["G1"],
     does: "decides on whatever view it has, fresh or not",
