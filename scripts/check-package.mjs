@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** Of the packed file, in bytes. */
-const PACKED_MAX = 482_000;
+const PACKED_MAX = 497_000;
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const bin = (path) => join(root, "node_modules", path);

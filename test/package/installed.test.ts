@@ -14,7 +14,7 @@ import { tempDir } from "../support/temp-dir.ts";
 const run = promisify(execFile);
 const PACK_MS = 120_000;
 /** Of the tarball. What comes to it later should not be hidden by what is there today. */
-const PACKED_MAX = 482_000;
+const PACKED_MAX = 497_000;
 
 const ENTRIES = Object.keys(npmPackage.exports).map((name) => name.replace(".", npmPackage.name));
 
