@@ -13,6 +13,8 @@ import { createSeals, isSealDue, sealSpacingMs } from "./seals.ts";
 export interface SeenLanes {
   readonly lanes: ListedLanes;
   readonly firstDateMs: number | undefined;
+  /** Nothing was left out because it took too long. */
+  readonly isWhole: boolean;
 }
 
 export class LanesWork {
@@ -104,11 +106,12 @@ export class LanesWork {
     { awaited }: ReadClaims,
   ): Promise<void> {
     if (this.#seen === undefined) return;
-    const { lanes, firstDateMs = 0 } = this.#seen;
+    const { lanes, firstDateMs = 0, isWhole } = this.#seen;
     const isNamed = (path: string): boolean => named.has(path);
     const transactions: string[] = [];
     const graceMs = guardGraceOf(manifest, this.#parts.settings);
-    for (const path of awaited === undefined ? [] : lanes.transactions) {
+    // Intents of what a listing shows that was cut short may not be in it.
+    for (const path of awaited === undefined || !isWhole ? [] : lanes.transactions) {
       if (isNamed(path) || awaited?.has(path) === true) continue;
       const found = await this.#parts.backend.get(path);
       // Its intents are older than it: they were listed, or are passed.

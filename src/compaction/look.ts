@@ -66,7 +66,9 @@ export async function look(parts: CompactorParts, options: PassOptions): Promise
   const isWhole = part === undefined && !isNothing;
   const floor = isWhole ? floorOf(parts, loaded, listed, waiting) : undefined;
   const arriving = isWhole ? pace.arrivals.looked(backlog, listed.survey.lastDateMs) : 0;
-  const looked = { manifest, found, floor, arriving, seen: listed.survey };
+  const { lanes, firstDateMs } = listed.survey;
+  const seen = { lanes, firstDateMs, isWhole: !listed.isCut };
+  const looked = { manifest, found, floor, arriving, seen };
   if (loaded.legacyManifest !== undefined) return { ...looked, wanted: true };
   const hasLog = waiting.segments > 0 || listed.survey.isDamaged || listed.isCut;
   const hasUnits =

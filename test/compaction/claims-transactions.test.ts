@@ -142,3 +142,38 @@ test("AT: a commit of which a place is passed is left out", async () => {
   await held.pass();
   expect(await held.paths("ops/")).toEqual([]);
 });
+
+test("K4: a commit stays whose intents a listing lacks that was cut short", async () => {
+  const held = await laneScene();
+  const txn = txnOf(1);
+  const places = [
+    { lane: 0xb0, n: 1 },
+    { lane: 0xc0, n: 1 },
+  ];
+  const operations = await intents(held, txn, places);
+  await held.commit(txn, places, ...operations);
+  await held.runtime.advance(2 * GUARD_GRACE_MS);
+  await held.write([["z", "another publication"]]);
+  const { backend } = held;
+  const list = backend.list.bind(backend);
+  backend.list = async function* (prefix, options): AsyncGenerator<ListPage> {
+    for await (const page of list(prefix, options)) {
+      const end = page.objects.findIndex(({ path }) => path === txn) + 1;
+      if (end === 0 || options?.after !== undefined) yield page;
+      else {
+        yield { ...page, objects: page.objects.slice(0, end), truncated: true };
+        yield { ...page, objects: page.objects.slice(end) };
+      }
+    }
+  };
+  // An eighth of the time is over after the first page.
+  let asked = 0;
+  const cut = await held.pass(undefined, undefined, () => (asked++ === 0 ? 60_000 : 50_000));
+  expect(cut.outcome).toBe("published");
+  expect(await held.text(txn)).toBeDefined();
+  backend.list = list;
+  await held.settle();
+  expect(await held.contents()).toEqual(
+    contents([idOf(0xb0), "of 176"], [idOf(0xc0), "of 192"], ["z", "another publication"]),
+  );
+});

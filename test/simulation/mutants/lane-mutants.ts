@@ -85,6 +85,19 @@ export const LANE_MUTANTS: readonly Mutant[] = [
     test: { file: CLAIMS, name: "K4: strays go with" },
   },
   {
+    name: "a cut listing shows all intents",
+    breaks: ["STRAY", "K4"],
+    does: "deletes transactions whose intents are not in a listing that was cut short",
+    edits: [
+      {
+        file: "compaction/lanes-work.ts",
+        find: "awaited === undefined || !isWhole ? [] :",
+        put: "awaited === undefined || isWhole === undefined ? [] :",
+      },
+    ],
+    test: { file: TRANSACTIONS, name: "K4: a commit stays whose intents" },
+  },
+  {
     name: "a purge without a seal",
     breaks: ["SEAL", "K5"],
     does: "drops deletions that were published after the last seal",
