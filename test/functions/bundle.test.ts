@@ -38,7 +38,7 @@ const UNDICI_LOADED = `process.moduleLoadList.some((name) => name.endsWith("undi
 const LIST = JSON.stringify(httpEvent({ method: "GET", target: "/records" }));
 
 /** About 3 % above what they have. What is added here is read and parsed at every cold start. */
-const BUDGETS_KB = { records: 705, compact: 600, light: 365 };
+const BUDGETS_KB = { records: 716, compact: 600, light: 380 };
 
 describe("the bundle of", () => {
   test("each function keeps to its budget", async () => {

@@ -81,8 +81,10 @@ test("the package contains the bundle and requires the CDK only from its users",
   });
   expect(files).toEqual(expect.arrayContaining(["dist", "!dist/functions", "!dist/cdk.out"]));
   expect(scripts["prepack"]).toContain("scripts/build-package.mjs");
-  expect(Object.keys(peerDependencies)).toEqual(["aws-cdk-lib", "constructs"]);
+  const peers = ["@aws-lambda-powertools/idempotency", "aws-cdk-lib", "constructs"];
+  expect(Object.keys(peerDependencies)).toEqual(peers);
   expect(peerDependenciesMeta).toEqual({
+    "@aws-lambda-powertools/idempotency": { optional: true },
     "aws-cdk-lib": { optional: true },
     constructs: { optional: true },
   });
