@@ -13,7 +13,7 @@ export const GUARD_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: "passed over is seen",
+    name: "decides beside claims that it has passed over",
     breaks: ["TOUCH", "G6"],
     does: "decides on a lane again without a look at the claims that it has passed over",
     edits: [
@@ -23,6 +23,7 @@ export const GUARD_MUTANTS: readonly Mutant[] = [
         put: "",
       },
     ],
+    test: { file: "store/passed-claims.test.ts", name: "TOUCH: what was passed over is seen" },
   },
   {
     name: "decided on an old view",
