@@ -23,7 +23,7 @@ export async function runAlone<R>(
     } while (ids.some((id) => records.isStaged(id)));
   };
   for (;;) {
-    const work = new TransactionWork(async (ids) => {
+    const work: TransactionWork = new TransactionWork(async (ids) => {
       await load([...work.ids, ...ids]);
       // What is staged meanwhile shows when it is durable: then this is not current any more.
       if (!work.isCurrent(durable)) throw work.outdate();

@@ -37,6 +37,7 @@ export interface UpdateOptions {
 
 /** What a `set` returns that has a condition. */
 export interface WrittenVersion {
+  /** Of the record as it is now: for the next condition. */
   readonly version: VersionToken;
 }
 
