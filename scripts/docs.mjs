@@ -14,7 +14,7 @@ register(`data:text/javascript,${encodeURIComponent(resolveHook)}`);
 const { Application } = await import("typedoc");
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const entries = ["", "s3/", "s3/light/", "lambda/", "lambda/light/", "testing/"];
+const entries = ["", "s3/", "s3/light/", "lambda/", "lambda/light/", "powertools/", "testing/"];
 /** Members of unions and of parameters, which the docstring of the whole explains. */
 const EXPLAINED_BY_WHOLE = [
   "index.GetResult.status",

@@ -114,7 +114,7 @@ export class Store<T = Fields> {
   all(): T[] {
     return this.entries().map(([, value]) => value);
   }
-
+  /** As `all`, each with its id. */
   entries(): [string, T][] {
     return this.#open().reads.entries();
   }
