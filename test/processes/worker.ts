@@ -214,7 +214,12 @@ async function run(): Promise<void> {
   // What a cold process pays for loading code is not what the tests race about.
   await backendFor(task.location);
   answer({ ready: true });
-  await new Promise<void>((resolve) => input.once("line", () => resolve()));
+  const isTold = await new Promise<boolean>((resolve) => {
+    input.once("line", () => resolve(true));
+    input.once("close", () => resolve(false));
+  });
+  // It was started at the very end of its test.
+  if (!isTold) return;
   switch (task.kind) {
     case "write-one":
       await writeOne(task.agentId, task.id, task.shared);
