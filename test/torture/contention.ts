@@ -79,6 +79,8 @@ const SETTINGS: Settings = {
 /** Nothing is killed: what applies by default, and no grace for readers. */
 const CALM_SETTINGS: Settings = { gcGraceMs: 0, segmentGraceMs: 0 };
 const LIFE_MS_MAX = 6_000;
+/** More than the longest life has time for: the first process of a run is killed for certain. */
+const INCREMENTS_OF_A_LIFE = 10_000;
 const FREEZES = 0.3;
 const FREEZE_MS_MAX = 7_000;
 const JUDGE_BUDGET = 2_000_000;
@@ -122,7 +124,9 @@ class Contention {
     const { increments, mixed, kills, directory, program, location } = this.#options;
     const slot: Slot = { name, journals: [] };
     this.slots.push(slot);
+    const goesOnUntilKilled = kills && this.slots.length === 1;
     for (let left = increments; left > 0; left = increments - attempted(slot)) {
+      if (goesOnUntilKilled && this.kills === 0) left = INCREMENTS_OF_A_LIFE;
       const agentId = `${name}-${slot.journals.length + 1}`;
       const journal = join(directory, `${agentId}.jsonl`);
       writeFileSync(journal, "");
