@@ -26,9 +26,8 @@ import type { TransactionFunction, TransactionOptions } from "./transactions.ts"
  * await store.set("task-1", { title: "Build API" });
  * ```
  *
- * Reads of resident records (`get`, `has`, `all`, `entries`, `filter`, `count`) are synchronous.
- * Every other method resolves when what it promises holds; rejections are `OpslogError`s whose
- * `action` says what to do.
+ * Reads of resident records (`get`, `has`, `all`, `entries`, `filter`, `count`) are synchronous. Every other
+ * method resolves when what it promises holds; rejections are `OpslogError`s whose `action` says what to do.
  */
 export class Store<T = Fields> {
   readonly #internals: StoreInternals;
@@ -114,6 +113,7 @@ export class Store<T = Fields> {
   all(): T[] {
     return this.entries().map(([, value]) => value);
   }
+
   /** As `all`, each with its id. */
   entries(): [string, T][] {
     return this.#open().reads.entries();
